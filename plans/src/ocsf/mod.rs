@@ -1,0 +1,1 @@
+//! OCSF facts, one compact table per pinned version.

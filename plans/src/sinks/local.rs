@@ -1,0 +1,128 @@
+//! Parts on a local filesystem: files in the work area that a rename publishes.
+
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use tokio::fs::{self, File};
+use tokio::io::AsyncWriteExt;
+
+use super::{PartHandle, Publisher, SinkError, Staged, UnpublishedPart, UnpublishedWriter};
+
+/// Writes below the work area and publishes by rename, so both must be one filesystem.
+#[derive(Debug)]
+pub struct Local {
+    staging: PathBuf,
+}
+
+impl Local {
+    /// A sink that stages below `work`, a `file:` URI or a path.
+    pub fn new(work: &str) -> Result<Self, SinkError> {
+        Ok(Self { staging: path_of(work)?.join("staging") })
+    }
+}
+
+/// The filesystem path that a `file:` URI or a plain path names.
+pub fn path_of(uri: &str) -> Result<PathBuf, SinkError> {
+    if !uri.contains("://") {
+        return Ok(PathBuf::from(uri));
+    }
+    url::Url::parse(uri)
+        .ok()
+        .and_then(|url| url.to_file_path().ok())
+        .ok_or_else(|| SinkError::BadUri { uri: uri.to_owned() })
+}
+
+#[async_trait]
+impl UnpublishedWriter for Local {
+    async fn create(&self, uri: &str, staging: &str) -> Result<Box<dyn UnpublishedPart>, SinkError> {
+        let path = self.staging.join(staging);
+        let failed = |source| SinkError::Io { uri: path.display().to_string(), source };
+        if let Some(parent) = path.parent() {
+            fs::create_dir_all(parent).await.map_err(failed)?;
+        }
+        let file = File::create_new(&path).await.map_err(failed)?;
+        Ok(Box::new(LocalPart { uri: uri.to_owned(), path, file, size: 0 }))
+    }
+}
+
+struct LocalPart {
+    uri: String,
+    path: PathBuf,
+    file: File,
+    size: u64,
+}
+
+#[async_trait]
+impl UnpublishedPart for LocalPart {
+    async fn write(&mut self, bytes: Bytes) -> Result<(), SinkError> {
+        self.size += bytes.len() as u64;
+        let written = self.file.write_all(&bytes).await;
+        written.map_err(|source| SinkError::Io { uri: self.path.display().to_string(), source })
+    }
+
+    async fn finish(mut self: Box<Self>) -> Result<PartHandle, SinkError> {
+        let failed = |source| SinkError::Io { uri: self.path.display().to_string(), source };
+        self.file.flush().await.map_err(failed)?;
+        self.file.sync_data().await.map_err(failed)?;
+        Ok(PartHandle {
+            uri: self.uri,
+            size: self.size,
+            staged: Staged::File { path: self.path.to_string_lossy().into_owned() },
+        })
+    }
+}
+
+#[async_trait]
+impl Publisher for Local {
+    async fn complete(&self, part: &PartHandle) -> Result<(), SinkError> {
+        let target = path_of(&part.uri)?;
+        let failed = |source| SinkError::Io { uri: part.uri.clone(), source };
+        let Staged::File { path: staged } = &part.staged else {
+            return Err(SinkError::PartLost { uri: part.uri.clone() });
+        };
+        let folder = target.parent().unwrap_or(Path::new("/"));
+        fs::create_dir_all(folder).await.map_err(failed)?;
+        match fs::rename(staged, &target).await {
+            Ok(()) => sync_folder(folder).await.map_err(failed),
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                if self.size(&part.uri).await? == Some(part.size) {
+                    return Ok(());
+                }
+                Err(SinkError::PartLost { uri: part.uri.clone() })
+            }
+            Err(error) => Err(failed(error)),
+        }
+    }
+
+    async fn abort(&self, part: &PartHandle) -> Result<(), SinkError> {
+        let Staged::File { path } = &part.staged else { return Ok(()) };
+        remove(Path::new(path)).await
+    }
+
+    async fn delete(&self, uri: &str) -> Result<(), SinkError> {
+        remove(&path_of(uri)?).await
+    }
+
+    async fn size(&self, uri: &str) -> Result<Option<u64>, SinkError> {
+        match fs::metadata(path_of(uri)?).await {
+            Ok(metadata) => Ok(Some(metadata.len())),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(source) => Err(SinkError::Io { uri: uri.to_owned(), source }),
+        }
+    }
+}
+
+async fn remove(path: &Path) -> Result<(), SinkError> {
+    match fs::remove_file(path).await {
+        Ok(()) => Ok(()),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        Err(source) => Err(SinkError::Io { uri: path.display().to_string(), source }),
+    }
+}
+
+/// Makes a rename durable: POSIX asks for the folder's own sync.
+async fn sync_folder(folder: &Path) -> std::io::Result<()> {
+    File::open(folder).await?.sync_all().await
+}

@@ -1,0 +1,2 @@
+//! When a load runs: requests, periods, the drive loop, publishing, the status
+//! store, and the Ballista cluster that tasks are submitted to.
