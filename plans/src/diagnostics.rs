@@ -26,7 +26,12 @@ pub struct Diagnostic {
 
 impl fmt::Display for Diagnostic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Origin { file, line, column, key } = &self.at;
+        let Origin {
+            file,
+            line,
+            column,
+            key,
+        } = &self.at;
         write!(f, "{file}:{line}:{column}: ")?;
         if !key.is_empty() {
             write!(f, "{key}: ")?;
@@ -45,12 +50,20 @@ pub struct Diagnostics(pub Vec<Diagnostic>);
 
 impl Diagnostics {
     pub fn push(&mut self, at: &Origin, message: impl Into<String>, remedy: impl Into<String>) {
-        self.0.push(Diagnostic { at: at.clone(), message: message.into(), remedy: remedy.into() });
+        self.0.push(Diagnostic {
+            at: at.clone(),
+            message: message.into(),
+            remedy: remedy.into(),
+        });
     }
 
     /// `value` when nothing is wrong, else all that is.
     pub fn into_result<T>(self, value: T) -> Result<T, Diagnostics> {
-        if self.0.is_empty() { Ok(value) } else { Err(self) }
+        if self.0.is_empty() {
+            Ok(value)
+        } else {
+            Err(self)
+        }
     }
 }
 

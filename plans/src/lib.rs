@@ -6,6 +6,7 @@ pub mod diagnostics;
 pub mod formats;
 pub mod mapping;
 pub mod ocsf;
+pub mod pipeline;
 pub mod receipt;
 pub mod shard;
 pub mod sinks;

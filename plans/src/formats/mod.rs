@@ -104,7 +104,9 @@ pub fn schema_of<'a>(columns: impl IntoIterator<Item = &'a Column>) -> SchemaRef
     let parsed = columns
         .into_iter()
         .map(|column| Field::new(&column.name, arrow_type(&column.kind), true));
-    Arc::new(Schema::new(parsed.chain(system_fields()).collect::<Vec<_>>()))
+    Arc::new(Schema::new(
+        parsed.chain(system_fields()).collect::<Vec<_>>(),
+    ))
 }
 
 /// The columns that every scan adds.

@@ -19,7 +19,9 @@ pub struct Local {
 impl Local {
     /// A sink that stages below `work`, a `file:` URI or a path.
     pub fn new(work: &str) -> Result<Self, SinkError> {
-        Ok(Self { staging: path_of(work)?.join("staging") })
+        Ok(Self {
+            staging: path_of(work)?.join("staging"),
+        })
     }
 }
 
@@ -31,19 +33,33 @@ pub fn path_of(uri: &str) -> Result<PathBuf, SinkError> {
     url::Url::parse(uri)
         .ok()
         .and_then(|url| url.to_file_path().ok())
-        .ok_or_else(|| SinkError::BadUri { uri: uri.to_owned() })
+        .ok_or_else(|| SinkError::BadUri {
+            uri: uri.to_owned(),
+        })
 }
 
 #[async_trait]
 impl UnpublishedWriter for Local {
-    async fn create(&self, uri: &str, staging: &str) -> Result<Box<dyn UnpublishedPart>, SinkError> {
+    async fn create(
+        &self,
+        uri: &str,
+        staging: &str,
+    ) -> Result<Box<dyn UnpublishedPart>, SinkError> {
         let path = self.staging.join(staging);
-        let failed = |source| SinkError::Io { uri: path.display().to_string(), source };
+        let failed = |source| SinkError::Io {
+            uri: path.display().to_string(),
+            source,
+        };
         if let Some(parent) = path.parent() {
             fs::create_dir_all(parent).await.map_err(failed)?;
         }
         let file = File::create_new(&path).await.map_err(failed)?;
-        Ok(Box::new(LocalPart { uri: uri.to_owned(), path, file, size: 0 }))
+        Ok(Box::new(LocalPart {
+            uri: uri.to_owned(),
+            path,
+            file,
+            size: 0,
+        }))
     }
 }
 
@@ -59,17 +75,25 @@ impl UnpublishedPart for LocalPart {
     async fn write(&mut self, bytes: Bytes) -> Result<(), SinkError> {
         self.size += bytes.len() as u64;
         let written = self.file.write_all(&bytes).await;
-        written.map_err(|source| SinkError::Io { uri: self.path.display().to_string(), source })
+        written.map_err(|source| SinkError::Io {
+            uri: self.path.display().to_string(),
+            source,
+        })
     }
 
     async fn finish(mut self: Box<Self>) -> Result<PartHandle, SinkError> {
-        let failed = |source| SinkError::Io { uri: self.path.display().to_string(), source };
+        let failed = |source| SinkError::Io {
+            uri: self.path.display().to_string(),
+            source,
+        };
         self.file.flush().await.map_err(failed)?;
         self.file.sync_data().await.map_err(failed)?;
         Ok(PartHandle {
             uri: self.uri,
             size: self.size,
-            staged: Staged::File { path: self.path.to_string_lossy().into_owned() },
+            staged: Staged::File {
+                path: self.path.to_string_lossy().into_owned(),
+            },
         })
     }
 }
@@ -78,9 +102,14 @@ impl UnpublishedPart for LocalPart {
 impl Publisher for Local {
     async fn complete(&self, part: &PartHandle) -> Result<(), SinkError> {
         let target = path_of(&part.uri)?;
-        let failed = |source| SinkError::Io { uri: part.uri.clone(), source };
+        let failed = |source| SinkError::Io {
+            uri: part.uri.clone(),
+            source,
+        };
         let Staged::File { path: staged } = &part.staged else {
-            return Err(SinkError::PartLost { uri: part.uri.clone() });
+            return Err(SinkError::PartLost {
+                uri: part.uri.clone(),
+            });
         };
         let folder = target.parent().unwrap_or(Path::new("/"));
         fs::create_dir_all(folder).await.map_err(failed)?;
@@ -90,14 +119,18 @@ impl Publisher for Local {
                 if self.size(&part.uri).await? == Some(part.size) {
                     return Ok(());
                 }
-                Err(SinkError::PartLost { uri: part.uri.clone() })
+                Err(SinkError::PartLost {
+                    uri: part.uri.clone(),
+                })
             }
             Err(error) => Err(failed(error)),
         }
     }
 
     async fn abort(&self, part: &PartHandle) -> Result<(), SinkError> {
-        let Staged::File { path } = &part.staged else { return Ok(()) };
+        let Staged::File { path } = &part.staged else {
+            return Ok(());
+        };
         remove(Path::new(path)).await
     }
 
@@ -109,7 +142,10 @@ impl Publisher for Local {
         match fs::metadata(path_of(uri)?).await {
             Ok(metadata) => Ok(Some(metadata.len())),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-            Err(source) => Err(SinkError::Io { uri: uri.to_owned(), source }),
+            Err(source) => Err(SinkError::Io {
+                uri: uri.to_owned(),
+                source,
+            }),
         }
     }
 }
@@ -118,7 +154,10 @@ async fn remove(path: &Path) -> Result<(), SinkError> {
     match fs::remove_file(path).await {
         Ok(()) => Ok(()),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
-        Err(source) => Err(SinkError::Io { uri: path.display().to_string(), source }),
+        Err(source) => Err(SinkError::Io {
+            uri: path.display().to_string(),
+            source,
+        }),
     }
 }
 

@@ -34,7 +34,11 @@ pub enum Staged {
 #[derive(Debug, thiserror::Error)]
 pub enum SinkError {
     #[error("{uri}: cannot be written")]
-    Io { uri: String, #[source] source: std::io::Error },
+    Io {
+        uri: String,
+        #[source]
+        source: std::io::Error,
+    },
     #[error("{uri}: the unpublished part is gone")]
     PartLost { uri: String },
     #[error("{uri}: no sink writes there; known are {known}")]
@@ -57,7 +61,8 @@ impl SinkError {
 #[async_trait]
 pub trait UnpublishedWriter: Send + Sync + Debug {
     /// Starts a part that will stand at `uri`; `staging` is a name unique to the task attempt.
-    async fn create(&self, uri: &str, staging: &str) -> Result<Box<dyn UnpublishedPart>, SinkError>;
+    async fn create(&self, uri: &str, staging: &str)
+    -> Result<Box<dyn UnpublishedPart>, SinkError>;
 }
 
 /// A part while it is written. Dropping it leaves debris that `sweep` removes.
@@ -89,12 +94,20 @@ pub struct Sink {
 
 /// Opens the sink that writes to `target`, by its URI's scheme.
 pub fn open(target: &str, work: &str) -> Result<Sink, SinkError> {
-    let scheme = target.split_once("://").map_or("file", |(scheme, _)| scheme);
+    let scheme = target
+        .split_once("://")
+        .map_or("file", |(scheme, _)| scheme);
     match scheme {
         "file" => {
             let sink = Arc::new(local::Local::new(work)?);
-            Ok(Sink { writer: sink.clone(), publisher: sink })
+            Ok(Sink {
+                writer: sink.clone(),
+                publisher: sink,
+            })
         }
-        _ => Err(SinkError::NoSink { uri: target.to_owned(), known: "file" }),
+        _ => Err(SinkError::NoSink {
+            uri: target.to_owned(),
+            known: "file",
+        }),
     }
 }

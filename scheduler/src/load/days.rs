@@ -1,0 +1,180 @@
+//! UTC days and months. No clock: whoever needs today passes it in.
+
+use std::fmt;
+use std::str::FromStr;
+
+use chrono::{DateTime, Datelike, NaiveDate, SecondsFormat, Utc};
+use serde::{Deserialize, Serialize};
+
+/// A UTC day, counted from 1970-01-01. Written `yyyy-MM-dd`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
+pub struct Day(pub i32);
+
+/// A UTC month. Written `yyyy-MM`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
+pub struct Month {
+    pub year: i32,
+    /// 1 to 12.
+    pub month: u32,
+}
+
+/// A point in time. Written as RFC 3339 in UTC, with milliseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
+pub struct Moment(pub DateTime<Utc>);
+
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{text}` is not a {what}")]
+pub struct NotADate {
+    pub text: String,
+    pub what: &'static str,
+}
+
+impl Day {
+    pub fn date(self) -> NaiveDate {
+        NaiveDate::from_epoch_days(self.0).unwrap_or_default()
+    }
+
+    pub fn month(self) -> Month {
+        Month {
+            year: self.date().year(),
+            month: self.date().month(),
+        }
+    }
+}
+
+impl From<NaiveDate> for Day {
+    fn from(date: NaiveDate) -> Self {
+        Self(date.to_epoch_days())
+    }
+}
+
+impl fmt::Display for Day {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.date().format("%Y-%m-%d"))
+    }
+}
+
+impl FromStr for Day {
+    type Err = NotADate;
+
+    fn from_str(text: &str) -> Result<Self, NotADate> {
+        let date = NaiveDate::parse_from_str(text, "%Y-%m-%d");
+        date.map(Self::from).map_err(|_| NotADate {
+            text: text.to_owned(),
+            what: "day (yyyy-MM-dd)",
+        })
+    }
+}
+
+impl Month {
+    pub fn first_day(self) -> Day {
+        NaiveDate::from_ymd_opt(self.year, self.month, 1)
+            .unwrap_or_default()
+            .into()
+    }
+
+    pub fn last_day(self) -> Day {
+        Day(self.next().first_day().0 - 1)
+    }
+
+    pub fn next(self) -> Month {
+        match self.month {
+            12 => Month {
+                year: self.year + 1,
+                month: 1,
+            },
+            month => Month {
+                year: self.year,
+                month: month + 1,
+            },
+        }
+    }
+}
+
+impl fmt::Display for Month {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:04}-{:02}", self.year, self.month)
+    }
+}
+
+impl FromStr for Month {
+    type Err = NotADate;
+
+    fn from_str(text: &str) -> Result<Self, NotADate> {
+        let day = Day::from_str(&format!("{text}-01"));
+        day.map(Day::month).map_err(|_| NotADate {
+            text: text.to_owned(),
+            what: "month (yyyy-MM)",
+        })
+    }
+}
+
+impl Moment {
+    pub fn day(self) -> Day {
+        self.0.date_naive().into()
+    }
+}
+
+impl fmt::Display for Moment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.to_rfc3339_opts(SecondsFormat::Millis, true))
+    }
+}
+
+impl FromStr for Moment {
+    type Err = NotADate;
+
+    fn from_str(text: &str) -> Result<Self, NotADate> {
+        let moment = DateTime::parse_from_rfc3339(text);
+        let moment = moment.map(|moment| Self(moment.to_utc()));
+        moment.map_err(|_| NotADate {
+            text: text.to_owned(),
+            what: "time (RFC 3339)",
+        })
+    }
+}
+
+impl From<Moment> for String {
+    fn from(moment: Moment) -> Self {
+        moment.to_string()
+    }
+}
+
+impl TryFrom<String> for Moment {
+    type Error = NotADate;
+
+    fn try_from(text: String) -> Result<Self, NotADate> {
+        text.parse()
+    }
+}
+
+impl From<Day> for String {
+    fn from(day: Day) -> Self {
+        day.to_string()
+    }
+}
+
+impl TryFrom<String> for Day {
+    type Error = NotADate;
+
+    fn try_from(text: String) -> Result<Self, NotADate> {
+        text.parse()
+    }
+}
+
+impl From<Month> for String {
+    fn from(month: Month) -> Self {
+        month.to_string()
+    }
+}
+
+impl TryFrom<String> for Month {
+    type Error = NotADate;
+
+    fn try_from(text: String) -> Result<Self, NotADate> {
+        text.parse()
+    }
+}
