@@ -62,7 +62,7 @@ pub struct ShardSource {
 
 impl ShardSource {
     pub fn new(spec: ScanSpec) -> Self {
-        let table = TableSchema::from_file_schema(spec.schema());
+        let table = TableSchema::from(spec.schema());
         Self { spec: Arc::new(spec), table, metrics: ExecutionPlanMetricsSet::new() }
     }
 }
