@@ -4,4 +4,9 @@
 //! `drive` and `publish` touch storage.
 
 pub mod days;
+pub mod inventory;
+pub mod layout;
+pub mod range;
+pub mod remaining;
 pub mod request;
+pub mod shards;
