@@ -2,6 +2,7 @@
 //! that every process builds. Nothing here reads a clock, the environment or the
 //! status table.
 
+pub mod crash_point;
 pub mod diagnostics;
 pub mod formats;
 pub mod mapping;
