@@ -4,6 +4,7 @@
 
 pub mod diagnostics;
 pub mod formats;
+pub mod functions;
 pub mod mapping;
 pub mod ocsf;
 pub mod pipeline;
