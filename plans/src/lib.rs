@@ -3,6 +3,7 @@
 //! status table.
 
 pub mod diagnostics;
+pub mod dialects;
 pub mod formats;
 pub mod mapping;
 pub mod ocsf;
