@@ -37,7 +37,7 @@ def main():
             events += 1
             errors = validators.errors(event)
             wrong += bool(errors)
-            messages.update(f"{path.name if len(messages) < 3 else '…'}: {error}" for error in errors)
+            messages.update(errors)
     for message, times in messages.most_common(20):
         print(f"{times:8,} × {message}")
     print(f"{events:,} events, {wrong:,} invalid")
