@@ -12,3 +12,4 @@ pub mod receipt;
 pub mod shard;
 pub mod sinks;
 pub mod spec;
+pub mod stores;
