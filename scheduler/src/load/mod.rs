@@ -7,11 +7,12 @@ pub mod attempt;
 pub mod claim;
 pub mod dataset;
 pub mod days;
+pub mod drive;
 #[cfg(test)]
 mod drive_tests;
-mod fakes;
-pub mod drive;
 pub mod failure;
+#[cfg(test)]
+mod fakes;
 pub mod inventory;
 pub mod layout;
 pub mod manifest;
