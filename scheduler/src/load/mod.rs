@@ -28,5 +28,6 @@ pub mod request;
 pub mod saved;
 pub mod shards;
 pub mod survey;
+pub mod sweep;
 pub mod task;
 pub mod work;
