@@ -32,7 +32,10 @@ impl fmt::Display for Diagnostic {
             column,
             key,
         } = &self.at;
-        write!(f, "{file}:{line}:{column}: ")?;
+        match line {
+            0 => write!(f, "{file}: ")?,
+            _ => write!(f, "{file}:{line}:{column}: ")?,
+        }
         if !key.is_empty() {
             write!(f, "{key}: ")?;
         }
@@ -57,6 +60,24 @@ impl Diagnostics {
         });
     }
 
+    /// Whether nothing is wrong.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Takes over what another check found.
+    pub fn append(&mut self, mut other: Self) {
+        self.0.append(&mut other.0);
+    }
+
+    /// Orders by file and place, as a reader meets them.
+    pub fn sort(&mut self) {
+        self.0.sort_by(|a, b| {
+            let place = |d: &Diagnostic| (d.at.file.clone(), d.at.line, d.at.column);
+            place(a).cmp(&place(b))
+        });
+    }
+
     /// `value` when nothing is wrong, else all that is.
     pub fn into_result<T>(self, value: T) -> Result<T, Diagnostics> {
         if self.0.is_empty() {
@@ -76,5 +97,43 @@ impl fmt::Display for Diagnostics {
             write!(f, "{diagnostic}")?;
         }
         Ok(())
+    }
+}
+
+/// The candidate that `name` was probably meant to be.
+pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let allowed = (name.chars().count() / 3).clamp(1, 4);
+    candidates
+        .into_iter()
+        .map(|candidate| (strsim::damerau_levenshtein(name, candidate), candidate))
+        .filter(|(distance, _)| *distance <= allowed)
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, candidate)| candidate)
+}
+
+/// A remedy that names the nearest candidate, or lists all of a few.
+pub fn did_you_mean<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> String {
+    let candidates: Vec<&str> = candidates.into_iter().collect();
+    match nearest(name, candidates.iter().copied()) {
+        Some(found) => format!("did you mean `{found}`?"),
+        None if candidates.len() <= 40 => format!("known: {}", candidates.join(", ")),
+        None => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_nearest_name_is_near() {
+        let known = ["src_endpoint", "dst_endpoint", "time"];
+        assert_eq!(nearest("scr_endpoint", known), Some("src_endpoint"));
+        assert_eq!(nearest("tmie", known), Some("time"));
+        assert_eq!(nearest("severity", known), None);
+        assert_eq!(
+            did_you_mean("x", known),
+            "known: src_endpoint, dst_endpoint, time"
+        );
     }
 }
