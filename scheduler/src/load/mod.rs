@@ -19,6 +19,7 @@ pub mod manifest;
 pub mod outcome;
 pub mod owner;
 pub mod period;
+pub mod plan;
 pub mod progress;
 pub mod publish;
 pub mod range;
