@@ -5,10 +5,12 @@
 pub mod diagnostics;
 pub mod dialects;
 pub mod formats;
+pub mod lint;
 pub mod mapping;
 pub mod ocsf;
 pub mod pipeline;
 pub mod receipt;
 pub mod shard;
 pub mod sinks;
+pub mod sources;
 pub mod spec;
