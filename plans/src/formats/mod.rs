@@ -3,6 +3,23 @@
 //! Every line (or record) becomes exactly one row: parsed, or with a reason in
 //! the reject columns. Decoding never fails and never panics on any bytes.
 
+mod column;
+mod csv;
+pub mod decompress;
+mod json_lines;
+mod json_scan;
+mod layout;
+mod line_decoder;
+mod lines;
+mod parquet;
+mod rows;
+mod s3_access;
+#[cfg(test)]
+mod testing;
+mod time;
+mod value;
+mod vpc_flow;
+
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -27,6 +44,53 @@ pub const REJECT: &str = "_reject";
 pub const DETAIL: &str = "_detail";
 /// Values the format found and no column takes, as a JSON object. Utf8View.
 pub const EXTRA: &str = "_extra";
+
+/// Every format a source may name, in alphabetical order.
+static FORMATS: &[(&str, &dyn Format)] = &[
+    ("csv", &csv::Csv),
+    ("json_lines", &json_lines::JsonLines),
+    ("parquet", &parquet::Parquet),
+    ("s3_access", &s3_access::S3Access),
+    ("vpc_flow", &vpc_flow::VpcFlow),
+];
+
+/// Other names for formats, as older configurations write them.
+static ALIASES: &[(&str, &str)] = &[
+    ("json", "json_lines"),
+    ("jsonl", "json_lines"),
+    ("ndjson", "json_lines"),
+    ("text", "csv"),
+    ("txt", "csv"),
+];
+
+/// The format of this name, or which names there are.
+pub fn find(name: &str) -> Result<&'static dyn Format, UnknownFormat> {
+    let alias = ALIASES.iter().find(|(alias, _)| *alias == name);
+    let wanted = alias.map_or(name, |(_, format)| *format);
+    FORMATS
+        .iter()
+        .find(|(known, _)| *known == wanted)
+        .map(|(_, format)| *format)
+        .ok_or_else(|| UnknownFormat::new(name))
+}
+
+/// A format that does not exist.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("unknown format `{name}`; known are {known}")]
+pub struct UnknownFormat {
+    pub name: String,
+    pub known: String,
+}
+
+impl UnknownFormat {
+    fn new(name: &str) -> Self {
+        let known: Vec<_> = FORMATS.iter().map(|(known, _)| *known).collect();
+        Self {
+            name: name.to_owned(),
+            known: known.join(", "),
+        }
+    }
+}
 
 /// How a format turns bytes into rows.
 pub trait Format: Debug + Send + Sync {
@@ -120,4 +184,36 @@ pub fn system_fields() -> [Field; 7] {
         Field::new(REJECT, DataType::Utf8View, true),
         Field::new(DETAIL, DataType::Utf8View, true),
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn formats_are_found_by_name_and_alias() {
+        for (name, format) in [
+            ("vpc_flow", "vpc_flow"),
+            ("txt", "csv"),
+            ("json", "json_lines"),
+        ] {
+            assert_eq!(find(name).map(Format::name), Ok(format));
+        }
+    }
+
+    #[test]
+    fn an_unknown_format_lists_the_known_ones() {
+        let error = find("xml").err().map(|error| error.to_string());
+        assert_eq!(
+            error.as_deref(),
+            Some("unknown format `xml`; known are csv, json_lines, parquet, s3_access, vpc_flow")
+        );
+    }
+
+    #[test]
+    fn the_table_is_sorted_and_names_agree() {
+        assert!(FORMATS.is_sorted_by_key(|(name, _)| *name));
+        assert!(FORMATS.iter().all(|(name, format)| *name == format.name()));
+        assert!(ALIASES.iter().all(|(_, target)| find(target).is_ok()));
+    }
 }

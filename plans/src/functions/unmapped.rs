@@ -124,17 +124,21 @@ struct Reader<'a> {
 }
 
 fn readers<'a>(spec: &'a Spec, args: &ScalarFunctionArgs) -> Result<Vec<Reader<'a>>> {
-    let columns = spec.columns.iter().zip(&args.args[1..]);
-    columns
-        .map(|(source, value)| {
-            Ok(Reader {
-                source,
-                hidden: spec.redaction.hides(&source.key),
-                key: source.key.clone(),
-                values: as_text(&value.to_array(args.number_rows)?)?,
-            })
-        })
-        .collect()
+    let mut readers = Vec::with_capacity(spec.columns.len());
+    for (source, value) in spec.columns.iter().zip(&args.args[1..]) {
+        let array = value.to_array(args.number_rows)?;
+        // Most columns of a wide format are absent from a file as a whole.
+        if array.null_count() == array.len() {
+            continue;
+        }
+        readers.push(Reader {
+            source,
+            hidden: spec.redaction.hides(&source.key),
+            key: source.key.clone(),
+            values: as_text(&array)?,
+        });
+    }
+    Ok(readers)
 }
 
 impl Reader<'_> {

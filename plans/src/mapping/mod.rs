@@ -3,6 +3,7 @@
 
 mod attributes;
 mod captions;
+mod check;
 mod classify;
 mod compile;
 mod digest;
@@ -19,5 +20,6 @@ mod tree;
 #[cfg(test)]
 mod tests;
 
+pub use check::{FormatOptions, check};
 pub use compile::compile;
 pub use program::{Class, Layout, Program, Quarantined, Route};

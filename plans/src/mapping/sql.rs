@@ -21,7 +21,7 @@ pub(super) fn plan(scope: &Scope<'_>, sql: &Sql) -> Result<Expr, Diagnostic> {
     let expr = state
         .create_logical_expr(&rewritten.text, &rewritten.schema)
         .map_err(failed)?;
-    let expr = expr.unalias_nested().data;
+    let expr = expr.unalias_nested().data.unalias();
     refuse(&expr).map_err(failed)?;
     let expr = resolve(scope, expr).map_err(failed)?;
     scope.finish(expr.clone()).map_err(failed)?;

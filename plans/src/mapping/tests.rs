@@ -95,6 +95,7 @@ fn event(class: &str, members: &[(&str, Node)]) -> Event {
         name: class.to_owned(),
         class: class.to_owned(),
         profiles: Vec::new(),
+        profiles_at: at(1),
         when: None,
         also: false,
         attributes: object(members),

@@ -134,7 +134,7 @@ impl Demands<'_> {
             if is_required && may_be_null(tree) {
                 self.found.push(Quarantined {
                     any_of: vec![own.clone()],
-                    reason: "required_attribute_missing",
+                    reason: "required_attribute_missing".into(),
                     detail: dotted.clone(),
                 });
             }
@@ -168,7 +168,7 @@ impl Demands<'_> {
                 .iter()
                 .map(|(index, _, _)| [parent.0, &[*index]].concat())
                 .collect(),
-            reason: "constraint_not_met",
+            reason: "constraint_not_met".into(),
             detail: format!("one of {}", names.collect::<Vec<_>>().join(", ")),
         });
     }

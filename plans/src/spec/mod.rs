@@ -3,6 +3,8 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 use crate::diagnostics::Origin;
 
 /// A kind of log: how it is read and what it becomes.
@@ -38,18 +40,21 @@ pub struct Format {
     pub at: Origin,
 }
 
-/// A column of the parsed log.
-#[derive(Clone, Debug, PartialEq)]
+/// A column of the parsed log. On the wire it leaves its origin behind.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Column {
     pub name: String,
     pub kind: ColumnKind,
     /// The name it has in the file, where that differs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source_name: Option<String>,
+    #[serde(skip)]
     pub at: Origin,
 }
 
 /// The type a column is parsed to. A value that does not parse sets the row aside.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum ColumnKind {
     Text,
     Int32,
@@ -68,7 +73,8 @@ pub enum ColumnKind {
     Strftime(String),
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum TimeUnit {
     Second,
     Millisecond,
@@ -80,6 +86,7 @@ pub enum TimeUnit {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Sql {
     pub text: String,
+    /// Where the text's first character stands.
     pub at: Origin,
 }
 
@@ -97,6 +104,7 @@ pub struct Event {
     /// The OCSF class's name, such as `network_activity`.
     pub class: String,
     pub profiles: Vec<String>,
+    pub profiles_at: Origin,
     /// NULL is false; absent is true.
     pub when: Option<Sql>,
     /// Adds a row beside the one of the event that takes the row.
@@ -104,6 +112,7 @@ pub struct Event {
     pub attributes: Object,
     /// Columns (dotted) that leave `unmapped` though a function used them.
     pub consumed: Vec<String>,
+    /// Where the class is named.
     pub at: Origin,
 }
 
@@ -182,6 +191,7 @@ pub struct Output {
     pub uri: Option<String>,
     pub role_arn: Option<String>,
     pub external_id: Option<String>,
+    pub at: Origin,
 }
 
 /// What a metadata CSV says about the load; flags outrank it.
@@ -191,6 +201,8 @@ pub struct LoadHints {
     pub output: Option<String>,
     /// `daily` or `historical`.
     pub load_type: Option<String>,
+    /// `daily`, `monthly` or `yearly`: how history is cut.
+    pub batch_load_type: Option<String>,
     pub daily_days: Option<u32>,
     pub days: Option<u32>,
     /// `yyyy-MM-dd`
@@ -199,4 +211,18 @@ pub struct LoadHints {
     pub is_partitioned: Option<bool>,
     pub hive_style: Option<bool>,
     pub hour_level: Option<bool>,
+    pub enrichment: Option<EnrichmentHint>,
+}
+
+/// Which database table a metadata CSV joins, and by what.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EnrichmentHint {
+    /// The source's column.
+    pub column: String,
+    /// The table's column.
+    pub key: String,
+    pub database: String,
+    pub table: String,
+    /// The name of the secret; never the secret.
+    pub secret: String,
 }

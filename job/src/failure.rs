@@ -1,0 +1,84 @@
+//! What a command ends with when it does not end well: a code, what went wrong,
+//! and what to do about it.
+
+use std::error::Error;
+use std::fmt;
+
+use plans::diagnostics::Diagnostics;
+
+use crate::exit_code::ExitCode;
+
+/// Why a command did not do what it was asked to.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    pub(crate) code: ExitCode,
+    /// A lowercase fragment without a full stop.
+    pub(crate) message: String,
+    /// What to do next; empty when the message says it.
+    pub(crate) remedy: String,
+}
+
+impl Failure {
+    pub(crate) fn new(
+        code: ExitCode,
+        message: impl Into<String>,
+        remedy: impl Into<String>,
+    ) -> Self {
+        Self {
+            code,
+            message: message.into(),
+            remedy: remedy.into(),
+        }
+    }
+
+    /// The command line or the configuration is wrong.
+    pub(crate) fn usage(message: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self::new(ExitCode::Usage, message, remedy)
+    }
+
+    /// Something that is needed is not there, or cannot be reached.
+    pub(crate) fn unavailable(message: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self::new(ExitCode::Unavailable, message, remedy)
+    }
+
+    /// A bug of this program.
+    pub(crate) fn bug(message: impl Into<String>) -> Self {
+        let remedy = "please report this with the command line and the log";
+        Self::new(ExitCode::Bug, message, remedy)
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "error: {}", self.message)?;
+        if !self.remedy.is_empty() {
+            write!(f, "\n help: {}", self.remedy)?;
+        }
+        Ok(())
+    }
+}
+
+impl From<Diagnostics> for Failure {
+    fn from(diagnostics: Diagnostics) -> Self {
+        let count = diagnostics.0.len();
+        let noun = if count == 1 { "error" } else { "errors" };
+        let message = format!("the configuration has {count} {noun}\n{diagnostics}");
+        Self::usage(message, "nothing was touched; mend the lines above")
+    }
+}
+
+/// An error and its causes, in one line.
+pub(crate) fn with_causes(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let message = error.to_string();
+        // Many errors repeat their cause in their own message.
+        if !text.ends_with(&message) {
+            text.push_str(": ");
+            text.push_str(&message);
+        }
+        cause = error.source();
+    }
+    text
+}

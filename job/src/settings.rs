@@ -1,0 +1,333 @@
+//! What a load may be told from several places. Every layer (flags, a request
+//! file, the environment, `lakebolt.toml`, a source's own hints) fills the same
+//! struct; a higher layer's value hides a lower one's.
+
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+use scheduler::load::days::Day;
+use scheduler::load::request::{OnStale, Range, Shape};
+
+use crate::failure::Failure;
+use crate::values;
+
+/// How results are printed to stdout.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum OutputFormat {
+    /// Text for people.
+    #[default]
+    Human,
+    /// One JSON object.
+    Json,
+}
+
+/// How progress is told on stderr.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ProgressKind {
+    /// Bars on a terminal, else plain lines.
+    #[default]
+    Auto,
+    /// One line for each change of state.
+    Plain,
+    /// Nothing.
+    None,
+}
+
+/// What is written: OCSF events, or the parsed columns as they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ShapeName {
+    Ocsf,
+    Raw,
+}
+
+/// What happens to days that were loaded with another configuration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum StaleRule {
+    /// Say so and leave them.
+    Report,
+    /// Load them again.
+    Reload,
+}
+
+/// What runs the plans.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum EngineName {
+    Ballista,
+    Datafusion,
+}
+
+/// Every setting of a load. Field names are the flags' names; `lakebolt.toml`
+/// and `LAKEBOLT_*` use the same ones.
+#[derive(Args, Clone, Debug, Default, PartialEq)]
+#[group(id = "settings")]
+pub(crate) struct Settings {
+    /// Input: a folder, an object or a prefix; may be given several times
+    #[arg(long, value_name = "URI", help_heading = "What is read")]
+    pub(crate) input: Option<Vec<String>>,
+
+    /// First UTC day to load, yyyy-MM-dd; needs --to
+    #[arg(long, value_name = "DAY", value_parser = values::day, help_heading = "Days",
+          conflicts_with_all = ["days", "daily"])]
+    pub(crate) from: Option<Day>,
+
+    /// Last UTC day to load, inclusive; needs --from
+    #[arg(long, value_name = "DAY", value_parser = values::day, help_heading = "Days",
+          conflicts_with_all = ["days", "daily"])]
+    pub(crate) to: Option<Day>,
+
+    /// The last N days up to today, in months
+    #[arg(long, value_name = "N", value_parser = values::some_days, help_heading = "Days",
+          conflicts_with = "daily")]
+    pub(crate) days: Option<u32>,
+
+    /// The last N days before today (default 1: yesterday), day by day
+    ///
+    /// Also revisits earlier days that were left incomplete.
+    #[arg(long, value_name = "N", value_parser = values::some_days, help_heading = "Days",
+          num_args = 0..=1, require_equals = true, default_missing_value = "1")]
+    pub(crate) daily: Option<u32>,
+
+    /// Load every day asked for again, and replace what stands there
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true,
+          default_missing_value = "true", hide_possible_values = true, help_heading = "Days")]
+    pub(crate) full_load: Option<bool>,
+
+    /// Target folder; objects stand below ext/SOURCE/region=…/accountId=…/eventDay=…/
+    #[arg(long, value_name = "URI", help_heading = "What is written")]
+    pub(crate) output: Option<String>,
+
+    /// OCSF version of the events, 1.1.0 or 1.3.0 [default: 1.1.0]
+    #[arg(long, value_name = "VERSION", help_heading = "What is written")]
+    pub(crate) ocsf: Option<String>,
+
+    /// What is written: OCSF events, or the parsed columns [default: ocsf]
+    #[arg(long, value_enum, help_heading = "What is written")]
+    pub(crate) shape: Option<ShapeName>,
+
+    /// Region of the path [default: the row's, else the input path's]
+    #[arg(long, value_name = "REGION", help_heading = "What is written")]
+    pub(crate) region: Option<String>,
+
+    /// Account of rows and paths that name none [default: external_SOURCE]
+    #[arg(long, value_name = "ACCOUNT", help_heading = "What is written")]
+    pub(crate) account: Option<String>,
+
+    /// Where rejected rows go, outside the target [default: OUTPUT.quarantine/]
+    #[arg(long, value_name = "URI", help_heading = "What is written")]
+    pub(crate) quarantine: Option<String>,
+
+    /// Most rows that may be quarantined before a period fails [default: 5%]
+    #[arg(long, value_name = "PERCENT", value_parser = values::percent,
+          help_heading = "What is written")]
+    pub(crate) max_quarantine: Option<f64>,
+
+    /// Name of the dataset that state is kept about [default: default]
+    #[arg(long = "as", value_name = "NAME", help_heading = "State")]
+    pub(crate) name: Option<String>,
+
+    /// Status store, sqlite:PATH [default: sqlite:OUTPUT/.lakebolt/state.db]
+    #[arg(long, value_name = "URI", help_heading = "State")]
+    pub(crate) state: Option<String>,
+
+    /// Work area for unpublished parts and receipts [default: OUTPUT/.lakebolt/]
+    #[arg(long, value_name = "URI", help_heading = "State")]
+    pub(crate) work: Option<String>,
+
+    /// Days loaded with another configuration: say so, or load them again [default: report]
+    #[arg(long, value_enum, value_name = "RULE", help_heading = "State")]
+    pub(crate) on_stale: Option<StaleRule>,
+
+    /// How long to wait for a period that another load holds, such as 30s [default: 0]
+    #[arg(long, value_name = "DURATION", value_parser = values::duration, help_heading = "State")]
+    pub(crate) wait: Option<Duration>,
+
+    /// Folder of sources of your own; they hide shipped ones of the same name
+    #[arg(long, value_name = "DIR", help_heading = "What is read")]
+    pub(crate) config: Option<String>,
+
+    /// Days that an event may be away from its object's day [default: 1]
+    #[arg(long, value_name = "DAYS", value_parser = values::days, help_heading = "What is read")]
+    pub(crate) margin: Option<u32>,
+
+    /// How long after its end a day may still get input, such as 48h or 2d [default: 48h]
+    #[arg(long, value_name = "DURATION", value_parser = values::duration,
+          help_heading = "What is read")]
+    pub(crate) lateness: Option<Duration>,
+
+    /// Exit 0 when no input object was found, instead of 4
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true,
+          default_missing_value = "true", hide_possible_values = true,
+          help_heading = "What is read")]
+    pub(crate) allow_empty: Option<bool>,
+
+    /// Tries of a period before it fails [default: 3]
+    #[arg(long, value_name = "N", value_parser = values::positive, help_heading = "Running")]
+    pub(crate) max_attempts: Option<u32>,
+
+    /// Periods that run at once [default: 2]
+    #[arg(long, value_name = "N", value_parser = values::positive, help_heading = "Running")]
+    pub(crate) parallel: Option<u32>,
+
+    /// How the result is printed to stdout [default: human]
+    #[arg(long, value_enum, help_heading = "Running")]
+    pub(crate) format: Option<OutputFormat>,
+
+    /// How progress is told on stderr [default: auto]
+    #[arg(long, value_enum, value_name = "KIND", help_heading = "Running")]
+    pub(crate) progress: Option<ProgressKind>,
+
+    /// What runs the plans
+    #[arg(long, value_enum, hide = true)]
+    pub(crate) engine: Option<EngineName>,
+
+    /// Tasks that run at once
+    #[arg(long, value_name = "N", value_parser = values::positive, hide = true)]
+    pub(crate) cores: Option<u32>,
+
+    /// Bytes of parsed rows that each task may hold
+    #[arg(long, value_name = "BYTES", value_parser = values::bytes, hide = true)]
+    pub(crate) memory: Option<u64>,
+}
+
+/// `$high.field.or($low.field)` for every field named.
+macro_rules! layered {
+    ($high:ident over $low:ident: $($field:ident),+ $(,)?) => {
+        Settings { $($field: $high.$field.or($low.$field)),+ }
+    };
+}
+
+impl Settings {
+    /// These settings, and `lower`'s where these say nothing.
+    pub(crate) fn over(self, mut lower: Self) -> Self {
+        let high = self;
+        // The four name one range together: half of one layer's and half of
+        // another's would be a range that nobody asked for.
+        if high.names_days() {
+            (lower.from, lower.to, lower.days, lower.daily) = (None, None, None, None);
+        }
+        layered!(high over lower:
+            input, from, to, days, daily, full_load, output, ocsf, shape, region, account,
+            quarantine, max_quarantine, name, state, work, on_stale, wait, config, margin,
+            lateness, allow_empty, max_attempts, parallel, format, progress, engine, cores, memory)
+    }
+
+    fn names_days(&self) -> bool {
+        self.from.is_some() || self.to.is_some() || self.days.is_some() || self.daily.is_some()
+    }
+
+    /// The days asked for.
+    pub(crate) fn range(&self) -> Result<Range, Failure> {
+        match (self.from, self.to, self.days, self.daily) {
+            (None, None, None, None) => Ok(Range::Everything),
+            (Some(from), Some(to), None, None) => between(from, to),
+            (Some(from), None, None, None) => Err(half_a_range("--from", from, "--to")),
+            (None, Some(to), None, None) => Err(half_a_range("--to", to, "--from")),
+            (None, None, Some(days), None) => Ok(Range::LastDays(days)),
+            (None, None, None, Some(days)) => Ok(Range::Daily(days)),
+            _ => Err(Failure::usage(
+                "--from and --to, --days and --daily each name the days to load",
+                "give only one of the three",
+            )),
+        }
+    }
+
+    pub(crate) fn shape(&self) -> Shape {
+        match self.shape {
+            None | Some(ShapeName::Ocsf) => Shape::Ocsf,
+            Some(ShapeName::Raw) => Shape::Raw,
+        }
+    }
+
+    pub(crate) fn on_stale(&self) -> OnStale {
+        match self.on_stale {
+            None | Some(StaleRule::Report) => OnStale::Report,
+            Some(StaleRule::Reload) => OnStale::Reload,
+        }
+    }
+
+    pub(crate) fn output_format(&self) -> OutputFormat {
+        self.format.unwrap_or_default()
+    }
+}
+
+fn between(from: Day, to: Day) -> Result<Range, Failure> {
+    if from > to {
+        return Err(Failure::usage(
+            format!("--from {from} is after --to {to}"),
+            "--to is the last day, inclusive",
+        ));
+    }
+    Ok(Range::Between { from, to })
+}
+
+fn half_a_range(given: &str, day: Day, missing: &str) -> Failure {
+    Failure::usage(
+        format!("{given} {day} needs {missing}"),
+        format!("add {missing} DAY, or use --days N for the last days"),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn day(text: &str) -> Option<Day> {
+        values::day(text).ok()
+    }
+
+    #[test]
+    fn a_higher_layer_hides_a_lower_one_value_by_value() {
+        let flags = Settings {
+            margin: Some(2),
+            ..Settings::default()
+        };
+        let file = Settings {
+            margin: Some(1),
+            region: Some("eu-central-1".to_owned()),
+            full_load: Some(true),
+            ..Settings::default()
+        };
+        let merged = flags.over(file);
+        assert_eq!(merged.margin, Some(2));
+        assert_eq!(merged.region.as_deref(), Some("eu-central-1"));
+        assert_eq!(merged.full_load, Some(true));
+    }
+
+    #[test]
+    fn a_flag_that_says_false_hides_a_file_that_says_true() {
+        let (mut flags, mut file) = (Settings::default(), Settings::default());
+        flags.full_load = Some(false);
+        file.full_load = Some(true);
+        assert_eq!(flags.over(file).full_load, Some(false));
+    }
+
+    #[test]
+    fn days_of_a_higher_layer_hide_the_whole_range_of_a_lower_one() {
+        let (mut flags, mut file) = (Settings::default(), Settings::default());
+        flags.days = Some(35);
+        (file.from, file.to) = (day("2024-01-01"), day("2024-01-31"));
+        let merged = flags.over(file);
+        assert!(matches!(merged.range(), Ok(Range::LastDays(35))));
+    }
+
+    #[test]
+    fn half_a_range_is_refused_with_the_missing_half() {
+        let settings = Settings {
+            from: day("2024-01-01"),
+            ..Settings::default()
+        };
+        assert!(settings.range().is_err_and(|failure| {
+            failure.message.contains("needs --to") && failure.remedy.contains("--to DAY")
+        }));
+    }
+
+    #[test]
+    fn a_range_that_ends_before_it_starts_is_refused() {
+        let settings = Settings {
+            from: day("2024-02-01"),
+            to: day("2024-01-01"),
+            ..Settings::default()
+        };
+        assert!(settings.range().is_err());
+    }
+}

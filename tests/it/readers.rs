@@ -1,0 +1,98 @@
+//! What other people's readers make of a lake, and what `verify` says of it.
+
+use tests::days::{Day, day};
+use tests::inputs::{self, Flows};
+use tests::{Lab, python};
+
+fn first() -> Day {
+    day("2024-01-30")
+}
+
+fn last() -> Day {
+    day("2024-02-02")
+}
+
+fn loaded() -> anyhow::Result<Lab> {
+    let lab = Lab::new()?;
+    Flows::default().write_days(&lab.input(), first().plus(-1), last().plus(1), 3000)?;
+    lab.load(first(), last())?.run()?.expect_code(0);
+    Ok(lab)
+}
+
+#[test]
+fn a_lake_passes_verify() -> anyhow::Result<()> {
+    let lab = loaded()?;
+    lab.lakebolt()?
+        .args(["verify", "lake"])
+        .run()?
+        .expect_code(0);
+    Ok(())
+}
+
+#[test]
+fn the_demo_runs_twice_and_passes_verify() -> anyhow::Result<()> {
+    let lab = Lab::new()?;
+    for _ in 0..2 {
+        lab.lakebolt()?.args(["demo", "demo"]).run()?.expect_code(0);
+    }
+    lab.lakebolt()?
+        .args(["verify", "demo/lake"])
+        .run()?
+        .expect_code(0);
+    Ok(())
+}
+
+#[test]
+fn pyarrow_and_duckdb_find_every_rule_kept() -> anyhow::Result<()> {
+    let lab = loaded()?;
+    if let Some(script) = python::script("readback", "readback.py", lab.folder())? {
+        script.arg("lake").run()?.expect_code(0);
+    }
+    Ok(())
+}
+
+#[test]
+fn duckdb_over_the_raw_text_finds_the_same_rows() -> anyhow::Result<()> {
+    let lab = loaded()?;
+    if let Some(script) = python::script("compare_raw", "compare_raw.py", lab.folder())? {
+        let days = [first().to_string(), last().to_string()];
+        script
+            .args(["input", "lake"])
+            .args(days)
+            .run()?
+            .expect_code(0);
+    }
+    Ok(())
+}
+
+#[test]
+fn every_event_is_valid_by_an_independent_schema() -> anyhow::Result<()> {
+    let Some(schema) = python::beside("ocsf/jsonschema-1.1.0-all-profiles.json.gz") else {
+        return Ok(());
+    };
+    let lab = loaded()?;
+    for day in day("2024-01-30").to(day("2024-01-31")) {
+        inputs::write_s3_access(&lab.folder().join("access"), day, 40)?;
+    }
+    let access = lab
+        .lakebolt()?
+        .args(["run", "s3_access", "--format", "json"]);
+    let access = access.args([
+        "--input",
+        "access",
+        "--output",
+        "lake",
+        "--region",
+        "eu-west-1",
+    ]);
+    let access = access.args(["--from", "2024-01-30", "--to", "2024-01-31"]);
+    access.run()?.expect_code(0);
+    if let Some(script) = python::script(
+        "validate_jsonschema",
+        "validate_jsonschema.py",
+        lab.folder(),
+    )? {
+        script.arg("lake").arg(schema).run()?.expect_code(0);
+    }
+    Ok(())
+}
