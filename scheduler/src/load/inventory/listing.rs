@@ -23,6 +23,8 @@ pub enum InventoryError {
         #[source]
         source: StoreError,
     },
+    #[error("input {uri}: there is no such folder or object")]
+    NotFound { uri: String },
     #[error("input {uri}: cannot be listed")]
     Listing {
         uri: String,
@@ -36,7 +38,7 @@ impl InventoryError {
     pub fn retryable(&self) -> bool {
         match self {
             Self::Listing { .. } => true,
-            Self::Store { .. } => false,
+            Self::Store { .. } | Self::NotFound { .. } => false,
         }
     }
 }
@@ -44,6 +46,10 @@ impl InventoryError {
 pub(super) async fn list(inputs: &[String], window: Window) -> Result<Inventory, InventoryError> {
     let mut collector = Collector::new(window);
     for (uri, input) in opened(inputs)? {
+        // Only a filesystem has folders that can be missing; elsewhere they are empty prefixes.
+        if input.local.as_ref().is_some_and(|path| !path.exists()) {
+            return Err(InventoryError::NotFound { uri });
+        }
         let listed = collector.input(&input).await;
         listed.map_err(|source| InventoryError::Listing { uri, source })?;
     }
@@ -388,17 +394,19 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_folder_that_is_not_there_has_no_objects() {
+    async fn a_folder_that_is_not_there_is_an_error_and_an_empty_one_is_not() {
         let root = tempfile::tempdir().expect("a folder");
-        let none = root.path().join("none");
-        let inventory = listed(&none, window("2024-01-01", "2024-01-02")).await;
-        assert!(inventory.is_empty());
-        let error = list(
-            &["gopher://x".to_owned()],
-            window("2024-01-01", "2024-01-02"),
-        )
-        .await;
-        assert!(!error.expect_err("no such store").retryable());
+        let days = window("2024-01-01", "2024-01-02");
+        assert!(listed(root.path(), days).await.is_empty());
+        let error = list(&[uri(&root.path().join("none"))], days).await;
+        let error = error.expect_err("no such folder");
+        assert!(
+            matches!(error, InventoryError::NotFound { .. }),
+            "{error:?}"
+        );
+        let error = list(&["gopher://x".to_owned()], days).await;
+        let error = error.expect_err("no such store");
+        assert!(matches!(error, InventoryError::Store { .. }) && !error.retryable());
     }
 
     #[tokio::test]
