@@ -140,7 +140,11 @@ impl Collector {
                     Folder::Leaf(path) => leaves.push(path),
                     Folder::Inner { folders, objects } => {
                         objects.iter().for_each(|object| self.object(input, object));
-                        level.extend(folders.into_iter().filter(|path| self.enters(path)));
+                        for folder in folders {
+                            if self.enters(input, &folder).await? {
+                                level.push(folder);
+                            }
+                        }
                     }
                 }
             }
@@ -148,15 +152,34 @@ impl Collector {
         Ok(leaves)
     }
 
-    fn enters(&mut self, folder: &Path) -> bool {
-        let counts = &mut self.inventory.counts;
+    async fn enters(
+        &mut self,
+        input: &Located,
+        folder: &Path,
+    ) -> Result<bool, object_store::Error> {
         if let Some(skip) = folder.filename().and_then(layout::skip_folder) {
-            *counts.skipped.entry(skip).or_default() += 1;
-            return false;
+            self.skipped(skip);
+            return Ok(false);
         }
-        let enters = layout::may_hold(folder.as_ref(), &self.window);
-        counts.pruned_folders += u64::from(!enters);
-        enters
+        let enters = layout::may_hold(folder.as_ref(), &self.window)
+            || self.is_dated_otherwise(input, folder).await?;
+        self.inventory.counts.pruned_folders += u64::from(!enters);
+        Ok(enters)
+    }
+
+    /// Whether a folder of another day is one of a backup or an export, say, and its objects tell
+    /// their days themselves, or tell none.
+    async fn is_dated_otherwise(
+        &self,
+        input: &Located,
+        folder: &Path,
+    ) -> Result<bool, object_store::Error> {
+        let first = input.store.list(Some(folder)).try_next().await?;
+        Ok(first.is_some_and(|first| {
+            let rest = below(&first.location, &input.path);
+            let told = layout::tell(input.path.as_ref(), rest);
+            told.day.is_none_or(|day| self.window.contains(day))
+        }))
     }
 
     /// An object that is an input by itself: it was named, so only an empty one is no input.
@@ -391,6 +414,17 @@ mod tests {
         let folder = uri(root.path());
         let inventory = list(&[object, folder.clone(), folder], days).await;
         assert_eq!(shown(&inventory.expect("listed")), ["2024-01-01 a.log"]);
+    }
+
+    #[tokio::test]
+    async fn a_dated_folder_does_not_hide_objects_that_are_dated_otherwise() {
+        let root = tempfile::tempdir().expect("a folder");
+        write(root.path(), "2024-05-01/AWSLogs/2024/01/01/a.log", "x");
+        write(root.path(), "2023/12/undated.log", "x");
+        let inventory = listed(root.path(), window("2024-01-01", "2024-01-02")).await;
+        assert_eq!(shown(&inventory), ["2024-01-01 a.log", "- undated.log"]);
+        let inventory = listed(root.path(), window("2023-11-01", "2023-11-02")).await;
+        assert_eq!(shown(&inventory), ["- undated.log"]);
     }
 
     #[tokio::test]
