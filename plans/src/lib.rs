@@ -9,5 +9,7 @@ pub mod ocsf;
 pub mod pipeline;
 pub mod receipt;
 pub mod shard;
+pub mod show;
 pub mod sinks;
 pub mod spec;
+pub mod verify;
