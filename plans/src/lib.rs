@@ -2,14 +2,22 @@
 //! that every process builds. Nothing here reads a clock, the environment or the
 //! status table.
 
+pub mod codec;
+pub mod crash_point;
 pub mod diagnostics;
 pub mod formats;
+pub mod functions;
 pub mod mapping;
+pub mod nodes;
 pub mod ocsf;
 pub mod pipeline;
+pub mod read;
+pub mod read_parquet;
 pub mod receipt;
+pub mod session;
 pub mod shard;
 pub mod show;
 pub mod sinks;
 pub mod spec;
+pub mod stores;
 pub mod verify;

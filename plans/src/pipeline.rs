@@ -2,10 +2,18 @@
 //! class and write. Start reading here.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
+use datafusion::common::{DataFusionError, Result};
+use datafusion::execution::object_store::ObjectStoreUrl;
+use datafusion::physical_plan::ExecutionPlan;
 use serde::{Deserialize, Serialize};
 
+use crate::mapping::Program;
+use crate::nodes::publish::{PhysicalProgram, PublishExec};
+use crate::nodes::scan::{ScanSpec, scan};
 use crate::shard::ShardRef;
+use crate::{session, spec, stores};
 
 /// What a task writes and which rows are its own, besides the program and the shards.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -37,4 +45,17 @@ pub struct TaskSpec {
     pub account: Option<String>,
     /// Bytes of parsed rows that a sink partition may hold before it spills.
     pub memory_bytes: u64,
+}
+
+/// The plan of a task: a scan of its shards below the sink that writes them.
+///
+/// The plan is self-contained: executors read no mapping, no request and no status.
+pub fn task_plan(program: &Program, format: &spec::Format, task: TaskSpec) -> Result<Arc<dyn ExecutionPlan>> {
+    let scan_spec = ScanSpec::new(format, &program.columns);
+    let schema = scan_spec.schema();
+    let physical = PhysicalProgram::plan(program, &schema, &session::planning())?;
+    let work = stores::open(&task.work).map_err(|error| DataFusionError::External(error.into()))?;
+    let work = ObjectStoreUrl::parse(work.uri)?;
+    let scan = scan(scan_spec, work, &task.shards);
+    Ok(Arc::new(PublishExec::new(scan, Arc::new(physical), Arc::new(task))))
 }

@@ -64,7 +64,7 @@ pub struct Quarantined {
     /// Field indices from the root; any one of these must be there.
     pub any_of: Vec<Vec<usize>>,
     /// Such as `required_attribute_missing`.
-    pub reason: &'static str,
+    pub reason: std::borrow::Cow<'static, str>,
     /// The dotted attribute.
     pub detail: String,
 }

@@ -3,6 +3,8 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 use crate::diagnostics::Origin;
 
 /// A kind of log: how it is read and what it becomes.
@@ -38,18 +40,21 @@ pub struct Format {
     pub at: Origin,
 }
 
-/// A column of the parsed log.
-#[derive(Clone, Debug, PartialEq)]
+/// A column of the parsed log. On the wire it leaves its origin behind.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Column {
     pub name: String,
     pub kind: ColumnKind,
     /// The name it has in the file, where that differs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source_name: Option<String>,
+    #[serde(skip)]
     pub at: Origin,
 }
 
 /// The type a column is parsed to. A value that does not parse sets the row aside.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum ColumnKind {
     Text,
     Int32,
@@ -68,7 +73,8 @@ pub enum ColumnKind {
     Strftime(String),
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum TimeUnit {
     Second,
     Millisecond,

@@ -2,8 +2,9 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
-use chrono::{DateTime, Datelike, NaiveDate, SecondsFormat, Utc};
+use chrono::{DateTime, Datelike, NaiveDate, NaiveTime, SecondsFormat, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
 /// A UTC day, counted from 1970-01-01. Written `yyyy-MM-dd`.
@@ -43,6 +44,29 @@ impl Day {
             month: self.date().month(),
         }
     }
+
+    /// The day `days` after this one, or before it where negative.
+    pub fn plus(self, days: i32) -> Day {
+        Day(self.0.saturating_add(days))
+    }
+
+    /// Its first instant.
+    pub fn start(self) -> Moment {
+        Moment(self.date().and_time(NaiveTime::MIN).and_utc())
+    }
+
+    /// Whether the day, and `lateness` after it, have ended at `now`: no more input is waited for.
+    pub fn is_closed(self, lateness: Duration, now: Moment) -> bool {
+        let end = self.plus(1).start().0;
+        let lateness = TimeDelta::from_std(lateness).unwrap_or(TimeDelta::MAX);
+        end.checked_add_signed(lateness)
+            .is_some_and(|closed| closed <= now.0)
+    }
+
+    /// Every day from this one to `last`, both inclusive.
+    pub fn to(self, last: Day) -> impl DoubleEndedIterator<Item = Day> + Clone {
+        (self.0..=last.0).map(Day)
+    }
 }
 
 impl From<NaiveDate> for Day {
@@ -78,6 +102,11 @@ impl Month {
 
     pub fn last_day(self) -> Day {
         Day(self.next().first_day().0 - 1)
+    }
+
+    /// Every day of the month.
+    pub fn days(self) -> impl DoubleEndedIterator<Item = Day> + Clone {
+        self.first_day().to(self.last_day())
     }
 
     pub fn next(self) -> Month {

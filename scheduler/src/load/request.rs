@@ -46,6 +46,16 @@ pub struct LoadRequest {
     pub memory_bytes: u64,
 }
 
+impl LoadRequest {
+    /// How long after its end a day stays open: the lateness, but never less than the margin,
+    /// since events of a day stand in objects of the days after it too.
+    pub fn closing_delay(&self) -> Duration {
+        self.lateness.max(MARGIN_DAY * self.margin)
+    }
+}
+
+const MARGIN_DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// The days asked for, before "today" is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Range {

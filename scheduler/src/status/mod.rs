@@ -1,13 +1,23 @@
 //! The run-status table: which days of which dataset are done, and who works on
 //! the others. Every change is a conditional write.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use plans::receipt::Ledger;
 use serde::{Deserialize, Serialize};
 
 use crate::load::days::{Day, Moment, Month};
+
+#[cfg(test)]
+mod contract;
+pub mod memory;
+pub mod sqlite;
+
+/// The version of the items that this code writes and reads.
+pub const SCHEMA_VERSION: u32 = 1;
 
 /// A period's item. One for each month of a dataset; day tasks share their month's.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -19,6 +29,9 @@ pub struct PeriodRecord {
     /// The days asked for are done and closed.
     pub load_completed: bool,
     pub state: State,
+    /// Every day that any load asked for; what is not covered of them is left to do.
+    #[serde(default)]
+    pub asked_days: BTreeSet<Day>,
     pub covered_days: BTreeMap<Day, DayCoverage>,
     pub load_id: String,
     /// Grows with every claim: the fence.
@@ -62,6 +75,91 @@ pub enum State {
     Repairing,
 }
 
+/// Who may work on a period.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Lease {
+    Free,
+    Held {
+        owner: String,
+        until: Moment,
+    },
+    /// Its owner did not renew it in time: whoever comes next may take over.
+    Expired {
+        owner: String,
+    },
+}
+
+impl PeriodRecord {
+    /// The item of a period that nobody has worked on.
+    pub fn new(dataset: &str, period: Month, source_log_type: &str) -> Self {
+        Self {
+            dataset: dataset.to_owned(),
+            period,
+            source_log_type: source_log_type.to_owned(),
+            load_completed: false,
+            state: State::Pending,
+            asked_days: BTreeSet::new(),
+            covered_days: BTreeMap::new(),
+            load_id: String::new(),
+            attempt: 0,
+            lease_owner: None,
+            lease_until: None,
+            revision: 0,
+            manifest: None,
+            nonce: None,
+            ledger: Ledger::default(),
+            objects: 0,
+            bytes: 0,
+            started_at: None,
+            ended_at: None,
+            error: None,
+            schema_version: SCHEMA_VERSION,
+        }
+    }
+
+    /// What a write that replaces this item expects to find.
+    pub fn expected(&self) -> Expected {
+        Expected::Is {
+            attempt: self.attempt,
+            lease_owner: self.lease_owner.clone(),
+            revision: self.revision,
+        }
+    }
+
+    /// A copy to change and write over this item: the next revision.
+    pub fn revised(&self) -> Self {
+        Self {
+            revision: self.revision + 1,
+            ..self.clone()
+        }
+    }
+
+    /// Whether the period is free, held or abandoned at `now`. An owner without an end holds it
+    /// no longer than one with an end that has come.
+    pub fn lease(&self, now: Moment) -> Lease {
+        let Some(owner) = self.lease_owner.clone() else {
+            return Lease::Free;
+        };
+        match self.lease_until {
+            Some(until) if until > now => Lease::Held { owner, until },
+            _ => Lease::Expired { owner },
+        }
+    }
+
+    /// The value of `load_completed`: the month is over and everything asked for is covered
+    /// and closed.
+    pub fn is_complete(&self, lateness: Duration, now: Moment) -> bool {
+        let closed = |day| {
+            self.covered_days
+                .get(day)
+                .is_some_and(|covered| covered.closed)
+        };
+        !self.asked_days.is_empty()
+            && self.period.last_day().is_closed(lateness, now)
+            && self.asked_days.iter().all(closed)
+    }
+}
+
 /// A load's item.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LoadRecord {
@@ -91,6 +189,33 @@ pub enum Expected {
     },
 }
 
+impl Expected {
+    /// Whether `record` may replace `current`; for adapters, inside their transaction.
+    pub(crate) fn check(
+        &self,
+        record: &PeriodRecord,
+        current: Option<PeriodRecord>,
+    ) -> Result<(), StatusError> {
+        let stands = current
+            .as_ref()
+            .map_or(Self::Absent, PeriodRecord::expected);
+        let grows = match self {
+            Self::Absent => true,
+            Self::Is { revision, .. } => record.revision > *revision,
+        };
+        debug_assert!(
+            grows,
+            "a write has to be a later revision than what it replaces"
+        );
+        if *self == stands && grows {
+            return Ok(());
+        }
+        Err(StatusError::Conflict {
+            current: current.map(Box::new),
+        })
+    }
+}
+
 #[derive(Debug, thiserror::Error)]
 pub enum StatusError {
     #[error("the item was changed by another")]
@@ -103,6 +228,44 @@ pub enum StatusError {
     },
     #[error("the status store at {uri} holds what this version cannot read: {what}")]
     Unreadable { uri: String, what: String },
+    #[error("{uri}: no status store of that kind; known are {known}")]
+    NoStore { uri: String, known: String },
+}
+
+impl StatusError {
+    /// Whether the same call may succeed later without a change to the input.
+    pub fn retryable(&self) -> bool {
+        match self {
+            Self::Unreachable { .. } => true,
+            Self::Conflict { .. } | Self::Unreadable { .. } | Self::NoStore { .. } => false,
+        }
+    }
+}
+
+type Open = fn(&str) -> Result<Arc<dyn StatusStore>, StatusError>;
+
+/// Every kind of status store, by the scheme of its URI, in alphabetical order.
+static STORES: &[(&str, Open)] = &[
+    ("memory", |_| Ok(Arc::new(memory::Memory::default()))),
+    ("sqlite", |path| Ok(Arc::new(sqlite::Sqlite::new(path)))),
+];
+
+/// Opens the status store at `sqlite:PATH`, or a `memory:` one that ends with the process.
+/// Touches nothing yet: what cannot be reached says so at its first use.
+pub fn open(uri: &str) -> Result<Arc<dyn StatusStore>, StatusError> {
+    let (scheme, rest) = uri.split_once(':').unwrap_or(("", uri));
+    match STORES.iter().find(|(known, _)| *known == scheme) {
+        Some((_, open)) => open(rest),
+        None => Err(StatusError::NoStore {
+            uri: uri.to_owned(),
+            known: known_stores(),
+        }),
+    }
+}
+
+fn known_stores() -> String {
+    let schemes: Vec<_> = STORES.iter().map(|(scheme, _)| *scheme).collect();
+    schemes.join(", ")
 }
 
 /// The port. Adapters obey `contract`.
@@ -112,8 +275,10 @@ pub trait StatusStore: Send + Sync + std::fmt::Debug {
     /// In the order of their periods.
     async fn periods(&self, dataset: &str) -> Result<Vec<PeriodRecord>, StatusError>;
     async fn datasets(&self) -> Result<Vec<String>, StatusError>;
-    /// Writes `record` if what stands there is as expected, else `Conflict`.
+    /// Writes `record` if what stands there is as expected, else `Conflict`. The record's
+    /// revision has to be greater than the one expected (`PeriodRecord::revised`).
     async fn put(&self, record: &PeriodRecord, expected: &Expected) -> Result<(), StatusError>;
+    /// Writes over what was known of the load.
     async fn put_load(&self, load: &LoadRecord) -> Result<(), StatusError>;
     async fn load(&self, load_id: &str) -> Result<Option<LoadRecord>, StatusError>;
     /// Newest first.

@@ -5,6 +5,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use datafusion::physical_plan::ExecutionPlan;
 
+pub mod ballista;
+pub mod local;
+
 #[derive(Debug, thiserror::Error)]
 pub enum SubmitError {
     #[error("the engine failed: {message}")]

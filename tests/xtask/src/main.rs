@@ -1,1 +1,40 @@
-fn main() {}
+//! The project's own chores. It may start cargo, git and python; it never edits a
+//! source file except through `bless`.
+
+mod bless;
+mod gate;
+mod graph;
+mod prose;
+mod shape;
+mod shell;
+mod sources;
+mod suite;
+
+use std::process::ExitCode;
+
+const USAGE: &str = "usage: cargo xtask COMMAND
+
+  gate            formats, lints and checks the crate graph and the style; changes nothing
+  test [ARGS…]    sets up what the tests need, builds, and runs every test; ARGS go to cargo test
+  bless           rewrites golden files and snapshots for review
+";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let outcome = match arguments.first().map(String::as_str) {
+        Some("gate") => gate::run(),
+        Some("test") => suite::run(&arguments[1..]),
+        Some("bless") => bless::run(),
+        _ => {
+            eprint!("{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

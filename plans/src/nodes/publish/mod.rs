@@ -1,0 +1,20 @@
+//! The sink: parsed rows in, unpublished parts and a receipt out.
+//!
+//! It stands in the scan's stage, so nothing is shuffled. Rows are classified,
+//! sorted while they are still narrow, mapped, and written one part at a time.
+//! What it emits is one row a shard for the curious; the receipt is what counts.
+
+mod classify;
+mod exec;
+mod parts;
+mod program;
+mod quarantine;
+mod runs;
+mod task;
+
+pub use classify::is_account;
+pub use exec::PublishExec;
+pub(crate) use exec::{decode, encode};
+pub use quarantine::schema as quarantine_schema;
+pub use program::{PhysicalLayout, PhysicalProgram, PhysicalRoute};
+pub use task::receipts_folder;

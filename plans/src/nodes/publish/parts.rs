@@ -1,0 +1,158 @@
+//! Parquet parts as Security Lake wants them, written through `UnpublishedWriter`.
+
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use bytes::Bytes;
+use datafusion::common::{DataFusionError, Result};
+use futures::future::BoxFuture;
+use futures::FutureExt;
+use parquet::arrow::AsyncArrowWriter;
+use parquet::arrow::arrow_writer::ArrowWriterOptions;
+use parquet::arrow::async_writer::AsyncFileWriter;
+use parquet::basic::{Compression, ZstdLevel};
+use parquet::errors::ParquetError;
+use parquet::file::properties::{EnabledStatistics, WriterProperties};
+
+use crate::pipeline::TaskSpec;
+use crate::receipt::{Part, PartKind};
+use crate::sinks::{PartHandle, SinkError, UnpublishedPart, UnpublishedWriter};
+
+/// Security Lake allows 1 MB a page and 256 MB a row group and an object.
+const PAGE_BYTES: usize = 512 << 10;
+const DICTIONARY_BYTES: usize = 512 << 10;
+const ROW_GROUP_BYTES: usize = 48 << 20;
+const PART_BYTES: usize = 256 << 20;
+/// The page limit is checked once for so many values; wide text needs it checked more often.
+const VALUES_BETWEEN_CHECKS: usize = 256;
+
+/// Names and opens the parts of one task attempt at one shard.
+pub(super) struct PartNames {
+    pub task: Arc<TaskSpec>,
+    /// Unique to this run of the shard, so that no repeat reuses a name.
+    pub run: String,
+    pub next: u32,
+}
+
+impl PartNames {
+    /// The final URI of the next part in `folder`, and its name while it is unpublished.
+    fn next(&mut self, folder: &str, kind: PartKind, day: i32) -> (String, String) {
+        let TaskSpec { attempt, digest8, source, period, .. } = self.task.as_ref();
+        let number = format!("{}-{}", self.run, self.next);
+        self.next += 1;
+        let kind = match kind {
+            PartKind::Events => "",
+            PartKind::Quarantine => "quarantine-",
+        };
+        let day = compact_day(day);
+        let name = format!("{kind}{source}-{period}-{day}-{digest8}-{number}");
+        (format!("{folder}/{name}.zstd.parquet"), format!("{attempt}/{name}.part"))
+    }
+}
+
+/// `yyyyMMdd`
+pub(super) fn compact_day(day: i32) -> String {
+    let date = chrono::NaiveDate::from_epoch_days(day).unwrap_or_default();
+    date.format("%Y%m%d").to_string()
+}
+
+/// What a part is, besides its rows.
+#[derive(Clone, Debug)]
+pub(super) struct PartFacts {
+    pub kind: PartKind,
+    pub folder: String,
+    pub class_uid: u32,
+    pub region: String,
+    pub account: String,
+    pub day: i32,
+}
+
+/// A part while it is written.
+pub(super) struct PartWriter {
+    writer: AsyncArrowWriter<Forward>,
+    facts: PartFacts,
+    rows: u64,
+    min_time: i64,
+    max_time: i64,
+}
+
+impl PartWriter {
+    pub(super) async fn create(
+        sink: &dyn UnpublishedWriter,
+        names: &mut PartNames,
+        facts: PartFacts,
+        schema: &SchemaRef,
+    ) -> Result<Self> {
+        let (uri, staging) = names.next(&facts.folder, facts.kind, facts.day);
+        let part = sink.create(&uri, &staging).await.map_err(sink_error)?;
+        // Readers take the types from Parquet; Arrow's own (views) would be forced on them.
+        let options = ArrowWriterOptions::new().with_properties(properties()).with_skip_arrow_metadata(true);
+        let writer = AsyncArrowWriter::try_new_with_options(Forward { part }, schema.clone(), options)?;
+        Ok(Self { writer, facts, rows: 0, min_time: i64::MAX, max_time: i64::MIN })
+    }
+
+    pub(super) async fn write(&mut self, batch: &RecordBatch, min_time: i64, max_time: i64) -> Result<()> {
+        self.writer.write(batch).await?;
+        self.rows += batch.num_rows() as u64;
+        self.min_time = self.min_time.min(min_time);
+        self.max_time = self.max_time.max(max_time);
+        Ok(())
+    }
+
+    /// Whether the part has reached the size at which the next one starts.
+    pub(super) fn is_full(&self) -> bool {
+        self.writer.bytes_written() + self.writer.in_progress_size() >= PART_BYTES - ROW_GROUP_BYTES
+    }
+
+    pub(super) async fn finish(mut self) -> Result<Part> {
+        self.writer.finish().await?;
+        let handle = self.writer.into_inner().part.finish().await.map_err(sink_error)?;
+        Ok(self.facts.part(handle, self.rows, self.min_time, self.max_time))
+    }
+}
+
+impl PartFacts {
+    fn part(self, handle: PartHandle, rows: u64, min_time: i64, max_time: i64) -> Part {
+        let Self { kind, class_uid, region, account, day, .. } = self;
+        Part { kind, handle, rows, min_time, max_time, class_uid, region, account, day }
+    }
+}
+
+fn properties() -> WriterProperties {
+    WriterProperties::builder()
+        .set_compression(Compression::ZSTD(ZstdLevel::try_new(1).expect("zstd has a level 1")))
+        .set_data_page_size_limit(PAGE_BYTES)
+        .set_dictionary_page_size_limit(DICTIONARY_BYTES)
+        .set_write_batch_size(VALUES_BETWEEN_CHECKS)
+        .set_max_row_group_row_count(None)
+        .set_max_row_group_bytes(Some(ROW_GROUP_BYTES))
+        .set_statistics_enabled(EnabledStatistics::Chunk)
+        .set_offset_index_disabled(true)
+        .build()
+}
+
+/// Hands the encoder's bytes to the sink.
+struct Forward {
+    part: Box<dyn UnpublishedPart>,
+}
+
+impl AsyncFileWriter for Forward {
+    fn write(&mut self, bytes: Bytes) -> BoxFuture<'_, parquet::errors::Result<()>> {
+        let written = async move { self.part.write(bytes).await };
+        written.map(|result| result.map_err(|error| ParquetError::External(Box::new(error)))).boxed()
+    }
+
+    /// The sink's own `finish` makes the bytes durable, and gives the handle.
+    fn complete(&mut self) -> BoxFuture<'_, parquet::errors::Result<()>> {
+        async { Ok(()) }.boxed()
+    }
+}
+
+/// Ballista runs a task again for an I/O error and for no other.
+pub(super) fn sink_error(error: SinkError) -> DataFusionError {
+    if error.retryable() {
+        return DataFusionError::IoError(std::io::Error::other(error));
+    }
+    DataFusionError::External(Box::new(error))
+}

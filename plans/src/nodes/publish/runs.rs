@@ -1,0 +1,271 @@
+//! Order in bounded memory: rows gather in a run, runs that outgrow the budget are
+//! sorted and spilled, and spilled runs are merged.
+
+use std::sync::Arc;
+
+use arrow::array::{Array, AsArray, Int64Array, RecordBatch, UInt32Array};
+use arrow::compute::interleave_record_batch;
+use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef, UInt32Type};
+use datafusion::common::Result;
+use datafusion::execution::TaskContext;
+use datafusion::execution::memory_pool::MemoryConsumer;
+use datafusion::execution::SpillFile;
+use datafusion::physical_expr::expressions::Column;
+use datafusion::physical_expr::{LexOrdering, PhysicalSortExpr};
+use datafusion::physical_plan::metrics::{BaselineMetrics, ExecutionPlanMetricsSet, SpillMetrics};
+use datafusion::physical_plan::sorts::streaming_merge::StreamingMergeBuilder;
+use datafusion::physical_plan::SpillManager;
+use futures::StreamExt;
+use futures::stream::{self, BoxStream};
+
+use crate::formats::{OFFSET, RAW};
+use crate::read::BATCH_ROWS;
+
+const GROUP: &str = "_group";
+const TIME: &str = "_time";
+
+/// A kept row: its group, its time, and where it stands in the run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Key {
+    pub group: u32,
+    pub time: i64,
+    pub batch: u32,
+    pub row: u32,
+}
+
+/// Neighbouring rows of one group, in time order.
+pub(super) struct Chunk {
+    pub group: u32,
+    pub min_time: i64,
+    pub max_time: i64,
+    pub rows: RecordBatch,
+}
+
+/// Rows on their way into order.
+pub(super) struct Runs {
+    schema: SchemaRef,
+    budget: u64,
+    held: u64,
+    batches: Vec<RecordBatch>,
+    keys: Vec<Key>,
+    spill: Spill,
+}
+
+struct Spill {
+    manager: SpillManager,
+    files: Vec<(Arc<dyn SpillFile>, usize)>,
+    bytes: u64,
+    context: Arc<TaskContext>,
+    metrics: ExecutionPlanMetricsSet,
+    partition: usize,
+}
+
+impl Runs {
+    pub(super) fn new(schema: SchemaRef, budget: u64, context: Arc<TaskContext>, partition: usize) -> Self {
+        let metrics = ExecutionPlanMetricsSet::new();
+        let spilled = with_keys(&schema);
+        let manager = SpillManager::new(context.runtime_env(), SpillMetrics::new(&metrics, partition), spilled);
+        let spill = Spill { manager, files: Vec::new(), bytes: 0, context, metrics, partition };
+        Self { schema, budget, held: 0, batches: Vec::new(), keys: Vec::new(), spill }
+    }
+
+    /// The index that the next batch of the run will have.
+    pub(super) fn next_index(&self) -> u32 {
+        self.batches.len() as u32
+    }
+
+    pub(super) fn keys(&mut self) -> &mut Vec<Key> {
+        &mut self.keys
+    }
+
+    pub(super) fn scratch_bytes(&self) -> u64 {
+        self.spill.bytes
+    }
+
+    /// Takes the batch whose keys were just added; spills when the run is full.
+    pub(super) fn push(&mut self, batch: RecordBatch) -> Result<()> {
+        self.held += footprint(&batch);
+        self.batches.push(batch);
+        if self.held >= self.budget {
+            self.spill_run()?;
+        }
+        Ok(())
+    }
+
+    fn spill_run(&mut self) -> Result<()> {
+        let (batches, keys) = self.take_run();
+        if keys.is_empty() {
+            return Ok(());
+        }
+        let schema = with_keys(&self.schema);
+        let sorted = sorted_chunks(&batches, &keys).map(|chunk| {
+            let (rows, keys) = chunk?;
+            let groups = UInt32Array::from_iter_values(keys.iter().map(|key| key.group));
+            let times = Int64Array::from_iter_values(keys.iter().map(|key| key.time));
+            let mut columns = rows.columns().to_vec();
+            columns.push(Arc::new(groups));
+            columns.push(Arc::new(times));
+            Ok(RecordBatch::try_new(schema.clone(), columns)?)
+        });
+        self.spill.write(sorted)
+    }
+
+    fn take_run(&mut self) -> (Vec<RecordBatch>, Vec<Key>) {
+        self.held = 0;
+        let mut keys = std::mem::take(&mut self.keys);
+        if !keys.is_sorted() {
+            keys.sort_unstable();
+        }
+        (std::mem::take(&mut self.batches), keys)
+    }
+
+    /// All rows in the order of their groups and times.
+    pub(super) fn into_chunks(mut self) -> Result<BoxStream<'static, Result<Chunk>>> {
+        if self.spill.files.is_empty() {
+            let (batches, keys) = self.take_run();
+            return Ok(stream::iter(InMemory { batches, keys, next: 0 }).boxed());
+        }
+        self.spill_run()?;
+        let merged = self.spill.merge(&with_keys(&self.schema))?;
+        Ok(merged.flat_map(|batch| stream::iter(split(batch))).boxed())
+    }
+}
+
+impl Spill {
+    fn write(&mut self, sorted: impl Iterator<Item = Result<RecordBatch>>) -> Result<()> {
+        let mut file = self.manager.create_in_progress_file("sorted run")?;
+        let mut largest = 0;
+        for batch in sorted {
+            let batch = batch?;
+            largest = largest.max(batch.get_array_memory_size());
+            file.append_batch(&batch)?;
+        }
+        if let Some(file) = file.finish()? {
+            self.bytes += file.size().unwrap_or(0);
+            self.files.push((file, largest));
+        }
+        Ok(())
+    }
+
+    fn merge(self, schema: &SchemaRef) -> Result<BoxStream<'static, Result<RecordBatch>>> {
+        let column = |name: &str| Ok::<_, arrow::error::ArrowError>(Arc::new(Column::new(name, schema.index_of(name)?)));
+        let order = [PhysicalSortExpr::new_default(column(GROUP)?), PhysicalSortExpr::new_default(column(TIME)?)];
+        let order = LexOrdering::new(order).expect("two sort expressions are an ordering");
+        let streams = self.files.into_iter().map(|(file, largest)| self.manager.read_spill_as_stream(file, Some(largest)));
+        let pool = self.context.memory_pool();
+        let merged = StreamingMergeBuilder::new()
+            .with_streams(streams.collect::<Result<_>>()?)
+            .with_schema(schema.clone())
+            .with_expressions(&order)
+            .with_metrics(BaselineMetrics::new(&self.metrics, self.partition))
+            .with_batch_size(BATCH_ROWS)
+            .with_reservation(MemoryConsumer::new("merge of sorted runs").register(pool))
+            .build()?;
+        Ok(merged.boxed())
+    }
+}
+
+/// The chunks of a run that was never spilled.
+struct InMemory {
+    batches: Vec<RecordBatch>,
+    keys: Vec<Key>,
+    next: usize,
+}
+
+impl Iterator for InMemory {
+    type Item = Result<Chunk>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let keys = &self.keys[self.next..];
+        let first = keys.first()?;
+        let keys = &keys[..keys.len().min(BATCH_ROWS)];
+        let same = keys.partition_point(|key| key.group == first.group);
+        self.next += same;
+        Some(gather(&self.batches, &keys[..same]).map(|rows| Chunk {
+            group: first.group,
+            min_time: first.time,
+            max_time: keys[same - 1].time,
+            rows,
+        }))
+    }
+}
+
+fn sorted_chunks<'a>(
+    batches: &'a [RecordBatch],
+    keys: &'a [Key],
+) -> impl Iterator<Item = Result<(RecordBatch, &'a [Key])>> {
+    keys.chunks(BATCH_ROWS).map(|keys| Ok((gather(batches, keys)?, keys)))
+}
+
+/// The rows that `keys` name, in their order.
+fn gather(batches: &[RecordBatch], keys: &[Key]) -> Result<RecordBatch> {
+    if let [first, .., last] = keys
+        && first.batch == last.batch
+        && keys.windows(2).all(|pair| pair[1].row == pair[0].row + 1 && pair[1].batch == pair[0].batch)
+    {
+        return Ok(batches[first.batch as usize].slice(first.row as usize, keys.len()));
+    }
+    let (used, indices) = compact(keys);
+    let used: Vec<&RecordBatch> = used.iter().map(|index| &batches[*index as usize]).collect();
+    Ok(interleave_record_batch(&used, &indices)?)
+}
+
+/// The batches that `keys` touch and the keys' indices into these, since gathering
+/// costs something for each batch it is given.
+fn compact(keys: &[Key]) -> (Vec<u32>, Vec<(usize, usize)>) {
+    let mut used: Vec<u32> = keys.iter().map(|key| key.batch).collect();
+    used.sort_unstable();
+    used.dedup();
+    let position = |batch| used.binary_search(&batch).expect("every key's batch was listed");
+    let indices = keys.iter().map(|key| (position(key.batch), key.row as usize)).collect();
+    (used, indices)
+}
+
+fn with_keys(schema: &SchemaRef) -> SchemaRef {
+    let mut fields = schema.fields().to_vec();
+    fields.push(Arc::new(Field::new(GROUP, DataType::UInt32, false)));
+    fields.push(Arc::new(Field::new(TIME, DataType::Int64, false)));
+    Arc::new(Schema::new(fields))
+}
+
+/// Cuts a merged batch where its group changes.
+fn split(batch: Result<RecordBatch>) -> Vec<Result<Chunk>> {
+    let batch = match batch {
+        Ok(batch) => batch,
+        Err(error) => return vec![Err(error)],
+    };
+    let keys = batch.num_columns() - 2;
+    let groups = batch.column(keys).as_primitive::<UInt32Type>().clone();
+    let times = batch.column(keys + 1).as_primitive::<Int64Type>().clone();
+    let narrow: Vec<usize> = (0..keys).collect();
+    let mut chunks = Vec::new();
+    let mut start = 0;
+    while start < groups.len() {
+        let group = groups.value(start);
+        let same = groups.values()[start..].partition_point(|other| *other == group);
+        let rows = batch.project(&narrow).map(|rows| rows.slice(start, same));
+        let (min_time, max_time) = (times.value(start), times.value(start + same - 1));
+        chunks.push(rows.map(|rows| Chunk { group, min_time, max_time, rows }).map_err(Into::into));
+        start += same;
+    }
+    chunks
+}
+
+/// Bytes that holding the batch keeps in memory. Views share the text they point
+/// into, so the text counts once: by the span of the lines.
+fn footprint(batch: &RecordBatch) -> u64 {
+    let rows = batch.num_rows();
+    let columns = batch.columns().iter().filter(|column| column.null_count() < rows);
+    let fixed: usize = columns.map(|column| column.data_type().primitive_width().unwrap_or(16) * rows).sum();
+    fixed as u64 + text_span(batch)
+}
+
+fn text_span(batch: &RecordBatch) -> u64 {
+    let (Some(offsets), Some(raw)) = (batch.column_by_name(OFFSET), batch.column_by_name(RAW)) else { return 0 };
+    let offsets = offsets.as_primitive::<arrow::datatypes::UInt64Type>();
+    if offsets.is_empty() {
+        return 0;
+    }
+    let last = raw.as_binary_view_opt().filter(|raw| raw.is_valid(raw.len() - 1)).map_or(0, |raw| raw.value(raw.len() - 1).len());
+    offsets.value(offsets.len() - 1).saturating_sub(offsets.value(0)) + last as u64
+}

@@ -1,0 +1,192 @@
+//! Reading a shard: its objects one after the other, from compressed bytes to
+//! Arrow columns in one pass. Memory is bounded by the read window, the blocks of
+//! the decompressor and one batch, whatever the objects' sizes and number.
+
+use std::io;
+use std::ops::Range;
+use std::sync::Arc;
+
+use arrow::record_batch::RecordBatch;
+use bytes::Bytes;
+use datafusion::common::{DataFusionError, Result};
+use futures::StreamExt;
+use futures::stream::{self, BoxStream};
+use object_store::path::Path;
+use object_store::{ObjectStore, ObjectStoreExt};
+use tokio::task::JoinHandle;
+
+use crate::formats::decompress::Decompressor;
+use crate::formats::{self, Broken, Decoder, DecoderRequest, Reading};
+use crate::nodes::scan::ScanSpec;
+use crate::read_parquet::ParquetReader;
+use crate::shard::{InputObject, Shard};
+use crate::stores;
+
+/// Rows of a full batch.
+pub const BATCH_ROWS: usize = 8192;
+/// Bytes asked of the store at once. The next window is fetched while one is decoded.
+const WINDOW: u64 = 2 << 20;
+
+/// The shard list at `location` of the work area.
+pub async fn load_shard(work: &dyn ObjectStore, location: &Path) -> Result<Shard> {
+    let bytes = work.get(location).await.map_err(io_error)?.bytes().await.map_err(io_error)?;
+    serde_json::from_slice(&bytes).map_err(|error| DataFusionError::External(error.into()))
+}
+
+/// Ballista runs a task again for an I/O error and for no other.
+pub fn io_error(error: object_store::Error) -> DataFusionError {
+    DataFusionError::IoError(io::Error::other(error))
+}
+
+/// Reads the objects of a shard in their order.
+pub struct ShardReader {
+    request: DecoderRequest,
+    reading: Reading,
+    objects: std::vec::IntoIter<InputObject>,
+    opened: u32,
+    current: Option<ObjectReader>,
+}
+
+impl ShardReader {
+    pub fn new(spec: Arc<ScanSpec>, shard: Shard) -> Result<Self> {
+        let format = formats::find(&spec.format).map_err(|error| DataFusionError::External(error.into()))?;
+        let request = DecoderRequest {
+            columns: spec.columns.clone().into(),
+            wanted: (0..spec.columns.len()).collect(),
+            schema: spec.schema(),
+            options: Arc::new(spec.options.clone()),
+            batch_rows: BATCH_ROWS,
+            object: 0,
+        };
+        Ok(Self { request, reading: format.reading(), objects: shard.objects.into_iter(), opened: 0, current: None })
+    }
+
+    /// The shard's rows.
+    pub fn into_stream(self) -> BoxStream<'static, Result<RecordBatch>> {
+        stream::try_unfold(self, |mut reader| async move {
+            Ok(reader.next_batch().await?.map(|batch| (batch, reader)))
+        })
+        .boxed()
+    }
+
+    async fn next_batch(&mut self) -> Result<Option<RecordBatch>> {
+        loop {
+            if let Some(object) = &mut self.current {
+                if let Some(batch) = object.next_batch().await? {
+                    return Ok(Some(batch));
+                }
+                self.current = None;
+            }
+            let Some(object) = self.objects.next() else { return Ok(None) };
+            let request = DecoderRequest { object: self.opened, ..self.request.clone() };
+            self.opened += 1;
+            self.current = Some(ObjectReader::open(&object, &self.reading, request)?);
+        }
+    }
+}
+
+/// Reads one object.
+enum ObjectReader {
+    Blocks(Box<BlockReader>),
+    Parquet(Box<ParquetReader>),
+}
+
+impl ObjectReader {
+    fn open(object: &InputObject, reading: &Reading, request: DecoderRequest) -> Result<Self> {
+        let store = stores::open(&object.store).map_err(|error| DataFusionError::External(error.into()))?.store;
+        let path = Path::parse(&object.path).map_err(|error| DataFusionError::External(error.into()))?;
+        Ok(match reading {
+            Reading::Blocks(new_decoder) => {
+                let windows = Windows { store, path, size: object.size, next: 0, ahead: None };
+                let (decompressor, decoder) = (Decompressor::new(), new_decoder(request));
+                Self::Blocks(Box::new(BlockReader { windows, decompressor, decoder, finished: false }))
+            }
+            Reading::Parquet => Self::Parquet(Box::new(ParquetReader::new(store, path, object.size, request))),
+        })
+    }
+
+    async fn next_batch(&mut self) -> Result<Option<RecordBatch>> {
+        match self {
+            Self::Blocks(reader) => reader.next_batch().await,
+            Self::Parquet(reader) => reader.next_batch().await,
+        }
+    }
+}
+
+/// Reads one object as a stream of bytes: fetch, decompress, decode.
+struct BlockReader {
+    windows: Windows,
+    decompressor: Decompressor,
+    decoder: Box<dyn Decoder>,
+    finished: bool,
+}
+
+impl BlockReader {
+    async fn next_batch(&mut self) -> Result<Option<RecordBatch>> {
+        loop {
+            if let Some(batch) = self.decoder.next_batch() {
+                return Ok(Some(batch));
+            }
+            if self.finished {
+                return Ok(None);
+            }
+            match self.decompressor.next_block() {
+                Ok(Some(block)) => self.decoder.push(block),
+                Ok(None) => self.feed().await?,
+                Err(broken) => self.finish(Some(broken)),
+            }
+        }
+    }
+
+    async fn feed(&mut self) -> Result<()> {
+        match self.windows.next().await? {
+            Some(bytes) => self.decompressor.push(bytes),
+            None if self.decompressor.is_finished() => self.finish(None),
+            None => self.decompressor.finish(),
+        }
+        Ok(())
+    }
+
+    fn finish(&mut self, broken: Option<Broken>) {
+        self.decoder.finish(broken);
+        self.finished = true;
+    }
+}
+
+/// The byte windows of an object, one fetched ahead.
+struct Windows {
+    store: Arc<dyn ObjectStore>,
+    path: Path,
+    size: u64,
+    next: u64,
+    ahead: Option<JoinHandle<object_store::Result<Bytes>>>,
+}
+
+impl Windows {
+    async fn next(&mut self) -> Result<Option<Bytes>> {
+        let Some(current) = self.ahead.take().or_else(|| self.fetch()) else { return Ok(None) };
+        self.ahead = self.fetch();
+        let bytes = current.await.map_err(|error| DataFusionError::External(error.into()))?;
+        bytes.map(Some).map_err(io_error)
+    }
+
+    fn fetch(&mut self) -> Option<JoinHandle<object_store::Result<Bytes>>> {
+        let range = self.take_range()?;
+        let (store, path) = (self.store.clone(), self.path.clone());
+        Some(tokio::spawn(async move { store.get_range(&path, range).await }))
+    }
+
+    fn take_range(&mut self) -> Option<Range<u64>> {
+        let start = self.next;
+        self.next = (start + WINDOW).min(self.size);
+        (start < self.size).then_some(start..self.next)
+    }
+}
+
+impl Drop for Windows {
+    fn drop(&mut self) {
+        if let Some(ahead) = &self.ahead {
+            ahead.abort();
+        }
+    }
+}

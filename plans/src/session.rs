@@ -1,0 +1,63 @@
+//! The only place that builds a session. Client, scheduler and executor all build
+//! theirs here, or decoding a plan fails.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use datafusion::common::Result;
+use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
+use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
+use datafusion::execution::session_state::SessionStateBuilder;
+use datafusion::execution::SessionState;
+use datafusion::prelude::{SessionConfig, SessionContext};
+
+use crate::functions;
+use crate::read::BATCH_ROWS;
+
+/// Bytes that spilled runs may take on disk.
+const SCRATCH_BYTES: u64 = 100 << 30;
+
+/// Settings that our plans rely on.
+pub fn config() -> SessionConfig {
+    let mut config = SessionConfig::new()
+        .with_batch_size(BATCH_ROWS)
+        .with_target_partitions(1)
+        .with_information_schema(false)
+        // A shard is the unit of a receipt: it is neither split nor moved.
+        .with_repartition_file_scans(false)
+        .with_round_robin_repartition(false);
+    let options = config.options_mut();
+    options.execution.enable_file_stream_work_stealing = false;
+    options.execution.collect_statistics = false;
+    // Column names are exact-case.
+    options.sql_parser.enable_ident_normalization = false;
+    config
+}
+
+/// A runtime whose spilled runs go below `scratch`.
+pub fn runtime(scratch: &Path) -> Result<Arc<RuntimeEnv>> {
+    let disk = DiskManagerBuilder::default()
+        .with_mode(DiskManagerMode::Directories(vec![scratch.to_path_buf()]))
+        .with_max_temp_directory_size(SCRATCH_BYTES);
+    RuntimeEnvBuilder::new().with_disk_manager_builder(disk).build_arc()
+}
+
+/// A session with all of our functions.
+pub fn state(config: SessionConfig, runtime: Arc<RuntimeEnv>) -> SessionState {
+    let mut state = SessionStateBuilder::new()
+        .with_config(config)
+        .with_runtime_env(runtime)
+        .with_default_features()
+        .build();
+    for function in functions::all() {
+        // Registering replaces a function of the same name, which is what we want.
+        let _ = datafusion::execution::FunctionRegistry::register_udf(&mut state, function);
+    }
+    state
+}
+
+/// A session for planning: it runs nothing and keeps nothing on disk.
+pub fn planning() -> SessionContext {
+    #[expect(clippy::disallowed_methods, reason = "this is the place that builds sessions")]
+    SessionContext::new_with_state(state(config(), Arc::new(RuntimeEnv::default())))
+}

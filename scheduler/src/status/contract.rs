@@ -1,0 +1,279 @@
+//! What every status store does, run by each adapter's tests.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use plans::receipt::Ledger;
+use tokio::task::JoinSet;
+
+use super::{DayCoverage, Expected, LoadRecord, PeriodRecord, State, StatusError, StatusStore};
+use crate::load::days::{Moment, Month};
+
+/// Runs the whole suite. `make` gives a new store without items at every call.
+pub(super) async fn obeys_the_contract(make: impl Fn() -> Arc<dyn StatusStore>) {
+    a_new_store_is_empty(make()).await;
+    every_attribute_comes_back(make()).await;
+    items_come_in_the_order_of_their_periods(make()).await;
+    a_write_that_expects_something_else_changes_nothing(make()).await;
+    the_item_of_a_conflict_is_the_one_that_stands(make()).await;
+    of_many_first_writers_one_wins(make()).await;
+    of_many_that_replace_one_item_one_wins(make()).await;
+    every_turn_of_a_contested_counter_counts(make()).await;
+    loads_come_back_newest_first(make()).await;
+    a_load_is_written_over(make()).await;
+}
+
+type Store = Arc<dyn StatusStore>;
+
+async fn a_new_store_is_empty(store: Store) {
+    assert_eq!(store.get("d", month("2024-01")).await.expect("get"), None);
+    assert!(store.periods("d").await.expect("periods").is_empty());
+    assert!(store.datasets().await.expect("datasets").is_empty());
+    assert!(store.loads(10).await.expect("loads").is_empty());
+    assert_eq!(store.load("l").await.expect("load"), None);
+}
+
+async fn every_attribute_comes_back(store: Store) {
+    let full = full_record();
+    store.put(&full, &Expected::Absent).await.expect("put");
+    let found = store.get(&full.dataset, full.period).await.expect("get");
+    assert_eq!(found, Some(full.clone()));
+    for state in [
+        State::Pending,
+        State::Running,
+        State::Publishing,
+        State::Done,
+        State::Failed,
+        State::Repairing,
+    ] {
+        let mut record = PeriodRecord::new(&full.dataset, full.period, "s3_access");
+        let current = store.get(&full.dataset, full.period).await.expect("get");
+        let current = current.expect("an item");
+        record.revision = current.revision + 1;
+        record.state = state;
+        store.put(&record, &current.expected()).await.expect("put");
+        let found = store.get(&full.dataset, full.period).await.expect("get");
+        assert_eq!(found, Some(record));
+    }
+}
+
+async fn items_come_in_the_order_of_their_periods(store: Store) {
+    for (dataset, period) in [
+        ("b", "2024-02"),
+        ("a", "2024-11"),
+        ("a", "2023-12"),
+        ("a", "2024-02"),
+        ("'; --", "2024-02"),
+    ] {
+        let record = PeriodRecord::new(dataset, month(period), "vpc_flow");
+        store.put(&record, &Expected::Absent).await.expect("put");
+    }
+    let found = store.periods("a").await.expect("periods");
+    let found: Vec<String> = found.iter().map(|item| item.period.to_string()).collect();
+    assert_eq!(found, ["2023-12", "2024-02", "2024-11"]);
+    assert_eq!(
+        store.datasets().await.expect("datasets"),
+        ["'; --", "a", "b"]
+    );
+}
+
+async fn a_write_that_expects_something_else_changes_nothing(store: Store) {
+    let mut first = PeriodRecord::new("d", month("2024-01"), "vpc_flow");
+    (first.attempt, first.revision) = (3, 5);
+    first.lease_owner = Some("me".to_owned());
+    conflict(&store, &first, &first.expected()).await;
+    store.put(&first, &Expected::Absent).await.expect("put");
+    let next = first.revised();
+    let is = |attempt, owner: Option<&str>, revision| Expected::Is {
+        attempt,
+        lease_owner: owner.map(str::to_owned),
+        revision,
+    };
+    for expected in [
+        Expected::Absent,
+        is(2, Some("me"), 5),
+        is(4, Some("me"), 5),
+        is(3, Some("you"), 5),
+        is(3, None, 5),
+        is(3, Some("me"), 4),
+    ] {
+        conflict(&store, &next, &expected).await;
+        let stands = store.get("d", first.period).await.expect("get");
+        assert_eq!(stands.as_ref(), Some(&first), "{expected:?}");
+    }
+    store.put(&next, &first.expected()).await.expect("put");
+}
+
+async fn the_item_of_a_conflict_is_the_one_that_stands(store: Store) {
+    let full = full_record();
+    let current = conflict(&store, &full.revised(), &full.expected()).await;
+    assert_eq!(current, None);
+    store.put(&full, &Expected::Absent).await.expect("put");
+    let current = conflict(&store, &full.revised(), &Expected::Absent).await;
+    assert_eq!(current, Some(full));
+}
+
+async fn conflict(
+    store: &Store,
+    record: &PeriodRecord,
+    expected: &Expected,
+) -> Option<PeriodRecord> {
+    match store.put(record, expected).await {
+        Err(StatusError::Conflict { current }) => current.map(|current| *current),
+        answer => panic!("{expected:?} should be a conflict, not {answer:?}"),
+    }
+}
+
+async fn of_many_first_writers_one_wins(store: Store) {
+    let record = PeriodRecord::new("d", month("2024-01"), "vpc_flow");
+    one_of_many_wins(&store, record, &Expected::Absent).await;
+}
+
+async fn of_many_that_replace_one_item_one_wins(store: Store) {
+    let record = PeriodRecord::new("d", month("2024-01"), "vpc_flow");
+    store.put(&record, &Expected::Absent).await.expect("put");
+    one_of_many_wins(&store, record.revised(), &record.expected()).await;
+}
+
+async fn one_of_many_wins(store: &Store, record: PeriodRecord, expected: &Expected) {
+    let mut writers = JoinSet::new();
+    for number in 0..32 {
+        let (store, expected) = (store.clone(), expected.clone());
+        let mut record = record.clone();
+        record.load_id = format!("writer {number}");
+        writers.spawn(async move { (record.load_id.clone(), store.put(&record, &expected).await) });
+    }
+    let mut winners = Vec::new();
+    for (writer, answer) in writers.join_all().await {
+        match answer {
+            Ok(()) => winners.push(writer),
+            Err(StatusError::Conflict { current: Some(_) }) => {}
+            Err(error) => panic!("{writer}: {error:?}"),
+        }
+    }
+    let stands = store.get("d", record.period).await.expect("get");
+    assert_eq!(winners, [stands.expect("an item").load_id]);
+}
+
+async fn every_turn_of_a_contested_counter_counts(store: Store) {
+    let record = PeriodRecord::new("d", month("2024-01"), "vpc_flow");
+    store.put(&record, &Expected::Absent).await.expect("put");
+    let mut claimants = JoinSet::new();
+    for _ in 0..8 {
+        let (store, record) = (store.clone(), record.clone());
+        claimants.spawn(async move {
+            for _ in 0..5 {
+                claim(&store, record.clone()).await;
+            }
+        });
+    }
+    claimants.join_all().await;
+    let stands = store.get("d", record.period).await.expect("get");
+    let stands = stands.expect("an item");
+    assert_eq!((stands.attempt, stands.revision), (40, 40));
+}
+
+/// Adds an attempt, again and again until nobody else was faster.
+async fn claim(store: &Store, mut current: PeriodRecord) {
+    loop {
+        let mut next = current.revised();
+        next.attempt += 1;
+        match store.put(&next, &current.expected()).await {
+            Ok(()) => return,
+            Err(StatusError::Conflict {
+                current: Some(stands),
+            }) => current = *stands,
+            Err(error) => panic!("{error:?}"),
+        }
+    }
+}
+
+async fn loads_come_back_newest_first(store: Store) {
+    for (load_id, started_at) in [
+        ("middle", "2024-02-01T00:00:00.500Z"),
+        ("oldest", "2023-12-31T23:59:59.999Z"),
+        ("newest", "2024-02-01T00:00:01Z"),
+    ] {
+        store
+            .put_load(&load(load_id, started_at))
+            .await
+            .expect("put");
+    }
+    let found = store.loads(2).await.expect("loads");
+    let found: Vec<String> = found.into_iter().map(|load| load.load_id).collect();
+    assert_eq!(found, ["newest", "middle"]);
+    assert_eq!(store.loads(99).await.expect("loads").len(), 3);
+}
+
+async fn a_load_is_written_over(store: Store) {
+    let mut record = load("l", "2024-02-01T00:00:00Z");
+    store.put_load(&record).await.expect("put");
+    assert_eq!(store.load("l").await.expect("load"), Some(record.clone()));
+    record.state = "done".to_owned();
+    record.outcome = Some(serde_json::json!({"exit_code": 0, "warnings": ["é \"quoted\""]}));
+    record.ended_at = Some(moment("2024-02-01T00:01:00Z"));
+    store.put_load(&record).await.expect("put");
+    assert_eq!(store.load("l").await.expect("load"), Some(record));
+    assert_eq!(store.loads(99).await.expect("loads").len(), 1);
+}
+
+fn load(load_id: &str, started_at: &str) -> LoadRecord {
+    LoadRecord {
+        load_id: load_id.to_owned(),
+        dataset: "d".to_owned(),
+        source: "vpc_flow".to_owned(),
+        state: "running".to_owned(),
+        request: serde_json::json!({"inputs": ["file:///in"], "margin": 1}),
+        outcome: None,
+        started_at: moment(started_at),
+        ended_at: None,
+    }
+}
+
+fn full_record() -> PeriodRecord {
+    let coverage = DayCoverage {
+        config_digest: "c0ffee".to_owned(),
+        input_digest: "12:abcd".to_owned(),
+        closed: true,
+        loaded_at: moment("2024-03-01T10:11:12.345Z"),
+    };
+    let days = ["2024-01-01", "2024-01-31"].map(|day| day.parse().expect("a day"));
+    PeriodRecord {
+        dataset: "vpc_flow › file:///out \"é\" 'x'".to_owned(),
+        period: month("2024-01"),
+        source_log_type: "vpc_flow".to_owned(),
+        load_completed: true,
+        state: State::Publishing,
+        asked_days: BTreeSet::from(days),
+        covered_days: BTreeMap::from(days.map(|day| (day, coverage.clone()))),
+        load_id: "load-1".to_owned(),
+        attempt: u64::MAX,
+        lease_owner: Some("host 7 › 42".to_owned()),
+        lease_until: Some(moment("2024-03-01T10:12:12.345Z")),
+        revision: 1 << 60,
+        manifest: Some("manifests/a b.json".to_owned()),
+        nonce: Some("n".to_owned()),
+        ledger: Ledger {
+            read: 6,
+            written: 1,
+            quarantined: 2,
+            filtered: 3,
+            duplicated: 4,
+            elsewhere: 5,
+        },
+        objects: 7,
+        bytes: 1 << 50,
+        started_at: Some(moment("2024-03-01T10:11:00Z")),
+        ended_at: Some(moment("2024-03-01T10:11:30Z")),
+        error: Some("a line\nand another".to_owned()),
+        schema_version: 1,
+    }
+}
+
+fn month(text: &str) -> Month {
+    text.parse().expect("a month")
+}
+
+fn moment(text: &str) -> Moment {
+    text.parse().expect("a moment")
+}

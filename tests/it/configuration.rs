@@ -1,0 +1,201 @@
+//! Configuration that is wrong: refused with file, line, key and remedy, before
+//! anything is touched.
+
+use std::fs;
+
+use tests::Lab;
+use tests::days::day;
+use tests::inputs::Flows;
+
+/// What is broken in a source that is fine otherwise, and a word the message must hold.
+static BROKEN: &[(&str, &str, &str, &str)] = &[
+    // file, what stands there, what is put there, what the message names
+    ("flow.toml", "severity_id = 1", "severity = 1", "severity"),
+    (
+        "flow.toml",
+        "severity_id = 1",
+        "severity_id = \"high\"",
+        "severity_id",
+    ),
+    (
+        "flow.toml",
+        "severity_id = 1",
+        "severity_id = 42",
+        "severity_id",
+    ),
+    (
+        "flow.toml",
+        "src_endpoint.ip =",
+        "src_endpoint.adress =",
+        "adress",
+    ),
+    (
+        "flow.toml",
+        "\"srcaddr\"",
+        "\"nosuchcolumn\"",
+        "nosuchcolumn",
+    ),
+    (
+        "flow.toml",
+        "\"srcaddr\"",
+        "\"coalesce(srcaddr\"",
+        "src_endpoint.ip",
+    ),
+    (
+        "flow.toml",
+        "class = \"network_activity\"",
+        "class = \"network_activty\"",
+        "network_activity",
+    ),
+    ("flow.toml", "[\"cloud\"]", "[\"clowd\"]", "clowd"),
+    ("flow.toml", "[set]", "[sett]", "sett"),
+    ("flow.toml", "[set]", "[set", "flow.toml"),
+    ("flow.toml", "\"Refuse\"", "\"Refused\"", "Refused"),
+    ("flow.toml", "time = \"start\"\n", "", "time"),
+    (
+        "source.toml",
+        "format = \"vpc_flow\"",
+        "format = \"vpc_flows\"",
+        "vpc_flow",
+    ),
+    (
+        "source.toml",
+        "events = [\"flow\"]",
+        "events = [\"flows\"]",
+        "flows",
+    ),
+    ("source.toml", "events = [\"flow\"]", "", "events"),
+    (
+        "source.toml",
+        "account = [\"account_id\"]",
+        "account = [\"acount_id\"]",
+        "acount_id",
+    ),
+];
+
+#[test]
+fn every_broken_source_is_refused_with_its_file_and_key() -> anyhow::Result<()> {
+    for (file, good, bad, named) in BROKEN {
+        let lab = Lab::new()?;
+        let source = lab.source("broken", 1)?;
+        let text = fs::read_to_string(source.join(file))?;
+        assert!(text.contains(good), "{file} has no `{good}`");
+        fs::write(source.join(file), text.replacen(good, bad, 1))?;
+        let answer = lab.lakebolt()?.args(["lint", "broken"]).run()?;
+        let said = format!("{}{}", answer.stdout, answer.stderr);
+        answer.expect_code(2);
+        assert!(said.contains(file), "`{bad}`: no file in: {said}");
+        assert!(said.contains(named), "`{bad}`: no `{named}` in: {said}");
+        let line = said
+            .lines()
+            .find(|line| line.contains(file))
+            .unwrap_or_default();
+        let numbers = line
+            .split(':')
+            .filter(|part| part.trim().parse::<u32>().is_ok());
+        assert!(
+            numbers.count() >= 2,
+            "`{bad}`: no line and column in: {said}"
+        );
+    }
+    Ok(())
+}
+
+#[test]
+fn a_good_source_passes_lint() -> anyhow::Result<()> {
+    let lab = Lab::new()?;
+    lab.source("good", 1)?;
+    lab.lakebolt()?.args(["lint", "good"]).run()?.expect_code(0);
+    Ok(())
+}
+
+#[test]
+fn run_refuses_a_broken_source_before_it_touches_anything() -> anyhow::Result<()> {
+    let lab = Lab::new()?;
+    Flows::default().write_days(&lab.input(), day("2024-02-10"), day("2024-02-10"), 5)?;
+    let source = lab.source("broken", 1)?;
+    fs::write(source.join("flow.toml"), "class = 1\n")?;
+    let run = lab
+        .run("./broken")?
+        .args(["--from", "2024-02-10", "--to", "2024-02-10"]);
+    run.run()?.expect_code(2);
+    assert!(!lab.lake().exists());
+    Ok(())
+}
+
+#[test]
+fn wrong_usage_ends_with_2() -> anyhow::Result<()> {
+    let lab = Lab::new()?;
+    let wrong: [&[&str]; 6] = [
+        &[
+            "run",
+            "vpc_flow",
+            "--input",
+            "i",
+            "--output",
+            "o",
+            "--from",
+            "2024-01-01",
+            "--to",
+            "2024-01-02",
+            "--days",
+            "3",
+        ],
+        &[
+            "run",
+            "vpc_flow",
+            "--input",
+            "i",
+            "--output",
+            "o",
+            "--from",
+            "2024-13-01",
+            "--to",
+            "2024-01-02",
+        ],
+        &[
+            "run",
+            "vpc_flow",
+            "--input",
+            "i",
+            "--output",
+            "o",
+            "--from",
+            "2024-02-02",
+            "--to",
+            "2024-01-02",
+        ],
+        &["run", "no_such_source", "--input", "i", "--output", "o"],
+        &[
+            "run",
+            "vpc_flow",
+            "--output",
+            "o",
+            "--from",
+            "2024-01-01",
+            "--to",
+            "2024-01-02",
+        ],
+        &["runn"],
+    ];
+    for arguments in wrong {
+        lab.lakebolt()?.args(arguments).run()?.expect_code(2);
+        assert!(
+            !lab.folder().join("o").exists(),
+            "{arguments:?} touched the target"
+        );
+    }
+    Ok(())
+}
+
+#[test]
+fn a_refusal_is_one_json_object_too() -> anyhow::Result<()> {
+    let lab = Lab::new()?;
+    let run = lab
+        .run("no_such_source")?
+        .args(["--from", "2024-01-01", "--to", "2024-01-02"]);
+    let answer = run.run()?.expect_code(2);
+    assert_eq!(answer.json()["state"], "refused");
+    assert_eq!(answer.json()["exit_code"], 2);
+    Ok(())
+}

@@ -1,0 +1,230 @@
+//! What is done and what remains to be done: open months, late files, changed
+//! mappings, other datasets.
+
+use std::fs;
+
+use tests::days::{Day, day};
+use tests::inputs::Flows;
+use tests::{Lab, rows};
+
+const RANGE: [&str; 4] = ["--from", "2024-02-10", "--to", "2024-02-12"];
+
+fn first() -> Day {
+    day("2024-02-10")
+}
+
+fn last() -> Day {
+    day("2024-02-12")
+}
+
+fn lab() -> anyhow::Result<Lab> {
+    let lab = Lab::new()?;
+    Flows::default().write_days(&lab.input(), first().plus(-1), last().plus(1), 40)?;
+    Ok(lab)
+}
+
+#[test]
+fn a_day_that_may_still_get_input_is_not_complete_and_is_loaded_again() -> anyhow::Result<()> {
+    let lab = Lab::new()?;
+    let today = Day::today();
+    let flows = Flows::default();
+    flows.write_days(&lab.input(), today.plus(-3), today, 30)?;
+    lab.load(today.plus(-2), today)?.run()?.expect_code(0);
+    lab.assert_exact(today.plus(-2), today)?;
+    let status = lab
+        .lakebolt()?
+        .args(["status", "--output", "lake", "--format", "json"]);
+    let status = status.run()?.expect_code(0);
+    assert!(
+        !status.stdout.contains("\"load_completed\":true"),
+        "{}",
+        status.stdout
+    );
+    assert!(
+        !status.stdout.contains("\"load_completed\": true"),
+        "{}",
+        status.stdout
+    );
+    // More of the open day arrives.
+    flows.write(&lab.input(), today, 7, 30)?;
+    lab.load(today.plus(-2), today)?.run()?.expect_code(0);
+    lab.assert_exact(today.plus(-2), today)
+}
+
+#[test]
+fn a_late_file_is_taken_up_by_the_next_run() -> anyhow::Result<()> {
+    let lab = lab()?;
+    lab.load(first(), last())?.run()?.expect_code(0);
+    Flows::default().write(&lab.input(), day("2024-02-11"), 9, 25)?;
+    let answer = lab.load(first(), last())?.run()?.expect_code(0);
+    assert_eq!(answer.periods(), ["2024-02 done"]);
+    lab.assert_exact(first(), last())?;
+    let answer = lab.load(first(), last())?.run()?.expect_code(0);
+    assert_eq!(answer.periods(), ["2024-02 skipped"]);
+    Ok(())
+}
+
+#[test]
+fn a_changed_mapping_is_reported_and_reloaded_only_when_asked() -> anyhow::Result<()> {
+    let lab = lab()?;
+    lab.source("my_flows", 1)?;
+    lab.run("./my_flows")?.args(RANGE).run()?.expect_code(0);
+    let before = rows::objects(&lab.lake());
+    assert_eq!(severities(&lab)?, ["1"]);
+    lab.source("my_flows", 3)?;
+    let answer = lab.run("./my_flows")?.args(RANGE).run()?.expect_code(0);
+    assert_eq!(answer.periods(), ["2024-02 skipped"]);
+    let json = answer.json();
+    let said = format!("{} {}", json["warnings"], json["periods"][0]["reason"]);
+    assert!(said.contains("stale"), "{}", answer.stdout);
+    assert_eq!(rows::objects(&lab.lake()), before);
+    let reload = lab
+        .run("./my_flows")?
+        .args(RANGE)
+        .args(["--on-stale", "reload"]);
+    assert_eq!(reload.run()?.expect_code(0).periods(), ["2024-02 done"]);
+    assert_eq!(severities(&lab)?, ["3"]);
+    lab.assert_exact(first(), last())
+}
+
+fn severities(lab: &Lab) -> anyhow::Result<Vec<String>> {
+    let mut found = Vec::new();
+    for object in rows::objects(&lab.lake()) {
+        let columns = rows::read(&object, &["severity_id"])?;
+        found.extend(columns.into_iter().flatten());
+    }
+    found.sort();
+    found.dedup();
+    Ok(found)
+}
+
+#[test]
+fn a_deleted_object_is_noticed_and_its_days_are_loaded_again() -> anyhow::Result<()> {
+    let lab = lab()?;
+    lab.load(first(), last())?.run()?.expect_code(0);
+    fs::remove_file(&rows::objects(&lab.lake())[0])?;
+    let plan = lab
+        .lakebolt()?
+        .args(["plan", "vpc_flow", "--input", "input", "--output", "lake"]);
+    plan.args(RANGE).run()?.expect_code(0);
+    lab.load(first(), last())?.run()?.expect_code(0);
+    lab.assert_exact(first(), last())
+}
+
+#[test]
+fn another_output_is_another_dataset() -> anyhow::Result<()> {
+    let lab = lab()?;
+    lab.load(first(), last())?.run()?.expect_code(0);
+    let other = lab
+        .lakebolt()?
+        .args(["run", "vpc_flow", "--format", "json"]);
+    let other = other
+        .args(["--input", "input", "--output", "other"])
+        .args(RANGE);
+    assert_eq!(other.run()?.expect_code(0).periods(), ["2024-02 done"]);
+    let found = rows::lake_flows(&lab.folder().join("other"))?;
+    rows::assert_same(&found, &rows::raw_flows(&lab.input(), first(), last())?);
+    lab.assert_exact(first(), last())
+}
+
+#[test]
+fn another_name_or_shape_is_another_dataset() -> anyhow::Result<()> {
+    let lab = lab()?;
+    lab.load(first(), last())?.run()?.expect_code(0);
+    let shared = ["--state", "sqlite:lake/.lakebolt/state.db"];
+    for (flag, value) in [("--as", "second"), ("--shape", "raw")] {
+        let other = lab
+            .lakebolt()?
+            .args(["run", "vpc_flow", "--format", "json", flag, value]);
+        let other = other
+            .args(["--input", "input", "--output", value])
+            .args(shared);
+        assert_eq!(
+            other.args(RANGE).run()?.expect_code(0).periods(),
+            ["2024-02 done"]
+        );
+    }
+    let answer = lab.load(first(), last())?.run()?.expect_code(0);
+    assert_eq!(answer.periods(), ["2024-02 skipped"]);
+    Ok(())
+}
+
+#[test]
+fn another_input_of_the_same_dataset_is_refused_without_full_load() -> anyhow::Result<()> {
+    let lab = lab()?;
+    lab.load(first(), last())?.run()?.expect_code(0);
+    let elsewhere = lab.folder().join("elsewhere");
+    Flows {
+        seed: 5,
+        ..Flows::default()
+    }
+    .write_days(&elsewhere, first(), last(), 10)?;
+    let run = || -> anyhow::Result<_> {
+        let run = lab
+            .lakebolt()?
+            .args(["run", "vpc_flow", "--format", "json"]);
+        Ok(run
+            .args(["--input", "elsewhere", "--output", "lake"])
+            .args(RANGE))
+    };
+    run()?.run()?.expect_code(2);
+    lab.assert_exact(first(), last())?;
+    run()?.arg("--full-load").run()?.expect_code(0);
+    let found = rows::lake_flows(&lab.lake())?;
+    rows::assert_same(&found, &rows::raw_flows(&elsewhere, first(), last())?);
+    Ok(())
+}
+
+#[test]
+fn no_input_object_is_an_error_unless_allowed() -> anyhow::Result<()> {
+    let lab = Lab::new()?;
+    fs::create_dir_all(lab.input())?;
+    lab.load(first(), last())?.run()?.expect_code(4);
+    lab.load(first(), last())?
+        .arg("--allow-empty")
+        .run()?
+        .expect_code(0);
+    assert!(rows::objects(&lab.lake()).is_empty());
+    Ok(())
+}
+
+#[test]
+fn a_broken_tail_and_unreadable_lines_are_quarantined_with_their_place() -> anyhow::Result<()> {
+    let lab = lab()?;
+    let flows = Flows::default();
+    let path = flows.write(&lab.input(), day("2024-02-11"), 3, 400)?;
+    let bytes = fs::read(&path)?;
+    fs::write(&path, &bytes[..bytes.len() - 60])?;
+    let answer = lab
+        .load(first(), last())?
+        .args(["--max-quarantine", "50"])
+        .run()?;
+    let answer = answer.expect_code(0);
+    assert!(answer.rows("quarantined") >= 1, "{}", answer.stdout);
+    let listed = lab
+        .lakebolt()?
+        .args(["quarantine", "vpc_flow", "--output", "lake"])
+        .run()?;
+    assert!(listed.expect_code(0).stdout.contains(".log.gz"));
+    let inside = rows::objects(&lab.lake());
+    assert!(
+        inside
+            .iter()
+            .all(|path| !path.to_string_lossy().contains("quarantine"))
+    );
+    Ok(())
+}
+
+#[test]
+fn more_quarantined_than_allowed_fails_and_publishes_nothing() -> anyhow::Result<()> {
+    let lab = Lab::new()?;
+    let path = Flows::default().path(&lab.input(), first(), 0);
+    tests::inputs::write_gzip(
+        &path,
+        "version account-id start\nthis is no flow log\nnor this\n",
+    )?;
+    let answer = lab.load(first(), first())?.run()?.expect_code(3);
+    assert_eq!(answer.json()["state"], "failed");
+    assert!(rows::objects(&lab.lake()).is_empty());
+    Ok(())
+}

@@ -1,0 +1,132 @@
+//! A folder of its own for each test, with input, lake and state.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use tempfile::TempDir;
+
+use crate::days::Day;
+use crate::process::{Answer, Invocation, binary};
+use crate::rows;
+
+/// A test's folder; it goes when the test ends.
+#[derive(Debug)]
+pub struct Lab {
+    folder: TempDir,
+}
+
+impl Lab {
+    pub fn new() -> anyhow::Result<Self> {
+        let folder = tempfile::Builder::new().prefix("lakebolt-it-").tempdir()?;
+        Ok(Self { folder })
+    }
+
+    /// The folder itself, which commands run in.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Where raw logs are delivered.
+    pub fn input(&self) -> PathBuf {
+        self.folder().join("input")
+    }
+
+    /// The target of loads.
+    pub fn lake(&self) -> PathBuf {
+        self.folder().join("lake")
+    }
+
+    /// `lakebolt`, ready for its arguments.
+    pub fn lakebolt(&self) -> anyhow::Result<Invocation> {
+        Ok(Invocation::new(&binary("lakebolt")?, self.folder()))
+    }
+
+    /// `lakebolt run SOURCE` from the lab's input to its lake, answering in JSON.
+    pub fn run(&self, source: &str) -> anyhow::Result<Invocation> {
+        Ok(self
+            .lakebolt()?
+            .args(["run", source, "--format", "json"])
+            .args(["--input", "input", "--output", "lake"]))
+    }
+
+    /// `lakebolt run vpc_flow` for these days.
+    pub fn load(&self, first: Day, last: Day) -> anyhow::Result<Invocation> {
+        Ok(self
+            .run("vpc_flow")?
+            .args(["--from", &first.to_string(), "--to", &last.to_string()]))
+    }
+
+    /// The same once more after a crash: it waits for the dead one's lease to end.
+    pub fn load_again(&self, first: Day, last: Day) -> anyhow::Result<Invocation> {
+        Ok(self.load(first, last)?.args(["--wait", "120s"]))
+    }
+
+    /// `lakebolt sweep` of everything that no live attempt owns, however young.
+    pub fn sweep(&self) -> anyhow::Result<Answer> {
+        self.lakebolt()?
+            .args(["sweep", "lake", "--min-age", "0s"])
+            .run()
+    }
+
+    /// Fails unless the lake holds exactly the raw rows of these days.
+    #[track_caller]
+    pub fn assert_exact(&self, first: Day, last: Day) -> anyhow::Result<()> {
+        let found = rows::lake_flows(&self.lake())?;
+        let expected = rows::raw_flows(&self.input(), first, last)?;
+        assert!(
+            !expected.is_empty(),
+            "the test's input holds no row of these days"
+        );
+        rows::assert_same(&found, &expected);
+        Ok(())
+    }
+
+    /// Files of the work area that hold parts which nobody published.
+    pub fn staged(&self) -> Vec<PathBuf> {
+        rows::files(&self.lake().join(".lakebolt/staging"))
+    }
+
+    /// Writes a source folder of the test's own and gives its path.
+    pub fn source(&self, name: &str, severity: u32) -> anyhow::Result<PathBuf> {
+        let folder = self.folder().join(name);
+        fs::create_dir_all(&folder)?;
+        fs::write(folder.join("source.toml"), SOURCE)?;
+        let event = EVENT.replace("SEVERITY", &severity.to_string());
+        fs::write(folder.join("flow.toml"), event)?;
+        Ok(folder)
+    }
+}
+
+const SOURCE: &str = r#"format = "vpc_flow"
+events = ["flow"]
+
+[partition]
+account = ["account_id"]
+
+[base.set]
+cloud.provider = "AWS"
+metadata.product.name = "Flows of a test"
+metadata.product.vendor_name = "Test"
+"#;
+
+const EVENT: &str = r#"class = "network_activity"
+profiles = ["cloud"]
+
+[set]
+severity_id = SEVERITY
+
+[map]
+time = "start"
+end_time = "end"
+status_code = "log_status"
+src_endpoint.ip = "srcaddr"
+src_endpoint.port = "srcport"
+dst_endpoint.ip = "dstaddr"
+dst_endpoint.port = "dstport"
+traffic.bytes = "bytes"
+traffic.packets = "packets"
+
+[map.activity_id]
+match = "action"
+to = { ACCEPT = "Traffic", REJECT = "Refuse" }
+"#;

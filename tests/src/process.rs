@@ -1,0 +1,257 @@
+//! Running a binary and, when a test wants it, killing or freezing it.
+
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io::Read;
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail};
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+
+/// Longest time one command may take before the test gives it up.
+const PATIENCE: Duration = Duration::from_secs(300);
+
+/// The folder cargo put this build's binaries in.
+pub fn binaries() -> anyhow::Result<PathBuf> {
+    let own = std::env::current_exe()?;
+    // target/PROFILE/deps/it-0123 → target/PROFILE
+    let folder = own
+        .ancestors()
+        .nth(2)
+        .context("a test stands in target/PROFILE/deps")?;
+    Ok(folder.to_owned())
+}
+
+/// A binary of the workspace; a clear error when it was not built.
+pub fn binary(name: &str) -> anyhow::Result<PathBuf> {
+    let path = binaries()?.join(name);
+    if !path.exists() {
+        bail!(
+            "{} is not built: run `cargo xtask test`, or `cargo build --workspace --bins` first",
+            path.display()
+        );
+    }
+    Ok(path)
+}
+
+/// A command that is being put together.
+#[derive(Debug)]
+pub struct Invocation {
+    command: Command,
+    folder: PathBuf,
+}
+
+impl Invocation {
+    /// `program`, in `folder`, with nothing of the environment but a home and a path.
+    pub fn new(program: &Path, folder: &Path) -> Self {
+        let mut command = Command::new(program);
+        command.current_dir(folder).env_clear();
+        command
+            .env("HOME", folder)
+            .env("PATH", "/usr/local/bin:/usr/bin:/bin");
+        Self {
+            command,
+            folder: folder.to_owned(),
+        }
+    }
+
+    pub fn arg(mut self, argument: impl AsRef<OsStr>) -> Self {
+        self.command.arg(argument);
+        self
+    }
+
+    pub fn args<A: AsRef<OsStr>>(mut self, arguments: impl IntoIterator<Item = A>) -> Self {
+        self.command.args(arguments);
+        self
+    }
+
+    pub fn env(mut self, name: &str, value: &str) -> Self {
+        self.command.env(name, value);
+        self
+    }
+
+    /// Dies by SIGKILL at one of the named points of a load; `NAME`, `NAME:N`, `stop:NAME`.
+    pub fn crash_at(self, point: &str) -> Self {
+        self.env("LAKEBOLT_CRASH_AT", point)
+    }
+
+    /// Runs it to its end.
+    pub fn run(self) -> anyhow::Result<Answer> {
+        self.spawn()?.wait()
+    }
+
+    /// Starts it. What it prints goes to files, so that it never waits for a reader.
+    pub fn spawn(mut self) -> anyhow::Result<Running> {
+        let stdout = tempfile::tempfile_in(&self.folder)?;
+        let stderr = tempfile::tempfile_in(&self.folder)?;
+        self.command.stdin(Stdio::null());
+        self.command
+            .stdout(stdout.try_clone()?)
+            .stderr(stderr.try_clone()?);
+        let child = self.command.spawn();
+        let child = child.with_context(|| format!("{:?}", self.command.get_program()))?;
+        Ok(Running {
+            child,
+            stdout,
+            stderr,
+        })
+    }
+}
+
+/// A command that runs. It is killed when a test ends without it.
+#[derive(Debug)]
+pub struct Running {
+    child: Child,
+    stdout: File,
+    stderr: File,
+}
+
+impl Running {
+    /// Sends SIGKILL.
+    pub fn kill(&self) -> anyhow::Result<()> {
+        self.signal(Signal::KILL)
+    }
+
+    /// Sends SIGSTOP: the process stands still until `thaw`.
+    pub fn freeze(&self) -> anyhow::Result<()> {
+        self.signal(Signal::STOP)
+    }
+
+    /// Sends SIGCONT.
+    pub fn thaw(&self) -> anyhow::Result<()> {
+        self.signal(Signal::CONT)
+    }
+
+    /// Sends SIGINT, as Ctrl-C does.
+    pub fn interrupt(&self) -> anyhow::Result<()> {
+        self.signal(Signal::INT)
+    }
+
+    fn signal(&self, signal: Signal) -> anyhow::Result<()> {
+        let id = i32::try_from(self.child.id())?;
+        let id = Pid::from_raw(id).context("a child has an id")?;
+        Ok(kill_process(id, signal)?)
+    }
+
+    /// Whether it is still there.
+    pub fn is_running(&mut self) -> anyhow::Result<bool> {
+        Ok(self.child.try_wait()?.is_none())
+    }
+
+    /// Whether it stands still, by SIGSTOP.
+    pub fn is_frozen(&self) -> bool {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id()));
+        let state = stat.ok().and_then(|stat| {
+            let (_, after) = stat.rsplit_once(") ")?;
+            after.chars().next()
+        });
+        state == Some('T')
+    }
+
+    /// Waits for its end and gives what it said.
+    pub fn wait(mut self) -> anyhow::Result<Answer> {
+        let since = Instant::now();
+        let status = loop {
+            if let Some(status) = self.child.try_wait()? {
+                break status;
+            }
+            if since.elapsed() > PATIENCE {
+                self.child.kill()?;
+                let said = read_back(&mut self.stderr)?;
+                bail!("no end after {PATIENCE:?}; stderr:\n{said}");
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        };
+        Ok(Answer {
+            status,
+            stdout: read_back(&mut self.stdout)?,
+            stderr: read_back(&mut self.stderr)?,
+        })
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It has ended already, unless the test failed before it waited.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn read_back(file: &mut File) -> anyhow::Result<String> {
+    use std::io::Seek;
+    file.rewind()?;
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes)?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// How a command ended.
+#[derive(Debug)]
+pub struct Answer {
+    status: ExitStatus,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl Answer {
+    /// The exit code; `None` when a signal ended it.
+    pub fn code(&self) -> Option<i32> {
+        self.status.code()
+    }
+
+    /// Whether SIGKILL ended it.
+    pub fn was_killed(&self) -> bool {
+        self.status.signal() == Some(Signal::KILL.as_raw())
+    }
+
+    /// The same, once it is certain that it ended with `code`.
+    #[track_caller]
+    pub fn expect_code(self, code: i32) -> Self {
+        assert_eq!(
+            self.code(),
+            Some(code),
+            "{}\nstdout:\n{}\nstderr:\n{}",
+            self.status,
+            self.stdout,
+            self.stderr
+        );
+        self
+    }
+
+    /// The object that `--format json` prints.
+    #[track_caller]
+    pub fn json(&self) -> Value {
+        let parsed = serde_json::from_str(&self.stdout);
+        parsed.unwrap_or_else(|error| {
+            panic!(
+                "{error} in stdout:\n{}\nstderr:\n{}",
+                self.stdout, self.stderr
+            )
+        })
+    }
+
+    /// Each period of the outcome with its state, such as `2024-01 done`.
+    #[track_caller]
+    pub fn periods(&self) -> Vec<String> {
+        let json = self.json();
+        let periods = json["periods"].as_array().cloned().unwrap_or_default();
+        let text = |value: &Value| value.as_str().unwrap_or("?").to_owned();
+        let lines = periods
+            .iter()
+            .map(|period| format!("{} {}", text(&period["period"]), text(&period["state"])));
+        lines.collect()
+    }
+
+    /// A count of the outcome's ledger.
+    #[track_caller]
+    pub fn rows(&self, what: &str) -> u64 {
+        self.json()["rows"][what]
+            .as_u64()
+            .unwrap_or_else(|| panic!("no rows.{what} in {}", self.stdout))
+    }
+}

@@ -1,0 +1,46 @@
+//! The acceptance checks, which read a lake with other people's readers. They need
+//! the virtual environment that `cargo xtask test` makes below the target folder.
+
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+
+use crate::process::{Invocation, binaries};
+
+/// An acceptance script, ready for its arguments; `None` when there is no Python for
+/// it, which is said aloud and counted: `cargo xtask test` then fails.
+pub fn script(test: &str, name: &str, folder: &Path) -> anyhow::Result<Option<Invocation>> {
+    let target = target()?;
+    let python = target.join("acceptance-venv/bin/python");
+    if !python.exists() {
+        skip(
+            &target,
+            test,
+            "no acceptance-venv below the target folder: run `cargo xtask test`",
+        )?;
+        return Ok(None);
+    }
+    let script = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("acceptance")
+        .join(name);
+    Ok(Some(Invocation::new(&python, folder).arg(script)))
+}
+
+fn target() -> anyhow::Result<PathBuf> {
+    let profile = binaries()?;
+    let target = profile
+        .parent()
+        .context("a profile stands in the target folder")?;
+    Ok(target.to_owned())
+}
+
+fn skip(target: &Path, test: &str, reason: &str) -> anyhow::Result<()> {
+    let folder = target.join("lakebolt-skipped");
+    fs::create_dir_all(&folder)?;
+    fs::write(folder.join(test), reason)?;
+    // Past the capture of `cargo test`, which would hide it.
+    writeln!(std::io::stderr(), "COULD NOT RUN {test}: {reason}")?;
+    Ok(())
+}
