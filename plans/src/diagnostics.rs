@@ -32,7 +32,10 @@ impl fmt::Display for Diagnostic {
             column,
             key,
         } = &self.at;
-        write!(f, "{file}:{line}:{column}: ")?;
+        match line {
+            0 => write!(f, "{file}: ")?,
+            _ => write!(f, "{file}:{line}:{column}: ")?,
+        }
         if !key.is_empty() {
             write!(f, "{key}: ")?;
         }

@@ -5,6 +5,7 @@
 pub mod codec;
 pub mod crash_point;
 pub mod diagnostics;
+pub mod dialects;
 pub mod formats;
 pub mod functions;
 pub mod mapping;

@@ -86,6 +86,7 @@ pub enum TimeUnit {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Sql {
     pub text: String,
+    /// Where the text's first character stands.
     pub at: Origin,
 }
 
@@ -188,6 +189,7 @@ pub struct Output {
     pub uri: Option<String>,
     pub role_arn: Option<String>,
     pub external_id: Option<String>,
+    pub at: Origin,
 }
 
 /// What a metadata CSV says about the load; flags outrank it.
@@ -197,6 +199,8 @@ pub struct LoadHints {
     pub output: Option<String>,
     /// `daily` or `historical`.
     pub load_type: Option<String>,
+    /// `daily`, `monthly` or `yearly`: how history is cut.
+    pub batch_load_type: Option<String>,
     pub daily_days: Option<u32>,
     pub days: Option<u32>,
     /// `yyyy-MM-dd`
@@ -205,4 +209,18 @@ pub struct LoadHints {
     pub is_partitioned: Option<bool>,
     pub hive_style: Option<bool>,
     pub hour_level: Option<bool>,
+    pub enrichment: Option<EnrichmentHint>,
+}
+
+/// Which database table a metadata CSV joins, and by what.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EnrichmentHint {
+    /// The source's column.
+    pub column: String,
+    /// The table's column.
+    pub key: String,
+    pub database: String,
+    pub table: String,
+    /// The name of the secret; never the secret.
+    pub secret: String,
 }

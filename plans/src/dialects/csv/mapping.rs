@@ -1,0 +1,328 @@
+//! The mapping CSV: four columns; the order of its rows is the order of the
+//! columns in the source's files.
+
+use super::super::File;
+use super::super::native::columns::is_reserved;
+use super::table::{self, Cell};
+use super::target::{self, Leaf, Target};
+use crate::diagnostics::{Diagnostics, Origin, did_you_mean};
+use crate::spec::{Column, ColumnKind, Node, Object, Sql, TimeUnit, Value};
+
+/// The columns, and the other spellings that are accepted.
+const COLUMNS: &[(&str, &[&str])] = &[
+    ("src_log_type", &["source_log_type", "source_type"]),
+    ("src_column_name", &["source_column_name"]),
+    ("tgt_column", &["tgt_column_name", "target_column"]),
+    ("default_values", &["default_value"]),
+];
+
+/// What the metadata says that a mapping depends on.
+pub(super) struct Context<'a> {
+    pub(super) source: &'a str,
+    /// How times are written; `None` when the files carry typed timestamps.
+    pub(super) time: Option<ColumnKind>,
+    pub(super) has_defaults: bool,
+    /// Whether dots in a source column walk into JSON.
+    pub(super) is_json: bool,
+}
+
+/// Columns and attributes of a source.
+#[derive(Debug, Default)]
+pub(super) struct Mapping {
+    pub(super) columns: Vec<Column>,
+    pub(super) attributes: Object,
+}
+
+/// One row, by column.
+struct Row {
+    log_type: Option<Cell>,
+    source: Option<Cell>,
+    target: Option<Cell>,
+    default: Option<Cell>,
+    at: Origin,
+}
+
+/// Reads the file.
+pub(super) fn mapping(
+    file: &File,
+    context: &Context<'_>,
+    found: &mut Diagnostics,
+    warnings: &mut Diagnostics,
+) -> Mapping {
+    let mut mapping = Mapping::default();
+    let mut ignored = None;
+    for row in rows(file, found, warnings) {
+        report_other_source(&row, context, found);
+        match (&row.source, &row.target) {
+            (Some(source), target) => {
+                report_default(&row, warnings);
+                let target = target
+                    .as_ref()
+                    .and_then(|cell| Some((target::target(cell, found)?, cell)));
+                mapping.column(source, target.as_ref(), context, found);
+            }
+            (None, Some(target)) if context.has_defaults => mapping.constant(&row, target, found),
+            (None, Some(_)) => ignored = ignored.or(Some(row.at)),
+            (None, None) => found.push(
+                &row.at,
+                "neither a column nor a target",
+                "fill one of them, or remove the row",
+            ),
+        }
+    }
+    if let Some(at) = ignored {
+        let remedy = "set default_values to true in the metadata, or remove the rows";
+        warnings.push(&at, "default rows are not active", remedy);
+    }
+    mapping
+}
+
+fn rows(file: &File, found: &mut Diagnostics, warnings: &mut Diagnostics) -> Vec<Row> {
+    let table = table::table(file, found, warnings);
+    let names: Vec<Option<usize>> = table
+        .header
+        .iter()
+        .map(|cell| column(cell, found))
+        .collect();
+    for (index, (name, _)) in COLUMNS.iter().enumerate().take(3) {
+        if !names.contains(&Some(index)) && !table.header.is_empty() {
+            let at = &table.header[0].at;
+            found.push(
+                at,
+                format!("there is no column `{name}`"),
+                "add it to the header",
+            );
+        }
+    }
+    table
+        .rows
+        .into_iter()
+        .map(|row| self::row(&names, row, found))
+        .collect()
+}
+
+fn column(cell: &Cell, found: &mut Diagnostics) -> Option<usize> {
+    let name = cell.text.trim().to_ascii_lowercase();
+    let index = COLUMNS
+        .iter()
+        .position(|(known, spellings)| *known == name || spellings.contains(&&*name));
+    if index.is_none() {
+        let message = format!("unknown column `{}`", cell.text);
+        found.push(
+            &cell.at,
+            message,
+            did_you_mean(&name, COLUMNS.iter().map(|(known, _)| *known)),
+        );
+    }
+    index
+}
+
+fn row(names: &[Option<usize>], cells: Vec<Cell>, found: &mut Diagnostics) -> Row {
+    let at = cells[0].at.clone();
+    let mut values = [None, None, None, None];
+    for (place, mut cell) in cells.into_iter().enumerate() {
+        if place >= names.len() {
+            if !cell.text.trim().is_empty() {
+                found.push(
+                    &cell.at,
+                    "a value without a column",
+                    "quote values that hold a comma",
+                );
+            }
+            continue;
+        }
+        if let (Some(index), false) = (names[place], cell.text.trim().is_empty()) {
+            COLUMNS[index].0.clone_into(&mut cell.at.key);
+            values[index] = Some(cell);
+        }
+    }
+    let [log_type, source, target, default] = values;
+    Row {
+        log_type,
+        source,
+        target,
+        default,
+        at,
+    }
+}
+
+fn report_other_source(row: &Row, context: &Context<'_>, found: &mut Diagnostics) {
+    if let Some(cell) = &row.log_type
+        && cell.text.trim() != context.source
+    {
+        let message = format!("`{}` is not the metadata's source", cell.text.trim());
+        found.push(&cell.at, message, format!("write `{}`", context.source));
+    }
+}
+
+fn report_default(row: &Row, warnings: &mut Diagnostics) {
+    if let Some(default) = &row.default {
+        warnings.push(
+            &default.at,
+            "a default beside a column is not used",
+            "give it a row without a column",
+        );
+    }
+}
+
+impl Mapping {
+    fn column(
+        &mut self,
+        source: &Cell,
+        target: Option<&(Target, &Cell)>,
+        context: &Context<'_>,
+        found: &mut Diagnostics,
+    ) {
+        let name = source.text.trim();
+        let leaf = target.map(|(target, _)| &target.leaf);
+        let path: Vec<&str> = if context.is_json {
+            name.split('.').collect()
+        } else {
+            vec![name]
+        };
+        if is_reserved(name) {
+            found.push(
+                &source.at,
+                format!("`{name}` is the scan's own name"),
+                "rename the column",
+            );
+        }
+        self.declare(source, &path, leaf, context, found);
+        if let Some((target, cell)) = target {
+            let text = expression(&path, &target.leaf, context);
+            let value = Value::Sql(Sql {
+                text,
+                at: source.at.clone(),
+            });
+            self.put(target, cell, value, found);
+        }
+    }
+
+    fn declare(
+        &mut self,
+        source: &Cell,
+        path: &[&str],
+        leaf: Option<&Leaf>,
+        context: &Context<'_>,
+        found: &mut Diagnostics,
+    ) {
+        let kind = if path.len() > 1 {
+            ColumnKind::Json
+        } else {
+            kind(leaf, context)
+        };
+        if let Some(known) = self
+            .columns
+            .iter_mut()
+            .find(|column| column.name == path[0])
+        {
+            if path.len() > 1 {
+                known.kind = ColumnKind::Json;
+            } else {
+                let message = format!("column `{}` stands twice", path[0]);
+                found.push(
+                    &source.at,
+                    message,
+                    "one column fills one attribute; remove the row",
+                );
+            }
+            return;
+        }
+        self.columns.push(Column {
+            name: path[0].to_owned(),
+            kind,
+            source_name: None,
+            at: source.at.clone(),
+        });
+    }
+
+    fn constant(&mut self, row: &Row, cell: &Cell, found: &mut Diagnostics) {
+        let Some(target) = target::target(cell, found) else {
+            return;
+        };
+        let Some(default) = &row.default else {
+            found.push(
+                &cell.at,
+                "a default row without a value",
+                "fill default_values, or name a column",
+            );
+            return;
+        };
+        match target::constant(default.text.trim(), &target.leaf) {
+            Ok(constant) => self.put(&target, cell, Value::Constant(constant), found),
+            Err(message) => found.push(&default.at, message, "mend the value or the target's type"),
+        }
+    }
+
+    /// Puts a value at its dotted place.
+    fn put(&mut self, target: &Target, cell: &Cell, value: Value, found: &mut Diagnostics) {
+        let at = Origin {
+            key: target.path(),
+            ..cell.at.clone()
+        };
+        let Some((name, parents)) = target.segments.split_last() else {
+            return;
+        };
+        let mut object = &mut self.attributes;
+        for parent in parents {
+            let node = object.entry(parent.clone()).or_insert_with(|| Node {
+                value: Value::Object(Object::new()),
+                at: at.clone(),
+            });
+            let Value::Object(inside) = &mut node.value else {
+                found.push(
+                    &at,
+                    format!("`{parent}` is a value elsewhere"),
+                    "make it an object in every row",
+                );
+                return;
+            };
+            object = inside;
+        }
+        if object.contains_key(name) {
+            found.push(&at, "is filled twice", "remove one of the rows");
+            return;
+        }
+        object.insert(name.clone(), Node { value, at });
+    }
+}
+
+/// What a column is parsed to, by the type of its target.
+fn kind(leaf: Option<&Leaf>, context: &Context<'_>) -> ColumnKind {
+    match leaf {
+        Some(Leaf::Timestamp) => context.time.clone().unwrap_or(ColumnKind::Rfc3339),
+        Some(Leaf::Scalar(kind)) => kind.clone(),
+        Some(Leaf::Array(_)) if context.is_json => ColumnKind::Json,
+        Some(Leaf::Array(_)) | None => ColumnKind::Text,
+    }
+}
+
+/// SQL for a column, or for a place inside a JSON one. Times inside JSON are read here.
+fn expression(path: &[&str], leaf: &Leaf, context: &Context<'_>) -> String {
+    let quoted = path
+        .iter()
+        .map(|name| format!("\"{}\"", name.replace('"', "\"\"")));
+    let sql = quoted.collect::<Vec<_>>().join(".");
+    if path.len() == 1 || *leaf != Leaf::Timestamp {
+        return sql;
+    }
+    match &context.time {
+        Some(ColumnKind::Epoch(unit)) => format!("{}(cast({sql} as bigint))", from_epoch(*unit)),
+        Some(ColumnKind::Strftime(pattern)) => {
+            format!(
+                "to_timestamp_millis({sql}, '{}')",
+                pattern.replace('\'', "''")
+            )
+        }
+        _ => format!("to_timestamp_millis({sql})"),
+    }
+}
+
+fn from_epoch(unit: TimeUnit) -> &'static str {
+    match unit {
+        TimeUnit::Second => "to_timestamp_seconds",
+        TimeUnit::Millisecond => "to_timestamp_millis",
+        TimeUnit::Microsecond => "to_timestamp_micros",
+        TimeUnit::Nanosecond => "to_timestamp_nanos",
+    }
+}

@@ -1,0 +1,113 @@
+//! An event's file: a condition and a mapping to one class.
+
+use super::attributes::{self, Patch};
+use super::section::{Entry, Reader, Section};
+use crate::spec::{Event, Object};
+
+/// Reads an event's file over what the source's `base` gives.
+pub(super) fn event(
+    reader: &mut Reader<'_>,
+    mut section: Section<'_>,
+    name: &str,
+    base: &Object,
+    version: &str,
+) -> Option<Event> {
+    let at = reader.text.whole();
+    let class = section.require(reader, "class", "class = \"network_activity\"");
+    let class = class.and_then(|class| class.string(reader));
+    let mut profiles = list(reader, section.take("profiles"));
+    let when = section.take("when").and_then(|when| when.sql(reader));
+    let also = section.take("also").and_then(|also| also.boolean(reader));
+    let consumed = list(reader, section.take("consumed"));
+    let mut object = base.clone();
+    let patch = patch(reader, &mut section);
+    attributes::apply(&mut object, patch, &mut reader.found);
+    let newer = overlays(reader, &mut section, version);
+    section.finish(reader);
+    for overlay in newer {
+        attributes::apply(&mut object, overlay.patch, &mut reader.found);
+        profiles = overlay.profiles.unwrap_or(profiles);
+    }
+    Some(Event {
+        name: name.to_owned(),
+        class: class?,
+        profiles,
+        when,
+        also: also.unwrap_or(false),
+        attributes: object,
+        consumed,
+        at,
+    })
+}
+
+fn list(reader: &mut Reader<'_>, entry: Option<Entry<'_>>) -> Vec<String> {
+    entry.map(|entry| entry.texts(reader)).unwrap_or_default()
+}
+
+/// What `[set]` and `[map]` of a table say together.
+pub(super) fn patch(reader: &mut Reader<'_>, section: &mut Section<'_>) -> Patch {
+    let set = section.take("set");
+    let map = section.take("map");
+    let set = set.map(|set| attributes::constants(reader, &set));
+    let map = map.map(|map| attributes::expressions(reader, &map));
+    attributes::join(
+        set.unwrap_or_default(),
+        map.unwrap_or_default(),
+        &mut reader.found,
+    )
+}
+
+/// What changes from an OCSF version on.
+pub(super) struct Overlay {
+    since: [u32; 3],
+    pub(super) patch: Patch,
+    profiles: Option<Vec<String>>,
+}
+
+/// Reads `[since."x.y.z"]` and keeps those that `version` has reached, oldest first.
+pub(super) fn overlays(
+    reader: &mut Reader<'_>,
+    section: &mut Section<'_>,
+    version: &str,
+) -> Vec<Overlay> {
+    let Some(since) = section.take("since") else {
+        return Vec::new();
+    };
+    let entries = since.table_entries(reader);
+    let read = entries.iter().filter_map(|entry| overlay(reader, entry));
+    let mut overlays: Vec<Overlay> = read.collect();
+    let reached = triple(version).unwrap_or_default();
+    overlays.retain(|overlay| overlay.since <= reached);
+    overlays.sort_by_key(|overlay| overlay.since);
+    overlays
+}
+
+fn overlay(reader: &mut Reader<'_>, entry: &Entry<'_>) -> Option<Overlay> {
+    let since = triple(entry.name);
+    if since.is_none() {
+        let message = format!("`{}` is not a version", entry.name);
+        reader.reject(entry, message, "write [since.\"1.3.0\".map]");
+    }
+    let mut section = entry.section(reader)?;
+    let profiles = section
+        .take("profiles")
+        .map(|profiles| profiles.texts(reader));
+    let patch = patch(reader, &mut section);
+    section.finish(reader);
+    let since = since?;
+    Some(Overlay {
+        since,
+        patch,
+        profiles,
+    })
+}
+
+/// `1.3.0` as numbers, which compare as versions do.
+fn triple(version: &str) -> Option<[u32; 3]> {
+    let version = version.strip_prefix('v').unwrap_or(version);
+    let parts: Vec<u32> = version
+        .split('.')
+        .map(|part| part.parse().ok())
+        .collect::<Option<_>>()?;
+    parts.try_into().ok()
+}

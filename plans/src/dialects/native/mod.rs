@@ -1,0 +1,104 @@
+//! The native dialect: a folder with `source.toml` and one TOML file per event.
+//! Right-hand sides under `map` are SQL, constants stand under `set`.
+
+mod attributes;
+pub(super) mod columns;
+mod event;
+mod section;
+mod source;
+
+use std::path::Path;
+
+use toml::de::DeTable;
+
+use self::section::{Reader, Section};
+use super::text::Text;
+use super::{File, Loaded, base_name, files_with, read_files};
+use crate::diagnostics::Diagnostics;
+
+const ROOT: &str = "source.toml";
+
+/// The TOML files of the folder that `path` is, or stands in.
+pub(super) fn gather(path: &Path) -> Option<Result<Vec<File>, Diagnostics>> {
+    let is_toml = path
+        .extension()
+        .is_some_and(|extension| extension == "toml");
+    let folder = if is_toml { path.parent()? } else { path };
+    if !folder.join(ROOT).is_file() {
+        return None;
+    }
+    Some(read_files(&files_with(folder, "toml")).map(named_by_folder))
+}
+
+/// Gives the files of `.` or `..` a name from which the source's can be taken.
+fn named_by_folder(mut files: Vec<File>) -> Vec<File> {
+    for file in &mut files {
+        let path = Path::new(&*file.name);
+        let has_name = path
+            .parent()
+            .is_some_and(|folder| folder.file_name().is_some());
+        if let (false, Ok(full)) = (has_name, path.canonicalize()) {
+            file.name = full.to_string_lossy().into();
+        }
+    }
+    files
+}
+
+pub(super) fn accepts(files: &[File]) -> bool {
+    files.iter().any(|file| base_name(&file.name) == ROOT)
+}
+
+/// Reads a source and its events for an OCSF version.
+pub(super) fn read(files: &[File], version: &str) -> Result<Loaded, Diagnostics> {
+    let mut found = Diagnostics::default();
+    let mut documents = Vec::new();
+    for file in files {
+        documents.extend(document(file, &mut found));
+    }
+    let source = source::source(&documents, version, &mut found);
+    found.sort();
+    match source {
+        Some(source) => found.into_result(Loaded {
+            source,
+            warnings: Vec::new(),
+        }),
+        None => Err(found),
+    }
+}
+
+/// A file and its table; one whose syntax is broken is only reported.
+struct Document<'a> {
+    text: Text<'a>,
+    table: Option<DeTable<'a>>,
+}
+
+impl<'a> Document<'a> {
+    fn base_name(&self) -> &str {
+        base_name(&self.text.file)
+    }
+
+    /// The file's keys, and where to report what is wrong with them.
+    fn open<'t>(&'t self) -> Option<(Reader<'a>, Section<'t>)> {
+        let section = Section::new(self.table.as_ref()?, "", 0);
+        let reader = Reader {
+            text: self.text.clone(),
+            found: Diagnostics::default(),
+        };
+        Some((reader, section))
+    }
+}
+
+fn document<'a>(file: &'a File, found: &mut Diagnostics) -> Option<Document<'a>> {
+    let text = Text::new(file);
+    let (table, errors) = DeTable::parse_recoverable(&file.text);
+    for error in &errors {
+        let offset = error.span().map_or(0, |span| span.start);
+        let message = format!("TOML syntax: {}", error.message());
+        found.push(&text.origin(offset, ""), message, "");
+    }
+    let table = errors.is_empty().then(|| table.into_inner());
+    Some(Document { text, table })
+}
+
+#[cfg(test)]
+mod tests;
