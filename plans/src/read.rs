@@ -16,7 +16,7 @@ use object_store::{ObjectStore, ObjectStoreExt};
 use tokio::task::JoinHandle;
 
 use crate::formats::decompress::Decompressor;
-use crate::formats::{self, Broken, Decoder, DecoderRequest, Reading};
+use crate::formats::{self, Decoder, DecoderRequest, Reading};
 use crate::nodes::scan::ScanSpec;
 use crate::read_parquet::ParquetReader;
 use crate::shard::{InputObject, Shard};
@@ -99,7 +99,7 @@ impl ObjectReader {
             Reading::Blocks(new_decoder) => {
                 let windows = Windows { store, path, size: object.size, next: 0, ahead: None };
                 let (decompressor, decoder) = (Decompressor::new(), new_decoder(request));
-                Self::Blocks(Box::new(BlockReader { windows, decompressor, decoder, finished: false }))
+                Self::Blocks(Box::new(BlockReader { windows, decompressor, decoder, drained: false, finished: false }))
             }
             Reading::Parquet => Self::Parquet(Box::new(ParquetReader::new(store, path, object.size, request))),
         })
@@ -118,6 +118,8 @@ struct BlockReader {
     windows: Windows,
     decompressor: Decompressor,
     decoder: Box<dyn Decoder>,
+    /// The decompressor has been given everything.
+    drained: bool,
     finished: bool,
 }
 
@@ -131,9 +133,9 @@ impl BlockReader {
                 return Ok(None);
             }
             match self.decompressor.next_block() {
-                Ok(Some(block)) => self.decoder.push(block),
-                Ok(None) => self.feed().await?,
-                Err(broken) => self.finish(Some(broken)),
+                Some(block) => self.decoder.push(block),
+                None if self.drained => self.finish(),
+                None => self.feed().await?,
             }
         }
     }
@@ -141,14 +143,16 @@ impl BlockReader {
     async fn feed(&mut self) -> Result<()> {
         match self.windows.next().await? {
             Some(bytes) => self.decompressor.push(bytes),
-            None if self.decompressor.is_finished() => self.finish(None),
-            None => self.decompressor.finish(),
+            None => {
+                self.decompressor.finish();
+                self.drained = true;
+            }
         }
         Ok(())
     }
 
-    fn finish(&mut self, broken: Option<Broken>) {
-        self.decoder.finish(broken);
+    fn finish(&mut self) {
+        self.decoder.finish(self.decompressor.broken().cloned());
         self.finished = true;
     }
 }

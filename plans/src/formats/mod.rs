@@ -3,6 +3,20 @@
 //! Every line (or record) becomes exactly one row: parsed, or with a reason in
 //! the reject columns. Decoding never fails and never panics on any bytes.
 
+mod column;
+pub mod decompress;
+mod layout;
+mod line_decoder;
+mod lines;
+mod parquet;
+mod rows;
+mod s3_access;
+#[cfg(test)]
+mod testing;
+mod time;
+mod value;
+mod vpc_flow;
+
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -27,6 +41,40 @@ pub const REJECT: &str = "_reject";
 pub const DETAIL: &str = "_detail";
 /// Values the format found and no column takes, as a JSON object. Utf8View.
 pub const EXTRA: &str = "_extra";
+
+/// Every format a source may name, in alphabetical order.
+static FORMATS: &[(&str, &dyn Format)] = &[
+    ("parquet", &parquet::Parquet),
+    ("s3_access", &s3_access::S3Access),
+    ("vpc_flow", &vpc_flow::VpcFlow),
+];
+
+/// The format of this name, or which names there are.
+pub fn find(name: &str) -> Result<&'static dyn Format, UnknownFormat> {
+    FORMATS
+        .iter()
+        .find(|(known, _)| *known == name)
+        .map(|(_, format)| *format)
+        .ok_or_else(|| UnknownFormat::new(name))
+}
+
+/// A format that does not exist.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("unknown format `{name}`; known are {known}")]
+pub struct UnknownFormat {
+    pub name: String,
+    pub known: String,
+}
+
+impl UnknownFormat {
+    fn new(name: &str) -> Self {
+        let known: Vec<_> = FORMATS.iter().map(|(known, _)| *known).collect();
+        Self {
+            name: name.to_owned(),
+            known: known.join(", "),
+        }
+    }
+}
 
 /// How a format turns bytes into rows.
 pub trait Format: Debug + Send + Sync {

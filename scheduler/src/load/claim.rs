@@ -13,8 +13,9 @@ use tokio::task::JoinHandle;
 use tracing::{debug, warn};
 
 use super::days::{Moment, Month};
+use super::owner;
 use super::task::{Event, IllegalStep};
-use crate::status::{Expected, PeriodRecord, State, StatusError, StatusStore};
+use crate::status::{Expected, Lease, PeriodRecord, State, StatusError, StatusStore};
 
 /// What tells the time; tests pass their own.
 pub type Clock = fn() -> DateTime<Utc>;
@@ -83,8 +84,8 @@ struct Held {
 }
 
 impl Claimant {
-    /// Takes the lease on `blank`'s period, waiting for another's to end. The record
-    /// is then Running, or still Publishing where a committed attempt has to be finished.
+    /// Takes the lease on `blank`'s period, waiting for another's to end. The days that
+    /// `blank` asks for are remembered, whatever becomes of them. The record is then Running, or still Publishing where a committed attempt has to be finished.
     pub async fn claim(&self, blank: &PeriodRecord) -> Result<Claim, ClaimError> {
         let asked = Instant::now();
         loop {
@@ -110,8 +111,10 @@ impl Claimant {
         if let Some(refusal) = found.as_ref().and_then(|record| self.refusal(record)) {
             return Ok(Err(refusal));
         }
-        let taken = self.taken(found.as_ref().unwrap_or(blank))?;
-        let expected = found.as_ref().map_or(Expected::Absent, expected);
+        let taken = self.taken(found.as_ref().unwrap_or(blank), blank)?;
+        let expected = found
+            .as_ref()
+            .map_or(Expected::Absent, PeriodRecord::expected);
         match self.status.put(&taken, &expected).await {
             Ok(()) => Ok(Ok(Claim::start(self.clone(), taken, found))),
             Err(StatusError::Conflict { current }) => match current {
@@ -125,9 +128,12 @@ impl Claimant {
     }
 
     fn refusal(&self, record: &PeriodRecord) -> Option<ClaimError> {
-        let until = record.lease_until?;
-        let free = record.lease_owner.is_none() || until.0 <= (self.clock)();
-        (!free).then(|| self.held_by(record.period, Some(record)))
+        match record.lease(Moment((self.clock)())) {
+            Lease::Held { owner, .. } if !owner::is_gone(&owner) => {
+                Some(self.held_by(record.period, Some(record)))
+            }
+            Lease::Held { .. } | Lease::Free | Lease::Expired { .. } => None,
+        }
     }
 
     fn held_by(&self, period: Month, record: Option<&PeriodRecord>) -> ClaimError {
@@ -140,7 +146,11 @@ impl Claimant {
         }
     }
 
-    fn taken(&self, found: &PeriodRecord) -> Result<PeriodRecord, IllegalStep> {
+    fn taken(
+        &self,
+        found: &PeriodRecord,
+        blank: &PeriodRecord,
+    ) -> Result<PeriodRecord, IllegalStep> {
         let now = Moment((self.clock)());
         let state = match found.state.reopened() {
             State::Publishing => State::Publishing,
@@ -155,6 +165,7 @@ impl Claimant {
             lease_until: Some(self.lease_end()),
             started_at: Some(now),
             ended_at: None,
+            asked_days: &found.asked_days | &blank.asked_days,
             ..found.clone()
         })
     }
@@ -235,7 +246,7 @@ impl Claim {
         };
         next.state = next.state.after(Event::Claimed)?;
         next.attempt += 1;
-        next.error = Some(why.to_owned());
+        next.error = (!why.is_empty()).then(|| why.to_owned());
         self.held.write(&mut record, next).await
     }
 
@@ -271,7 +282,7 @@ impl Held {
         next.revision = record.revision + 1;
         let mut tries = 1;
         loop {
-            let failed = match self.claimant.status.put(&next, &expected(record)).await {
+            let failed = match self.claimant.status.put(&next, &record.expected()).await {
                 Ok(()) => {
                     *record = next;
                     return Ok(());
@@ -306,7 +317,7 @@ impl Held {
         let read = self.claimant.status.get(&next.dataset, next.period).await;
         match read {
             Ok(Some(current)) if same_write(&current, next) => Ok(Written::Yes),
-            Ok(Some(current)) if expected(&current) == expected(before) => Ok(Written::No),
+            Ok(Some(current)) if current.expected() == before.expected() => Ok(Written::No),
             Ok(_) => Ok(Written::Taken),
             Err(StatusError::Unreachable { .. }) => Ok(Written::No),
             Err(error) => Err(error.into()),
@@ -357,20 +368,11 @@ async fn beat(held: Arc<Held>) {
     }
 }
 
-/// What a write that replaces `record` names.
-pub fn expected(record: &PeriodRecord) -> Expected {
-    Expected::Is {
-        attempt: record.attempt,
-        lease_owner: record.lease_owner.clone(),
-        revision: record.revision,
-    }
-}
-
 /// Whether `current` is what our write of `ours` left. Owners are unique and the
 /// revision grows with every write, so another's write cannot look the same, except
 /// after a release, where attempt, load and nonce still tell.
 fn same_write(current: &PeriodRecord, ours: &PeriodRecord) -> bool {
-    expected(current) == expected(ours)
+    current.expected() == ours.expected()
         && current.load_id == ours.load_id
         && current.nonce == ours.nonce
         && current.state == ours.state

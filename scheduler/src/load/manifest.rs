@@ -27,8 +27,14 @@ pub struct Manifest {
     pub target: String,
     /// The manifest that was in force before, by its name in the work area.
     pub previous: Option<String>,
+    /// What was read, to notice another input.
+    pub inputs: Vec<String>,
     /// The days of the period that the load asked for.
     pub asked: BTreeSet<Day>,
+    /// Covered days that were open when they were loaded, had no new input since, and are over.
+    pub closes: BTreeSet<Day>,
+    /// Seconds after its end until a day is closed.
+    pub closing_delay: u64,
     /// How the days that this attempt loaded are covered.
     pub coverage: BTreeMap<Day, DayCoverage>,
     /// Every live object of the period, those of other days carried over.
@@ -83,7 +89,10 @@ pub struct Written {
     pub nonce: String,
     pub now: Moment,
     pub target: String,
+    pub inputs: Vec<String>,
     pub asked: BTreeSet<Day>,
+    pub closes: BTreeSet<Day>,
+    pub closing_delay: u64,
     pub coverage: BTreeMap<Day, DayCoverage>,
     pub parts: Vec<Part>,
     pub losers: Vec<PartHandle>,
@@ -107,7 +116,10 @@ impl Manifest {
             created_at: written.now,
             target: written.target,
             previous: base.map(|(name, _)| name.to_owned()),
+            inputs: written.inputs,
             asked: written.asked,
+            closes: written.closes,
+            closing_delay: written.closing_delay,
             coverage: written.coverage,
             objects: objects(previous, &days, &written.parts),
             added: written.parts.into_iter().map(|part| part.handle).collect(),

@@ -1,19 +1,32 @@
-//! A load: one request for a dataset over a range of days.
+//! A load: one request for a dataset over a range of days. Start reading at `drive`.
 //!
-//! `days`, `request`, `shards`, `remaining`, `task` and `manifest` are pure;
-//! `inventory`, `work`, `claim`, `receipts`, `publish`, `drive` and `sweep` touch
-//! storage and status.
+//! `days`, `range`, `request`, `shards`, `remaining`, `dataset`, `task`, `manifest` and
+//! `outcome` are pure; the others touch storage and status.
 
+pub mod attempt;
 pub mod claim;
+pub mod dataset;
 pub mod days;
+pub mod drive;
+#[cfg(test)]
+mod drive_tests;
+pub mod failure;
+#[cfg(test)]
+mod fakes;
 pub mod inventory;
 pub mod layout;
 pub mod manifest;
+pub mod outcome;
+pub mod owner;
+pub mod period;
+pub mod progress;
 pub mod publish;
 pub mod range;
 pub mod receipts;
 pub mod remaining;
 pub mod request;
+pub mod saved;
 pub mod shards;
+pub mod survey;
 pub mod task;
 pub mod work;

@@ -3,6 +3,7 @@
 //!
 //! Nothing is undone before a conditional write has taken the attempt from its owner.
 
+use std::collections::BTreeSet;
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -14,7 +15,7 @@ use plans::sinks::{PartHandle, Publisher, SinkError};
 use tracing::{info, warn};
 
 use super::claim::{Claim, ClaimError, Clock};
-use super::days::Moment;
+use super::days::{Day, Moment};
 use super::manifest::Manifest;
 use super::task::Event;
 use super::work::{Work, WorkError, attempt_name};
@@ -172,12 +173,22 @@ impl Press {
 /// What a published manifest makes of its period's record.
 fn settle(record: &mut PeriodRecord, manifest: &Manifest) {
     record.covered_days.extend(manifest.coverage.clone());
-    let covered = &record.covered_days;
-    let is_closed = |day| covered.get(day).is_some_and(|day| day.closed);
-    record.load_completed = manifest.asked.iter().all(is_closed);
+    record.asked_days.extend(&manifest.asked);
+    close(record, &manifest.closes);
+    let delay = Duration::from_secs(manifest.closing_delay);
+    record.load_completed = record.is_complete(delay, manifest.created_at);
     record.ledger = manifest.total_ledger();
     (record.objects, record.bytes) = manifest.totals();
     record.error = None;
+}
+
+/// Marks covered days as closed.
+pub fn close(record: &mut PeriodRecord, days: &BTreeSet<Day>) {
+    for day in days {
+        if let Some(coverage) = record.covered_days.get_mut(day) {
+            coverage.closed = true;
+        }
+    }
 }
 
 /// Runs `act` on every item, a bounded number at once; the first failure ends it.

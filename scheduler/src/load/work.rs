@@ -36,6 +36,14 @@ pub enum WorkError {
         #[source]
         source: Box<object_store::Error>,
     },
+    #[error("{uri}: cannot be written to")]
+    Unwritable {
+        uri: String,
+        #[source]
+        source: std::io::Error,
+    },
+    #[error("{uri}: is on another filesystem than the work area {work}")]
+    Apart { uri: String, work: String },
     #[error("{uri}: not what this version writes: {what}")]
     Unreadable { uri: String, what: String },
 }
@@ -45,7 +53,10 @@ impl WorkError {
     pub fn retryable(&self) -> bool {
         match self {
             Self::Store { .. } | Self::Io { .. } => true,
-            Self::NoStore { .. } | Self::Unreadable { .. } => false,
+            Self::NoStore { .. }
+            | Self::Unreadable { .. }
+            | Self::Unwritable { .. }
+            | Self::Apart { .. } => false,
         }
     }
 
@@ -84,6 +95,42 @@ impl Work {
             root: Path::from_absolute_path(&folder).map_err(|_| no_store())?,
             folder,
         })
+    }
+
+    /// Makes the folder, for its owner alone: receipts and quarantined rows pass through it.
+    pub async fn prepare(&self) -> Result<(), WorkError> {
+        let mut builder = tokio::fs::DirBuilder::new();
+        builder.recursive(true);
+        #[cfg(unix)]
+        builder.mode(0o700);
+        let made = builder.create(&self.folder).await;
+        made.map_err(|source| Self::io(&self.folder, source))
+    }
+
+    /// Makes a target's folder, unless it could not be written or a rename could not reach it.
+    pub async fn reaches(&self, target: &str) -> Result<(), WorkError> {
+        let Ok(folder) = path_of(target) else {
+            return Err(WorkError::NoStore {
+                uri: target.to_owned(),
+            });
+        };
+        let probe = folder.join(format!(".lakebolt-{}", uuid::Uuid::new_v4().simple()));
+        let probed = async {
+            tokio::fs::create_dir_all(&probe).await?;
+            tokio::fs::remove_dir(&probe).await?;
+            same_filesystem(&self.folder, &folder)
+        };
+        let unwritable = |source| WorkError::Unwritable {
+            uri: target.to_owned(),
+            source,
+        };
+        match probed.await.map_err(unwritable)? {
+            true => Ok(()),
+            false => Err(WorkError::Apart {
+                uri: target.to_owned(),
+                work: self.uri.clone(),
+            }),
+        }
     }
 
     pub fn uri(&self) -> &str {
@@ -125,10 +172,7 @@ impl Work {
             Ok(())
         });
         let synced = synced.await.unwrap_or_else(|error| Err(error.into()));
-        synced.map_err(|source| WorkError::Io {
-            uri: self.uri_of(name),
-            source,
-        })
+        synced.map_err(|source| Self::io(&self.folder.join(name), source))
     }
 
     /// Writes bytes as they are.
@@ -176,12 +220,7 @@ impl Work {
             match tokio::fs::remove_dir_all(&folder).await {
                 Ok(()) => {}
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-                Err(source) => {
-                    return Err(WorkError::Io {
-                        uri: folder.display().to_string(),
-                        source,
-                    });
-                }
+                Err(source) => return Err(Self::io(&folder, source)),
             }
         }
         Ok(())
@@ -205,12 +244,30 @@ impl Work {
         Ok(encoded.into())
     }
 
+    fn io(path: &std::path::Path, source: std::io::Error) -> WorkError {
+        WorkError::Io {
+            uri: path.display().to_string(),
+            source,
+        }
+    }
+
     fn failed(&self, name: &str, source: object_store::Error) -> WorkError {
         WorkError::Store {
             uri: self.uri_of(name),
             source: Box::new(source),
         }
     }
+}
+
+#[cfg(unix)]
+fn same_filesystem(a: &std::path::Path, b: &std::path::Path) -> std::io::Result<bool> {
+    use std::os::unix::fs::MetadataExt;
+    Ok(std::fs::metadata(a)?.dev() == std::fs::metadata(b)?.dev())
+}
+
+#[cfg(not(unix))]
+fn same_filesystem(_: &std::path::Path, _: &std::path::Path) -> std::io::Result<bool> {
+    Ok(true)
 }
 
 /// The name of an attempt: from what a period's record says, so that `sweep` can tell

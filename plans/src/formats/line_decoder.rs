@@ -1,0 +1,134 @@
+//! The decoder that all line formats share: lines in, rows out. What differs is
+//! the `LineParser`.
+
+use arrow::record_batch::RecordBatch;
+use bytes::Bytes;
+
+use super::column::{ARENA, Span};
+use super::lines::{Found, Lines, MAX_LINE};
+use super::rows::{Rejected, Rows};
+use super::{Broken, Decoder, DecoderRequest};
+
+/// What a format knows about one line.
+pub(super) trait LineParser: Send {
+    /// Sets the columns of the current row from a line of valid UTF-8 that is not empty.
+    fn parse(&mut self, line: Span<'_>, rows: &mut Rows) -> Result<Taken, Rejected>;
+}
+
+/// What became of a line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Taken {
+    Row,
+    /// The line names columns and is no row.
+    Header,
+}
+
+pub(super) struct LineDecoder<P> {
+    parser: P,
+    lines: Lines,
+    rows: Rows,
+    ended: bool,
+    broken: Option<Broken>,
+}
+
+impl<P: LineParser + 'static> LineDecoder<P> {
+    pub(super) fn boxed(parser: P, request: &DecoderRequest) -> Box<dyn Decoder> {
+        Box::new(Self {
+            parser,
+            lines: Lines::default(),
+            rows: Rows::new(request),
+            ended: false,
+            broken: None,
+        })
+    }
+}
+
+impl<P: LineParser> Decoder for LineDecoder<P> {
+    fn push(&mut self, block: Bytes) {
+        self.lines.push(block);
+    }
+
+    fn finish(&mut self, broken: Option<Broken>) {
+        self.ended = true;
+        self.broken = broken;
+    }
+
+    fn next_batch(&mut self) -> Option<RecordBatch> {
+        while !self.rows.is_full() {
+            let Some(line) = self.lines.next(&mut self.rows.buffers) else {
+                if self.ended {
+                    self.take_rest();
+                }
+                break;
+            };
+            self.take_line(&line);
+        }
+        let is_due = self.rows.is_full() || (self.ended && !self.rows.is_empty());
+        is_due.then(|| {
+            self.lines.forget_buffers();
+            self.rows.take()
+        })
+    }
+}
+
+impl<P: LineParser> LineDecoder<P> {
+    fn take_line(&mut self, line: &Found) {
+        if line.is_empty() {
+            return;
+        }
+        let span = Span {
+            bytes: self.lines.text(line),
+            buffer: line.buffer,
+            offset: line.start(),
+        };
+        let outcome = match check(line, span.bytes) {
+            Ok(()) => self.parser.parse(span, &mut self.rows),
+            Err(rejected) => Err(rejected),
+        };
+        match outcome {
+            Ok(Taken::Row) => self.rows.end(line.number, line.offset, span),
+            Ok(Taken::Header) => {}
+            Err(why) => self.rows.reject(&why, line.number, line.offset, span),
+        }
+    }
+
+    /// The last line may lack its end; one that was cut off is no line. An object that
+    /// broke between two lines leaves an empty row, so that its loss is counted.
+    fn take_rest(&mut self) {
+        let rest = self.lines.rest(&mut self.rows.buffers);
+        let Some(broken) = self.broken.take() else {
+            if let Some(line) = rest {
+                self.take_line(&line);
+            }
+            return;
+        };
+        let (bytes, buffer, line) = match &rest {
+            Some(line) => (self.lines.text(line), line.buffer, line),
+            None => (&[][..], ARENA, &self.lines.nothing()),
+        };
+        let span = Span {
+            bytes,
+            buffer,
+            offset: line.start(),
+        };
+        let why = Rejected::new(broken.reason, broken.detail);
+        self.rows.reject(&why, line.number, line.offset, span);
+    }
+}
+
+fn check(line: &Found, bytes: &[u8]) -> Result<(), Rejected> {
+    if line.is_too_long {
+        let detail = format!("longer than {} MiB; its beginning is kept", MAX_LINE >> 20);
+        return Err(Rejected::new("line_too_long", detail));
+    }
+    if line.is_ascii {
+        return Ok(());
+    }
+    match std::str::from_utf8(bytes) {
+        Ok(_) => Ok(()),
+        Err(error) => {
+            let detail = format!("byte {} of the line is not UTF-8", error.valid_up_to() + 1);
+            Err(Rejected::new("invalid_utf8", detail))
+        }
+    }
+}

@@ -1,0 +1,230 @@
+//! S3 server access logs: space-separated, a time in brackets, three fields in quotes
+//! or bare, and more fields at the end with the years.
+
+use memchr::memchr;
+
+use super::column::Span;
+use super::layout::{Field, Names, surplus_key};
+use super::line_decoder::{LineDecoder, LineParser, Taken};
+use super::rows::{Rejected, Rows};
+use super::time::ACCESS_LOG;
+use super::{Decoder, DecoderRequest, Format, Reading};
+use crate::diagnostics::Origin;
+use crate::spec::{Column, ColumnKind};
+
+/// The oldest lines end with `version_id`.
+const OLDEST_FIELDS: usize = 18;
+
+/// How a field may be written, beside bare.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Quoting {
+    Bare,
+    /// Followed by the HTTP status.
+    Request,
+    /// Followed by the user agent.
+    Referrer,
+    /// Followed by fields without quotes.
+    UserAgent,
+}
+
+const FIELDS: [&str; 27] = [
+    "bucket_owner",
+    "bucket",
+    "time",
+    "remote_ip",
+    "requester",
+    "request_id",
+    "operation",
+    "key",
+    "request_uri",
+    "http_status",
+    "error_code",
+    "bytes_sent",
+    "object_size",
+    "total_time",
+    "turnaround_time",
+    "referrer",
+    "user_agent",
+    "version_id",
+    "host_id",
+    "signature_version",
+    "cipher_suite",
+    "authentication_type",
+    "host_header",
+    "tls_version",
+    "access_point_arn",
+    "acl_required",
+    "source_region",
+];
+
+#[derive(Debug)]
+pub(super) struct S3Access;
+
+impl Format for S3Access {
+    fn name(&self) -> &'static str {
+        "s3_access"
+    }
+
+    fn columns(&self) -> Vec<Column> {
+        let column = |name: &&str| Column {
+            name: (*name).to_owned(),
+            kind: kind(name),
+            source_name: None,
+            at: Origin::default(),
+        };
+        FIELDS.iter().map(column).collect()
+    }
+
+    fn options(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    fn reading(&self) -> Reading {
+        Reading::Blocks(decoder)
+    }
+}
+
+fn kind(name: &str) -> ColumnKind {
+    match name {
+        "time" => ColumnKind::Strftime(ACCESS_LOG.to_owned()),
+        "http_status" => ColumnKind::Int32,
+        "bytes_sent" | "object_size" | "total_time" | "turnaround_time" => ColumnKind::Int64,
+        // remote_ip too: requests of AWS itself have a name there.
+        _ => ColumnKind::Text,
+    }
+}
+
+fn decoder(request: DecoderRequest) -> Box<dyn Decoder> {
+    let fields = Names::new(&request).fields(FIELDS);
+    LineDecoder::boxed(AccessParser { fields }, &request)
+}
+
+struct AccessParser {
+    fields: Vec<Field>,
+}
+
+impl LineParser for AccessParser {
+    fn parse(&mut self, line: Span<'_>, rows: &mut Rows) -> Result<Taken, Rejected> {
+        let mut place = 0;
+        let mut at = 0;
+        while at < line.bytes.len() {
+            if line.bytes[at] == b' ' {
+                at += 1;
+                continue;
+            }
+            let token = token(line.bytes, at, quoting(place))?;
+            self.set(place, line.part(token.start, token.end), rows)?;
+            place += 1;
+            at = token.next;
+        }
+        if place < OLDEST_FIELDS {
+            let detail = format!("{place} of at least {OLDEST_FIELDS} fields");
+            return Err(Rejected::new("too_few_fields", detail));
+        }
+        Ok(Taken::Row)
+    }
+}
+
+impl AccessParser {
+    fn set(&self, place: usize, text: Span<'_>, rows: &mut Rows) -> Result<(), Rejected> {
+        if text.bytes == b"-" {
+            return Ok(());
+        }
+        match self.fields.get(place) {
+            Some(Field::Wanted(slot)) => rows.set(*slot, text)?,
+            Some(_) => {}
+            None => rows.add_extra(&surplus_key(place + 1), text.bytes),
+        }
+        Ok(())
+    }
+}
+
+fn quoting(place: usize) -> Quoting {
+    match place {
+        8 => Quoting::Request,
+        15 => Quoting::Referrer,
+        16 => Quoting::UserAgent,
+        _ => Quoting::Bare,
+    }
+}
+
+/// A field's text and where the line goes on.
+struct Token {
+    start: usize,
+    end: usize,
+    next: usize,
+}
+
+fn token(line: &[u8], at: usize, quoting: Quoting) -> Result<Token, Rejected> {
+    let closed = match line[at] {
+        b'[' => closing(line, at + 1, b']', |_| true),
+        b'"' => closing(line, at + 1, b'"', |rest| may_follow(rest, quoting)),
+        _ => {
+            let end = memchr(b' ', &line[at..]).map_or(line.len(), |length| at + length);
+            return Ok(Token {
+                start: at,
+                end,
+                next: end,
+            });
+        }
+    };
+    let end = closed.ok_or_else(|| {
+        let detail = format!("the field that begins at byte {} has no end", at + 1);
+        Rejected::new("unclosed_quote", detail)
+    })?;
+    Ok(Token {
+        start: at + 1,
+        end,
+        next: end + 1,
+    })
+}
+
+/// The first `mark` that ends a field: a space or the end follows, and then something
+/// that `fits`. When nothing fits, the first one that a space follows.
+fn closing(line: &[u8], start: usize, mark: u8, fits: impl Fn(&[u8]) -> bool) -> Option<usize> {
+    let mut first = None;
+    let mut at = start;
+    while let Some(length) = memchr(mark, &line[at..]) {
+        let end = at + length;
+        at = end + 1;
+        match line.get(at) {
+            None => return first.or(Some(end)),
+            Some(b' ') if fits(&line[at + 1..]) => return Some(end),
+            Some(b' ') => first = first.or(Some(end)),
+            Some(_) => {}
+        }
+    }
+    first
+}
+
+/// Clients write quotes into these fields unescaped, so what stands behind a quote
+/// tells whether the field ends there.
+fn may_follow(rest: &[u8], quoting: Quoting) -> bool {
+    match quoting {
+        Quoting::Request => is_status(rest),
+        Quoting::Referrer => rest.starts_with(b"\"") || rest.starts_with(b"- "),
+        Quoting::UserAgent | Quoting::Bare => has_no_stray_quote(rest),
+    }
+}
+
+fn is_status(rest: &[u8]) -> bool {
+    let status = rest.split(|byte| *byte == b' ').next().unwrap_or_default();
+    status == b"-" || (status.len() == 3 && status.iter().all(u8::is_ascii_digit))
+}
+
+/// Whether quotes only stand around whole fields.
+fn has_no_stray_quote(rest: &[u8]) -> bool {
+    let mut at = 0;
+    while let Some(length) = memchr(b'"', &rest[at..]) {
+        let quote = at + length;
+        let opens = quote == 0 || rest[quote - 1] == b' ';
+        let Some(end) = memchr(b'"', &rest[quote + 1..]).filter(|_| opens) else {
+            return false;
+        };
+        at = quote + 1 + end + 1;
+        if rest.get(at).is_some_and(|byte| *byte != b' ') {
+            return false;
+        }
+    }
+    true
+}

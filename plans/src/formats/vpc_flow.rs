@@ -1,0 +1,311 @@
+//! VPC flow logs in text: fields in any order, named by a header, by the source's
+//! declaration, or else the fourteen of version 2.
+
+use memchr::memchr_iter;
+
+use super::column::Span;
+use super::layout::{Field, Names, surplus_key};
+use super::line_decoder::{LineDecoder, LineParser, Taken};
+use super::rows::{Rejected, Rows};
+use super::{Decoder, DecoderRequest, Format, Reading};
+use crate::diagnostics::Origin;
+use crate::spec::{Column, ColumnKind, TimeUnit};
+
+/// Fields that stand in a file whose fields nobody names.
+const DEFAULT_FIELDS: usize = 14;
+
+/// Every field that AWS documents, by the version that brought it (2 to 5, 7 to 10).
+#[rustfmt::skip]
+const FIELDS: [(&str, ColumnKind); 42] = {
+    use ColumnKind::{Int32, Int64, Ip, Text};
+    const TIME: ColumnKind = ColumnKind::Epoch(TimeUnit::Second);
+    [
+        ("version", Int32), ("account-id", Text), ("interface-id", Text), ("srcaddr", Ip), ("dstaddr", Ip),
+        ("srcport", Int32), ("dstport", Int32), ("protocol", Int32), ("packets", Int64), ("bytes", Int64),
+        ("start", TIME), ("end", TIME), ("action", Text), ("log-status", Text),
+        ("vpc-id", Text), ("subnet-id", Text), ("instance-id", Text), ("tcp-flags", Int32), ("type", Text),
+        ("pkt-srcaddr", Ip), ("pkt-dstaddr", Ip),
+        ("region", Text), ("az-id", Text), ("sublocation-type", Text), ("sublocation-id", Text),
+        ("pkt-src-aws-service", Text), ("pkt-dst-aws-service", Text), ("flow-direction", Text), ("traffic-path", Int32),
+        ("ecs-cluster-arn", Text), ("ecs-cluster-name", Text), ("ecs-container-instance-arn", Text),
+        ("ecs-container-instance-id", Text), ("ecs-container-id", Text), ("ecs-second-container-id", Text),
+        ("ecs-service-name", Text), ("ecs-task-definition-arn", Text), ("ecs-task-arn", Text), ("ecs-task-id", Text),
+        ("reject-reason", Text),
+        ("resource-id", Text),
+        ("encryption-status", Text),
+    ]
+};
+
+#[derive(Debug)]
+pub(super) struct VpcFlow;
+
+impl Format for VpcFlow {
+    fn name(&self) -> &'static str {
+        "vpc_flow"
+    }
+
+    fn columns(&self) -> Vec<Column> {
+        let column = |(name, kind): &(&str, ColumnKind)| Column {
+            name: name.replace('-', "_"),
+            kind: kind.clone(),
+            source_name: None,
+            at: Origin::default(),
+        };
+        FIELDS.iter().map(column).collect()
+    }
+
+    fn options(&self) -> &'static [&'static str] {
+        &["fields"]
+    }
+
+    fn reading(&self) -> Reading {
+        Reading::Blocks(decoder)
+    }
+}
+
+fn decoder(request: DecoderRequest) -> Box<dyn Decoder> {
+    LineDecoder::boxed(FlowParser::new(&request), &request)
+}
+
+struct FlowParser {
+    names: Names,
+    fields: Vec<Field>,
+}
+
+impl FlowParser {
+    fn new(request: &DecoderRequest) -> Self {
+        let names = Names::new(request);
+        let fields = match request.options.get("fields") {
+            Some(declared) => names.fields(declared.split_whitespace()),
+            None => names.fields(FIELDS[..DEFAULT_FIELDS].iter().map(|(name, _)| *name)),
+        };
+        Self { names, fields }
+    }
+
+    fn take_header(&mut self, line: &[u8]) {
+        let line = String::from_utf8_lossy(line);
+        self.fields = self.names.fields(line.split_ascii_whitespace());
+    }
+}
+
+impl LineParser for FlowParser {
+    fn parse(&mut self, line: Span<'_>, rows: &mut Rows) -> Result<Taken, Rejected> {
+        if is_header(line.bytes) {
+            self.take_header(line.bytes);
+            return Ok(Taken::Header);
+        }
+        let mut place = 0;
+        let mut start = 0;
+        let ends = memchr_iter(b' ', line.bytes).chain(std::iter::once(line.bytes.len()));
+        for end in ends {
+            if end > start {
+                set_field(self.fields.get(place), place, line.part(start, end), rows)?;
+                place += 1;
+            }
+            start = end + 1;
+        }
+        if place < self.fields.len() {
+            let detail = format!("{place} of {} fields", self.fields.len());
+            return Err(Rejected::new("too_few_fields", detail));
+        }
+        Ok(Taken::Row)
+    }
+}
+
+#[inline]
+fn set_field(
+    field: Option<&Field>,
+    place: usize,
+    text: Span<'_>,
+    rows: &mut Rows,
+) -> Result<(), Rejected> {
+    let is_null = text.bytes == b"-";
+    match field {
+        _ if is_null => {}
+        Some(Field::Wanted(slot)) => rows.set(*slot, text)?,
+        Some(Field::Unwanted) => {}
+        Some(Field::Unknown(name)) => rows.add_extra(name, text.bytes),
+        None => rows.add_extra(&surplus_key(place + 1), text.bytes),
+    }
+    Ok(())
+}
+
+/// Whether the line begins with the name of a field, which no value of a field is.
+fn is_header(line: &[u8]) -> bool {
+    if !line.first().is_some_and(u8::is_ascii_lowercase) {
+        return false;
+    }
+    let end = line.iter().position(u8::is_ascii_whitespace);
+    let first = &line[..end.unwrap_or(line.len())];
+    let is_name = |name: &str| {
+        name.len() == first.len()
+            && name
+                .bytes()
+                .zip(first)
+                .all(|(a, b)| a == *b || (a == b'-' && *b == b'_'))
+    };
+    FIELDS.iter().any(|(name, _)| is_name(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::super::testing::{Case, shared_samples};
+    use super::*;
+
+    #[test]
+    fn without_a_header_the_default_order_applies() {
+        let line = "2 111122223333 eni-0a1 10.0.0.5 2001:DB8::0001 443 50000 6 9 5000000000 1700000000 1700000060 ACCEPT OK";
+        assert_eq!(
+            Case::new("vpc_flow").rows(line),
+            [json!({
+                "version": 2, "account_id": "111122223333", "interface_id": "eni-0a1",
+                "srcaddr": "10.0.0.5", "dstaddr": "2001:db8::1", "srcport": 443, "dstport": 50000,
+                "protocol": 6, "packets": 9, "bytes": 5_000_000_000_i64,
+                "start": "2023-11-14T22:13:20Z", "end": "2023-11-14T22:14:20Z",
+                "action": "ACCEPT", "log_status": "OK",
+            })]
+        );
+    }
+
+    #[test]
+    fn a_header_wins_over_the_declared_order_and_may_come_again() {
+        let case = Case::new("vpc_flow").option("fields", "dstport srcport");
+        let input =
+            "1 2\nsrcport new-field dstport\n3 x 4\n5 - 6 surplus\ndstport srcport\r\n7 8\r\n";
+        assert_eq!(
+            case.rows(input),
+            [
+                json!({"dstport": 1, "srcport": 2}),
+                json!({"srcport": 3, "dstport": 4, "_extra": r#"{"new-field":"x"}"#}),
+                json!({"srcport": 5, "dstport": 6, "_extra": r#"{"field_4":"surplus"}"#}),
+                json!({"dstport": 7, "srcport": 8}),
+            ]
+        );
+    }
+
+    #[test]
+    fn a_dash_is_null_and_its_row_is_kept() {
+        let line = "2 111122223333 eni-0a1 - - - - - - - 1700000000 1700000060 - NODATA";
+        let rows = Case::new("vpc_flow").rows(line);
+        assert_eq!(rows[0]["log_status"], "NODATA");
+        assert!(rows[0].get("srcaddr").is_none() && rows[0].get("_reject").is_none());
+    }
+
+    #[test]
+    fn bad_lines_are_rows_with_a_reason() {
+        let input = b"version srcport start\n2 x 1\n2 1\n\n2 99999999999 1\n2 1 1\n2 1 \xff\n";
+        assert_eq!(
+            Case::new("vpc_flow").reasons(input),
+            [
+                "invalid_value",
+                "too_few_fields",
+                "invalid_value",
+                "",
+                "invalid_utf8"
+            ]
+        );
+        let rows = Case::new("vpc_flow").rows("version srcport\n2 x\n");
+        assert_eq!(
+            rows,
+            [
+                json!({"_reject": "invalid_value", "_detail": "column srcport: `x` is not an integer"})
+            ]
+        );
+    }
+
+    #[test]
+    fn only_wanted_columns_are_built_and_unwanted_ones_are_no_extra() {
+        let mut case = Case::new("vpc_flow").option("fields", "srcport dstport");
+        case.wanted = vec![6];
+        assert_eq!(case.rows("1 2"), [json!({"dstport": 2})]);
+        // What nobody reads cannot be wrong.
+        assert_eq!(case.rows("x 2"), [json!({"dstport": 2})]);
+    }
+
+    #[test]
+    fn rows_know_their_place() {
+        let case = Case::new("vpc_flow").option("fields", "srcport");
+        let rows = case.all(b"1\n\n22\r\n3", &[2], None);
+        let places: Vec<_> = rows
+            .iter()
+            .map(|row| {
+                (
+                    row["_object"].clone(),
+                    row["_line"].clone(),
+                    row["_offset"].clone(),
+                )
+            })
+            .collect();
+        let place = |line: u64, offset: u64| (json!(5), json!(line), json!(offset));
+        assert_eq!(places, [place(1, 0), place(3, 3), place(4, 7)]);
+        assert_eq!(rows[1]["_raw"], "3232");
+    }
+
+    #[test]
+    fn a_broken_object_ends_in_a_rejected_row() {
+        let case = Case::new("vpc_flow").option("fields", "srcport");
+        let broken = crate::formats::Broken {
+            reason: "truncated_gzip",
+            detail: "why".to_owned(),
+        };
+        for (input, raw) in [("1\n2", "32"), ("1\n", "")] {
+            let rows = case.all(input.as_bytes(), &[1], Some(broken.clone()));
+            assert_eq!(rows.len(), 2);
+            assert_eq!(rows[1]["_reject"], "truncated_gzip");
+            assert_eq!(rows[1]["_raw"], raw);
+            assert_eq!(rows[1]["_line"], 2);
+        }
+    }
+
+    #[test]
+    fn shared_samples_are_read_without_a_reject() {
+        for (name, input) in shared_samples("vpc_flow") {
+            if !name.ends_with(".log") {
+                continue;
+            }
+            let reasons = Case::new("vpc_flow").reasons(&input);
+            assert!(
+                !reasons.is_empty() && reasons.iter().all(String::is_empty),
+                "{name} {reasons:?}"
+            );
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn every_line_is_a_row_wherever_blocks_end(
+            lines in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..40), 0..30),
+            sizes in prop::collection::vec(1_usize..60, 1..8),
+        ) {
+            let case = Case::new("vpc_flow").option("fields", "version srcport srcaddr");
+            every_line_is_a_row(&case, &lines, &sizes);
+        }
+
+        #[test]
+        fn blocks_may_end_anywhere(
+            lines in prop::collection::vec("2 (10.0.0.1|::1|2001:0db8::7|-) [0-9]{1,6} [a-zé]{0,20}", 0..30),
+            sizes in prop::collection::vec(1_usize..60, 1..8),
+        ) {
+            let case = Case::new("vpc_flow").option("fields", "version srcaddr srcport vpc-id");
+            let lines: Vec<_> = lines.into_iter().map(String::into_bytes).collect();
+            every_line_is_a_row(&case, &lines, &sizes);
+        }
+    }
+
+    fn every_line_is_a_row(case: &Case, lines: &[Vec<u8>], sizes: &[usize]) {
+        let input = lines.join(&b'\n');
+        let whole = case.all(&input, &[], None);
+        let is_row = |line: &&[u8]| {
+            let line = line.strip_suffix(b"\r").unwrap_or(line);
+            !line.is_empty() && !is_header(line)
+        };
+        assert_eq!(
+            whole.len(),
+            input.split(|byte| *byte == b'\n').filter(is_row).count()
+        );
+        assert_eq!(case.all(&input, sizes, None), whole);
+    }
+}

@@ -1,0 +1,166 @@
+//! The glue between one function of ours and DataFusion's trait.
+
+use std::any::Any;
+use std::collections::HashMap;
+use std::hash::{Hash, Hasher};
+use std::sync::{Arc, Mutex};
+
+use arrow::datatypes::{DataType, Field, FieldRef};
+use datafusion::common::{Result, ScalarValue, exec_err};
+use datafusion::logical_expr::{
+    ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
+    Volatility,
+};
+
+/// A function as data: everything that the trait asks for.
+#[derive(Debug)]
+pub(crate) struct Definition {
+    pub(crate) name: &'static str,
+    /// The types its arguments are cast to, or why they are wrong.
+    pub(crate) arguments: fn(&[DataType]) -> Result<Vec<DataType>>,
+    pub(crate) returns: Returns,
+    pub(crate) invoke: fn(&ScalarFunctionArgs) -> Result<ColumnarValue>,
+}
+
+/// The type of a function's result.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Returns {
+    Fixed(fn() -> DataType),
+    /// From its argument types and its literal arguments.
+    From(fn(&[FieldRef], &[Option<&ScalarValue>]) -> Result<DataType>),
+}
+
+impl Definition {
+    pub(crate) fn udf(&'static self) -> Arc<ScalarUDF> {
+        Arc::new(ScalarUDF::new_from_impl(Function {
+            definition: self,
+            signature: Signature::user_defined(Volatility::Immutable),
+        }))
+    }
+}
+
+#[derive(Debug)]
+struct Function {
+    definition: &'static Definition,
+    signature: Signature,
+}
+
+impl PartialEq for Function {
+    fn eq(&self, other: &Self) -> bool {
+        self.definition.name == other.definition.name
+    }
+}
+
+impl Eq for Function {}
+
+impl Hash for Function {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.definition.name.hash(state);
+    }
+}
+
+impl ScalarUDFImpl for Function {
+    fn name(&self) -> &str {
+        self.definition.name
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, _: &[DataType]) -> Result<DataType> {
+        match self.definition.returns {
+            Returns::Fixed(of) => Ok(of()),
+            Returns::From(_) => exec_err!("the type of {} depends on its literals", self.name()),
+        }
+    }
+
+    fn return_field_from_args(&self, args: ReturnFieldArgs) -> Result<FieldRef> {
+        let kind = match self.definition.returns {
+            Returns::Fixed(of) => of(),
+            Returns::From(of) => of(args.arg_fields, args.scalar_arguments)?,
+        };
+        Ok(Arc::new(Field::new(self.name(), kind, true)))
+    }
+
+    fn coerce_types(&self, types: &[DataType]) -> Result<Vec<DataType>> {
+        (self.definition.arguments)(types)
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        (self.definition.invoke)(&args)
+    }
+}
+
+/// All arguments are text, and there is at least one.
+pub(crate) fn all_text(types: &[DataType]) -> Result<Vec<DataType>> {
+    if types.is_empty() {
+        return exec_err!("at least one argument is needed");
+    }
+    Ok(vec![DataType::Utf8View; types.len()])
+}
+
+/// Exactly one argument, which is text.
+pub(crate) fn one_text(types: &[DataType]) -> Result<Vec<DataType>> {
+    match types {
+        [_] => all_text(types),
+        _ => exec_err!("one argument is needed, not {}", types.len()),
+    }
+}
+
+/// A text first (the configuration), anything after it.
+pub(crate) fn text_first(types: &[DataType]) -> Result<Vec<DataType>> {
+    let mut kinds = types.to_vec();
+    match kinds.first_mut() {
+        Some(first) => *first = DataType::Utf8View,
+        None => return exec_err!("at least one argument is needed"),
+    }
+    Ok(kinds)
+}
+
+/// The text of a literal argument.
+pub(crate) fn literal_text(value: &ColumnarValue) -> Result<&str> {
+    match value {
+        ColumnarValue::Scalar(scalar) => match scalar.try_as_str() {
+            Some(Some(text)) => Ok(text),
+            _ => exec_err!("a text literal is needed, not {scalar}"),
+        },
+        ColumnarValue::Array(_) => exec_err!("a literal is needed, not a column"),
+    }
+}
+
+/// Parsed configurations by their text, so that a batch does not parse them again.
+pub(crate) struct Cache<T: 'static> {
+    entries: Mutex<Option<HashMap<Box<[u8]>, Arc<T>>>>,
+}
+
+impl<T: Any> Cache<T> {
+    /// A process sees few distinct configurations; past this many it starts over.
+    const LIMIT: usize = 4096;
+
+    pub(crate) const fn new() -> Self {
+        Self {
+            entries: Mutex::new(None),
+        }
+    }
+
+    pub(crate) fn get(&self, key: &[u8], make: impl FnOnce() -> Result<T>) -> Result<Arc<T>> {
+        if let Some(found) = self.lock().get_or_insert_default().get(key) {
+            return Ok(Arc::clone(found));
+        }
+        let made = Arc::new(make()?);
+        let mut guard = self.lock();
+        let entries = guard.get_or_insert_default();
+        if entries.len() >= Self::LIMIT {
+            entries.clear();
+        }
+        entries.insert(key.into(), Arc::clone(&made));
+        Ok(made)
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Option<HashMap<Box<[u8]>, Arc<T>>>> {
+        self.entries
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,52 @@
+//! `json_list(json)`: the elements of a JSON array as text; another value is a list of one.
+
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayBuilder, ListBuilder, StringViewBuilder};
+use arrow::datatypes::{DataType, Field};
+use datafusion::common::Result;
+use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs};
+
+use super::definition::{Definition, Returns, one_text};
+use super::json::{Raw, elements};
+use super::text::column;
+
+pub(super) static JSON_LIST: Definition = Definition {
+    name: "json_list",
+    arguments: one_text,
+    returns: Returns::Fixed(list_of_text),
+    invoke,
+};
+
+fn list_of_text() -> DataType {
+    DataType::List(Arc::new(Field::new_list_field(DataType::Utf8View, true)))
+}
+
+fn invoke(args: &ScalarFunctionArgs) -> Result<ColumnarValue> {
+    let source = column(args, 0)?;
+    let mut lists = ListBuilder::with_capacity(StringViewBuilder::new(), source.len());
+    for row in 0..source.len() {
+        let value = source.is_valid(row).then(|| source.value(row));
+        let any = value.is_some_and(|value| append(lists.values(), value));
+        lists.append(any);
+    }
+    Ok(ColumnarValue::Array(Arc::new(lists.finish())))
+}
+
+/// Adds what is not null; whether there was any.
+fn append(values: &mut StringViewBuilder, value: &str) -> bool {
+    let before = values.len();
+    match Raw::parse(value) {
+        Some(Raw::Array(array)) => {
+            for text in elements(array).filter_map(Raw::text) {
+                values.append_value(text);
+            }
+        }
+        Some(other) => other
+            .text()
+            .iter()
+            .for_each(|text| values.append_value(text)),
+        None => values.append_value(value),
+    }
+    values.len() > before
+}

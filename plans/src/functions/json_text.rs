@@ -1,0 +1,208 @@
+//! `json_text(json)`: the JSON as text, without credentials. `mapping` adds the
+//! source's own list of what these are as a second, literal argument.
+
+use std::borrow::Cow;
+use std::fmt::Write;
+use std::sync::Arc;
+
+use arrow::datatypes::DataType;
+use datafusion::common::{Result, exec_datafusion_err, exec_err};
+use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs};
+use serde::{Deserialize, Serialize};
+
+use super::definition::{Cache, Definition, Returns, literal_text};
+use super::json::{Raw, elements, members};
+use super::redact::{REDACTED, Redaction};
+use super::text::{map_parts, text_type};
+
+pub(super) static JSON_TEXT: Definition = Definition {
+    name: "json_text",
+    arguments,
+    returns: Returns::Fixed(text_type),
+    invoke,
+};
+
+/// The second argument.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Settings {
+    /// The dotted key at which the JSON stands.
+    key: String,
+    redaction: Redaction,
+}
+
+fn arguments(types: &[DataType]) -> Result<Vec<DataType>> {
+    match types.len() {
+        1..=3 => Ok(vec![DataType::Utf8View; types.len()]),
+        count => exec_err!("one argument is needed, not {count}"),
+    }
+}
+
+fn invoke(args: &ScalarFunctionArgs) -> Result<ColumnarValue> {
+    let settings = settings(args)?;
+    map_parts(args, |text| redacted(text, &settings))
+}
+
+fn settings(args: &ScalarFunctionArgs) -> Result<Arc<Settings>> {
+    static SETTINGS: Cache<Settings> = Cache::new();
+    let literal = |at: usize| args.args.get(at).map_or(Ok(""), literal_text);
+    let (key, redaction) = (literal(1)?, literal(2)?);
+    SETTINGS.get(format!("{key}\n{redaction}").as_bytes(), || {
+        let redaction = match redaction {
+            "" => Redaction::default(),
+            text => serde_json::from_str(text)
+                .map_err(|error| exec_datafusion_err!("unreadable redaction: {error}"))?,
+        };
+        Ok(Settings {
+            key: key.to_owned(),
+            redaction,
+        })
+    })
+}
+
+/// The text itself where it holds no credential; JSON null is NULL.
+fn redacted<'a>(text: &'a str, settings: &Settings) -> Option<Cow<'a, str>> {
+    let Some(json) = Raw::parse(text) else {
+        return Some(Cow::Borrowed(text));
+    };
+    if json == Raw::Null {
+        return None;
+    }
+    let mut key = settings.key.clone();
+    if !has_hidden(json, &mut key, &settings.redaction, 0) {
+        return Some(Cow::Borrowed(text));
+    }
+    let mut out = String::with_capacity(text.len());
+    write(json, &mut key, &settings.redaction, 0, &mut out);
+    Some(Cow::Owned(out))
+}
+
+/// Deeper JSON is left as it is.
+pub(super) const DEPTH: usize = 64;
+
+/// Runs `inner` with `name` added to the key.
+pub(super) fn with_segment<T>(
+    key: &mut String,
+    name: &str,
+    inner: impl FnOnce(&mut String) -> T,
+) -> T {
+    let length = key.len();
+    if length > 0 {
+        key.push('.');
+    }
+    push_segment(key, name);
+    let result = inner(key);
+    key.truncate(length);
+    result
+}
+
+/// A name with a dot in it stands in quotes.
+pub(super) fn push_segment(key: &mut String, name: &str) {
+    if name.contains('.') {
+        key.push('"');
+        key.push_str(name);
+        key.push('"');
+    } else {
+        key.push_str(name);
+    }
+}
+
+/// Whether an object is a named value, such as a header, whose name is a credential's.
+pub(super) fn names_hidden(object: &str, redaction: &Redaction) -> bool {
+    members(object).any(|(name, value)| {
+        matches!(name.as_ref(), "name" | "Name" | "key" | "Key")
+            && matches!(value, Raw::Text { .. })
+            && value.text().is_some_and(|text| redaction.hides(&text))
+    })
+}
+
+/// Whether a member of an object is to be hidden.
+pub(super) fn is_hidden(key: &str, name: &str, named: bool, redaction: &Redaction) -> bool {
+    (named && name.eq_ignore_ascii_case("value")) || redaction.hides(key)
+}
+
+fn has_hidden(json: Raw<'_>, key: &mut String, redaction: &Redaction, depth: usize) -> bool {
+    match json {
+        _ if depth > DEPTH => false,
+        Raw::Object(object) => {
+            let named = names_hidden(object, redaction);
+            members(object).any(|(name, value)| {
+                with_segment(key, &name, |key| {
+                    is_hidden(key, &name, named, redaction)
+                        || has_hidden(value, key, redaction, depth + 1)
+                })
+            })
+        }
+        Raw::Array(array) => elements(array).any(|e| has_hidden(e, key, redaction, depth + 1)),
+        _ => false,
+    }
+}
+
+fn write(json: Raw<'_>, key: &mut String, redaction: &Redaction, depth: usize, out: &mut String) {
+    match json {
+        Raw::Object(object) if depth <= DEPTH => {
+            let named = names_hidden(object, redaction);
+            let mut mark = '{';
+            for (name, value) in members(object) {
+                out.push(mark);
+                mark = ',';
+                quote(&name, out);
+                out.push(':');
+                with_segment(key, &name, |key| {
+                    match is_hidden(key, &name, named, redaction) {
+                        true => quote(REDACTED, out),
+                        false => write(value, key, redaction, depth + 1, out),
+                    }
+                });
+            }
+            out.push_str(if mark == '{' { "{}" } else { "}" });
+        }
+        Raw::Array(array) if depth <= DEPTH => {
+            let mut mark = '[';
+            for element in elements(array) {
+                out.push(mark);
+                mark = ',';
+                write(element, key, redaction, depth + 1, out);
+            }
+            out.push_str(if mark == '[' { "[]" } else { "]" });
+        }
+        Raw::Null => out.push_str("null"),
+        Raw::Text { inner, .. } => {
+            let _ = write!(out, "\"{inner}\"");
+        }
+        Raw::Scalar(text) | Raw::Object(text) | Raw::Array(text) => out.push_str(text),
+    }
+}
+
+/// A text as a JSON string.
+pub(super) fn quote(text: &str, out: &mut String) {
+    out.push_str(&serde_json::Value::from(text).to_string());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(text: &str, expected: &str) {
+        let found = redacted(text, &Settings::default());
+        assert_eq!(found.as_deref(), Some(expected));
+    }
+
+    #[test]
+    fn credentials_leave_and_the_rest_stays() {
+        check(
+            r#"{"a": {"sessionToken":"s3","b":[1, "x\n"]},"c":null}"#,
+            r#"{"a":{"sessionToken":"[redacted]","b":[1,"x\n"]},"c":null}"#,
+        );
+        check(
+            r#"{"headers":[{"name":"Authorization","value":"Basic x"},{"name":"Host","value":"h"}]}"#,
+            r#"{"headers":[{"name":"Authorization","value":"[redacted]"},{"name":"Host","value":"h"}]}"#,
+        );
+    }
+
+    #[test]
+    fn text_without_credentials_is_passed_as_it_is() {
+        check(r#"{"a" : 1 }"#, r#"{"a" : 1 }"#);
+        check("plain", "plain");
+        assert_eq!(redacted("null", &Settings::default()), None);
+    }
+}

@@ -1,0 +1,66 @@
+//! `list_compact(item, …)`: the items that are not NULL; without any, NULL.
+
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, ListArray, new_null_array};
+use arrow::buffer::{NullBuffer, OffsetBuffer};
+use arrow::compute::interleave;
+use arrow::datatypes::{DataType, Field};
+use datafusion::common::{Result, exec_err};
+use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs};
+
+use super::definition::{Definition, Returns};
+
+pub(super) static LIST_COMPACT: Definition = Definition {
+    name: "list_compact",
+    arguments: same_type,
+    returns: Returns::From(|fields, _| Ok(list_of(fields[0].data_type().clone()))),
+    invoke,
+};
+
+fn list_of(item: DataType) -> DataType {
+    DataType::List(Arc::new(Field::new_list_field(item, true)))
+}
+
+/// `mapping` casts the items; what comes from elsewhere has to agree already.
+fn same_type(types: &[DataType]) -> Result<Vec<DataType>> {
+    let Some(kind) = types.iter().find(|kind| !kind.is_null()) else {
+        return exec_err!("at least one item with a type is needed");
+    };
+    Ok(vec![kind.clone(); types.len()])
+}
+
+fn invoke(args: &ScalarFunctionArgs) -> Result<ColumnarValue> {
+    let items: Vec<ArrayRef> = args
+        .args
+        .iter()
+        .map(|item| item.to_array(args.number_rows))
+        .collect::<Result<_>>()?;
+    let DataType::List(field) = list_of(items[0].data_type().clone()) else {
+        return exec_err!("a list is a list");
+    };
+    let mut places = Vec::new();
+    let mut offsets = Vec::with_capacity(args.number_rows + 1);
+    offsets.push(0i32);
+    for row in 0..args.number_rows {
+        for (item, array) in items.iter().enumerate() {
+            if array.is_valid(row) {
+                places.push((item, row));
+            }
+        }
+        offsets.push(places.len() as i32);
+    }
+    let nulls: NullBuffer = offsets.windows(2).map(|pair| pair[0] < pair[1]).collect();
+    let values = pick(&items, &places)?;
+    let offsets = OffsetBuffer::new(offsets.into());
+    let list = ListArray::try_new(field, offsets, values, Some(nulls))?;
+    Ok(ColumnarValue::Array(Arc::new(list)))
+}
+
+fn pick(items: &[ArrayRef], places: &[(usize, usize)]) -> Result<ArrayRef> {
+    if places.is_empty() {
+        return Ok(new_null_array(items[0].data_type(), 0));
+    }
+    let items: Vec<&dyn Array> = items.iter().map(AsRef::as_ref).collect();
+    Ok(interleave(&items, places)?)
+}

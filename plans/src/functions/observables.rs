@@ -1,0 +1,167 @@
+//! `observables(spec, value, …)`: the values that are worth searching for, as OCSF's
+//! `observables`. Equal ones stand once; NULLs are left out.
+
+use std::sync::Arc;
+
+use arrow::array::{
+    Array, ArrayRef, AsArray, Int32Array, ListArray, StringViewArray, StructArray, UInt32Array,
+    new_empty_array,
+};
+use arrow::buffer::{NullBuffer, OffsetBuffer};
+use arrow::compute::{interleave, take};
+use arrow::datatypes::{DataType, Field, Fields};
+use datafusion::common::{Result, exec_datafusion_err};
+use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs};
+use serde::{Deserialize, Serialize};
+
+use super::definition::{Cache, Definition, Returns, literal_text, text_first};
+use super::text::as_text;
+
+pub(super) static OBSERVABLES: Definition = Definition {
+    name: "observables",
+    arguments: text_first,
+    returns: Returns::Fixed(observables_type),
+    invoke,
+};
+
+/// What is said about one value; the first argument holds one for each that follows.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Observed {
+    /// The dotted attribute.
+    pub(crate) name: String,
+    pub(crate) type_id: i32,
+    /// The caption of `type_id`.
+    #[serde(rename = "type")]
+    pub(crate) kind: String,
+}
+
+fn fields() -> Fields {
+    vec![
+        Field::new("name", DataType::Utf8View, true),
+        Field::new("type", DataType::Utf8View, true),
+        Field::new("type_id", DataType::Int32, true),
+        Field::new("value", DataType::Utf8View, true),
+    ]
+    .into()
+}
+
+/// One observable.
+pub(crate) fn observable_type() -> DataType {
+    DataType::Struct(fields())
+}
+
+fn observables_type() -> DataType {
+    DataType::List(Arc::new(Field::new_list_field(observable_type(), true)))
+}
+
+/// The spec as columns, one row for each value.
+struct Facts {
+    names: ArrayRef,
+    kinds: ArrayRef,
+    type_ids: ArrayRef,
+}
+
+fn facts(args: &ScalarFunctionArgs) -> Result<Arc<Facts>> {
+    static FACTS: Cache<Facts> = Cache::new();
+    let text = literal_text(&args.args[0])?;
+    FACTS.get(text.as_bytes(), || {
+        let all: Vec<Observed> = serde_json::from_str(text)
+            .map_err(|error| exec_datafusion_err!("unreadable observables: {error}"))?;
+        let names: StringViewArray = all.iter().map(|o| Some(o.name.as_str())).collect();
+        let kinds: StringViewArray = all.iter().map(|o| Some(o.kind.as_str())).collect();
+        let type_ids: Int32Array = all.iter().map(|o| Some(o.type_id)).collect();
+        Ok(Facts {
+            names: Arc::new(names),
+            kinds: Arc::new(kinds),
+            type_ids: Arc::new(type_ids),
+        })
+    })
+}
+
+/// The values of one attribute: one for each row, or a list.
+struct Values {
+    texts: StringViewArray,
+    lists: Option<ListArray>,
+}
+
+impl Values {
+    fn of(array: &ArrayRef) -> Result<Self> {
+        match array.as_list_opt::<i32>() {
+            Some(lists) => Ok(Self {
+                texts: as_text(lists.values())?,
+                lists: Some(lists.clone()),
+            }),
+            None => Ok(Self {
+                texts: as_text(array)?,
+                lists: None,
+            }),
+        }
+    }
+
+    /// Where the row's values stand in `texts`.
+    fn places(&self, row: usize) -> std::ops::Range<usize> {
+        match &self.lists {
+            None => row..row + 1,
+            Some(lists) if lists.is_null(row) => 0..0,
+            Some(lists) => {
+                let offsets = lists.value_offsets();
+                offsets[row] as usize..offsets[row + 1] as usize
+            }
+        }
+    }
+}
+
+fn invoke(args: &ScalarFunctionArgs) -> Result<ColumnarValue> {
+    let facts = facts(args)?;
+    let columns: Vec<Values> = args.args[1..]
+        .iter()
+        .map(|value| Values::of(&value.to_array(args.number_rows)?))
+        .collect::<Result<_>>()?;
+    let mut places: Vec<(usize, usize)> = Vec::with_capacity(args.number_rows * columns.len());
+    let mut offsets = Vec::with_capacity(args.number_rows + 1);
+    offsets.push(0i32);
+    for row in 0..args.number_rows {
+        for (at, column) in columns.iter().enumerate() {
+            add_distinct(column, at, row, &mut places);
+        }
+        offsets.push(places.len() as i32);
+    }
+    let nulls: NullBuffer = offsets.windows(2).map(|pair| pair[0] < pair[1]).collect();
+    let objects = objects(&facts, &columns, &places)?;
+    let field = Arc::new(Field::new_list_field(observable_type(), true));
+    let offsets = OffsetBuffer::new(offsets.into());
+    let lists = ListArray::try_new(field, offsets, objects, Some(nulls))?;
+    Ok(ColumnarValue::Array(Arc::new(lists)))
+}
+
+/// Adds the row's values of one attribute, each once.
+fn add_distinct(column: &Values, at: usize, row: usize, places: &mut Vec<(usize, usize)>) {
+    let start = places.len();
+    for place in column.places(row) {
+        if column.texts.is_null(place) {
+            continue;
+        }
+        let value = column.texts.value(place);
+        let known = places[start..]
+            .iter()
+            .any(|(_, other)| column.texts.value(*other) == value);
+        if !known {
+            places.push((at, place));
+        }
+    }
+}
+
+fn objects(facts: &Facts, columns: &[Values], places: &[(usize, usize)]) -> Result<ArrayRef> {
+    if places.is_empty() {
+        return Ok(new_empty_array(&observable_type()));
+    }
+    let which: UInt32Array = places.iter().map(|(at, _)| *at as u32).collect();
+    let texts: Vec<&dyn Array> = columns.iter().map(|c| &c.texts as &dyn Array).collect();
+    let columns = vec![
+        take(&facts.names, &which, None)?,
+        take(&facts.kinds, &which, None)?,
+        take(&facts.type_ids, &which, None)?,
+        interleave(&texts, places)?,
+    ];
+    Ok(Arc::new(StructArray::try_new(fields(), columns, None)?))
+}

@@ -1,0 +1,278 @@
+//! One attempt of a task, up to its receipts: shards are listed, the plan is made and
+//! submitted, and what it wrote is counted. Nothing here is visible to a reader.
+
+use std::collections::{BTreeSet, HashSet};
+use std::sync::Arc;
+use std::time::Instant;
+
+use datafusion::physical_plan::ExecutionPlan;
+use plans::crash_point;
+use plans::mapping::Program;
+use plans::pipeline::TaskSpec;
+use plans::receipt::Receipt;
+use plans::shard::{Shard, ShardRef};
+use plans::spec::Format;
+use serde::{Deserialize, Serialize};
+use tracing::warn;
+
+use super::days::{Day, Month};
+use super::drive::Load;
+use super::failure::{Failure, Kind};
+use super::inventory::Inventory;
+use super::outcome::Volume;
+use super::progress::{Happening, Progress};
+use super::range::AskedPeriod;
+use super::receipts::{self, Collected};
+use super::shards::{self, Packing};
+use super::work::{attempt_name, digest8};
+use super::{dataset, work::Work};
+use crate::status::PeriodRecord;
+use crate::submit::SubmitError;
+
+/// Why no plan could be made.
+pub type PlanError = Box<dyn std::error::Error + Send + Sync>;
+
+/// Makes a task's plan; `plans::pipeline::task_plan` outside tests.
+pub type Planner =
+    dyn Fn(&Program, &Format, &TaskSpec) -> Result<Arc<dyn ExecutionPlan>, PlanError> + Send + Sync;
+
+/// Whose attempt a folder of the work area is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AttemptOwner {
+    pub dataset: String,
+    pub period: Month,
+    pub load_id: String,
+    pub attempt: u64,
+}
+
+/// One attempt to load days of a period.
+#[derive(Debug)]
+pub struct Attempt<'a> {
+    pub load: &'a Load<'a>,
+    pub asked: &'a AskedPeriod,
+    pub inventory: &'a Inventory,
+    pub days: BTreeSet<Day>,
+    pub name: String,
+    pub number: u64,
+}
+
+/// What was handed to the engine.
+struct Listed {
+    shards: Vec<ShardRef>,
+    input: Volume,
+}
+
+impl<'a> Attempt<'a> {
+    pub fn new(
+        load: &'a Load<'a>,
+        asked: &'a AskedPeriod,
+        inventory: &'a Inventory,
+        days: BTreeSet<Day>,
+        record: &PeriodRecord,
+    ) -> Self {
+        Self {
+            load,
+            asked,
+            inventory,
+            days,
+            name: attempt_name(&record.load_id, record.period, record.attempt),
+            number: record.attempt,
+        }
+    }
+
+    /// Writes the attempt's parts, unpublished, and returns what its receipts say.
+    pub async fn write(&self) -> Result<Collected, Failure> {
+        let objects = self
+            .inventory
+            .to_read(&self.days, self.load.request().margin);
+        let packed = shards::pack(objects, &self.days, &Packing::default());
+        let listed = self.list(&packed).await?;
+        crash_point::reach("after-listing");
+        self.tell_started(&listed);
+        if listed.shards.is_empty() {
+            return Ok(Collected::default());
+        }
+        let wanted: BTreeSet<String> = packed.into_iter().map(|shard| shard.id).collect();
+        let ended = self.execute(listed).await;
+        let collected = self.collect(ended, &wanted).await?;
+        self.check_days(&collected)?;
+        crash_point::reach("before-manifest");
+        Ok(collected)
+    }
+
+    /// Writes the lists that the plan names.
+    async fn list(&self, packed: &[Shard]) -> Result<Listed, Failure> {
+        let owner = AttemptOwner {
+            dataset: self.load.survey.dataset.clone(),
+            period: self.asked.period.month(),
+            load_id: self.load.id.clone(),
+            attempt: self.number,
+        };
+        let folder = format!("attempts/{}", self.name);
+        self.work()
+            .put(&format!("{folder}/owner.json"), &owner)
+            .await?;
+        let mut listed = Listed {
+            shards: Vec::new(),
+            input: Volume::default(),
+        };
+        for shard in packed {
+            let name = format!("{folder}/shards/{}.json", shard.id);
+            listed.shards.push(ShardRef {
+                id: shard.id.clone(),
+                path: self.work().path(&name).to_string(),
+                size: self.work().put(&name, shard).await?,
+            });
+            listed.input.objects += shard.objects.len() as u64;
+            listed.input.bytes += shard.objects.iter().map(|object| object.size).sum::<u64>();
+        }
+        Ok(listed)
+    }
+
+    /// Runs the plan to its end, or until it makes no progress any more.
+    async fn execute(&self, listed: Listed) -> Result<(), Failure> {
+        let (input, shards) = (listed.input, listed.shards.len());
+        let spec = self.spec(listed.shards);
+        let request = self.load.request();
+        let planner = &self.load.driver.planner;
+        let plan = planner(&request.program, &request.format, &spec).map_err(|error| {
+            let remedy = "check the source with `lakebolt lint`";
+            Failure::of(Kind::Work, "no_plan", error.as_ref(), remedy)
+        })?;
+        let running = self.load.driver.submit.run(&self.name, plan);
+        tokio::select! {
+            ended = running => ended.map_err(Failure::from),
+            stalled = self.watch(shards, input) => Err(stalled),
+        }
+    }
+
+    fn spec(&self, shards: Vec<ShardRef>) -> TaskSpec {
+        let request = self.load.request();
+        TaskSpec {
+            attempt: self.name.clone(),
+            digest8: digest8(&self.name),
+            source: request.source.clone(),
+            period: self.asked.period.to_string(),
+            work: request.work.clone(),
+            shards,
+            targets: dataset::targets(request),
+            quarantine: request.quarantine.clone(),
+            load_id: self.load.id.clone(),
+            days: self.days.iter().map(|day| day.0).collect(),
+            margin: request.margin,
+            undated_day: self.load.survey.undated_day.0,
+            region: request.region.clone(),
+            account: request.account.clone(),
+            memory_bytes: request.memory_bytes,
+        }
+    }
+
+    /// Tells of receipts as they come. Ends when none has come for too long.
+    async fn watch(&self, shards: usize, input: Volume) -> Failure {
+        let timing = self.load.driver.timing;
+        let mut progress = Progress {
+            period: self.asked.period.to_string(),
+            shards,
+            bytes: input.bytes,
+            ..Progress::default()
+        };
+        let (mut seen, mut last) = (Seen::default(), Instant::now());
+        while last.elapsed() < timing.progress_deadline {
+            tokio::time::sleep(timing.poll).await;
+            match self.look(&mut seen, &mut progress).await {
+                Ok(true) => {
+                    last = Instant::now();
+                    self.load.tell(&Happening::Progress(progress.clone()));
+                }
+                Ok(false) => {}
+                Err(error) => warn!(%error, "receipts cannot be read just now"),
+            }
+        }
+        stalled(timing.progress_deadline.as_secs(), &progress)
+    }
+
+    /// Whether a shard has got its first receipt since the last look.
+    async fn look(&self, seen: &mut Seen, progress: &mut Progress) -> Result<bool, Failure> {
+        let mut news = false;
+        for (name, _) in self.work().list(&receipts::folder(&self.name)).await? {
+            if !seen.names.insert(name.clone()) {
+                continue;
+            }
+            let receipt: Receipt = self.work().get(&name).await?;
+            if seen.shards.insert(receipt.shard) {
+                news = true;
+                progress.shards_done += 1;
+                progress.bytes_done += receipt.input_bytes;
+                progress.rows += receipt.ledger.read;
+            }
+        }
+        Ok(news)
+    }
+
+    /// Task completion only tells when to look: an engine that failed after every
+    /// receipt was written has done its work.
+    async fn collect(
+        &self,
+        ended: Result<(), Failure>,
+        wanted: &BTreeSet<String>,
+    ) -> Result<Collected, Failure> {
+        let collected = receipts::collect(self.work(), &self.name, wanted).await;
+        match (ended, collected) {
+            (Ok(()), collected) => Ok(collected?),
+            (Err(failure), Ok(collected)) if failure.kind != Kind::Cancelled => {
+                warn!(%failure, "the engine failed after every shard was done");
+                Ok(collected)
+            }
+            (Err(failure), _) => Err(failure),
+        }
+    }
+
+    /// Every part belongs to a day that the attempt loads; else publishing would double it.
+    fn check_days(&self, collected: &Collected) -> Result<(), Failure> {
+        let foreign = |day: &Day| !self.days.contains(day);
+        let mut days = collected.parts.iter().map(|part| Day(part.day));
+        let Some(day) = days.find(foreign) else {
+            return Ok(());
+        };
+        let message = format!("a part was written for {day}, which the task does not own");
+        let remedy = "nothing was published: please report it";
+        Err(Failure::new(Kind::Bug, "foreign_day", message, remedy))
+    }
+
+    fn tell_started(&self, listed: &Listed) {
+        self.load.tell(&Happening::PeriodStarted {
+            period: self.asked.period.to_string(),
+            attempt: self.number,
+            days: self.days.len(),
+            shards: listed.shards.len(),
+            input: listed.input,
+        });
+    }
+
+    fn work(&self) -> &Work {
+        &self.load.survey.work
+    }
+}
+
+/// Receipts and shards that were counted.
+#[derive(Default)]
+struct Seen {
+    names: HashSet<String>,
+    shards: HashSet<String>,
+}
+
+fn stalled(seconds: u64, progress: &Progress) -> Failure {
+    let Progress {
+        shards_done,
+        shards,
+        ..
+    } = progress;
+    let message = format!("no shard was finished for {seconds} s, after {shards_done} of {shards}");
+    let error = SubmitError::Failed {
+        message,
+        retryable: true,
+    };
+    let mut failure = Failure::from(error);
+    failure.code = "no_progress".to_owned();
+    failure
+}

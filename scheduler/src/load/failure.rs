@@ -1,0 +1,262 @@
+//! Why a period or a load came to nothing, as it is reported: a code, a message, and
+//! what to do about it.
+
+use serde::{Deserialize, Serialize};
+
+use super::claim::ClaimError;
+use super::publish::PublishError;
+use super::receipts::ReceiptError;
+use super::work::WorkError;
+use crate::status::StatusError;
+use crate::submit::SubmitError;
+use plans::sinks::SinkError;
+
+/// What kind of failure it is, which decides the exit code.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    Bug,
+    Usage,
+    /// The work itself failed.
+    #[default]
+    Work,
+    /// Something outside cannot be reached, or holds nothing.
+    Dependency,
+    /// Somebody else works on it, or it must not be written.
+    Refused,
+    Cancelled,
+}
+
+/// A failure as `--format json` shows it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[error("{message}")]
+pub struct Failure {
+    pub code: String,
+    pub message: String,
+    pub remedy: String,
+    #[serde(skip, default)]
+    pub kind: Kind,
+    /// Whether another attempt may succeed without a change to the input.
+    #[serde(skip, default)]
+    pub retryable: bool,
+}
+
+impl Failure {
+    pub fn new(kind: Kind, code: &str, message: impl Into<String>, remedy: &str) -> Self {
+        Self {
+            code: code.to_owned(),
+            message: message.into(),
+            remedy: remedy.to_owned(),
+            kind,
+            retryable: false,
+        }
+    }
+
+    fn retryable(mut self, retryable: bool) -> Self {
+        self.retryable = retryable;
+        self
+    }
+
+    /// The load was stopped on purpose.
+    pub fn cancelled() -> Self {
+        Self::new(
+            Kind::Cancelled,
+            "cancelled",
+            "the load was cancelled",
+            "run it again: what was published stays, the rest is loaded",
+        )
+    }
+
+    /// A report of `error` with everything it says about its causes.
+    pub fn of(kind: Kind, code: &str, error: &dyn std::error::Error, remedy: &str) -> Self {
+        Self::new(kind, code, chain(error), remedy)
+    }
+}
+
+/// An error's message with those of its causes.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let message = error.to_string();
+        if !text.ends_with(&message) {
+            text.push_str(": ");
+            text.push_str(&message);
+        }
+        cause = error.source();
+    }
+    text
+}
+
+impl From<StatusError> for Failure {
+    fn from(error: StatusError) -> Self {
+        let (kind, code, remedy) = match &error {
+            StatusError::Conflict { .. } => (
+                Kind::Refused,
+                "status_conflict",
+                "another load changed the same period: run it again",
+            ),
+            StatusError::Unreachable { .. } => (
+                Kind::Dependency,
+                "status_unreachable",
+                "check --state, and that it can be written",
+            ),
+            StatusError::NoStore { .. } => {
+                (Kind::Usage, "bad_state_uri", "give --state as sqlite:PATH")
+            }
+            StatusError::Unreadable { .. } => (
+                Kind::Usage,
+                "status_unreadable",
+                "the state was written by another version: use that one, or another --state",
+            ),
+        };
+        let retryable = matches!(error, StatusError::Unreachable { .. });
+        Self::of(kind, code, &error, remedy).retryable(retryable)
+    }
+}
+
+impl From<ClaimError> for Failure {
+    fn from(error: ClaimError) -> Self {
+        let retryable = error.retryable();
+        match error {
+            ClaimError::Held { .. } => Self::of(
+                Kind::Refused,
+                "lease_held",
+                &error,
+                "wait for the other load, or let this one wait with --wait",
+            ),
+            ClaimError::Lost { .. } => Self::of(
+                Kind::Refused,
+                "lease_lost",
+                &error,
+                "another load took over and finishes the period: see `lakebolt status`",
+            )
+            .retryable(retryable),
+            ClaimError::Unanswered(_) => Self::of(
+                Kind::Dependency,
+                "status_unreachable",
+                &error,
+                "run the load again when the status store answers: it takes up what is there",
+            ),
+            ClaimError::Status(error) => error.into(),
+            ClaimError::Illegal(_) => Self::of(
+                Kind::Bug,
+                "illegal_step",
+                &error,
+                "this should not happen: please report it",
+            ),
+        }
+    }
+}
+
+impl From<WorkError> for Failure {
+    fn from(error: WorkError) -> Self {
+        let retryable = error.retryable();
+        let (kind, code) = match &error {
+            WorkError::NoStore { .. } => (Kind::Usage, "work_area_unusable"),
+            WorkError::Io { .. } | WorkError::Store { .. } => {
+                (Kind::Dependency, "work_area_unreachable")
+            }
+            WorkError::Unreadable { .. } => (Kind::Work, "work_area_unreadable"),
+            WorkError::Unwritable { .. } => (Kind::Refused, "target_not_writable"),
+            WorkError::Apart { .. } => (Kind::Usage, "work_area_apart"),
+        };
+        let remedy = match &error {
+            WorkError::Unwritable { .. } => {
+                "check the target's permissions, and that it is mounted"
+            }
+            WorkError::Apart { .. } => "put --work on the filesystem of the target",
+            _ => "check --work, and that it can be read and written",
+        };
+        Self::of(kind, code, &error, remedy).retryable(retryable)
+    }
+}
+
+impl From<SinkError> for Failure {
+    fn from(error: SinkError) -> Self {
+        let retryable = error.retryable();
+        let (kind, code) = match &error {
+            SinkError::Io { .. } => (Kind::Refused, "target_not_writable"),
+            SinkError::PartLost { .. } => (Kind::Work, "parts_lost"),
+            SinkError::NoSink { .. } | SinkError::BadUri { .. } => (Kind::Usage, "bad_target"),
+        };
+        Self::of(
+            kind,
+            code,
+            &error,
+            "check --output, that it can be written and that there is room",
+        )
+        .retryable(retryable)
+    }
+}
+
+impl From<PublishError> for Failure {
+    fn from(error: PublishError) -> Self {
+        let retryable = error.retryable();
+        match error {
+            PublishError::Claim(error) => error.into(),
+            PublishError::Work(error) => error.into(),
+            PublishError::Sink(error) => error.into(),
+            PublishError::PartsLost { .. } => Self::of(
+                Kind::Work,
+                "parts_lost",
+                &error,
+                "run the load again: it loads the days once more and replaces what is there",
+            )
+            .retryable(retryable),
+            PublishError::NoManifest { .. } => Self::of(
+                Kind::Bug,
+                "manifest_missing",
+                &error,
+                "load the period again with --full-load",
+            ),
+        }
+    }
+}
+
+impl From<ReceiptError> for Failure {
+    fn from(error: ReceiptError) -> Self {
+        let retryable = error.retryable();
+        match error {
+            ReceiptError::Work(error) => error.into(),
+            ReceiptError::Missing { .. } => Self::of(
+                Kind::Work,
+                "receipt_missing",
+                &error,
+                "run the load again; if it stays, look into the executors' logs",
+            )
+            .retryable(retryable),
+            ReceiptError::Foreign { .. }
+            | ReceiptError::UnknownShard { .. }
+            | ReceiptError::DoesNotAddUp { .. } => Self::of(
+                Kind::Work,
+                "ledger_does_not_add_up",
+                &error,
+                "nothing was published: please report it with the source and its format",
+            ),
+        }
+    }
+}
+
+impl From<SubmitError> for Failure {
+    fn from(error: SubmitError) -> Self {
+        let retryable = error.retryable();
+        match error {
+            SubmitError::Failed { .. } => Self::of(
+                Kind::Work,
+                "engine_failed",
+                &error,
+                "see the message; `lakebolt retry` tries the failed periods again",
+            )
+            .retryable(retryable),
+            SubmitError::Unreachable { .. } => Self::of(
+                Kind::Dependency,
+                "engine_unreachable",
+                &error,
+                "check --cluster and that its scheduler runs",
+            )
+            .retryable(retryable),
+            SubmitError::Cancelled => Self::cancelled(),
+        }
+    }
+}

@@ -1,0 +1,380 @@
+//! One task: a period of a load, from its claim to its release, over as many attempts
+//! as it takes.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+use plans::crash_point;
+use tracing::warn;
+use uuid::Uuid;
+
+use super::attempt::Attempt;
+use super::claim::{Claim, ClaimError};
+use super::days::Day;
+use super::drive::{Load, skipped};
+use super::failure::{Failure, Kind};
+use super::inventory::{self, Inventory};
+use super::manifest::{Manifest, Written};
+use super::outcome::{PeriodOutcome, PeriodState, Volume};
+use super::progress::Happening;
+use super::publish::{Press, PublishError, close};
+use super::range::AskedPeriod;
+use super::receipts::Collected;
+use super::remaining::{LoadReason, Remaining};
+use super::survey::Known;
+use super::task::Event;
+use super::work::attempt_name;
+use crate::status::{DayCoverage, PeriodRecord, State};
+
+/// A period that something has to be done for.
+#[derive(Debug)]
+pub struct Task<'a> {
+    pub load: &'a Load<'a>,
+    pub asked: &'a AskedPeriod,
+}
+
+/// What is to be loaded, as decided under the lease.
+struct Decision {
+    known: Known,
+    inventory: Option<Inventory>,
+    remaining: Remaining,
+    /// The days to load: those that remain, and those that have to be repaired.
+    days: BTreeSet<Day>,
+}
+
+impl Task<'_> {
+    pub async fn run(&self) -> PeriodOutcome {
+        let started = Instant::now();
+        let mut outcome = match self.claimed().await {
+            Ok(claim) => self.under(claim).await,
+            Err(failure) => self.failed(failure),
+        };
+        outcome.seconds = started.elapsed().as_secs_f64();
+        outcome
+    }
+
+    async fn claimed(&self) -> Result<Claim, Failure> {
+        let blank = self.load.survey.blank(self.asked);
+        let claim = tokio::select! {
+            claim = self.load.claimant.claim(&blank) => claim?,
+            () = self.load.driver.cancelled() => return Err(Failure::cancelled()),
+        };
+        crash_point::reach("after-claim");
+        self.remove_left_behind(&claim).await;
+        Ok(claim)
+    }
+
+    /// The attempt that was found is fenced by our claim, so its debris is nobody's.
+    async fn remove_left_behind(&self, claim: &Claim) {
+        let left = |record: &&PeriodRecord| matches!(record.state, State::Running | State::Failed);
+        if let Some(record) = claim.found().filter(left) {
+            self.remove_attempt(record).await;
+        }
+    }
+
+    async fn remove_attempt(&self, record: &PeriodRecord) {
+        let name = attempt_name(&record.load_id, record.period, record.attempt);
+        if let Err(error) = self.load.survey.work.remove_attempt(&name).await {
+            warn!(%error, "an attempt's work files could not be removed");
+        }
+    }
+
+    /// Tries until it is done, cannot be done, or was tried often enough.
+    async fn under(&self, claim: Claim) -> PeriodOutcome {
+        let most = self.load.request().max_attempts.max(1);
+        let mut tries = 1;
+        let ended = loop {
+            let failure = match Box::pin(self.attempt(&claim)).await {
+                Ok(outcome) => break Ok(outcome),
+                Err(failure) => failure,
+            };
+            if !failure.retryable || tries >= most || claim.is_lost() {
+                break Err(failure);
+            }
+            if let Err(stopped) = self.try_again(&claim, &failure, tries).await {
+                break Err(stopped);
+            }
+            tries += 1;
+        };
+        let mut outcome = self.release(claim, ended).await;
+        outcome.attempts = u64::from(tries);
+        outcome
+    }
+
+    /// Fences the attempt that failed, and waits a while.
+    async fn try_again(&self, claim: &Claim, failure: &Failure, tries: u32) -> Result<(), Failure> {
+        let pause = self.load.driver.timing.backoff * 2u32.saturating_pow(tries - 1).min(64);
+        self.load.tell(&Happening::Retrying {
+            period: self.asked.period.to_string(),
+            why: failure.message.clone(),
+            pause,
+        });
+        let record = claim.record().await;
+        if record.state == State::Running {
+            claim.next_attempt(&failure.message).await?;
+            self.remove_attempt(&record).await;
+        }
+        tokio::select! {
+            () = tokio::time::sleep(pause) => Ok(()),
+            () = self.load.driver.cancelled() => Err(Failure::cancelled()),
+        }
+    }
+
+    async fn attempt(&self, claim: &Claim) -> Result<PeriodOutcome, Failure> {
+        let press = self.load.survey.press(self.load.driver.clock);
+        if claim.record().await.state.is_committed() {
+            press.finish(claim).await?;
+        }
+        let decision = self.stoppable(claim, self.decide(claim)).await?;
+        if decision.days.is_empty() {
+            return Ok(skipped(self.asked, &decision.remaining));
+        }
+        if claim.record().await.state != State::Running {
+            claim.next_attempt("").await?;
+        }
+        let record = claim.record().await;
+        let inventory = decision.inventory.as_ref();
+        let inventory = inventory.unwrap_or(&self.load.survey.inventory);
+        let days = decision.days.clone();
+        let attempt = Attempt::new(self.load, self.asked, inventory, days, &record);
+        let collected = self.stoppable(claim, attempt.write()).await?;
+        self.check_quarantine(&collected)?;
+        let manifest = self.manifest(&decision, &attempt, &collected);
+        let window = self.publish(&press, claim, &manifest).await?;
+        Ok(self.done(&decision, &collected, window))
+    }
+
+    /// Gives up when the load is cancelled or the lease is lost: before the commit only.
+    async fn stoppable<T>(
+        &self,
+        claim: &Claim,
+        step: impl Future<Output = Result<T, Failure>>,
+    ) -> Result<T, Failure> {
+        tokio::select! {
+            ended = step => ended,
+            () = claim.lost() => Err(ClaimError::Lost { period: self.asked.period.month() }.into()),
+            () = self.load.driver.cancelled() => Err(Failure::cancelled()),
+        }
+    }
+
+    /// Decides once more under the lease: another may have done it meanwhile.
+    async fn decide(&self, claim: &Claim) -> Result<Decision, Failure> {
+        let survey = &self.load.survey;
+        let month = self.asked.period.month();
+        let surveyed = survey.record(month).map(|record| record.revision);
+        let found = claim.found().map(|record| record.revision);
+        let inventory = match found == surveyed {
+            true => None,
+            false => Some(inventory::list(&self.load.request().inputs, survey.window).await?),
+        };
+        let listing = inventory.as_ref().unwrap_or(&survey.inventory);
+        let known = survey.known(claim.record().await, &self.asked.days).await?;
+        let remaining = survey.decide_again(self.asked, &known, listing)?;
+        let loaded: BTreeSet<Day> = remaining.load.keys().copied().collect();
+        Ok(Decision {
+            days: &loaded | &known.repair(),
+            known,
+            inventory,
+            remaining,
+        })
+    }
+
+    fn check_quarantine(&self, collected: &Collected) -> Result<(), Failure> {
+        let ledger = collected.ledger;
+        let own = ledger.read.saturating_sub(ledger.elsewhere).max(1);
+        #[expect(clippy::cast_precision_loss, reason = "a percentage for people")]
+        let share = 100.0 * ledger.quarantined as f64 / own as f64;
+        let most = self.load.request().max_quarantine;
+        if share <= most {
+            return Ok(());
+        }
+        let message = format!(
+            "{share:.1} % of {own} rows would be quarantined, more than {most} % ({})",
+            frequent(&collected.reasons)
+        );
+        let remedy = "nothing was published: mend the source (`lakebolt map` shows rejected rows), \
+                      or allow more with --max-quarantine";
+        Err(Failure::new(
+            Kind::Work,
+            "too_many_quarantined",
+            message,
+            remedy,
+        ))
+    }
+
+    fn manifest(&self, decision: &Decision, attempt: &Attempt, collected: &Collected) -> Manifest {
+        let (survey, request) = (&self.load.survey, self.load.request());
+        let written = Written {
+            dataset: survey.dataset.clone(),
+            period: self.asked.period.month(),
+            load_id: self.load.id.clone(),
+            attempt: attempt.name.clone(),
+            nonce: Uuid::new_v4().simple().to_string(),
+            now: self.load.driver.now(),
+            target: request.output.clone(),
+            inputs: survey.inputs.clone(),
+            asked: self.asked.days.clone(),
+            closes: decision.remaining.close.clone(),
+            closing_delay: request.closing_delay().as_secs(),
+            coverage: self.coverage(attempt),
+            parts: collected.parts.clone(),
+            losers: collected.losers.clone(),
+            ledger: collected.ledger,
+            reasons: collected.reasons.clone(),
+        };
+        Manifest::of(written, decision.known.base())
+    }
+
+    fn coverage(&self, attempt: &Attempt) -> BTreeMap<Day, DayCoverage> {
+        let (survey, request) = (&self.load.survey, self.load.request());
+        let loaded_at = self.load.driver.now();
+        let cover = |day: &Day| {
+            let digest = attempt.inventory.digest(*day, request.margin);
+            let coverage = DayCoverage {
+                config_digest: request.program.digest.clone(),
+                input_digest: digest.to_string(),
+                closed: day.is_closed(request.closing_delay(), survey.now),
+                loaded_at,
+            };
+            (*day, coverage)
+        };
+        attempt.days.iter().map(cover).collect()
+    }
+
+    /// Publishes with patience: once committed, giving up helps nobody.
+    async fn publish(
+        &self,
+        press: &Press,
+        claim: &Claim,
+        manifest: &Manifest,
+    ) -> Result<Duration, Failure> {
+        let committed = Instant::now();
+        let mut ended = press.publish(claim, manifest).await;
+        for tries in 1..self.load.request().max_attempts {
+            let failed = matches!(&ended, Err(PublishError::Sink(error)) if error.retryable());
+            if !failed || !claim.record().await.state.is_committed() {
+                break;
+            }
+            tokio::time::sleep(self.load.driver.timing.backoff * tries).await;
+            ended = press.finish(claim).await.map(|_| committed.elapsed());
+        }
+        Ok(ended?)
+    }
+
+    fn done(&self, decision: &Decision, collected: &Collected, window: Duration) -> PeriodOutcome {
+        let days = decision.days.iter().copied().collect();
+        let reason = why(&decision.remaining, &decision.days);
+        let mut outcome = PeriodOutcome::new(
+            &self.asked.period.to_string(),
+            days,
+            PeriodState::Done,
+            &reason,
+        );
+        outcome.rows = collected.ledger;
+        outcome.reasons.clone_from(&collected.reasons);
+        outcome.input = Volume {
+            objects: collected.input_objects,
+            bytes: collected.input_bytes,
+        };
+        outcome.count(&collected.parts, window);
+        let quarantined = collected.ledger.quarantined > 0;
+        outcome.quarantine = quarantined.then(|| self.load.request().quarantine.clone());
+        outcome
+    }
+
+    /// Gives the lease back in the state that the end leaves the period in.
+    async fn release(&self, claim: Claim, ended: Result<PeriodOutcome, Failure>) -> PeriodOutcome {
+        let record = claim.record().await;
+        let released = match &ended {
+            Ok(outcome) => self.release_well(claim, outcome).await,
+            Err(_) if claim.is_lost() => Ok(()),
+            Err(failure) => self.release_failed(claim, &record, failure).await,
+        };
+        if let Err(error) = released {
+            warn!(%error, "the lease could not be given back, it will run out");
+        }
+        ended.unwrap_or_else(|failure| self.failed(failure))
+    }
+
+    /// Done, or nothing to do: then days that are over are marked as closed.
+    async fn release_well(&self, claim: Claim, outcome: &PeriodOutcome) -> Result<(), ClaimError> {
+        let skipped = outcome.state == PeriodState::Skipped;
+        let (now, delay) = (self.load.survey.now, self.load.request().closing_delay());
+        let over: BTreeSet<Day> = self.asked.days.iter().copied().collect();
+        claim
+            .release(|record| {
+                if skipped && record.state == State::Running {
+                    record.state = rest(record);
+                }
+                if skipped {
+                    let is_over = |day: &Day| day.is_closed(delay, now);
+                    close(record, &over.into_iter().filter(is_over).collect());
+                    record.load_completed = record.is_complete(delay, now);
+                }
+                record.error = None;
+            })
+            .await
+    }
+
+    async fn release_failed(
+        &self,
+        claim: Claim,
+        record: &PeriodRecord,
+        failure: &Failure,
+    ) -> Result<(), ClaimError> {
+        let retryable = failure.kind == Kind::Cancelled;
+        let after = record.state.after(Event::Broke { retryable });
+        let error = format!("{}: {}", failure.code, failure.message);
+        claim
+            .release(|record| {
+                // What is committed stays so: whoever comes next finishes it.
+                record.state = after.unwrap_or(record.state);
+                record.error = Some(error);
+            })
+            .await?;
+        if record.state == State::Running {
+            self.remove_attempt(record).await;
+        }
+        Ok(())
+    }
+
+    fn failed(&self, failure: Failure) -> PeriodOutcome {
+        let days = self.asked.days.iter().copied().collect();
+        let period = self.asked.period.to_string();
+        PeriodOutcome::new(&period, days, PeriodState::Failed, &failure.code.clone())
+            .failed(failure)
+    }
+}
+
+/// The state of a period of which nothing remained to do.
+fn rest(record: &PeriodRecord) -> State {
+    match record.manifest {
+        Some(_) => State::Done,
+        None => State::Pending,
+    }
+}
+
+/// Why days were loaded, the most frequent reason first.
+fn why(remaining: &Remaining, days: &BTreeSet<Day>) -> String {
+    let mut counts: BTreeMap<LoadReason, u64> = BTreeMap::new();
+    for day in days {
+        let reason = remaining.load.get(day);
+        let reason = reason.copied().unwrap_or(LoadReason::PartsMissing);
+        *counts.entry(reason).or_default() += 1;
+    }
+    let counts = counts
+        .into_iter()
+        .map(|(reason, days)| (reason.to_string(), days));
+    frequent(&counts.collect())
+}
+
+/// Names with their numbers, the greatest first, as far as they are of interest.
+fn frequent(counts: &BTreeMap<String, u64>) -> String {
+    let mut counts: Vec<_> = counts.iter().collect();
+    counts.sort_by(|a, b| b.1.cmp(a.1).then(a.0.cmp(b.0)));
+    let shown = counts
+        .iter()
+        .take(3)
+        .map(|(name, count)| format!("{name}: {count}"));
+    shown.collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,158 @@
+//! The same plan through Ballista and through plain DataFusion: the same rows,
+//! the same receipts.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+
+use datafusion::arrow::datatypes::{DataType, Field, Schema, TimeUnit};
+use datafusion::logical_expr::{Expr, cast, ident};
+use datafusion::physical_plan::ExecutionPlan;
+use plans::mapping::{Class, Layout, Program, Route};
+use plans::pipeline::{TaskSpec, task_plan};
+use plans::receipt::{Ledger, PartKind, Receipt};
+use plans::shard::{InputObject, Shard, ShardRef};
+use plans::spec::{self, Column, ColumnKind};
+use scheduler::submit::Submit;
+use scheduler::submit::ballista::Embedded;
+use scheduler::submit::local::Local;
+
+const DAY: i32 = 19_737; // 2024-01-15
+const DAY_START: i64 = DAY as i64 * 86_400;
+
+fn column(name: &str, kind: ColumnKind) -> Column {
+    Column { name: name.to_owned(), kind, source_name: None, at: Default::default() }
+}
+
+/// A program that copies two columns under an object of their own.
+fn program() -> Program {
+    let columns = vec![
+        column("t", ColumnKind::Epoch(spec::TimeUnit::Second)),
+        column("who", ColumnKind::Text),
+    ];
+    let millis = DataType::Timestamp(TimeUnit::Millisecond, Some("UTC".into()));
+    let time: Expr = cast(ident("t"), millis);
+    let who = Field::new("name", DataType::Utf8View, true);
+    let schema = Schema::new(vec![
+        Field::new("time", DataType::Int64, true),
+        Field::new("user", DataType::Struct(vec![who].into()), true),
+    ]);
+    let route = Route {
+        event: "sign_in".to_owned(),
+        class: Class { uid: 3002, name: "authentication".to_owned(), output: "test".to_owned() },
+        when: None,
+        also: false,
+        layout: vec![
+            Layout::Leaf(cast(time.clone(), DataType::Int64)),
+            Layout::Struct(vec![Layout::Leaf(ident("who"))]),
+        ],
+        time,
+        account: None,
+        region: None,
+        schema: Arc::new(schema),
+        required: Vec::new(),
+    };
+    Program { source: "test".to_owned(), columns, filters: Vec::new(), routes: vec![route], digest: "0".to_owned() }
+}
+
+/// Ten shards of three good rows, one broken and one of the next day.
+fn shards(root: &Path, attempt: &str) -> Vec<ShardRef> {
+    let mut refs = Vec::new();
+    for number in 0..10 {
+        let mut text = String::new();
+        for (row, second) in [70, 50, 60].iter().enumerate() {
+            text += &format!("{{\"t\":{},\"who\":\"u{number}-{row}\"}}\n", DAY_START + second);
+        }
+        text += "{\"t\":\n";
+        text += &format!("{{\"t\":{},\"who\":\"tomorrow\"}}\n", DAY_START + 86_400);
+        let input = root.join(format!("input-{number}.jsonl"));
+        fs::write(&input, &text).unwrap();
+        let object = InputObject {
+            store: "file:///".to_owned(),
+            path: input.to_string_lossy().trim_start_matches('/').to_owned(),
+            size: text.len() as u64,
+            etag: None,
+            region: Some("eu-west-1".to_owned()),
+            account: Some("111122223333".to_owned()),
+            day: Some(DAY),
+        };
+        let id = format!("{number:04}");
+        let list = serde_json::to_vec(&Shard { id: id.clone(), objects: vec![object] }).unwrap();
+        let path = root.join("work/attempts").join(attempt).join("shards").join(format!("{id}.json"));
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, &list).unwrap();
+        let path = path.to_string_lossy().trim_start_matches('/').to_owned();
+        refs.push(ShardRef { id, path, size: list.len() as u64 });
+    }
+    refs
+}
+
+fn plan(root: &Path, attempt: &str) -> Arc<dyn ExecutionPlan> {
+    let uri = |name: &str| format!("file://{}/{name}", root.display());
+    let task = TaskSpec {
+        attempt: attempt.to_owned(),
+        digest8: "0011aabb".to_owned(),
+        source: "test".to_owned(),
+        period: "2024-01".to_owned(),
+        work: uri("work"),
+        shards: shards(root, attempt),
+        targets: BTreeMap::from([("authentication".to_owned(), uri("lake/ext/test"))]),
+        quarantine: uri("quarantine"),
+        load_id: "load".to_owned(),
+        days: vec![DAY],
+        margin: 1,
+        undated_day: DAY,
+        region: None,
+        account: None,
+        memory_bytes: 64 << 20,
+    };
+    let format = spec::Format { name: "json_lines".to_owned(), options: BTreeMap::new(), at: Default::default() };
+    task_plan(&program(), &format, task).unwrap()
+}
+
+fn receipts(root: &Path, attempt: &str) -> Vec<Receipt> {
+    let folder = root.join("work/attempts").join(attempt).join("receipts");
+    let files = fs::read_dir(folder).unwrap().map(|file| file.unwrap().path());
+    files.map(|file| serde_json::from_slice(&fs::read(file).unwrap()).unwrap()).collect()
+}
+
+/// What a run left behind, without the names that differ from run to run.
+fn account(root: &Path, attempt: &str) -> (Ledger, Vec<(PartKind, u64, i64, i64, i32)>) {
+    let mut ledger = Ledger::default();
+    let mut parts = Vec::new();
+    for receipt in receipts(root, attempt) {
+        assert!(receipt.ledger.adds_up());
+        ledger += receipt.ledger;
+        parts.extend(receipt.parts.iter().map(|part| (part.kind, part.rows, part.min_time, part.max_time, part.day)));
+    }
+    parts.sort_by_key(|part| (part.0 == PartKind::Quarantine, part.2));
+    (ledger, parts)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ballista_and_datafusion_leave_the_same_receipts() {
+    let folder = tempfile::tempdir().unwrap();
+    let embedded = Embedded::start(2, folder.path()).await.unwrap();
+    let local = Local::start(2, folder.path()).unwrap();
+    embedded.run("test", plan(folder.path(), "ballista")).await.unwrap();
+    local.run("test", plan(folder.path(), "datafusion")).await.unwrap();
+    embedded.close().await;
+
+    let (ledger, parts) = account(folder.path(), "ballista");
+    assert_eq!((ledger.read, ledger.written, ledger.quarantined, ledger.elsewhere), (50, 30, 10, 10));
+    assert_eq!(parts.len(), 20);
+    assert_eq!(parts[0], (PartKind::Events, 3, (DAY_START + 50) * 1000, (DAY_START + 70) * 1000, DAY));
+    assert_eq!((ledger, parts), account(folder.path(), "datafusion"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dropped_run_is_cancelled_and_another_one_still_works() {
+    let folder = tempfile::tempdir().unwrap();
+    let embedded = Embedded::start(2, folder.path()).await.unwrap();
+    let dropped = embedded.run("dropped", plan(folder.path(), "dropped"));
+    let timeout = tokio::time::timeout(std::time::Duration::from_millis(1), dropped).await;
+    drop(timeout);
+    embedded.run("kept", plan(folder.path(), "kept")).await.unwrap();
+    assert_eq!(account(folder.path(), "kept").0.written, 30);
+}
