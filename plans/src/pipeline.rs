@@ -50,12 +50,20 @@ pub struct TaskSpec {
 /// The plan of a task: a scan of its shards below the sink that writes them.
 ///
 /// The plan is self-contained: executors read no mapping, no request and no status.
-pub fn task_plan(program: &Program, format: &spec::Format, task: TaskSpec) -> Result<Arc<dyn ExecutionPlan>> {
+pub fn task_plan(
+    program: &Program,
+    format: &spec::Format,
+    task: TaskSpec,
+) -> Result<Arc<dyn ExecutionPlan>> {
     let scan_spec = ScanSpec::new(format, &program.columns);
     let schema = scan_spec.schema();
     let physical = PhysicalProgram::plan(program, &schema, &session::planning())?;
     let work = stores::open(&task.work).map_err(|error| DataFusionError::External(error.into()))?;
     let work = ObjectStoreUrl::parse(work.uri)?;
     let scan = scan(scan_spec, work, &task.shards);
-    Ok(Arc::new(PublishExec::new(scan, Arc::new(physical), Arc::new(task))))
+    Ok(Arc::new(PublishExec::new(
+        scan,
+        Arc::new(physical),
+        Arc::new(task),
+    )))
 }

@@ -29,7 +29,13 @@ const WINDOW: u64 = 2 << 20;
 
 /// The shard list at `location` of the work area.
 pub async fn load_shard(work: &dyn ObjectStore, location: &Path) -> Result<Shard> {
-    let bytes = work.get(location).await.map_err(io_error)?.bytes().await.map_err(io_error)?;
+    let bytes = work
+        .get(location)
+        .await
+        .map_err(io_error)?
+        .bytes()
+        .await
+        .map_err(io_error)?;
     serde_json::from_slice(&bytes).map_err(|error| DataFusionError::External(error.into()))
 }
 
@@ -49,7 +55,8 @@ pub struct ShardReader {
 
 impl ShardReader {
     pub fn new(spec: Arc<ScanSpec>, shard: Shard) -> Result<Self> {
-        let format = formats::find(&spec.format).map_err(|error| DataFusionError::External(error.into()))?;
+        let format =
+            formats::find(&spec.format).map_err(|error| DataFusionError::External(error.into()))?;
         let request = DecoderRequest {
             columns: spec.columns.clone().into(),
             wanted: (0..spec.columns.len()).collect(),
@@ -58,7 +65,13 @@ impl ShardReader {
             batch_rows: BATCH_ROWS,
             object: 0,
         };
-        Ok(Self { request, reading: format.reading(), objects: shard.objects.into_iter(), opened: 0, current: None })
+        Ok(Self {
+            request,
+            reading: format.reading(),
+            objects: shard.objects.into_iter(),
+            opened: 0,
+            current: None,
+        })
     }
 
     /// The shard's rows.
@@ -77,8 +90,13 @@ impl ShardReader {
                 }
                 self.current = None;
             }
-            let Some(object) = self.objects.next() else { return Ok(None) };
-            let request = DecoderRequest { object: self.opened, ..self.request.clone() };
+            let Some(object) = self.objects.next() else {
+                return Ok(None);
+            };
+            let request = DecoderRequest {
+                object: self.opened,
+                ..self.request.clone()
+            };
             self.opened += 1;
             self.current = Some(ObjectReader::open(&object, &self.reading, request)?);
         }
@@ -93,15 +111,35 @@ enum ObjectReader {
 
 impl ObjectReader {
     fn open(object: &InputObject, reading: &Reading, request: DecoderRequest) -> Result<Self> {
-        let store = stores::open(&object.store).map_err(|error| DataFusionError::External(error.into()))?.store;
-        let path = Path::parse(&object.path).map_err(|error| DataFusionError::External(error.into()))?;
+        let store = stores::open(&object.store)
+            .map_err(|error| DataFusionError::External(error.into()))?
+            .store;
+        let path =
+            Path::parse(&object.path).map_err(|error| DataFusionError::External(error.into()))?;
         Ok(match reading {
             Reading::Blocks(new_decoder) => {
-                let windows = Windows { store, path, size: object.size, next: 0, ahead: None };
+                let windows = Windows {
+                    store,
+                    path,
+                    size: object.size,
+                    next: 0,
+                    ahead: None,
+                };
                 let (decompressor, decoder) = (Decompressor::new(), new_decoder(request));
-                Self::Blocks(Box::new(BlockReader { windows, decompressor, decoder, drained: false, finished: false }))
+                Self::Blocks(Box::new(BlockReader {
+                    windows,
+                    decompressor,
+                    decoder,
+                    drained: false,
+                    finished: false,
+                }))
             }
-            Reading::Parquet => Self::Parquet(Box::new(ParquetReader::new(store, path, object.size, request))),
+            Reading::Parquet => Self::Parquet(Box::new(ParquetReader::new(
+                store,
+                path,
+                object.size,
+                request,
+            ))),
         })
     }
 
@@ -168,16 +206,22 @@ struct Windows {
 
 impl Windows {
     async fn next(&mut self) -> Result<Option<Bytes>> {
-        let Some(current) = self.ahead.take().or_else(|| self.fetch()) else { return Ok(None) };
+        let Some(current) = self.ahead.take().or_else(|| self.fetch()) else {
+            return Ok(None);
+        };
         self.ahead = self.fetch();
-        let bytes = current.await.map_err(|error| DataFusionError::External(error.into()))?;
+        let bytes = current
+            .await
+            .map_err(|error| DataFusionError::External(error.into()))?;
         bytes.map(Some).map_err(io_error)
     }
 
     fn fetch(&mut self) -> Option<JoinHandle<object_store::Result<Bytes>>> {
         let range = self.take_range()?;
         let (store, path) = (self.store.clone(), self.path.clone());
-        Some(tokio::spawn(async move { store.get_range(&path, range).await }))
+        Some(tokio::spawn(
+            async move { store.get_range(&path, range).await },
+        ))
     }
 
     fn take_range(&mut self) -> Option<Range<u64>> {

@@ -5,21 +5,24 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, BinaryViewArray, RecordBatch, StringViewArray, UInt32Array, UInt64Array, new_null_array};
+use arrow::array::{
+    ArrayRef, BinaryViewArray, RecordBatch, StringViewArray, UInt32Array, UInt64Array,
+    new_null_array,
+};
 use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::{DataType, SchemaRef, TimeUnit};
-use datafusion::common::Result;
-use futures::StreamExt;
-use object_store::{ObjectStore, ObjectStoreExt};
-use object_store::path::Path;
 use bytes::Bytes;
-use futures::future::BoxFuture;
+use datafusion::common::Result;
 use futures::FutureExt;
+use futures::StreamExt;
+use futures::future::BoxFuture;
+use object_store::path::Path;
+use object_store::{ObjectStore, ObjectStoreExt};
 use parquet::arrow::arrow_reader::ArrowReaderOptions;
 use parquet::arrow::async_reader::{AsyncFileReader, ParquetRecordBatchStream};
-use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
 use parquet::arrow::{ParquetRecordBatchStreamBuilder, ProjectionMask};
 use parquet::errors::ParquetError;
+use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
 
 use crate::formats::{DecoderRequest, arrow_type};
 use crate::spec::{Column, ColumnKind, TimeUnit as Unit};
@@ -32,24 +35,39 @@ pub struct ParquetReader {
 }
 
 enum State {
-    Closed { store: Arc<dyn ObjectStore>, path: Path, size: u64 },
+    Closed {
+        store: Arc<dyn ObjectStore>,
+        path: Path,
+        size: u64,
+    },
     Open(Box<ParquetRecordBatchStream<StoredFile>>),
     Ended,
 }
 
 impl ParquetReader {
-    pub fn new(store: Arc<dyn ObjectStore>, path: Path, size: u64, request: DecoderRequest) -> Self {
-        Self { request, state: State::Closed { store, path, size }, rows: 0 }
+    pub fn new(
+        store: Arc<dyn ObjectStore>,
+        path: Path,
+        size: u64,
+        request: DecoderRequest,
+    ) -> Self {
+        Self {
+            request,
+            state: State::Closed { store, path, size },
+            rows: 0,
+        }
     }
 
     pub async fn next_batch(&mut self) -> Result<Option<RecordBatch>> {
         loop {
             match std::mem::replace(&mut self.state, State::Ended) {
                 State::Ended => return Ok(None),
-                State::Closed { store, path, size } => match open(StoredFile { store, path, size }, self.request.clone()).await {
-                    Ok(stream) => self.state = State::Open(Box::new(stream)),
-                    Err(error) => return self.broken(error).map(Some),
-                },
+                State::Closed { store, path, size } => {
+                    match open(StoredFile { store, path, size }, self.request.clone()).await {
+                        Ok(stream) => self.state = State::Open(Box::new(stream)),
+                        Err(error) => return self.broken(error).map(Some),
+                    }
+                }
                 State::Open(mut stream) => match stream.next().await {
                     None => return Ok(None),
                     Some(Err(error)) => return self.broken(error).map(Some),
@@ -64,7 +82,12 @@ impl ParquetReader {
 
     fn adapt(&mut self, batch: &RecordBatch) -> Result<RecordBatch> {
         let rows = batch.num_rows();
-        let mut columns = self.request.columns.iter().map(|column| cast_column(column, batch)).collect::<Result<Vec<_>>>()?;
+        let mut columns = self
+            .request
+            .columns
+            .iter()
+            .map(|column| cast_column(column, batch))
+            .collect::<Result<Vec<_>>>()?;
         columns.extend(system_columns(self.request.object, self.rows, rows, None));
         self.rows += rows as u64;
         Ok(RecordBatch::try_new(self.request.schema.clone(), columns)?)
@@ -74,12 +97,23 @@ impl ParquetReader {
     /// failures of the task: the object may well be whole.
     fn broken(&mut self, error: ParquetError) -> Result<RecordBatch> {
         if let ParquetError::External(source) = error {
-            return Err(datafusion::common::DataFusionError::IoError(std::io::Error::other(source)));
+            return Err(datafusion::common::DataFusionError::IoError(
+                std::io::Error::other(source),
+            ));
         }
         let schema: SchemaRef = self.request.schema.clone();
-        let parsed = self.request.columns.iter().map(|column| new_null_array(&arrow_type(&column.kind), 1));
+        let parsed = self
+            .request
+            .columns
+            .iter()
+            .map(|column| new_null_array(&arrow_type(&column.kind), 1));
         let mut columns: Vec<ArrayRef> = parsed.collect();
-        columns.extend(system_columns(self.request.object, self.rows, 1, Some(&error.to_string())));
+        columns.extend(system_columns(
+            self.request.object,
+            self.rows,
+            1,
+            Some(&error.to_string()),
+        ));
         Ok(RecordBatch::try_new(schema, columns)?)
     }
 }
@@ -106,19 +140,33 @@ impl AsyncFileReader for StoredFile {
     ) -> BoxFuture<'a, Result<Arc<ParquetMetaData>, ParquetError>> {
         async move {
             let size = self.size;
-            ParquetMetaDataReader::new().load_and_finish(self, size).await.map(Arc::new)
+            ParquetMetaDataReader::new()
+                .load_and_finish(self, size)
+                .await
+                .map(Arc::new)
         }
         .boxed()
     }
 }
 
-async fn open(file: StoredFile, request: DecoderRequest) -> Result<ParquetRecordBatchStream<StoredFile>, ParquetError> {
+async fn open(
+    file: StoredFile,
+    request: DecoderRequest,
+) -> Result<ParquetRecordBatchStream<StoredFile>, ParquetError> {
     let builder = ParquetRecordBatchStreamBuilder::new(file).await?;
     let wanted = builder.schema().fields().iter().enumerate();
-    let wanted = wanted.filter(|(_, field)| request.columns.iter().any(|column| names(column, field.name())));
+    let wanted = wanted.filter(|(_, field)| {
+        request
+            .columns
+            .iter()
+            .any(|column| names(column, field.name()))
+    });
     let roots: Vec<usize> = wanted.map(|(index, _)| index).collect();
     let mask = ProjectionMask::roots(builder.parquet_schema(), roots);
-    builder.with_projection(mask).with_batch_size(request.batch_rows).build()
+    builder
+        .with_projection(mask)
+        .with_batch_size(request.batch_rows)
+        .build()
 }
 
 /// Files write `interface-id` where the columns are `interface_id`.
@@ -130,14 +178,27 @@ fn names(column: &Column, field: &str) -> bool {
 fn cast_column(column: &Column, batch: &RecordBatch) -> Result<ArrayRef> {
     let wanted = arrow_type(&column.kind);
     let schema = batch.schema();
-    let Some(index) = schema.fields().iter().position(|field| names(column, field.name())) else {
+    let Some(index) = schema
+        .fields()
+        .iter()
+        .position(|field| names(column, field.name()))
+    else {
         return Ok(new_null_array(&wanted, batch.num_rows()));
     };
     let array = match &column.kind {
-        ColumnKind::Epoch(unit) if batch.column(index).data_type().is_integer() => epoch(batch.column(index), *unit)?,
+        ColumnKind::Epoch(unit) if batch.column(index).data_type().is_integer() => {
+            epoch(batch.column(index), *unit)?
+        }
         _ => batch.column(index).clone(),
     };
-    Ok(cast_with_options(&array, &wanted, &CastOptions { safe: true, ..Default::default() })?)
+    Ok(cast_with_options(
+        &array,
+        &wanted,
+        &CastOptions {
+            safe: true,
+            ..Default::default()
+        },
+    )?)
 }
 
 fn epoch(array: &ArrayRef, unit: Unit) -> Result<ArrayRef> {
@@ -148,7 +209,10 @@ fn epoch(array: &ArrayRef, unit: Unit) -> Result<ArrayRef> {
         Unit::Nanosecond => TimeUnit::Nanosecond,
     };
     let numbers = arrow::compute::cast(array, &DataType::Int64)?;
-    Ok(arrow::compute::cast(&numbers, &DataType::Timestamp(unit, Some("UTC".into())))?)
+    Ok(arrow::compute::cast(
+        &numbers,
+        &DataType::Timestamp(unit, Some("UTC".into())),
+    )?)
 }
 
 fn system_columns(object: u32, first: u64, rows: usize, broken: Option<&str>) -> [ArrayRef; 7] {
@@ -156,7 +220,9 @@ fn system_columns(object: u32, first: u64, rows: usize, broken: Option<&str>) ->
     [
         text(None),
         Arc::new(UInt32Array::from(vec![object; rows])),
-        Arc::new(UInt64Array::from_iter_values(first + 1..=first + rows as u64)),
+        Arc::new(UInt64Array::from_iter_values(
+            first + 1..=first + rows as u64,
+        )),
         Arc::new(UInt64Array::from(vec![0; rows])),
         Arc::new(BinaryViewArray::from(vec![None; rows])),
         text(broken.map(|_| "corrupt_parquet")),

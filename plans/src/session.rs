@@ -5,10 +5,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use datafusion::common::Result;
+use datafusion::execution::SessionState;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::session_state::SessionStateBuilder;
-use datafusion::execution::SessionState;
 use datafusion::prelude::{SessionConfig, SessionContext};
 
 use crate::functions;
@@ -39,7 +39,9 @@ pub fn runtime(scratch: &Path) -> Result<Arc<RuntimeEnv>> {
     let disk = DiskManagerBuilder::default()
         .with_mode(DiskManagerMode::Directories(vec![scratch.to_path_buf()]))
         .with_max_temp_directory_size(SCRATCH_BYTES);
-    RuntimeEnvBuilder::new().with_disk_manager_builder(disk).build_arc()
+    RuntimeEnvBuilder::new()
+        .with_disk_manager_builder(disk)
+        .build_arc()
 }
 
 /// A session with all of our functions.
@@ -58,6 +60,9 @@ pub fn state(config: SessionConfig, runtime: Arc<RuntimeEnv>) -> SessionState {
 
 /// A session for planning: it runs nothing and keeps nothing on disk.
 pub fn planning() -> SessionContext {
-    #[expect(clippy::disallowed_methods, reason = "this is the place that builds sessions")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is the place that builds sessions"
+    )]
     SessionContext::new_with_state(state(config(), Arc::new(RuntimeEnv::default())))
 }

@@ -1,6 +1,7 @@
 //! When a load runs: requests, periods, the drive loop, publishing, the status
 //! store, and the Ballista cluster that tasks are submitted to.
 
+pub mod cluster;
 pub mod load;
 pub mod status;
 pub mod submit;

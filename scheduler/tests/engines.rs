@@ -22,7 +22,12 @@ const DAY: i32 = 19_737; // 2024-01-15
 const DAY_START: i64 = DAY as i64 * 86_400;
 
 fn column(name: &str, kind: ColumnKind) -> Column {
-    Column { name: name.to_owned(), kind, source_name: None, at: Default::default() }
+    Column {
+        name: name.to_owned(),
+        kind,
+        source_name: None,
+        at: Default::default(),
+    }
 }
 
 /// A program that copies two columns under an object of their own.
@@ -40,7 +45,11 @@ fn program() -> Program {
     ]);
     let route = Route {
         event: "sign_in".to_owned(),
-        class: Class { uid: 3002, name: "authentication".to_owned(), output: "test".to_owned() },
+        class: Class {
+            uid: 3002,
+            name: "authentication".to_owned(),
+            output: "test".to_owned(),
+        },
         when: None,
         also: false,
         layout: vec![
@@ -53,7 +62,13 @@ fn program() -> Program {
         schema: Arc::new(schema),
         required: Vec::new(),
     };
-    Program { source: "test".to_owned(), columns, filters: Vec::new(), routes: vec![route], digest: "0".to_owned() }
+    Program {
+        source: "test".to_owned(),
+        columns,
+        filters: Vec::new(),
+        routes: vec![route],
+        digest: "0".to_owned(),
+    }
 }
 
 /// Ten shards of three good rows, one broken and one of the next day.
@@ -62,7 +77,10 @@ fn shards(root: &Path, attempt: &str) -> Vec<ShardRef> {
     for number in 0..10 {
         let mut text = String::new();
         for (row, second) in [70, 50, 60].iter().enumerate() {
-            text += &format!("{{\"t\":{},\"who\":\"u{number}-{row}\"}}\n", DAY_START + second);
+            text += &format!(
+                "{{\"t\":{},\"who\":\"u{number}-{row}\"}}\n",
+                DAY_START + second
+            );
         }
         text += "{\"t\":\n";
         text += &format!("{{\"t\":{},\"who\":\"tomorrow\"}}\n", DAY_START + 86_400);
@@ -78,12 +96,24 @@ fn shards(root: &Path, attempt: &str) -> Vec<ShardRef> {
             day: Some(DAY),
         };
         let id = format!("{number:04}");
-        let list = serde_json::to_vec(&Shard { id: id.clone(), objects: vec![object] }).unwrap();
-        let path = root.join("work/attempts").join(attempt).join("shards").join(format!("{id}.json"));
+        let list = serde_json::to_vec(&Shard {
+            id: id.clone(),
+            objects: vec![object],
+        })
+        .unwrap();
+        let path = root
+            .join("work/attempts")
+            .join(attempt)
+            .join("shards")
+            .join(format!("{id}.json"));
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(&path, &list).unwrap();
         let path = path.to_string_lossy().trim_start_matches('/').to_owned();
-        refs.push(ShardRef { id, path, size: list.len() as u64 });
+        refs.push(ShardRef {
+            id,
+            path,
+            size: list.len() as u64,
+        });
     }
     refs
 }
@@ -107,14 +137,22 @@ fn plan(root: &Path, attempt: &str) -> Arc<dyn ExecutionPlan> {
         account: None,
         memory_bytes: 64 << 20,
     };
-    let format = spec::Format { name: "json_lines".to_owned(), options: BTreeMap::new(), at: Default::default() };
+    let format = spec::Format {
+        name: "json_lines".to_owned(),
+        options: BTreeMap::new(),
+        at: Default::default(),
+    };
     task_plan(&program(), &format, task).unwrap()
 }
 
 fn receipts(root: &Path, attempt: &str) -> Vec<Receipt> {
     let folder = root.join("work/attempts").join(attempt).join("receipts");
-    let files = fs::read_dir(folder).unwrap().map(|file| file.unwrap().path());
-    files.map(|file| serde_json::from_slice(&fs::read(file).unwrap()).unwrap()).collect()
+    let files = fs::read_dir(folder)
+        .unwrap()
+        .map(|file| file.unwrap().path());
+    files
+        .map(|file| serde_json::from_slice(&fs::read(file).unwrap()).unwrap())
+        .collect()
 }
 
 /// What a run left behind, without the names that differ from run to run.
@@ -124,7 +162,12 @@ fn account(root: &Path, attempt: &str) -> (Ledger, Vec<(PartKind, u64, i64, i64,
     for receipt in receipts(root, attempt) {
         assert!(receipt.ledger.adds_up());
         ledger += receipt.ledger;
-        parts.extend(receipt.parts.iter().map(|part| (part.kind, part.rows, part.min_time, part.max_time, part.day)));
+        parts.extend(
+            receipt
+                .parts
+                .iter()
+                .map(|part| (part.kind, part.rows, part.min_time, part.max_time, part.day)),
+        );
     }
     parts.sort_by_key(|part| (part.0 == PartKind::Quarantine, part.2));
     (ledger, parts)
@@ -135,14 +178,37 @@ async fn ballista_and_datafusion_leave_the_same_receipts() {
     let folder = tempfile::tempdir().unwrap();
     let embedded = Embedded::start(2, folder.path()).await.unwrap();
     let local = Local::start(2, folder.path()).unwrap();
-    embedded.run("test", plan(folder.path(), "ballista")).await.unwrap();
-    local.run("test", plan(folder.path(), "datafusion")).await.unwrap();
+    embedded
+        .run("test", plan(folder.path(), "ballista"))
+        .await
+        .unwrap();
+    local
+        .run("test", plan(folder.path(), "datafusion"))
+        .await
+        .unwrap();
     embedded.close().await;
 
     let (ledger, parts) = account(folder.path(), "ballista");
-    assert_eq!((ledger.read, ledger.written, ledger.quarantined, ledger.elsewhere), (50, 30, 10, 10));
+    assert_eq!(
+        (
+            ledger.read,
+            ledger.written,
+            ledger.quarantined,
+            ledger.elsewhere
+        ),
+        (50, 30, 10, 10)
+    );
     assert_eq!(parts.len(), 20);
-    assert_eq!(parts[0], (PartKind::Events, 3, (DAY_START + 50) * 1000, (DAY_START + 70) * 1000, DAY));
+    assert_eq!(
+        parts[0],
+        (
+            PartKind::Events,
+            3,
+            (DAY_START + 50) * 1000,
+            (DAY_START + 70) * 1000,
+            DAY
+        )
+    );
     assert_eq!((ledger, parts), account(folder.path(), "datafusion"));
 }
 
@@ -153,6 +219,9 @@ async fn a_dropped_run_is_cancelled_and_another_one_still_works() {
     let dropped = embedded.run("dropped", plan(folder.path(), "dropped"));
     let timeout = tokio::time::timeout(std::time::Duration::from_millis(1), dropped).await;
     drop(timeout);
-    embedded.run("kept", plan(folder.path(), "kept")).await.unwrap();
+    embedded
+        .run("kept", plan(folder.path(), "kept"))
+        .await
+        .unwrap();
     assert_eq!(account(folder.path(), "kept").0.written, 30);
 }

@@ -45,14 +45,22 @@ impl Codec {
     ) -> Result<Arc<dyn ExecutionPlan>> {
         match (tag, inputs) {
             (SCAN, []) => {
-                let wire = ScanWire::decode(body).map_err(|error| DataFusionError::External(error.into()))?;
+                let wire = ScanWire::decode(body)
+                    .map_err(|error| DataFusionError::External(error.into()))?;
                 let source = Arc::new(scan::decode_spec(&wire.spec)?);
-                let Some(config) = &wire.config else { return plan_err!("a scan without its configuration") };
+                let Some(config) = &wire.config else {
+                    return plan_err!("a scan without its configuration");
+                };
                 let context = PhysicalPlanDecodeContext::new(context, self);
                 let config = parse_protobuf_file_scan_config(config, &context, converter, source)?;
                 Ok(DataSourceExec::from_data_source(config))
             }
-            (PUBLISH, [input]) => Ok(Arc::new(publish::decode(body, input.clone(), context, self)?)),
+            (PUBLISH, [input]) => Ok(Arc::new(publish::decode(
+                body,
+                input.clone(),
+                context,
+                self,
+            )?)),
             _ => plan_err!("no node of ours has tag {tag} and {} inputs", inputs.len()),
         }
     }
@@ -89,7 +97,14 @@ impl PhysicalExtensionCodec for Codec {
     ) -> Result<()> {
         let (tag, body) = if let Some((config, source)) = scan::shard_scan(&node) {
             let config = Some(serialize_file_scan_config(config, self, converter)?);
-            (SCAN, ScanWire { spec: scan::encode_spec(source)?, config }.encode_to_vec())
+            (
+                SCAN,
+                ScanWire {
+                    spec: scan::encode_spec(source)?,
+                    config,
+                }
+                .encode_to_vec(),
+            )
         } else if let Some(publish) = node.downcast_ref::<PublishExec>() {
             (PUBLISH, publish::encode(publish, self)?)
         } else {

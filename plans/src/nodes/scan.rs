@@ -63,15 +63,19 @@ pub struct ShardSource {
 impl ShardSource {
     pub fn new(spec: ScanSpec) -> Self {
         let table = TableSchema::from(spec.schema());
-        Self { spec: Arc::new(spec), table, metrics: ExecutionPlanMetricsSet::new() }
+        Self {
+            spec: Arc::new(spec),
+            table,
+            metrics: ExecutionPlanMetricsSet::new(),
+        }
     }
 }
 
 /// A scan of `shards`, whose lists stand in the store at `work`: one partition each.
 pub fn scan(spec: ScanSpec, work: ObjectStoreUrl, shards: &[ShardRef]) -> Arc<dyn ExecutionPlan> {
-    let groups = shards.iter().map(|shard| {
-        FileGroup::new(vec![PartitionedFile::new(shard.path.clone(), shard.size)])
-    });
+    let groups = shards
+        .iter()
+        .map(|shard| FileGroup::new(vec![PartitionedFile::new(shard.path.clone(), shard.size)]));
     let config = FileScanConfigBuilder::new(work, Arc::new(ShardSource::new(spec)))
         .with_file_groups(groups.collect())
         .build();
@@ -81,8 +85,12 @@ pub fn scan(spec: ScanSpec, work: ObjectStoreUrl, shards: &[ShardRef]) -> Arc<dy
 /// The configuration of a scan of ours, if `plan` is one.
 pub fn shard_scan(plan: &Arc<dyn ExecutionPlan>) -> Option<(&FileScanConfig, &ShardSource)> {
     let exec = plan.downcast_ref::<DataSourceExec>()?;
-    let config = (exec.data_source().as_ref() as &dyn std::any::Any).downcast_ref::<FileScanConfig>()?;
-    let source = config.file_source().as_ref().downcast_ref::<ShardSource>()?;
+    let config =
+        (exec.data_source().as_ref() as &dyn std::any::Any).downcast_ref::<FileScanConfig>()?;
+    let source = config
+        .file_source()
+        .as_ref()
+        .downcast_ref::<ShardSource>()?;
     Some((config, source))
 }
 
@@ -110,7 +118,10 @@ impl FileSource for ShardSource {
         _base_config: &FileScanConfig,
         _partition: usize,
     ) -> Result<Arc<dyn FileOpener>> {
-        Ok(Arc::new(ShardOpener { spec: self.spec.clone(), work: object_store }))
+        Ok(Arc::new(ShardOpener {
+            spec: self.spec.clone(),
+            work: object_store,
+        }))
     }
 
     fn table_schema(&self) -> &TableSchema {
@@ -163,11 +174,13 @@ impl FileOpener for ShardOpener {
 
 /// Encodes the part of a scan that `FileScanConfig`'s own wire form leaves out.
 pub fn encode_spec(source: &ShardSource) -> Result<Vec<u8>> {
-    serde_json::to_vec(source.spec.as_ref()).map_err(|error| DataFusionError::External(error.into()))
+    serde_json::to_vec(source.spec.as_ref())
+        .map_err(|error| DataFusionError::External(error.into()))
 }
 
 /// The source that `encode_spec` wrote.
 pub fn decode_spec(bytes: &[u8]) -> Result<ShardSource> {
-    let spec = serde_json::from_slice(bytes).map_err(|error| DataFusionError::External(error.into()))?;
+    let spec =
+        serde_json::from_slice(bytes).map_err(|error| DataFusionError::External(error.into()))?;
     Ok(ShardSource::new(spec))
 }

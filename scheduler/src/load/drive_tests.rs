@@ -362,7 +362,7 @@ async fn of_two_loads_at_once_the_other_may_wait_and_then_has_nothing_to_do() {
 #[tokio::test]
 async fn a_stalled_owner_whose_lease_was_taken_publishes_nothing() {
     let world = turn_of_month();
-    let stalled = Engine::with(&[Fault::Waits, Fault::Waits]);
+    let stalled = Engine::with(&[Fault::WaitsLate, Fault::WaitsLate]);
     let first = world.driver(&stalled, noon);
     let request = whole(&world);
     let running = tokio::spawn({
@@ -377,7 +377,7 @@ async fn a_stalled_owner_whose_lease_was_taken_publishes_nothing() {
     let after = world.files("lake/ext");
     stalled.go_on.notify_waiters();
     let first = running.await.unwrap();
-    assert_ne!(first.exit_code, 0);
+    assert_eq!((first.exit_code, code(&first)), (5, "lease_lost"));
     assert_eq!(world.files("lake/ext"), after);
     assert_eq!(world.rows(), ["a", "b", "c", "d"]);
 }

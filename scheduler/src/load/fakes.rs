@@ -35,7 +35,7 @@ use crate::submit::{Submit, SubmitError};
 
 /// What goes wrong in the engine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fault {
+pub(super) enum Fault {
     /// The job fails before anything is written.
     Fails,
     /// The last shard gets no receipt, and the job succeeds all the same.
@@ -46,6 +46,8 @@ pub enum Fault {
     LosesPart,
     /// The job waits until it is let go.
     Waits,
+    /// Everything is written, and then the job waits until it is let go.
+    WaitsLate,
     /// A receipt counts a row too many.
     Miscounts,
     /// Everything is written, and the job fails.
@@ -54,24 +56,24 @@ pub enum Fault {
 
 /// Lines of `yyyy-MM-dd text` become lines of parts; other lines are set aside.
 #[derive(Debug, Default)]
-pub struct Engine {
+pub(super) struct Engine {
     specs: Arc<Mutex<HashMap<String, TaskSpec>>>,
     /// Used up from the front, one for each job.
-    pub faults: Mutex<Vec<Fault>>,
-    pub go_on: Notify,
-    pub reached: Notify,
-    pub jobs: AtomicU64,
+    pub(super) faults: Mutex<Vec<Fault>>,
+    pub(super) go_on: Notify,
+    pub(super) reached: Notify,
+    pub(super) jobs: AtomicU64,
 }
 
 impl Engine {
-    pub fn with(faults: &[Fault]) -> Arc<Self> {
+    pub(super) fn with(faults: &[Fault]) -> Arc<Self> {
         Arc::new(Self {
             faults: Mutex::new(faults.to_vec()),
             ..Self::default()
         })
     }
 
-    pub fn planner(&self) -> Arc<Planner> {
+    pub(super) fn planner(&self) -> Arc<Planner> {
         let specs = self.specs.clone();
         Arc::new(move |_: &Program, _: &Format, spec: &TaskSpec| {
             let mut specs = specs.lock().unwrap();
@@ -110,10 +112,8 @@ impl Engine {
         if fault == Some(Fault::Miscounts) {
             receipt.ledger.read += 1;
         }
-        if fault == Some(Fault::LosesPart) {
-            let Staged::File { path } = &receipt.parts[0].handle.staged else {
-                panic!("a file");
-            };
+        let first = receipt.parts.first().map(|part| &part.handle.staged);
+        if let (Some(Fault::LosesPart), Some(Staged::File { path })) = (fault, first) {
             std::fs::remove_file(path).unwrap();
         }
         let name = format!("attempts/{}/receipts/{id}-{task}.json", spec.attempt);
@@ -218,6 +218,10 @@ impl Submit for Engine {
                 self.shard(&spec, &shard.id, "2", None).await;
             }
         }
+        if fault == Some(Fault::WaitsLate) {
+            self.reached.notify_one();
+            self.go_on.notified().await;
+        }
         match fault {
             Some(Fault::FailsLate) => Err(failed()),
             _ => Ok(()),
@@ -229,19 +233,19 @@ impl Submit for Engine {
 
 /// A store whose process dies at one of its writes: from then on nothing returns.
 #[derive(Debug)]
-pub struct Dying {
-    pub inner: Arc<Memory>,
+pub(super) struct Dying {
+    pub(super) inner: Arc<Memory>,
     writes: AtomicU64,
     /// The write at which it dies, counted from 1.
     at: u64,
     /// Whether that write still happens.
     after: bool,
-    pub died: watch::Sender<bool>,
+    pub(super) died: watch::Sender<bool>,
     dead: AtomicBool,
 }
 
 impl Dying {
-    pub fn at(inner: Arc<Memory>, at: u64, after: bool) -> Arc<Self> {
+    pub(super) fn at(inner: Arc<Memory>, at: u64, after: bool) -> Arc<Self> {
         Arc::new(Self {
             inner,
             writes: AtomicU64::new(0),
@@ -308,23 +312,23 @@ impl StatusStore for Dying {
 
 /// A folder with input, output and work area, and the state of its loads.
 #[derive(Debug)]
-pub struct World {
-    pub folder: tempfile::TempDir,
-    pub status: Arc<Memory>,
+pub(super) struct World {
+    pub(super) folder: tempfile::TempDir,
+    pub(super) status: Arc<Memory>,
 }
 
 /// Noon of the day on which the tests run.
-pub fn noon() -> DateTime<Utc> {
+pub(super) fn noon() -> DateTime<Utc> {
     "2024-03-20T12:00:00Z".parse().unwrap()
 }
 
 /// An hour later: every lease of noon has ended.
-pub fn later() -> DateTime<Utc> {
+pub(super) fn later() -> DateTime<Utc> {
     "2024-03-20T13:00:00Z".parse().unwrap()
 }
 
 impl World {
-    pub fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self {
             folder: tempfile::tempdir().unwrap(),
             status: Arc::default(),
@@ -332,12 +336,12 @@ impl World {
     }
 
     /// Adds an object of a day, with one line of that day for each of `rows`.
-    pub fn log(&self, day: &str, name: &str, rows: &[&str]) {
+    pub(super) fn log(&self, day: &str, name: &str, rows: &[&str]) {
         let lines: Vec<String> = rows.iter().map(|row| format!("{day} {row}\n")).collect();
         self.raw(day, name, &lines.concat());
     }
 
-    pub fn raw(&self, day: &str, name: &str, text: &str) {
+    pub(super) fn raw(&self, day: &str, name: &str, text: &str) {
         let path = self
             .path("input")
             .join("AWSLogs/123456789012/vpcflowlogs/us-east-1");
@@ -346,15 +350,15 @@ impl World {
         std::fs::write(path, text).unwrap();
     }
 
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(super) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
-    pub fn uri(&self, name: &str) -> String {
+    pub(super) fn uri(&self, name: &str) -> String {
         format!("file://{}", self.path(name).display())
     }
 
-    pub fn request(&self, from: &str, to: &str) -> LoadRequest {
+    pub(super) fn request(&self, from: &str, to: &str) -> LoadRequest {
         LoadRequest {
             source: "vpc".to_owned(),
             program: program("one"),
@@ -389,11 +393,11 @@ impl World {
         }
     }
 
-    pub fn driver(&self, engine: &Arc<Engine>, clock: Clock) -> Driver {
+    pub(super) fn driver(&self, engine: &Arc<Engine>, clock: Clock) -> Driver {
         self.driver_on(self.status.clone(), engine, clock)
     }
 
-    pub fn driver_on(
+    pub(super) fn driver_on(
         &self,
         status: Arc<dyn StatusStore>,
         engine: &Arc<Engine>,
@@ -416,12 +420,12 @@ impl World {
     }
 
     /// Runs a request with an engine that has these faults.
-    pub async fn run(&self, request: &LoadRequest, faults: &[Fault]) -> Outcome {
+    pub(super) async fn run(&self, request: &LoadRequest, faults: &[Fault]) -> Outcome {
         self.driver(&Engine::with(faults), noon).run(request).await
     }
 
     /// Every line that a reader of the target sees, in order.
-    pub fn rows(&self) -> Vec<String> {
+    pub(super) fn rows(&self) -> Vec<String> {
         let mut rows = Vec::new();
         for path in files(&self.path("lake/ext")) {
             let text = std::fs::read_to_string(path).unwrap();
@@ -431,7 +435,7 @@ impl World {
         rows
     }
 
-    pub fn files(&self, name: &str) -> Vec<PathBuf> {
+    pub(super) fn files(&self, name: &str) -> Vec<PathBuf> {
         files(&self.path(name))
     }
 }
@@ -453,7 +457,7 @@ fn files(folder: &Path) -> Vec<PathBuf> {
 }
 
 /// A program of one route; nobody evaluates it here.
-pub fn program(digest: &str) -> Program {
+pub(super) fn program(digest: &str) -> Program {
     let class = Class {
         uid: 4001,
         name: "network_activity".to_owned(),

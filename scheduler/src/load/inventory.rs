@@ -1,18 +1,29 @@
 //! The input of a load: its objects by day, as one listing found them.
+//!
+//! A listing may pass millions of objects and months that nobody asked for: folders of other
+//! days are not entered, objects of other days are not kept, and what is kept is compact.
 
 use std::collections::BTreeMap;
+use std::fmt::Write;
 
 use plans::shard::InputObject;
-use plans::stores::StoreError;
+use sha2::{Digest, Sha256};
 
 use super::days::Day;
 use super::layout::Skip;
 use super::range::Window;
 use super::remaining::{DayInput, InputDigest};
 
+mod listing;
+
+pub use listing::InventoryError;
+
 /// The objects of the input, by the day that their paths tell.
 #[derive(Clone, Debug, Default)]
 pub struct Inventory {
+    by_day: BTreeMap<Day, Objects>,
+    undated: Objects,
+    places: Vec<Place>,
     counts: Counts,
 }
 
@@ -26,72 +37,95 @@ pub struct Counts {
     pub outside: u64,
     /// Folders of days outside the window that were not listed.
     pub pruned_folders: u64,
+    /// Objects, and folders with all that is in them, that are no input.
     pub skipped: BTreeMap<Skip, u64>,
 }
 
-#[derive(Debug, thiserror::Error)]
-pub enum InventoryError {
-    #[error("input {uri}: cannot be opened")]
-    Store {
-        uri: String,
-        #[source]
-        source: StoreError,
-    },
-    #[error("input {uri}: there is no such folder or object")]
-    NotFound { uri: String },
-    #[error("input {uri}: cannot be listed")]
-    Listing {
-        uri: String,
-        #[source]
-        source: object_store::Error,
-    },
+/// Objects in the order of the times in their names, and a digest of them.
+#[derive(Clone, Debug, Default)]
+struct Objects {
+    list: Vec<Listed>,
+    digest: [u8; 32],
 }
 
-impl InventoryError {
-    /// Whether the same call may succeed later without a change to the input.
-    pub fn retryable(&self) -> bool {
-        match self {
-            Self::Listing { .. } => true,
-            Self::Store { .. } | Self::NotFound { .. } => false,
-        }
-    }
+/// An object, without what it shares with its neighbours.
+#[derive(Clone, Debug)]
+struct Listed {
+    name: Box<str>,
+    etag: Box<str>,
+    size: u64,
+    /// Index of its place.
+    place: u32,
+    minute: Option<u16>,
+}
+
+/// What the objects of a folder share.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Place {
+    store: String,
+    /// Ends with a slash, unless it is the store's root.
+    folder: String,
+    region: Option<String>,
+    account: Option<String>,
 }
 
 /// Lists the inputs, keeping the objects of the days in `window` and those without a day.
-pub async fn list(_inputs: &[String], _window: Window) -> Result<Inventory, InventoryError> {
-    Ok(Inventory::default())
+pub async fn list(inputs: &[String], window: Window) -> Result<Inventory, InventoryError> {
+    listing::list(inputs, window).await
 }
 
 impl Inventory {
     /// The days that have objects, in order; the margin's among them.
     pub fn days(&self) -> impl Iterator<Item = Day> + '_ {
-        std::iter::empty()
+        self.by_day.keys().copied()
     }
 
     /// The objects of a day, in the order of the times in their names.
-    pub fn objects(&self, _day: Day) -> impl Iterator<Item = InputObject> + '_ {
-        std::iter::empty()
+    pub fn objects(&self, day: Day) -> impl Iterator<Item = InputObject> + '_ {
+        let objects = self.by_day.get(&day).into_iter();
+        let listed = objects.flat_map(|objects| &objects.list);
+        listed.map(move |listed| self.object(listed, Some(day)))
     }
 
     /// The objects whose paths tell no day.
     pub fn undated(&self) -> impl Iterator<Item = InputObject> + '_ {
-        std::iter::empty()
+        let listed = self.undated.list.iter();
+        listed.map(|listed| self.object(listed, None))
     }
 
     /// What a task of `days` reads: their objects, their margin's, and the undated ones; each once.
     pub fn to_read<'a>(
         &self,
-        _days: impl IntoIterator<Item = &'a Day>,
-        _margin: u32,
+        days: impl IntoIterator<Item = &'a Day>,
+        margin: u32,
     ) -> Vec<InputObject> {
-        Vec::new()
+        let mut objects = BTreeMap::new();
+        for day in days {
+            objects.extend(
+                self.around(*day, margin)
+                    .map(|(day, list)| (day, &list.list)),
+            );
+        }
+        let dated = objects.into_iter().flat_map(|(day, list)| {
+            list.iter()
+                .map(move |listed| self.object(listed, Some(day)))
+        });
+        dated.chain(self.undated()).collect()
     }
 
     /// The digest of a day's input: its objects, its margin's and the undated ones.
-    pub fn digest(&self, _day: Day, _margin: u32) -> InputDigest {
+    pub fn digest(&self, day: Day, margin: u32) -> InputDigest {
+        let mut hash = Sha256::new();
+        let mut objects = self.undated.list.len() as u64;
+        for (day, found) in self.around(day, margin) {
+            hash.update(day.0.to_le_bytes());
+            hash.update(found.digest);
+            objects += found.list.len() as u64;
+        }
+        hash.update(self.undated.digest);
         InputDigest {
-            objects: 0,
-            hash: String::new(),
+            objects,
+            hash: hex(&hash.finalize()),
         }
     }
 
@@ -103,7 +137,7 @@ impl Inventory {
     ) -> BTreeMap<Day, DayInput> {
         let input = |day: &Day| DayInput {
             digest: self.digest(*day, margin),
-            objects: self.objects(*day).count() as u64,
+            objects: self.by_day.get(day).map_or(0, |found| found.list.len()) as u64,
         };
         days.into_iter().map(|day| (*day, input(day))).collect()
     }
@@ -112,8 +146,71 @@ impl Inventory {
         &self.counts
     }
 
+    /// How many objects tell no day.
+    pub fn undated_count(&self) -> u64 {
+        self.undated.list.len() as u64
+    }
+
     /// Whether no object was kept.
     pub fn is_empty(&self) -> bool {
         self.counts.objects == 0
     }
+
+    fn around(&self, day: Day, margin: u32) -> impl Iterator<Item = (Day, &Objects)> {
+        let margin = i32::try_from(margin).unwrap_or(i32::MAX);
+        let first = Day(day.0.saturating_sub(margin));
+        let found = self.by_day.range(first..=day.plus(margin));
+        found.map(|(day, objects)| (*day, objects))
+    }
+
+    fn object(&self, listed: &Listed, day: Option<Day>) -> InputObject {
+        let place = &self.places[listed.place as usize];
+        InputObject {
+            store: place.store.clone(),
+            path: format!("{}{}", place.folder, listed.name),
+            size: listed.size,
+            etag: Some(listed.etag.to_string()),
+            region: place.region.clone(),
+            account: place.account.clone(),
+            day: day.map(|day| day.0),
+        }
+    }
+
+    /// Puts every day's objects in order and takes their digests.
+    fn finished(mut self) -> Self {
+        for objects in self.by_day.values_mut() {
+            objects.finish(&self.places);
+        }
+        self.undated.finish(&self.places);
+        self
+    }
+}
+
+impl Objects {
+    fn finish(&mut self, places: &[Place]) {
+        let folder = |listed: &Listed| &places[listed.place as usize].folder;
+        self.list.sort_unstable_by(|a, b| {
+            let by_time = a.minute.cmp(&b.minute);
+            by_time.then_with(|| (folder(a), &a.name).cmp(&(folder(b), &b.name)))
+        });
+        self.list.shrink_to_fit();
+        let mut hash = Sha256::new();
+        for listed in &self.list {
+            let place = &places[listed.place as usize];
+            for text in [&*place.store, &*place.folder, &*listed.name, &*listed.etag] {
+                hash.update(text.as_bytes());
+                // No path and no etag has this byte, so that texts cannot run into each other.
+                hash.update([0]);
+            }
+            hash.update(listed.size.to_le_bytes());
+        }
+        self.digest = hash.finalize().into();
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        write!(text, "{byte:02x}").expect("a String takes everything");
+        text
+    })
 }

@@ -157,3 +157,144 @@ fn named(lists: Vec<(Kind, List)>) -> Vec<Shard> {
         })
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn object(name: &str, day: Option<i32>, account: &str, size: u64) -> InputObject {
+        InputObject {
+            store: "file:///".to_owned(),
+            path: name.to_owned(),
+            size,
+            etag: None,
+            region: None,
+            account: Some(account.to_owned()),
+            day,
+        }
+    }
+
+    fn packing(target_bytes: u64, max_objects: usize, max_shards: usize) -> Packing {
+        Packing {
+            target_bytes,
+            max_objects,
+            max_shards,
+        }
+    }
+
+    /// The names of each shard's objects; those of day 1 are the load's own.
+    fn shown(objects: Vec<InputObject>, packing: &Packing) -> Vec<String> {
+        let shards = pack(objects, &BTreeSet::from([Day(1)]), packing);
+        let names = |shard: &Shard| {
+            let names = shard.objects.iter().map(|object| object.path.clone());
+            names.collect::<Vec<_>>().join(" ")
+        };
+        shards.iter().map(names).collect()
+    }
+
+    #[test]
+    fn a_shard_is_a_run_of_one_account_and_day_and_the_margin_comes_last() {
+        let objects = vec![
+            object("before", Some(0), "a", 1),
+            object("z", Some(1), "a", 1),
+            object("b1", Some(1), "b", 1),
+            object("y", Some(1), "a", 1),
+            object("after", Some(2), "a", 1),
+            object("undated", None, "a", 1),
+        ];
+        let shards = shown(objects, &Packing::default());
+        assert_eq!(shards, ["z y", "b1", "undated", "before", "after"]);
+    }
+
+    #[test]
+    fn a_run_is_cut_evenly_by_bytes() {
+        let sizes = |sizes: &[u64]| -> Vec<InputObject> {
+            let numbered = sizes.iter().enumerate();
+            numbered
+                .map(|(number, size)| object(&number.to_string(), Some(1), "a", *size))
+                .collect()
+        };
+        let by_bytes = packing(10, 100, 100);
+        assert_eq!(shown(sizes(&[4; 3]), &by_bytes), ["0 1", "2"]);
+        assert_eq!(
+            shown(sizes(&[1; 12]), &by_bytes),
+            ["0 1 2 3 4 5", "6 7 8 9 10 11"]
+        );
+        assert_eq!(shown(sizes(&[99, 1, 1, 99]), &by_bytes), ["0", "1 2", "3"]);
+        assert_eq!(
+            shown(sizes(&[0; 5]), &packing(10, 2, 100)),
+            ["0 1", "2 3", "4"]
+        );
+        assert_eq!(shown(sizes(&[u64::MAX; 2]), &by_bytes), ["0", "1"]);
+    }
+
+    #[test]
+    fn many_small_runs_are_merged_but_never_with_the_margin() {
+        let accounts = ["a", "b", "c"];
+        let objects = || {
+            let own = accounts.map(|account| object(account, Some(1), account, 4));
+            let margin = accounts.map(|account| object(account, Some(2), account, 4));
+            own.into_iter().chain(margin).collect::<Vec<_>>()
+        };
+        assert_eq!(shown(objects(), &packing(10, 100, 6)).len(), 6);
+        assert_eq!(
+            shown(objects(), &packing(10, 100, 5)),
+            ["a b", "c", "a b", "c"]
+        );
+        assert_eq!(
+            shown(objects(), &packing(99, 2, 5)),
+            ["a b", "c", "a b", "c"]
+        );
+    }
+
+    #[test]
+    fn ids_sort_as_they_are_numbered() {
+        let objects = (0..10_001).map(|number| object("x", Some(1), &number.to_string(), 99));
+        let shards = pack(objects.collect(), &BTreeSet::new(), &packing(1, 1, 1));
+        assert_eq!((&*shards[0].id, &*shards[10_000].id), ("00000", "10000"));
+        assert!(shards.is_sorted_by(|a, b| a.id < b.id));
+        assert_eq!(pack(Vec::new(), &BTreeSet::new(), &Packing::default()), []);
+    }
+
+    prop_compose! {
+        fn any_object()(
+            day in proptest::option::of(0..4i32),
+            account in 0..3u8,
+            size in 0..30u64,
+        ) -> (Option<i32>, u8, u64) {
+            (day, account, size)
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn every_object_is_in_exactly_one_shard(
+            objects in proptest::collection::vec(any_object(), 0..60),
+            target in 0..40u64,
+            max_objects in 0..6usize,
+            max_shards in 0..20usize,
+        ) {
+            let numbered = objects.into_iter().enumerate();
+            let objects: Vec<InputObject> = numbered
+                .map(|(number, (day, account, size))| {
+                    object(&number.to_string(), day, &account.to_string(), size)
+                })
+                .collect();
+            let packing = packing(target, max_objects, max_shards);
+            let shards = pack(objects.clone(), &BTreeSet::from([Day(1), Day(2)]), &packing);
+            let mut packed: Vec<InputObject> = Vec::new();
+            for shard in &shards {
+                prop_assert!(!shard.objects.is_empty());
+                prop_assert!(shard.objects.len() <= max_objects.max(1));
+                let bytes: u64 = shard.objects.iter().map(|object| object.size).sum();
+                prop_assert!(bytes <= target.max(1) || shard.objects.len() == 1);
+                packed.extend(shard.objects.clone());
+            }
+            let by_number = |object: &InputObject| object.path.parse::<usize>().expect("a number");
+            packed.sort_by_key(by_number);
+            prop_assert_eq!(packed, objects);
+        }
+    }
+}

@@ -513,8 +513,9 @@ mod tests {
         let month: Month = "2024-01".parse().expect("a month");
         let mut record = PeriodRecord::new("d", month, "vpc_flow");
         record.revision = 1;
-        let written = status_in(folder.path()).put(&record, &Expected::Absent);
-        written.await.expect("written");
+        let status = status_in(folder.path());
+        let written = status.put(&record, &Expected::Absent).await;
+        written.expect("written");
         let found = status_in(folder.path()).get("d", month).await;
         assert_eq!(found.expect("readable"), Some(record));
     }

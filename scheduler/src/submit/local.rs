@@ -23,12 +23,22 @@ pub struct Local {
 impl Local {
     /// Runs `cores` partitions at once and spills below `scratch`.
     pub fn start(cores: usize, scratch: &Path) -> Result<Self, SubmitError> {
-        let failed = |error: String| SubmitError::Failed { message: error, retryable: false };
-        let scratch = tempfile::Builder::new().prefix("lakebolt-").tempdir_in(scratch);
+        let failed = |error: String| SubmitError::Failed {
+            message: error,
+            retryable: false,
+        };
+        let scratch = tempfile::Builder::new()
+            .prefix("lakebolt-")
+            .tempdir_in(scratch);
         let scratch = scratch.map_err(|error| failed(error.to_string()))?;
-        let runtime = session::runtime(scratch.path()).map_err(|error| failed(error.to_string()))?;
+        let runtime =
+            session::runtime(scratch.path()).map_err(|error| failed(error.to_string()))?;
         let context = session::state(session::config(), runtime).task_ctx();
-        Ok(Self { cores, context, _scratch: scratch })
+        Ok(Self {
+            cores,
+            context,
+            _scratch: scratch,
+        })
     }
 }
 
@@ -44,9 +54,17 @@ impl Submit for Local {
                 while rows.try_next().await?.is_some() {}
                 Ok::<_, datafusion::error::DataFusionError>(())
             });
-            async move { run.await.map_err(|error| SubmitError::Failed { message: error.to_string(), retryable: true }) }
+            async move {
+                run.await.map_err(|error| SubmitError::Failed {
+                    message: error.to_string(),
+                    retryable: true,
+                })
+            }
         });
-        stream::iter(runs).buffer_unordered(self.cores).try_collect().await
+        stream::iter(runs)
+            .buffer_unordered(self.cores)
+            .try_collect()
+            .await
     }
 
     async fn close(&self) {}

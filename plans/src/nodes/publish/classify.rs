@@ -6,7 +6,9 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, BooleanArray, RecordBatch, StringViewArray, TimestampMillisecondArray};
+use arrow::array::{
+    Array, ArrayRef, BooleanArray, RecordBatch, StringViewArray, TimestampMillisecondArray,
+};
 use arrow::datatypes::DataType;
 use datafusion::common::Result;
 use datafusion::common::cast::{as_boolean_array, as_string_view_array, as_uint32_array};
@@ -82,10 +84,22 @@ enum Owner {
 
 impl Classifier {
     pub(super) fn new(program: Arc<PhysicalProgram>, task: Arc<TaskSpec>, shard: &Shard) -> Self {
-        let objects = shard.objects.iter().map(|object| Places::of(object, &task)).collect();
+        let objects = shard
+            .objects
+            .iter()
+            .map(|object| Places::of(object, &task))
+            .collect();
         let days = task.days.iter().copied().collect();
         let (groups, ledger) = (Groups::default(), Ledger::default());
-        Self { program, task, days, objects, groups, ledger, filtered: BTreeMap::new() }
+        Self {
+            program,
+            task,
+            days,
+            objects,
+            groups,
+            ledger,
+            filtered: BTreeMap::new(),
+        }
     }
 
     pub(super) fn group(&self, id: u32) -> &Group {
@@ -143,7 +157,11 @@ impl Classifier {
     fn decide(&self, columns: &Columns, row: usize) -> Decision {
         if columns.reject.is_valid(row) {
             let day = self.fallback_day(columns, row);
-            let detail = if columns.detail.is_valid(row) { columns.detail.value(row) } else { "" };
+            let detail = if columns.detail.is_valid(row) {
+                columns.detail.value(row)
+            } else {
+                ""
+            };
             return self.reject(row, day, columns.reject.value(row), detail);
         }
         let route = self.route_of(columns, row);
@@ -169,16 +187,27 @@ impl Classifier {
             return Decision::Elsewhere;
         }
         let (reason, detail) = (reason.to_owned(), detail.to_owned());
-        Decision::Rejected(Rejection { row, day, reason, detail })
+        Decision::Rejected(Rejection {
+            row,
+            day,
+            reason,
+            detail,
+        })
     }
 
     fn route_of(&self, columns: &Columns, row: usize) -> Option<usize> {
         let routes = self.program.routes.iter().zip(&columns.routes);
-        routes.enumerate().find(|(_, (route, columns))| !route.also && columns.takes(row)).map(|(index, _)| index)
+        routes
+            .enumerate()
+            .find(|(_, (route, columns))| !route.also && columns.takes(row))
+            .map(|(index, _)| index)
     }
 
     fn filter_of(&self, columns: &Columns, row: usize) -> Option<String> {
-        let index = columns.filters.iter().position(|mask| mask.is_valid(row) && mask.value(row))?;
+        let index = columns
+            .filters
+            .iter()
+            .position(|mask| mask.is_valid(row) && mask.value(row))?;
         Some(self.program.filters[index].1.clone())
     }
 
@@ -186,14 +215,24 @@ impl Classifier {
         let object_day = self.objects[columns.object.value(row) as usize].day;
         match (time.map(|time| time.div_euclid(DAY_MS) as i32), object_day) {
             (Some(day), None) => Owner::Day(day),
-            (Some(day), Some(object)) if day.abs_diff(object) <= self.task.margin => Owner::Day(day),
-            (Some(_), Some(object)) => Owner::Misplaced { day: object, reason: "time_outside_margin" },
-            (None, _) => Owner::Misplaced { day: self.fallback_day(columns, row), reason: "time_missing" },
+            (Some(day), Some(object)) if day.abs_diff(object) <= self.task.margin => {
+                Owner::Day(day)
+            }
+            (Some(_), Some(object)) => Owner::Misplaced {
+                day: object,
+                reason: "time_outside_margin",
+            },
+            (None, _) => Owner::Misplaced {
+                day: self.fallback_day(columns, row),
+                reason: "time_missing",
+            },
         }
     }
 
     fn fallback_day(&self, columns: &Columns, row: usize) -> i32 {
-        self.objects[columns.object.value(row) as usize].day.unwrap_or(self.task.undated_day)
+        self.objects[columns.object.value(row) as usize]
+            .day
+            .unwrap_or(self.task.undated_day)
     }
 
     fn keep(
@@ -206,16 +245,29 @@ impl Classifier {
         rejections: &mut Vec<Rejection>,
     ) {
         for (other, route_columns) in columns.routes.iter().enumerate() {
-            if self.program.routes[other].also && route_columns.takes(row) && route_columns.times.is_valid(row) {
+            if self.program.routes[other].also
+                && route_columns.takes(row)
+                && route_columns.times.is_valid(row)
+            {
                 let time = route_columns.times.value(row);
                 if let Ok(group) = self.place(columns, row, other, day) {
                     self.ledger.duplicated += 1;
-                    keys.push(Key { group, time, batch, row: row as u32 });
+                    keys.push(Key {
+                        group,
+                        time,
+                        batch,
+                        row: row as u32,
+                    });
                 }
             }
         }
         match self.place(columns, row, route, day) {
-            Ok(group) => keys.push(Key { group, time, batch, row: row as u32 }),
+            Ok(group) => keys.push(Key {
+                group,
+                time,
+                batch,
+                row: row as u32,
+            }),
             Err(account) => rejections.push(Rejection {
                 row,
                 day,
@@ -226,9 +278,17 @@ impl Classifier {
     }
 
     /// The group of a row, or the account that is none.
-    fn place(&mut self, columns: &Columns, row: usize, route: usize, day: i32) -> Result<u32, String> {
+    fn place(
+        &mut self,
+        columns: &Columns,
+        row: usize,
+        route: usize,
+        day: i32,
+    ) -> Result<u32, String> {
         let places = &self.objects[columns.object.value(row) as usize];
-        let RouteColumns { account, region, .. } = &columns.routes[route];
+        let RouteColumns {
+            account, region, ..
+        } = &columns.routes[route];
         let account = value(account.as_ref(), row).unwrap_or(&places.account);
         let region = match &self.task.region {
             Some(region) => region,
@@ -247,7 +307,9 @@ enum Decision {
 
 impl RouteColumns {
     fn takes(&self, row: usize) -> bool {
-        self.takes.as_ref().is_none_or(|mask| mask.is_valid(row) && mask.value(row))
+        self.takes
+            .as_ref()
+            .is_none_or(|mask| mask.is_valid(row) && mask.value(row))
     }
 }
 
@@ -256,7 +318,11 @@ impl Places {
         let account = object.account.clone().or_else(|| task.account.clone());
         let account = account.unwrap_or_else(|| format!("external_{}", task.source));
         let region = object.region.as_deref().unwrap_or("unknown");
-        Self { day: object.day, region: region.into(), account: account.into() }
+        Self {
+            day: object.day,
+            region: region.into(),
+            account: account.into(),
+        }
     }
 }
 
@@ -277,7 +343,12 @@ impl Groups {
         {
             return Ok(self.last);
         }
-        let group = Group { route, region: region.into(), account: account.into(), day };
+        let group = Group {
+            route,
+            region: region.into(),
+            account: account.into(),
+            day,
+        };
         if let Some(id) = self.ids.get(&group) {
             self.last = *id;
             return Ok(*id);
@@ -298,7 +369,10 @@ pub fn is_account(account: &str) -> bool {
     if let Some(rest) = account.strip_prefix("external") {
         return rest.is_empty()
             || rest.strip_prefix('_').is_some_and(|name| {
-                !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-')
+                !name.is_empty()
+                    && name
+                        .chars()
+                        .all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-')
             });
     }
     account.len() == 12 && account.bytes().all(|byte| byte.is_ascii_digit())
@@ -306,10 +380,16 @@ pub fn is_account(account: &str) -> bool {
 
 fn value(array: Option<&StringViewArray>, row: usize) -> Option<&str> {
     let array = array?;
-    array.is_valid(row).then(|| array.value(row)).filter(|value| !value.is_empty())
+    array
+        .is_valid(row)
+        .then(|| array.value(row))
+        .filter(|value| !value.is_empty())
 }
 
-fn text(expr: Option<&Arc<dyn PhysicalExpr>>, batch: &RecordBatch) -> Result<Option<StringViewArray>> {
+fn text(
+    expr: Option<&Arc<dyn PhysicalExpr>>,
+    batch: &RecordBatch,
+) -> Result<Option<StringViewArray>> {
     let Some(expr) = expr else { return Ok(None) };
     let array: ArrayRef = expr.evaluate(batch)?.into_array(batch.num_rows())?;
     let array = arrow::compute::cast(&array, &DataType::Utf8View)?;
@@ -318,10 +398,15 @@ fn text(expr: Option<&Arc<dyn PhysicalExpr>>, batch: &RecordBatch) -> Result<Opt
 
 fn time_detail(time: Option<i64>) -> String {
     let time = time.and_then(chrono::DateTime::from_timestamp_millis);
-    time.map_or_else(|| "the row has no time".to_owned(), |time| format!("the row's time is {}", time.to_rfc3339()))
+    time.map_or_else(
+        || "the row has no time".to_owned(),
+        |time| format!("the row's time is {}", time.to_rfc3339()),
+    )
 }
 
 /// A system column; every scan of ours has all of them.
 pub(super) fn system<'a>(batch: &'a RecordBatch, name: &str) -> &'a ArrayRef {
-    batch.column_by_name(name).expect("a scan adds every system column")
+    batch
+        .column_by_name(name)
+        .expect("a scan adds every system column")
 }

@@ -12,7 +12,8 @@ use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
 use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{
-    DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties, Partitioning, PlanProperties,
+    DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties, Partitioning,
+    PlanProperties,
 };
 use datafusion_proto::physical_plan::PhysicalExtensionCodec;
 use datafusion_proto::physical_plan::from_proto::parse_physical_expr;
@@ -38,7 +39,11 @@ pub struct PublishExec {
 }
 
 impl PublishExec {
-    pub fn new(input: Arc<dyn ExecutionPlan>, program: Arc<PhysicalProgram>, task: Arc<TaskSpec>) -> Self {
+    pub fn new(
+        input: Arc<dyn ExecutionPlan>,
+        program: Arc<PhysicalProgram>,
+        task: Arc<TaskSpec>,
+    ) -> Self {
         let partitions = input.output_partitioning().partition_count();
         let properties = PlanProperties::new(
             EquivalenceProperties::new(schema()),
@@ -46,7 +51,12 @@ impl PublishExec {
             EmissionType::Final,
             Boundedness::Bounded,
         );
-        Self { input, program, task, properties: Arc::new(properties) }
+        Self {
+            input,
+            program,
+            task,
+            properties: Arc::new(properties),
+        }
     }
 }
 
@@ -59,14 +69,27 @@ fn schema() -> SchemaRef {
 
 impl Debug for PublishExec {
     fn fmt(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("PublishExec").field("task", &self.task).finish_non_exhaustive()
+        f.debug_struct("PublishExec")
+            .field("task", &self.task)
+            .finish_non_exhaustive()
     }
 }
 
 impl DisplayAs for PublishExec {
     fn fmt_as(&self, _t: DisplayFormatType, f: &mut Formatter<'_>) -> std::fmt::Result {
-        let events: Vec<String> = self.program.routes.iter().map(|route| format!("{}→{}", route.event, route.class.name)).collect();
-        write!(f, "PublishExec: source={}, period={}, events=[{}]", self.task.source, self.task.period, events.join(", "))
+        let events: Vec<String> = self
+            .program
+            .routes
+            .iter()
+            .map(|route| format!("{}→{}", route.event, route.class.name))
+            .collect();
+        write!(
+            f,
+            "PublishExec: source={}, period={}, events=[{}]",
+            self.task.source,
+            self.task.period,
+            events.join(", ")
+        )
     }
 }
 
@@ -108,14 +131,25 @@ impl ExecutionPlan for PublishExec {
         vec![false]
     }
 
-    fn with_new_children(self: Arc<Self>, mut children: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
+    fn with_new_children(
+        self: Arc<Self>,
+        mut children: Vec<Arc<dyn ExecutionPlan>>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
         let (Some(input), true) = (children.pop(), children.is_empty()) else {
             return plan_err!("PublishExec has one input");
         };
-        Ok(Arc::new(Self::new(input, self.program.clone(), self.task.clone())))
+        Ok(Arc::new(Self::new(
+            input,
+            self.program.clone(),
+            self.task.clone(),
+        )))
     }
 
-    fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
+    fn execute(
+        &self,
+        partition: usize,
+        context: Arc<TaskContext>,
+    ) -> Result<SendableRecordBatchStream> {
         let input = self.input.execute(partition, context.clone())?;
         let job = Job {
             program: self.program.clone(),
@@ -132,14 +166,27 @@ impl ExecutionPlan for PublishExec {
 fn summary(receipt: &Receipt) -> Result<RecordBatch> {
     let shard = StringArray::from(vec![receipt.shard.clone()]);
     let written = UInt64Array::from(vec![receipt.ledger.written]);
-    Ok(RecordBatch::try_new(schema(), vec![Arc::new(shard), Arc::new(written)])?)
+    Ok(RecordBatch::try_new(
+        schema(),
+        vec![Arc::new(shard), Arc::new(written)],
+    )?)
 }
 
 fn expressions(program: &PhysicalProgram) -> Vec<&Arc<dyn PhysicalExpr>> {
     let mut all: Vec<_> = program.filters.iter().map(|(when, _)| when).collect();
     for route in &program.routes {
-        all.extend(route.when.iter().chain([&route.time]).chain(&route.account).chain(&route.region));
-        route.layout.iter().for_each(|layout| leaves(layout, &mut all));
+        all.extend(
+            route
+                .when
+                .iter()
+                .chain([&route.time])
+                .chain(&route.account)
+                .chain(&route.region),
+        );
+        route
+            .layout
+            .iter()
+            .for_each(|layout| leaves(layout, &mut all));
     }
     all
 }
@@ -193,14 +240,40 @@ enum LayoutShape {
 
 /// Encodes the node without its input.
 pub(crate) fn encode(node: &PublishExec, codec: &dyn PhysicalExtensionCodec) -> Result<Vec<u8>> {
-    let mut encoder = Encoder { codec, exprs: Vec::new() };
-    let filters = node.program.filters.iter().map(|(when, reason)| Ok((encoder.expr(when)?, reason.clone())));
+    let mut encoder = Encoder {
+        codec,
+        exprs: Vec::new(),
+    };
+    let filters = node
+        .program
+        .filters
+        .iter()
+        .map(|(when, reason)| Ok((encoder.expr(when)?, reason.clone())));
     let filters = filters.collect::<Result<_>>()?;
-    let routes = node.program.routes.iter().map(|route| encoder.route(route)).collect::<Result<_>>()?;
-    let schemas = node.program.routes.iter().map(|route| Ok(route.schema.as_ref().try_into()?));
-    let shape = Shape { task: node.task.as_ref().clone(), filters, routes };
-    let shape = serde_json::to_string(&shape).map_err(|error| DataFusionError::External(error.into()))?;
-    Ok(Wire { shape, schemas: schemas.collect::<Result<_>>()?, exprs: encoder.exprs }.encode_to_vec())
+    let routes = node
+        .program
+        .routes
+        .iter()
+        .map(|route| encoder.route(route))
+        .collect::<Result<_>>()?;
+    let schemas = node
+        .program
+        .routes
+        .iter()
+        .map(|route| Ok(route.schema.as_ref().try_into()?));
+    let shape = Shape {
+        task: node.task.as_ref().clone(),
+        filters,
+        routes,
+    };
+    let shape =
+        serde_json::to_string(&shape).map_err(|error| DataFusionError::External(error.into()))?;
+    Ok(Wire {
+        shape,
+        schemas: schemas.collect::<Result<_>>()?,
+        exprs: encoder.exprs,
+    }
+    .encode_to_vec())
 }
 
 struct Encoder<'a> {
@@ -229,17 +302,26 @@ impl Encoder<'_> {
             time: self.expr(&route.time)?,
             account: self.optional(route.account.as_ref())?,
             region: self.optional(route.region.as_ref())?,
-            layout: route.layout.iter().map(|layout| self.layout(layout)).collect::<Result<_>>()?,
-            required: required.map(|r| (r.any_of.clone(), r.reason.to_string(), r.detail.clone())).collect(),
+            layout: route
+                .layout
+                .iter()
+                .map(|layout| self.layout(layout))
+                .collect::<Result<_>>()?,
+            required: required
+                .map(|r| (r.any_of.clone(), r.reason.to_string(), r.detail.clone()))
+                .collect(),
         })
     }
 
     fn layout(&mut self, layout: &PhysicalLayout) -> Result<LayoutShape> {
         Ok(match layout {
             PhysicalLayout::Leaf(expr) => LayoutShape::Leaf(self.expr(expr)?),
-            PhysicalLayout::Struct(members) => {
-                LayoutShape::Struct(members.iter().map(|member| self.layout(member)).collect::<Result<_>>()?)
-            }
+            PhysicalLayout::Struct(members) => LayoutShape::Struct(
+                members
+                    .iter()
+                    .map(|member| self.layout(member))
+                    .collect::<Result<_>>()?,
+            ),
         })
     }
 }
@@ -252,17 +334,33 @@ pub(crate) fn decode(
     codec: &dyn PhysicalExtensionCodec,
 ) -> Result<PublishExec> {
     let wire = Wire::decode(bytes).map_err(|error| DataFusionError::External(error.into()))?;
-    let shape: Shape = serde_json::from_str(&wire.shape).map_err(|error| DataFusionError::External(error.into()))?;
+    let shape: Shape = serde_json::from_str(&wire.shape)
+        .map_err(|error| DataFusionError::External(error.into()))?;
     let scan = input.schema();
-    let exprs = wire.exprs.iter().map(|expr| parse_physical_expr(expr, context, &scan, codec));
-    let decoder = Decoder { exprs: exprs.collect::<Result<_>>()? };
+    let exprs = wire
+        .exprs
+        .iter()
+        .map(|expr| parse_physical_expr(expr, context, &scan, codec));
+    let decoder = Decoder {
+        exprs: exprs.collect::<Result<_>>()?,
+    };
     let mut routes = Vec::new();
     for (route, schema) in shape.routes.into_iter().zip(&wire.schemas) {
         routes.push(decoder.route(route, Arc::new(schema.try_into()?))?);
     }
-    let filters = shape.filters.into_iter().map(|(when, reason)| Ok((decoder.expr(when)?, reason)));
-    let program = PhysicalProgram { filters: filters.collect::<Result<_>>()?, routes };
-    Ok(PublishExec::new(input, Arc::new(program), Arc::new(shape.task)))
+    let filters = shape
+        .filters
+        .into_iter()
+        .map(|(when, reason)| Ok((decoder.expr(when)?, reason)));
+    let program = PhysicalProgram {
+        filters: filters.collect::<Result<_>>()?,
+        routes,
+    };
+    Ok(PublishExec::new(
+        input,
+        Arc::new(program),
+        Arc::new(shape.task),
+    ))
 }
 
 struct Decoder {
@@ -271,7 +369,10 @@ struct Decoder {
 
 impl Decoder {
     fn expr(&self, index: usize) -> Result<Arc<dyn PhysicalExpr>> {
-        self.exprs.get(index).cloned().map_or_else(|| plan_err!("the plan lacks expression {index}"), Ok)
+        self.exprs
+            .get(index)
+            .cloned()
+            .map_or_else(|| plan_err!("the plan lacks expression {index}"), Ok)
     }
 
     fn optional(&self, index: Option<usize>) -> Result<Option<Arc<dyn PhysicalExpr>>> {
@@ -290,17 +391,30 @@ impl Decoder {
             account: self.optional(route.account)?,
             region: self.optional(route.region)?,
             schema,
-            layout: route.layout.into_iter().map(|layout| self.layout(layout)).collect::<Result<_>>()?,
-            required: required.map(|(any_of, reason, detail)| Quarantined { any_of, reason: reason.into(), detail }).collect(),
+            layout: route
+                .layout
+                .into_iter()
+                .map(|layout| self.layout(layout))
+                .collect::<Result<_>>()?,
+            required: required
+                .map(|(any_of, reason, detail)| Quarantined {
+                    any_of,
+                    reason: reason.into(),
+                    detail,
+                })
+                .collect(),
         })
     }
 
     fn layout(&self, layout: LayoutShape) -> Result<PhysicalLayout> {
         Ok(match layout {
             LayoutShape::Leaf(index) => PhysicalLayout::Leaf(self.expr(index)?),
-            LayoutShape::Struct(members) => {
-                PhysicalLayout::Struct(members.into_iter().map(|member| self.layout(member)).collect::<Result<_>>()?)
-            }
+            LayoutShape::Struct(members) => PhysicalLayout::Struct(
+                members
+                    .into_iter()
+                    .map(|member| self.layout(member))
+                    .collect::<Result<_>>()?,
+            ),
         })
     }
 }

@@ -15,6 +15,6 @@ mod task;
 pub use classify::is_account;
 pub use exec::PublishExec;
 pub(crate) use exec::{decode, encode};
-pub use quarantine::schema as quarantine_schema;
 pub use program::{PhysicalLayout, PhysicalProgram, PhysicalRoute};
+pub use quarantine::schema as quarantine_schema;
 pub use task::receipts_folder;

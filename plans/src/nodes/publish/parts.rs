@@ -6,8 +6,8 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use bytes::Bytes;
 use datafusion::common::{DataFusionError, Result};
-use futures::future::BoxFuture;
 use futures::FutureExt;
+use futures::future::BoxFuture;
 use parquet::arrow::AsyncArrowWriter;
 use parquet::arrow::arrow_writer::ArrowWriterOptions;
 use parquet::arrow::async_writer::AsyncFileWriter;
@@ -38,7 +38,13 @@ pub(super) struct PartNames {
 impl PartNames {
     /// The final URI of the next part in `folder`, and its name while it is unpublished.
     fn next(&mut self, folder: &str, kind: PartKind, day: i32) -> (String, String) {
-        let TaskSpec { attempt, digest8, source, period, .. } = self.task.as_ref();
+        let TaskSpec {
+            attempt,
+            digest8,
+            source,
+            period,
+            ..
+        } = self.task.as_ref();
         let number = format!("{}-{}", self.run, self.next);
         self.next += 1;
         let kind = match kind {
@@ -47,7 +53,10 @@ impl PartNames {
         };
         let day = compact_day(day);
         let name = format!("{kind}{source}-{period}-{day}-{digest8}-{number}");
-        (format!("{folder}/{name}.zstd.parquet"), format!("{attempt}/{name}.part"))
+        (
+            format!("{folder}/{name}.zstd.parquet"),
+            format!("{attempt}/{name}.part"),
+        )
     }
 }
 
@@ -87,12 +96,26 @@ impl PartWriter {
         let (uri, staging) = names.next(&facts.folder, facts.kind, facts.day);
         let part = sink.create(&uri, &staging).await.map_err(sink_error)?;
         // Readers take the types from Parquet; Arrow's own (views) would be forced on them.
-        let options = ArrowWriterOptions::new().with_properties(properties()).with_skip_arrow_metadata(true);
-        let writer = AsyncArrowWriter::try_new_with_options(Forward { part }, schema.clone(), options)?;
-        Ok(Self { writer, facts, rows: 0, min_time: i64::MAX, max_time: i64::MIN })
+        let options = ArrowWriterOptions::new()
+            .with_properties(properties())
+            .with_skip_arrow_metadata(true);
+        let writer =
+            AsyncArrowWriter::try_new_with_options(Forward { part }, schema.clone(), options)?;
+        Ok(Self {
+            writer,
+            facts,
+            rows: 0,
+            min_time: i64::MAX,
+            max_time: i64::MIN,
+        })
     }
 
-    pub(super) async fn write(&mut self, batch: &RecordBatch, min_time: i64, max_time: i64) -> Result<()> {
+    pub(super) async fn write(
+        &mut self,
+        batch: &RecordBatch,
+        min_time: i64,
+        max_time: i64,
+    ) -> Result<()> {
         self.writer.write(batch).await?;
         self.rows += batch.num_rows() as u64;
         self.min_time = self.min_time.min(min_time);
@@ -107,21 +130,48 @@ impl PartWriter {
 
     pub(super) async fn finish(mut self) -> Result<Part> {
         self.writer.finish().await?;
-        let handle = self.writer.into_inner().part.finish().await.map_err(sink_error)?;
-        Ok(self.facts.part(handle, self.rows, self.min_time, self.max_time))
+        let handle = self
+            .writer
+            .into_inner()
+            .part
+            .finish()
+            .await
+            .map_err(sink_error)?;
+        Ok(self
+            .facts
+            .part(handle, self.rows, self.min_time, self.max_time))
     }
 }
 
 impl PartFacts {
     fn part(self, handle: PartHandle, rows: u64, min_time: i64, max_time: i64) -> Part {
-        let Self { kind, class_uid, region, account, day, .. } = self;
-        Part { kind, handle, rows, min_time, max_time, class_uid, region, account, day }
+        let Self {
+            kind,
+            class_uid,
+            region,
+            account,
+            day,
+            ..
+        } = self;
+        Part {
+            kind,
+            handle,
+            rows,
+            min_time,
+            max_time,
+            class_uid,
+            region,
+            account,
+            day,
+        }
     }
 }
 
 fn properties() -> WriterProperties {
     WriterProperties::builder()
-        .set_compression(Compression::ZSTD(ZstdLevel::try_new(1).expect("zstd has a level 1")))
+        .set_compression(Compression::ZSTD(
+            ZstdLevel::try_new(1).expect("zstd has a level 1"),
+        ))
         .set_data_page_size_limit(PAGE_BYTES)
         .set_dictionary_page_size_limit(DICTIONARY_BYTES)
         .set_write_batch_size(VALUES_BETWEEN_CHECKS)
@@ -140,7 +190,9 @@ struct Forward {
 impl AsyncFileWriter for Forward {
     fn write(&mut self, bytes: Bytes) -> BoxFuture<'_, parquet::errors::Result<()>> {
         let written = async move { self.part.write(bytes).await };
-        written.map(|result| result.map_err(|error| ParquetError::External(Box::new(error)))).boxed()
+        written
+            .map(|result| result.map_err(|error| ParquetError::External(Box::new(error))))
+            .boxed()
     }
 
     /// The sink's own `finish` makes the bytes durable, and gives the handle.

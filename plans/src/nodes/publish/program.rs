@@ -49,11 +49,21 @@ impl PhysicalProgram {
     /// Plans every expression of `program` over the scan's `schema`.
     pub fn plan(program: &Program, schema: &SchemaRef, session: &SessionContext) -> Result<Self> {
         let schema = DFSchema::try_from(schema.as_ref().clone())?;
-        let planner = Planner { schema: &schema, session };
-        let filters = program.filters.iter().map(|(when, reason)| Ok((planner.expr(when)?, reason.clone())));
+        let planner = Planner {
+            schema: &schema,
+            session,
+        };
+        let filters = program
+            .filters
+            .iter()
+            .map(|(when, reason)| Ok((planner.expr(when)?, reason.clone())));
         Ok(Self {
             filters: filters.collect::<Result<_>>()?,
-            routes: program.routes.iter().map(|route| planner.route(route)).collect::<Result<_>>()?,
+            routes: program
+                .routes
+                .iter()
+                .map(|route| planner.route(route))
+                .collect::<Result<_>>()?,
         })
     }
 }
@@ -82,7 +92,11 @@ impl Planner<'_> {
             account: self.optional(route.account.as_ref())?,
             region: self.optional(route.region.as_ref())?,
             schema: route.schema.clone(),
-            layout: route.layout.iter().map(|layout| self.layout(layout)).collect::<Result<_>>()?,
+            layout: route
+                .layout
+                .iter()
+                .map(|layout| self.layout(layout))
+                .collect::<Result<_>>()?,
             required: route.required.clone(),
         })
     }
@@ -101,7 +115,9 @@ impl Planner<'_> {
 impl PhysicalRoute {
     /// The rows that `when` takes; NULL is false.
     pub fn takes(&self, batch: &RecordBatch) -> Result<Option<BooleanArray>> {
-        let Some(when) = &self.when else { return Ok(None) };
+        let Some(when) = &self.when else {
+            return Ok(None);
+        };
         let mask = when.evaluate(batch)?.into_array(batch.num_rows())?;
         Ok(Some(as_boolean_array(&mask)?.clone()))
     }
@@ -116,14 +132,20 @@ impl PhysicalRoute {
     pub fn map(&self, batch: &RecordBatch) -> Result<RecordBatch> {
         let columns = build_all(&self.layout, self.schema.fields(), batch)?;
         let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
-        Ok(RecordBatch::try_new_with_options(self.schema.clone(), columns, &options)?)
+        Ok(RecordBatch::try_new_with_options(
+            self.schema.clone(),
+            columns,
+            &options,
+        )?)
     }
 
     /// For each row of a mapped batch the first requirement it misses.
     pub fn missing(&self, mapped: &RecordBatch) -> Result<Vec<(usize, &Quarantined)>> {
         let mut missing: Vec<(usize, &Quarantined)> = Vec::new();
         for required in &self.required {
-            let Some(rows) = rows_missing(required, mapped)? else { continue };
+            let Some(rows) = rows_missing(required, mapped)? else {
+                continue;
+            };
             missing.extend(rows.set_indices().map(|row| (row, required)));
         }
         missing.sort_by_key(|(row, _)| *row);
@@ -132,8 +154,16 @@ impl PhysicalRoute {
     }
 }
 
-fn build_all(layout: &[PhysicalLayout], fields: &[FieldRef], batch: &RecordBatch) -> Result<Vec<ArrayRef>> {
-    layout.iter().zip(fields).map(|(layout, field)| build(layout, field, batch)).collect()
+fn build_all(
+    layout: &[PhysicalLayout],
+    fields: &[FieldRef],
+    batch: &RecordBatch,
+) -> Result<Vec<ArrayRef>> {
+    layout
+        .iter()
+        .zip(fields)
+        .map(|(layout, field)| build(layout, field, batch))
+        .collect()
 }
 
 fn build(layout: &PhysicalLayout, field: &FieldRef, batch: &RecordBatch) -> Result<ArrayRef> {
@@ -143,14 +173,24 @@ fn build(layout: &PhysicalLayout, field: &FieldRef, batch: &RecordBatch) -> Resu
             if array.data_type() == expected {
                 return Ok(array);
             }
-            exec_err!("{} is {} where {expected} was planned", field.name(), array.data_type())
+            exec_err!(
+                "{} is {} where {expected} was planned",
+                field.name(),
+                array.data_type()
+            )
         }
         (PhysicalLayout::Struct(members), DataType::Struct(fields)) => {
             let arrays = build_all(members, fields, batch)?;
             let nulls = union_of_validity(&arrays);
-            Ok(Arc::new(StructArray::try_new(fields.clone(), arrays, nulls)?))
+            Ok(Arc::new(StructArray::try_new(
+                fields.clone(),
+                arrays,
+                nulls,
+            )?))
         }
-        (PhysicalLayout::Struct(_), other) => exec_err!("{} is no struct but {other}", field.name()),
+        (PhysicalLayout::Struct(_), other) => {
+            exec_err!("{} is no struct but {other}", field.name())
+        }
     }
 }
 
@@ -158,7 +198,9 @@ fn build(layout: &PhysicalLayout, field: &FieldRef, batch: &RecordBatch) -> Resu
 fn union_of_validity(arrays: &[ArrayRef]) -> Option<NullBuffer> {
     let mut union: Option<BooleanBuffer> = None;
     for array in arrays {
-        let validity = array.logical_nulls().filter(|nulls| nulls.null_count() > 0)?;
+        let validity = array
+            .logical_nulls()
+            .filter(|nulls| nulls.null_count() > 0)?;
         union = Some(match union {
             None => validity.into_inner(),
             Some(union) => &union | validity.inner(),
@@ -172,7 +214,9 @@ fn rows_missing(required: &Quarantined, mapped: &RecordBatch) -> Result<Option<B
     let rows = mapped.num_rows();
     let mut missing = BooleanBuffer::new_set(rows);
     for path in &required.any_of {
-        let Some(absent) = absent_at(path, mapped)? else { return Ok(None) };
+        let Some(absent) = absent_at(path, mapped)? else {
+            return Ok(None);
+        };
         missing = &missing & &absent;
     }
     Ok((missing.count_set_bits() > 0).then_some(missing))
@@ -180,7 +224,9 @@ fn rows_missing(required: &Quarantined, mapped: &RecordBatch) -> Result<Option<B
 
 /// Where the field at `path` is NULL in a parent that is not; `None` if nowhere.
 fn absent_at(path: &[usize], mapped: &RecordBatch) -> Result<Option<BooleanBuffer>> {
-    let Some((first, rest)) = path.split_first() else { return Ok(None) };
+    let Some((first, rest)) = path.split_first() else {
+        return Ok(None);
+    };
     let mut array = mapped.column(*first).clone();
     let mut parent: Option<NullBuffer> = None;
     for index in rest {
@@ -189,7 +235,9 @@ fn absent_at(path: &[usize], mapped: &RecordBatch) -> Result<Option<BooleanBuffe
         let next = inner.column(*index).clone();
         array = next;
     }
-    let Some(nulls) = array.logical_nulls().filter(|nulls| nulls.null_count() > 0) else { return Ok(None) };
+    let Some(nulls) = array.logical_nulls().filter(|nulls| nulls.null_count() > 0) else {
+        return Ok(None);
+    };
     let absent = !nulls.inner();
     let absent = match &parent {
         Some(parent) => &absent & parent.inner(),

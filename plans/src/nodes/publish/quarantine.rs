@@ -65,7 +65,13 @@ struct Rows {
 impl Quarantine {
     pub(super) fn new(task: Arc<TaskSpec>, shard: &Shard) -> Self {
         let objects = shard.objects.iter().map(uri).collect();
-        Self { task, objects, days: BTreeMap::new(), reasons: BTreeMap::new(), rows: 0 }
+        Self {
+            task,
+            objects,
+            days: BTreeMap::new(),
+            reasons: BTreeMap::new(),
+            rows: 0,
+        }
     }
 
     /// Takes the rejected rows of `batch`.
@@ -82,15 +88,27 @@ impl Quarantine {
             let day = self.days.entry(rejection.day).or_default();
             day.rows.push(batch, rejection, &self.objects);
         }
-        let full: Vec<i32> = self.days.iter().filter(|(_, day)| day.rows.bytes > HELD_BYTES).map(|(day, _)| *day).collect();
+        let full: Vec<i32> = self
+            .days
+            .iter()
+            .filter(|(_, day)| day.rows.bytes > HELD_BYTES)
+            .map(|(day, _)| *day)
+            .collect();
         for day in full {
             self.flush(day, sink, names).await?;
         }
         Ok(())
     }
 
-    async fn flush(&mut self, day: i32, sink: &dyn UnpublishedWriter, names: &mut PartNames) -> Result<()> {
-        let Some(held) = self.days.get_mut(&day) else { return Ok(()) };
+    async fn flush(
+        &mut self,
+        day: i32,
+        sink: &dyn UnpublishedWriter,
+        names: &mut PartNames,
+    ) -> Result<()> {
+        let Some(held) = self.days.get_mut(&day) else {
+            return Ok(());
+        };
         let rows = std::mem::take(&mut held.rows);
         if rows.count == 0 {
             return Ok(());
@@ -106,7 +124,11 @@ impl Quarantine {
     }
 
     /// Writes what is held and closes the parts.
-    pub(super) async fn finish(&mut self, sink: &dyn UnpublishedWriter, names: &mut PartNames) -> Result<Vec<Part>> {
+    pub(super) async fn finish(
+        &mut self,
+        sink: &dyn UnpublishedWriter,
+        names: &mut PartNames,
+    ) -> Result<Vec<Part>> {
         let days: Vec<i32> = self.days.keys().copied().collect();
         for day in days {
             self.flush(day, sink, names).await?;
@@ -124,16 +146,30 @@ impl Quarantine {
 impl Rows {
     fn push(&mut self, batch: &RecordBatch, rejection: &Rejection, objects: &[String]) {
         let row = rejection.row;
-        let object = system(batch, OBJECT).as_primitive::<UInt32Type>().value(row);
-        self.object.append_value(objects.get(object as usize).map_or("", String::as_str));
-        self.line.append_value(system(batch, LINE).as_primitive::<UInt64Type>().value(row));
-        self.offset.append_value(system(batch, OFFSET).as_primitive::<UInt64Type>().value(row));
+        let object = system(batch, OBJECT)
+            .as_primitive::<UInt32Type>()
+            .value(row);
+        self.object
+            .append_value(objects.get(object as usize).map_or("", String::as_str));
+        self.line
+            .append_value(system(batch, LINE).as_primitive::<UInt64Type>().value(row));
+        self.offset.append_value(
+            system(batch, OFFSET)
+                .as_primitive::<UInt64Type>()
+                .value(row),
+        );
         self.reason.append_value(&rejection.reason);
         self.detail.append_value(&rejection.detail);
         let raw = system(batch, RAW).as_binary_view();
-        self.raw.append_option(raw.is_valid(row).then(|| raw.value(row)));
+        self.raw
+            .append_option(raw.is_valid(row).then(|| raw.value(row)));
         self.count += 1;
-        self.bytes += 128 + if raw.is_valid(row) { raw.value(row).len() } else { 0 };
+        self.bytes += 128
+            + if raw.is_valid(row) {
+                raw.value(row).len()
+            } else {
+                0
+            };
     }
 
     fn finish(mut self, task: &TaskSpec) -> Result<RecordBatch> {

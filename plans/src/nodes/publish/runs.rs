@@ -7,14 +7,14 @@ use arrow::array::{Array, AsArray, Int64Array, RecordBatch, UInt32Array};
 use arrow::compute::interleave_record_batch;
 use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef, UInt32Type};
 use datafusion::common::Result;
+use datafusion::execution::SpillFile;
 use datafusion::execution::TaskContext;
 use datafusion::execution::memory_pool::MemoryConsumer;
-use datafusion::execution::SpillFile;
 use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_expr::{LexOrdering, PhysicalSortExpr};
+use datafusion::physical_plan::SpillManager;
 use datafusion::physical_plan::metrics::{BaselineMetrics, ExecutionPlanMetricsSet, SpillMetrics};
 use datafusion::physical_plan::sorts::streaming_merge::StreamingMergeBuilder;
-use datafusion::physical_plan::SpillManager;
 use futures::StreamExt;
 use futures::stream::{self, BoxStream};
 
@@ -61,12 +61,35 @@ struct Spill {
 }
 
 impl Runs {
-    pub(super) fn new(schema: SchemaRef, budget: u64, context: Arc<TaskContext>, partition: usize) -> Self {
+    pub(super) fn new(
+        schema: SchemaRef,
+        budget: u64,
+        context: Arc<TaskContext>,
+        partition: usize,
+    ) -> Self {
         let metrics = ExecutionPlanMetricsSet::new();
         let spilled = with_keys(&schema);
-        let manager = SpillManager::new(context.runtime_env(), SpillMetrics::new(&metrics, partition), spilled);
-        let spill = Spill { manager, files: Vec::new(), bytes: 0, context, metrics, partition };
-        Self { schema, budget, held: 0, batches: Vec::new(), keys: Vec::new(), spill }
+        let manager = SpillManager::new(
+            context.runtime_env(),
+            SpillMetrics::new(&metrics, partition),
+            spilled,
+        );
+        let spill = Spill {
+            manager,
+            files: Vec::new(),
+            bytes: 0,
+            context,
+            metrics,
+            partition,
+        };
+        Self {
+            schema,
+            budget,
+            held: 0,
+            batches: Vec::new(),
+            keys: Vec::new(),
+            spill,
+        }
     }
 
     /// The index that the next batch of the run will have.
@@ -123,7 +146,12 @@ impl Runs {
     pub(super) fn into_chunks(mut self) -> Result<BoxStream<'static, Result<Chunk>>> {
         if self.spill.files.is_empty() {
             let (batches, keys) = self.take_run();
-            return Ok(stream::iter(InMemory { batches, keys, next: 0 }).boxed());
+            return Ok(stream::iter(InMemory {
+                batches,
+                keys,
+                next: 0,
+            })
+            .boxed());
         }
         self.spill_run()?;
         let merged = self.spill.merge(&with_keys(&self.schema))?;
@@ -148,10 +176,18 @@ impl Spill {
     }
 
     fn merge(self, schema: &SchemaRef) -> Result<BoxStream<'static, Result<RecordBatch>>> {
-        let column = |name: &str| Ok::<_, arrow::error::ArrowError>(Arc::new(Column::new(name, schema.index_of(name)?)));
-        let order = [PhysicalSortExpr::new_default(column(GROUP)?), PhysicalSortExpr::new_default(column(TIME)?)];
+        let column = |name: &str| {
+            Ok::<_, arrow::error::ArrowError>(Arc::new(Column::new(name, schema.index_of(name)?)))
+        };
+        let order = [
+            PhysicalSortExpr::new_default(column(GROUP)?),
+            PhysicalSortExpr::new_default(column(TIME)?),
+        ];
         let order = LexOrdering::new(order).expect("two sort expressions are an ordering");
-        let streams = self.files.into_iter().map(|(file, largest)| self.manager.read_spill_as_stream(file, Some(largest)));
+        let streams = self
+            .files
+            .into_iter()
+            .map(|(file, largest)| self.manager.read_spill_as_stream(file, Some(largest)));
         let pool = self.context.memory_pool();
         let merged = StreamingMergeBuilder::new()
             .with_streams(streams.collect::<Result<_>>()?)
@@ -194,14 +230,17 @@ fn sorted_chunks<'a>(
     batches: &'a [RecordBatch],
     keys: &'a [Key],
 ) -> impl Iterator<Item = Result<(RecordBatch, &'a [Key])>> {
-    keys.chunks(BATCH_ROWS).map(|keys| Ok((gather(batches, keys)?, keys)))
+    keys.chunks(BATCH_ROWS)
+        .map(|keys| Ok((gather(batches, keys)?, keys)))
 }
 
 /// The rows that `keys` name, in their order.
 fn gather(batches: &[RecordBatch], keys: &[Key]) -> Result<RecordBatch> {
     if let [first, .., last] = keys
         && first.batch == last.batch
-        && keys.windows(2).all(|pair| pair[1].row == pair[0].row + 1 && pair[1].batch == pair[0].batch)
+        && keys
+            .windows(2)
+            .all(|pair| pair[1].row == pair[0].row + 1 && pair[1].batch == pair[0].batch)
     {
         return Ok(batches[first.batch as usize].slice(first.row as usize, keys.len()));
     }
@@ -216,8 +255,14 @@ fn compact(keys: &[Key]) -> (Vec<u32>, Vec<(usize, usize)>) {
     let mut used: Vec<u32> = keys.iter().map(|key| key.batch).collect();
     used.sort_unstable();
     used.dedup();
-    let position = |batch| used.binary_search(&batch).expect("every key's batch was listed");
-    let indices = keys.iter().map(|key| (position(key.batch), key.row as usize)).collect();
+    let position = |batch| {
+        used.binary_search(&batch)
+            .expect("every key's batch was listed")
+    };
+    let indices = keys
+        .iter()
+        .map(|key| (position(key.batch), key.row as usize))
+        .collect();
     (used, indices)
 }
 
@@ -245,7 +290,15 @@ fn split(batch: Result<RecordBatch>) -> Vec<Result<Chunk>> {
         let same = groups.values()[start..].partition_point(|other| *other == group);
         let rows = batch.project(&narrow).map(|rows| rows.slice(start, same));
         let (min_time, max_time) = (times.value(start), times.value(start + same - 1));
-        chunks.push(rows.map(|rows| Chunk { group, min_time, max_time, rows }).map_err(Into::into));
+        chunks.push(
+            rows.map(|rows| Chunk {
+                group,
+                min_time,
+                max_time,
+                rows,
+            })
+            .map_err(Into::into),
+        );
         start += same;
     }
     chunks
@@ -255,17 +308,31 @@ fn split(batch: Result<RecordBatch>) -> Vec<Result<Chunk>> {
 /// into, so the text counts once: by the span of the lines.
 fn footprint(batch: &RecordBatch) -> u64 {
     let rows = batch.num_rows();
-    let columns = batch.columns().iter().filter(|column| column.null_count() < rows);
-    let fixed: usize = columns.map(|column| column.data_type().primitive_width().unwrap_or(16) * rows).sum();
+    let columns = batch
+        .columns()
+        .iter()
+        .filter(|column| column.null_count() < rows);
+    let fixed: usize = columns
+        .map(|column| column.data_type().primitive_width().unwrap_or(16) * rows)
+        .sum();
     fixed as u64 + text_span(batch)
 }
 
 fn text_span(batch: &RecordBatch) -> u64 {
-    let (Some(offsets), Some(raw)) = (batch.column_by_name(OFFSET), batch.column_by_name(RAW)) else { return 0 };
+    let (Some(offsets), Some(raw)) = (batch.column_by_name(OFFSET), batch.column_by_name(RAW))
+    else {
+        return 0;
+    };
     let offsets = offsets.as_primitive::<arrow::datatypes::UInt64Type>();
     if offsets.is_empty() {
         return 0;
     }
-    let last = raw.as_binary_view_opt().filter(|raw| raw.is_valid(raw.len() - 1)).map_or(0, |raw| raw.value(raw.len() - 1).len());
-    offsets.value(offsets.len() - 1).saturating_sub(offsets.value(0)) + last as u64
+    let last = raw
+        .as_binary_view_opt()
+        .filter(|raw| raw.is_valid(raw.len() - 1))
+        .map_or(0, |raw| raw.value(raw.len() - 1).len());
+    offsets
+        .value(offsets.len() - 1)
+        .saturating_sub(offsets.value(0))
+        + last as u64
 }

@@ -40,7 +40,8 @@ pub(super) struct Job {
 
 /// Runs the shard to its end; the receipt has been written when this returns.
 pub(super) async fn run(job: Job, input: SendableRecordBatchStream) -> Result<Receipt> {
-    let work = stores::open(&job.task.work).map_err(|error| DataFusionError::External(error.into()))?;
+    let work =
+        stores::open(&job.task.work).map_err(|error| DataFusionError::External(error.into()))?;
     let shard = load_shard(work.store.as_ref(), &Path::from(job.shard.as_str())).await?;
     let mut run = Run::new(&job, &shard)?;
     let runs = run.ingest(input, &job).await?;
@@ -74,7 +75,11 @@ impl Run {
             classifier: Classifier::new(program.clone(), task.clone(), shard),
             quarantine: Quarantine::new(task.clone(), shard),
             sink,
-            names: PartNames { task: task.clone(), run, next: 0 },
+            names: PartNames {
+                task: task.clone(),
+                run,
+                next: 0,
+            },
             parts: Vec::new(),
             ledger: Ledger::default(),
             raw_bytes: 0,
@@ -87,7 +92,12 @@ impl Run {
     /// Reads the shard to its end and keeps the task's own rows.
     async fn ingest(&mut self, input: SendableRecordBatchStream, job: &Job) -> Result<Runs> {
         let schema = input.schema();
-        let mut runs = Runs::new(schema.clone(), self.task.memory_bytes, job.context.clone(), job.partition);
+        let mut runs = Runs::new(
+            schema.clone(),
+            self.task.memory_bytes,
+            job.context.clone(),
+            job.partition,
+        );
         let mut small: Vec<RecordBatch> = Vec::new();
         let mut input = input.fuse();
         while let Some(batch) = input.try_next().await? {
@@ -114,8 +124,11 @@ impl Run {
     async fn take(&mut self, batch: RecordBatch, runs: &mut Runs) -> Result<()> {
         let mut rejections = Vec::new();
         let (index, before) = (runs.next_index(), runs.keys().len());
-        self.classifier.classify(&batch, index, runs.keys(), &mut rejections)?;
-        self.quarantine.add(&batch, &rejections, self.sink.as_ref(), &mut self.names).await?;
+        self.classifier
+            .classify(&batch, index, runs.keys(), &mut rejections)?;
+        self.quarantine
+            .add(&batch, &rejections, self.sink.as_ref(), &mut self.names)
+            .await?;
         if runs.keys().len() > before {
             runs.push(batch)?;
         }
@@ -129,15 +142,22 @@ impl Run {
         let mut open: Option<(u32, PartWriter)> = None;
         while let Some(chunk) = chunks.next().await {
             let chunk = chunk?;
-            let Some(mapped) = self.map(&chunk).await? else { continue };
-            if open.as_ref().is_some_and(|(group, writer)| *group != chunk.group || writer.is_full()) {
+            let Some(mapped) = self.map(&chunk).await? else {
+                continue;
+            };
+            if open
+                .as_ref()
+                .is_some_and(|(group, writer)| *group != chunk.group || writer.is_full())
+            {
                 self.close(open.take()).await?;
             }
             let (_, writer) = match &mut open {
                 Some(open) => open,
                 None => open.insert((chunk.group, self.open(chunk.group).await?)),
             };
-            writer.write(&mapped, chunk.min_time, chunk.max_time).await?;
+            writer
+                .write(&mapped, chunk.min_time, chunk.max_time)
+                .await?;
             crate::crash_point::reach("during-first-part");
         }
         self.close(open).await
@@ -152,15 +172,27 @@ impl Run {
         if missing.is_empty() {
             return Ok(Some(mapped));
         }
-        let rejections: Vec<Rejection> = missing.iter().map(|(row, required)| Rejection {
-            row: *row,
-            day,
-            reason: required.reason.to_string(),
-            detail: required.detail.clone(),
-        }).collect();
-        self.quarantine.add(&chunk.rows, &rejections, self.sink.as_ref(), &mut self.names).await?;
+        let rejections: Vec<Rejection> = missing
+            .iter()
+            .map(|(row, required)| Rejection {
+                row: *row,
+                day,
+                reason: required.reason.to_string(),
+                detail: required.detail.clone(),
+            })
+            .collect();
+        self.quarantine
+            .add(
+                &chunk.rows,
+                &rejections,
+                self.sink.as_ref(),
+                &mut self.names,
+            )
+            .await?;
         let mut keep = vec![true; mapped.num_rows()];
-        rejections.iter().for_each(|rejection| keep[rejection.row] = false);
+        rejections
+            .iter()
+            .for_each(|rejection| keep[rejection.row] = false);
         let kept = filter_record_batch(&mapped, &BooleanArray::from(keep))?;
         Ok((kept.num_rows() > 0).then_some(kept))
     }
@@ -171,14 +203,30 @@ impl Run {
         let Some(target) = self.task.targets.get(&route.class.name) else {
             return datafusion::common::plan_err!("no target for class {}", route.class.name);
         };
-        let (region, account, day) = (group.region.to_string(), group.account.to_string(), group.day);
-        let folder = format!("{target}/region={region}/accountId={account}/eventDay={}", compact_day(day));
-        let facts = PartFacts { kind: PartKind::Events, folder, class_uid: route.class.uid, region, account, day };
+        let (region, account, day) = (
+            group.region.to_string(),
+            group.account.to_string(),
+            group.day,
+        );
+        let folder = format!(
+            "{target}/region={region}/accountId={account}/eventDay={}",
+            compact_day(day)
+        );
+        let facts = PartFacts {
+            kind: PartKind::Events,
+            folder,
+            class_uid: route.class.uid,
+            region,
+            account,
+            day,
+        };
         PartWriter::create(self.sink.as_ref(), &mut self.names, facts, &route.schema).await
     }
 
     async fn close(&mut self, open: Option<(u32, PartWriter)>) -> Result<()> {
-        let Some((_, writer)) = open else { return Ok(()) };
+        let Some((_, writer)) = open else {
+            return Ok(());
+        };
         let part = writer.finish().await?;
         self.ledger.written += part.rows;
         self.parts.push(part);
@@ -186,10 +234,17 @@ impl Run {
     }
 
     async fn receipt(&mut self, job: &Job, shard: &Shard) -> Result<Receipt> {
-        let quarantined = self.quarantine.finish(self.sink.as_ref(), &mut self.names).await?;
+        let quarantined = self
+            .quarantine
+            .finish(self.sink.as_ref(), &mut self.names)
+            .await?;
         self.parts.extend(quarantined);
         let counted = self.classifier.ledger;
-        let ledger = Ledger { written: self.ledger.written, quarantined: self.quarantine.rows, ..counted };
+        let ledger = Ledger {
+            written: self.ledger.written,
+            quarantined: self.quarantine.rows,
+            ..counted
+        };
         let mut reasons = std::mem::take(&mut self.classifier.filtered);
         reasons.append(&mut self.quarantine.reasons);
         Ok(Receipt {
@@ -215,8 +270,12 @@ pub fn receipts_folder(work: &Path, attempt: &str) -> Path {
 
 async fn put_receipt(work: &Located, receipt: &Receipt, run: &str) -> Result<()> {
     let path = receipts_folder(&work.path, &receipt.attempt).join(format!("{run}.json"));
-    let bytes = serde_json::to_vec(receipt).map_err(|error| DataFusionError::External(error.into()))?;
-    work.store.put(&path, PutPayload::from(bytes)).await.map_err(io_error)?;
+    let bytes =
+        serde_json::to_vec(receipt).map_err(|error| DataFusionError::External(error.into()))?;
+    work.store
+        .put(&path, PutPayload::from(bytes))
+        .await
+        .map_err(io_error)?;
     Ok(())
 }
 

@@ -1,0 +1,349 @@
+//! Removes what loads left behind in a work area: attempts that no live task owns,
+//! their unpublished parts, and manifests that nothing refers to.
+//!
+//! It lists first and reads the status afterwards, so that what begins in between is
+//! younger than its listing. Nothing of an attempt is touched before a conditional
+//! write has taken it from its owner, and nothing that a committed manifest names.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use plans::sinks::Staged;
+use serde::Serialize;
+use tracing::info;
+
+use super::claim::Clock;
+use super::days::Moment;
+use super::failure::Failure;
+use super::manifest::Manifest;
+use super::owner;
+use super::task::Event;
+use super::work::{Work, attempt_name};
+use crate::status::{Lease, PeriodRecord, State, StatusError, StatusStore};
+
+const MOST_PASSES: u32 = 10;
+
+/// What sweeps, and how careful it is.
+#[derive(Clone, Debug)]
+pub struct Sweep {
+    pub status: Arc<dyn StatusStore>,
+    pub work: Work,
+    pub clock: Clock,
+    /// Nothing younger is touched, nor a lease that ended more recently.
+    pub min_age: Duration,
+    /// Only tells what it would do.
+    pub dry_run: bool,
+}
+
+/// What a sweep did.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Swept {
+    /// Attempts and manifests that were removed, or would be, by their names in the work area.
+    pub removed: BTreeSet<String>,
+    pub bytes: u64,
+    /// Attempts of loads that this status store does not know: left alone.
+    pub unknown: BTreeSet<String>,
+    pub passes: u32,
+}
+
+/// Something in the work area that may be removed as a whole.
+#[derive(Debug)]
+struct Debris {
+    bytes: u64,
+    newest: DateTime<Utc>,
+}
+
+/// What must stay.
+#[derive(Debug, Default)]
+struct Live {
+    attempts: BTreeSet<String>,
+    manifests: BTreeSet<String>,
+}
+
+impl Sweep {
+    /// Sweeps until a pass finds nothing: zombies may still have been writing.
+    pub async fn run(&self) -> Result<Swept, Failure> {
+        let mut swept = Swept::default();
+        while swept.passes < MOST_PASSES {
+            swept.passes += 1;
+            let found = self.pass(&mut swept).await?;
+            if found == 0 || self.dry_run {
+                break;
+            }
+        }
+        Ok(swept)
+    }
+
+    async fn pass(&self, swept: &mut Swept) -> Result<usize, Failure> {
+        let attempts = self.attempts().await?;
+        let manifests = self.manifests().await?;
+        let live = self.live().await?;
+        let mut found = 0;
+        for (name, debris) in attempts {
+            if live.attempts.contains(&name) || !self.is_old(debris.newest) {
+                continue;
+            }
+            if !self.is_known(&name).await? {
+                swept.unknown.insert(name);
+                continue;
+            }
+            found += 1;
+            self.remove(swept, &name, debris.bytes);
+            if !self.dry_run {
+                self.work.remove_attempt(&name).await?;
+            }
+        }
+        for (name, debris) in manifests {
+            if live.keeps(&name) || !self.is_old(debris.newest) || !self.is_ours(&name).await? {
+                continue;
+            }
+            found += 1;
+            self.remove(swept, &name, debris.bytes);
+            if !self.dry_run {
+                self.work.remove(&name).await?;
+            }
+        }
+        Ok(found)
+    }
+
+    #[expect(clippy::unused_self, reason = "says who removes")]
+    fn remove(&self, swept: &mut Swept, name: &str, bytes: u64) {
+        info!(bytes, "sweeping {name}");
+        swept.removed.insert(name.to_owned());
+        swept.bytes += bytes;
+    }
+
+    /// Attempts with work files or unpublished parts.
+    async fn attempts(&self) -> Result<BTreeMap<String, Debris>, Failure> {
+        let mut found = BTreeMap::new();
+        for folder in ["attempts", "staging"] {
+            for (name, meta) in self.work.list(folder).await? {
+                let attempt = name.split('/').nth(1).unwrap_or_default().to_owned();
+                add(&mut found, attempt, meta.size, meta.last_modified);
+            }
+        }
+        Ok(found)
+    }
+
+    async fn manifests(&self) -> Result<BTreeMap<String, Debris>, Failure> {
+        let mut found = BTreeMap::new();
+        for (name, meta) in self.work.list("manifests").await? {
+            add(&mut found, name, meta.size, meta.last_modified);
+        }
+        Ok(found)
+    }
+
+    /// What the status says is alive, after fencing what has been abandoned.
+    async fn live(&self) -> Result<Live, Failure> {
+        let mut live = Live::default();
+        for dataset in self.status.datasets().await? {
+            for record in self.status.periods(&dataset).await? {
+                let record = self.fenced(record).await?;
+                self.keep(&record, &mut live).await?;
+            }
+        }
+        Ok(live)
+    }
+
+    async fn keep(&self, record: &PeriodRecord, live: &mut Live) -> Result<(), Failure> {
+        if record.state == State::Running {
+            let name = attempt_name(&record.load_id, record.period, record.attempt);
+            live.attempts.insert(name);
+        }
+        let Some(name) = &record.manifest else {
+            return Ok(());
+        };
+        live.manifests.insert(name.clone());
+        let manifest: Manifest = self.work.get(name).await?;
+        let unsettled = matches!(record.state, State::Publishing | State::Repairing);
+        if unsettled || !manifest.repair.is_empty() {
+            live.manifests.extend(manifest.previous.clone());
+            live.attempts.extend(staged_by(&manifest));
+            live.attempts.insert(manifest.attempt);
+        }
+        Ok(())
+    }
+
+    /// Takes an abandoned attempt from its owner; one that is still owned stays as it is.
+    async fn fenced(&self, record: PeriodRecord) -> Result<PeriodRecord, Failure> {
+        if record.state != State::Running || !self.is_abandoned(&record) || self.dry_run {
+            return Ok(record);
+        }
+        let mut taken = record.revised();
+        taken.state = taken
+            .state
+            .after(Event::Broke { retryable: true })
+            .map_err(|error| Failure::from(super::claim::ClaimError::from(error)))?;
+        taken.attempt += 1;
+        taken.lease_owner = None;
+        taken.lease_until = None;
+        match self.status.put(&taken, &record.expected()).await {
+            Ok(()) => Ok(taken),
+            Err(StatusError::Conflict { current }) => Ok(current.map_or(record, |now| *now)),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn is_abandoned(&self, record: &PeriodRecord) -> bool {
+        let before = (self.clock)().checked_sub_signed(self.age());
+        match record.lease(Moment(before.unwrap_or(DateTime::<Utc>::MIN_UTC))) {
+            Lease::Held { owner, .. } => owner::is_gone(&owner),
+            Lease::Free | Lease::Expired { .. } => true,
+        }
+    }
+
+    /// Whether the status store knows the load whose attempt this is.
+    async fn is_known(&self, attempt: &str) -> Result<bool, Failure> {
+        let load = attempt.split('-').next().unwrap_or_default();
+        Ok(self.status.load(load).await?.is_some())
+    }
+
+    async fn is_ours(&self, manifest: &str) -> Result<bool, Failure> {
+        match attempt_of(manifest) {
+            Some(attempt) => self.is_known(attempt).await,
+            None => Ok(false),
+        }
+    }
+
+    fn is_old(&self, newest: DateTime<Utc>) -> bool {
+        (self.clock)() - newest >= self.age()
+    }
+
+    fn age(&self) -> TimeDelta {
+        TimeDelta::from_std(self.min_age).unwrap_or(TimeDelta::MAX)
+    }
+}
+
+impl Live {
+    /// A running attempt may have written its manifest and not committed it yet.
+    fn keeps(&self, manifest: &str) -> bool {
+        let of_live = attempt_of(manifest).is_some_and(|attempt| self.attempts.contains(attempt));
+        of_live || self.manifests.contains(manifest)
+    }
+}
+
+/// The attempt in `manifests/{dataset8}/{month}-{attempt}.json`.
+fn attempt_of(manifest: &str) -> Option<&str> {
+    let name = manifest.rsplit('/').next()?.strip_suffix(".json")?;
+    name.get("yyyy-MM-".len()..)
+}
+
+/// The attempts whose unpublished parts a manifest names.
+fn staged_by(manifest: &Manifest) -> BTreeSet<String> {
+    let parts = manifest.added.iter().chain(&manifest.losers);
+    let paths = parts.filter_map(|part| match &part.staged {
+        Staged::File { path } => Some(path),
+        Staged::Upload { .. } => None,
+    });
+    let attempt = |path: &String| {
+        let (_, below) = path.rsplit_once("/staging/")?;
+        below.split('/').next().map(str::to_owned)
+    };
+    paths.filter_map(attempt).collect()
+}
+
+fn add(found: &mut BTreeMap<String, Debris>, name: String, bytes: u64, modified: DateTime<Utc>) {
+    let debris = found.entry(name).or_insert(Debris {
+        bytes: 0,
+        newest: modified,
+    });
+    debris.bytes += bytes;
+    debris.newest = debris.newest.max(modified);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fakes::{Engine, Fault, World, later, noon};
+    use super::*;
+
+    fn sweep(world: &World, clock: Clock, min_age: Duration) -> Sweep {
+        Sweep {
+            status: world.status.clone(),
+            work: Work::open(&world.uri("lake/.lakebolt")).unwrap(),
+            clock,
+            min_age,
+            dry_run: false,
+        }
+    }
+
+    /// Files are as old as the test, so the clock has to be far ahead of it.
+    fn far() -> DateTime<Utc> {
+        "2999-01-01T00:00:00Z".parse().unwrap()
+    }
+
+    fn world() -> World {
+        let world = World::new();
+        world.log("2024-02-01", "one.log", &["a"]);
+        world
+    }
+
+    #[tokio::test]
+    async fn what_a_live_attempt_owns_stays_and_what_was_abandoned_goes() {
+        let world = world();
+        let engine = Engine::with(&[Fault::WaitsLate]);
+        let driver = world.driver(&engine, noon);
+        let request = world.request("2024-02-01", "2024-02-01");
+        let running = tokio::spawn(async move { driver.run(&request).await });
+        engine.reached.notified().await;
+        let swept = sweep(&world, noon, Duration::ZERO).run().await.unwrap();
+        assert!(swept.removed.is_empty());
+        running.abort();
+        let _ = running.await;
+        let swept = sweep(&world, far, Duration::from_secs(60))
+            .run()
+            .await
+            .unwrap();
+        assert_eq!((swept.removed.len(), swept.passes), (1, 2));
+        assert!(world.files("lake/.lakebolt").is_empty());
+        let outcome = world.driver(&Engine::with(&[]), later);
+        let outcome = outcome
+            .run(&world.request("2024-02-01", "2024-02-01"))
+            .await;
+        assert_eq!(outcome.exit_code, 0);
+        assert_eq!(world.rows(), ["a"]);
+    }
+
+    #[tokio::test]
+    async fn the_manifest_in_force_stays_and_older_ones_go() {
+        let world = world();
+        let mut request = world.request("2024-02-01", "2024-02-01");
+        world.run(&request, &[]).await;
+        request.full_load = true;
+        world.run(&request, &[]).await;
+        assert_eq!(world.files("lake/.lakebolt/manifests").len(), 2);
+        let swept = sweep(&world, far, Duration::ZERO).run().await.unwrap();
+        assert_eq!(swept.removed.len(), 1);
+        assert_eq!(world.files("lake/.lakebolt/manifests").len(), 1);
+        request.full_load = false;
+        assert_eq!(world.run(&request, &[]).await.exit_code, 0);
+    }
+
+    #[tokio::test]
+    async fn what_another_state_may_own_is_left_alone() {
+        let world = world();
+        world
+            .run(&world.request("2024-02-01", "2024-02-01"), &[])
+            .await;
+        let foreign = world.path("lake/.lakebolt/staging/abc-2024-02-1/part");
+        std::fs::create_dir_all(foreign.parent().unwrap()).unwrap();
+        std::fs::write(&foreign, "x").unwrap();
+        let swept = sweep(&world, far, Duration::ZERO).run().await.unwrap();
+        assert!(swept.unknown.contains("abc-2024-02-1"));
+        assert!(foreign.exists());
+    }
+
+    #[tokio::test]
+    async fn parts_that_a_broken_manifest_names_stay() {
+        let world = world();
+        let mut request = world.request("2024-02-01", "2024-02-01");
+        request.max_attempts = 1;
+        world.run(&request, &[Fault::LosesPart]).await;
+        let manifests = world.files("lake/.lakebolt/manifests").len();
+        sweep(&world, far, Duration::ZERO).run().await.unwrap();
+        assert_eq!(world.files("lake/.lakebolt/manifests").len(), manifests);
+        assert_eq!(world.run(&request, &[]).await.exit_code, 0);
+        assert_eq!(world.rows(), ["a"]);
+    }
+}
