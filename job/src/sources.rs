@@ -1,5 +1,6 @@
 //! SOURCE on the command line: a folder, one of the user's own, or one that ships.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use plans::dialects::{self, Loaded};
@@ -35,10 +36,10 @@ impl Shelf<'_> {
         if let Some(path) = self.path_of(name) {
             return Ok(dialects::load(&path, &self.ocsf)?);
         }
-        match plans::sources::find(name) {
-            Some(shipped) => Ok(shipped.load(&self.ocsf)?),
-            None => Err(unknown(name)),
-        }
+        let shipped = plans::sources::find(name).map_err(|error| {
+            Failure::usage(error.to_string(), "or give the path of a source folder of your own")
+        })?;
+        Ok(shipped.load(&self.ocsf)?)
     }
 
     /// Reads and compiles the source called `name`.
@@ -46,37 +47,65 @@ impl Shelf<'_> {
         compile(self.find(name)?, &self.ocsf, raw)
     }
 
-    /// The user's own source of that name, or the file or folder at that path.
+    /// The user's own sources, in the order of their names.
+    pub(crate) fn own_sources(&self) -> Result<Vec<PathBuf>, Failure> {
+        match &self.own {
+            Some(own) if !own.is_dir() => Err(Failure::usage(
+                format!("--config {} is not a folder", own.display()),
+                "give the folder that holds your source folders",
+            )),
+            Some(own) => Ok(standing_below(own)),
+            None => Ok(Vec::new()),
+        }
+    }
+
+    /// The user's own source of that name, or the file or folder at that path. A folder
+    /// beside the caller that happens to be called like a shipped source is not meant.
     fn path_of(&self, name: &str) -> Option<PathBuf> {
         let own = self.own.as_ref().map(|own| own.join(name));
         let own = own.filter(|path| path.exists());
-        own.or_else(|| {
-            let path = self.folder.join(name);
-            let is_path = name.contains(['/', '.']) || plans::sources::find(name).is_none();
-            (is_path && path.exists()).then_some(path)
-        })
+        let is_path = name.contains(['/', '.']) || plans::sources::find(name).is_err();
+        let path = self.folder.join(name);
+        own.or((is_path && path.exists()).then_some(path))
     }
+}
+
+/// The sources at `path`: itself when it is one, else those in its folders and files.
+pub(crate) fn standing_below(path: &Path) -> Vec<PathBuf> {
+    if path.is_file() || path.join("source.toml").is_file() {
+        return vec![path.to_path_buf()];
+    }
+    let mut found = Vec::new();
+    for entry in fs::read_dir(path).into_iter().flatten().flatten() {
+        let child = entry.path();
+        let hidden = entry.file_name().to_string_lossy().starts_with('.');
+        if hidden {
+            continue;
+        }
+        if child.join("source.toml").is_file() || is_metadata_csv(&child) {
+            found.push(child);
+        }
+    }
+    found.sort();
+    found
+}
+
+/// Whether the ETL framework would take it for a source's metadata.
+fn is_metadata_csv(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
+    path.is_file() && name.ends_with(".csv") && name.contains("metadata")
 }
 
 /// Compiles a source that was read.
 pub(crate) fn compile(loaded: Loaded, version: &str, raw: bool) -> Result<Compiled, Failure> {
     let Loaded { source, warnings } = loaded;
-    let schema = ocsf::schema(version).map_err(|error| {
-        Failure::usage(error.to_string(), "give one of these with --ocsf")
-    })?;
+    let schema = ocsf::schema(version)
+        .map_err(|error| Failure::usage(error.to_string(), "give one of these with --ocsf"))?;
     let format = formats::find(&source.format.name).map_err(|error| {
         let at = &source.format.at;
         let message = format!("{}:{}:{}: {error}", at.file, at.line, at.column);
         Failure::usage(message, "write one of these under `format`")
     })?;
-    let program = mapping::compile(&source, schema, &format.columns(), raw)?;
+    let program = mapping::compile(&source, schema, format.columns(), raw)?;
     Ok(Compiled { source, program, warnings })
-}
-
-fn unknown(name: &str) -> Failure {
-    let shipped: Vec<&str> = plans::sources::list().iter().map(|shipped| shipped.name).collect();
-    Failure::usage(
-        format!("`{name}` is no source that ships, no alias and no folder"),
-        format!("sources that ship: {}; or give the path of a source folder", shipped.join(", ")),
-    )
 }

@@ -3,10 +3,13 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use chrono::{DateTime, Utc};
+use datafusion::physical_plan::ExecutionPlan;
 use scheduler::load::attempt::Planner;
 use scheduler::load::drive::{Driver, Timing};
 use scheduler::load::progress::Observer;
+use scheduler::status::memory::Memory;
 use scheduler::status::{self, StatusError, StatusStore};
 use scheduler::submit::ballista::Embedded;
 use scheduler::submit::local::Local;
@@ -37,6 +40,14 @@ pub(crate) fn open_status(uri: &str, must_exist: bool) -> Result<Arc<dyn StatusS
         return Err(Failure::usage(message, "give the --output or --state of an earlier load"));
     }
     status::open(uri).map_err(|error| status_failure(&error))
+}
+
+/// The status store for commands that write nothing: what is not there is empty.
+pub(crate) fn peek_status(uri: &str) -> Result<Arc<dyn StatusStore>, Failure> {
+    match Path::new(uri.trim_start_matches("sqlite:")).exists() {
+        true => open_status(uri, true),
+        false => Ok(Arc::new(Memory::default())),
+    }
 }
 
 /// What a failing status store means for the process.
@@ -79,6 +90,19 @@ pub(crate) fn driver(
         plans::pipeline::task_plan(program, format, task.clone()).map_err(Into::into)
     });
     Driver { status, submit, planner, clock: now, observer, cancel, timing: Timing::default() }
+}
+
+/// The engine of commands that run nothing.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct NoEngine;
+
+#[async_trait]
+impl Submit for NoEngine {
+    async fn run(&self, _: &str, _: Arc<dyn ExecutionPlan>) -> Result<(), SubmitError> {
+        Err(SubmitError::Cancelled)
+    }
+
+    async fn close(&self) {}
 }
 
 /// The clock of this process.
