@@ -12,6 +12,7 @@ pub mod mapping;
 pub mod nodes;
 pub mod ocsf;
 pub mod pipeline;
+pub mod preview;
 pub mod read;
 pub mod read_parquet;
 pub mod receipt;
