@@ -22,7 +22,12 @@ pub(crate) struct Context {
 
 impl Context {
     pub(crate) fn new(environment: Environment, defaults: Settings, verbosity: Verbosity) -> Self {
-        Self { environment, defaults, verbosity, bars: MultiProgress::new() }
+        Self {
+            environment,
+            defaults,
+            verbosity,
+            bars: MultiProgress::new(),
+        }
     }
 
     /// Where relative paths start.
@@ -38,7 +43,9 @@ impl Context {
     /// The folder of the user's own sources.
     pub(crate) fn config(&self, flag: Option<&str>) -> Result<Option<PathBuf>, Failure> {
         let config = flag.or(self.defaults.config.as_deref());
-        config.map(|config| crate::uris::local("--config", config, self.folder())).transpose()
+        config
+            .map(|config| crate::uris::local("--config", config, self.folder()))
+            .transpose()
     }
 
     /// The OCSF version asked for.

@@ -47,6 +47,10 @@ impl Interrupt {
     /// The code to exit with: a load that was interrupted here says so.
     pub(crate) fn code(&self, code: ExitCode) -> ExitCode {
         let stopped = matches!(code, ExitCode::Cancelled | ExitCode::PeriodsFailed);
-        if stopped && self.heard.load(Ordering::Relaxed) { ExitCode::Interrupted } else { code }
+        if stopped && self.heard.load(Ordering::Relaxed) {
+            ExitCode::Interrupted
+        } else {
+            code
+        }
     }
 }

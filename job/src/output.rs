@@ -14,7 +14,8 @@ pub(crate) fn print(text: &str) -> Result<(), Failure> {
 /// Writes one JSON object and a line end to stdout.
 pub(crate) fn print_json(value: &impl serde::Serialize) -> Result<(), Failure> {
     let text = serde_json::to_string(value);
-    let text = text.map_err(|error| Failure::bug(format!("the result cannot be written: {error}")))?;
+    let text =
+        text.map_err(|error| Failure::bug(format!("the result cannot be written: {error}")))?;
     print(&(text + "\n"))
 }
 
@@ -33,5 +34,14 @@ fn forgive(result: io::Result<()>) -> Result<(), Failure> {
             "check the file or the program that it goes to",
         )),
         _ => Ok(()),
+    }
+}
+
+/// Bytes of a log must not steer a terminal.
+pub(crate) fn printable(character: char) -> char {
+    if character.is_control() {
+        '\u{fffd}'
+    } else {
+        character
     }
 }

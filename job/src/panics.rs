@@ -6,7 +6,9 @@ use std::panic;
 /// Replaces the default message of a panic.
 pub(crate) fn install() {
     panic::set_hook(Box::new(|about| {
-        let place = about.location().map_or_else(String::new, |at| format!(" at {at}"));
+        let place = about
+            .location()
+            .map_or_else(String::new, |at| format!(" at {at}"));
         let payload = about.payload();
         let text = payload.downcast_ref::<&str>().copied();
         let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str));

@@ -13,8 +13,7 @@ use scheduler::load::progress::{Happening, Observer, Progress};
 use crate::settings::ProgressKind;
 use crate::table::{bytes, count, plural, seconds};
 
-const TEMPLATE: &str =
-    "{prefix:>10} {bar:24} {decimal_bytes}/{decimal_total_bytes} {decimal_bytes_per_sec} {msg} eta {eta}";
+const TEMPLATE: &str = "{prefix:>10} {bar:24} {decimal_bytes}/{decimal_total_bytes} {decimal_bytes_per_sec} {msg} eta {eta}";
 
 /// Tells a load's progress.
 #[derive(Debug)]
@@ -60,7 +59,10 @@ impl Teller {
         bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
         bar.set_prefix(period.to_owned());
         let since = Instant::now();
-        if let Some(earlier) = self.running().insert(period.to_owned(), Running { bar, since }) {
+        if let Some(earlier) = self
+            .running()
+            .insert(period.to_owned(), Running { bar, since })
+        {
             earlier.bar.finish_and_clear();
         }
     }
@@ -74,7 +76,9 @@ impl Teller {
         period.bar.set_position(progress.bytes_done);
         let rate = per_second(progress.rows, period.since.elapsed().as_secs_f64());
         let rows = count(progress.rows);
-        period.bar.set_message(format!("{rows} rows {}/s", count(rate)));
+        period
+            .bar
+            .set_message(format!("{rows} rows {}/s", count(rate)));
     }
 
     fn end(&self, period: &str) {
@@ -160,7 +164,10 @@ fn ended(outcome: &PeriodOutcome) -> String {
     match outcome.state {
         PeriodState::Skipped => format!("{period}: skipped, {}", outcome.reason),
         PeriodState::Failed => {
-            let error = outcome.error.as_ref().map_or("", |error| error.message.as_str());
+            let error = outcome
+                .error
+                .as_ref()
+                .map_or("", |error| error.message.as_str());
             format!("{period}: failed: {error}")
         }
         PeriodState::Done => format!(

@@ -13,21 +13,27 @@ pub(crate) fn outcome(outcome: &Outcome) -> String {
     let mut text = String::new();
     let elapsed = (outcome.ended_at.0 - outcome.started_at.0).as_seconds_f64();
     let state = state_word(outcome.state);
-    say(&mut text, format!(
-        "load {} of {}: {state} in {}\n",
-        outcome.load_id,
-        outcome.source,
-        seconds(elapsed),
-    ));
+    say(
+        &mut text,
+        format!(
+            "load {} of {}: {state} in {}\n",
+            outcome.load_id,
+            outcome.source,
+            seconds(elapsed),
+        ),
+    );
     text.push_str(&periods(&outcome.periods));
     say(&mut text, ledger_line(&outcome.rows));
-    say(&mut text, format!(
-        "read {} in {}, wrote {} in {}",
-        bytes(outcome.input.bytes),
-        plural(outcome.input.objects, "object"),
-        bytes(outcome.output.bytes),
-        plural(outcome.output.objects, "object"),
-    ));
+    say(
+        &mut text,
+        format!(
+            "read {} in {}, wrote {} in {}",
+            bytes(outcome.input.bytes),
+            plural(outcome.input.objects, "object"),
+            bytes(outcome.output.bytes),
+            plural(outcome.output.objects, "object"),
+        ),
+    );
     for warning in &outcome.warnings {
         say(&mut text, format!("warning: {warning}"));
     }
@@ -44,8 +50,17 @@ fn say(text: &mut String, line: impl AsRef<str>) {
 
 fn periods(periods: &[PeriodOutcome]) -> String {
     let mut table = Table::new(&[
-        "period", "state", ">days", ">tries", ">read", ">written", ">quarantined", ">objects",
-        ">bytes", ">time", "why",
+        "period",
+        "state",
+        ">days",
+        ">tries",
+        ">read",
+        ">written",
+        ">quarantined",
+        ">objects",
+        ">bytes",
+        ">time",
+        "why",
     ]);
     for period in periods {
         table.row([
@@ -62,7 +77,11 @@ fn periods(periods: &[PeriodOutcome]) -> String {
             period.reason.clone(),
         ]);
     }
-    if table.is_empty() { "nothing to do\n\n".to_owned() } else { table.render() + "\n" }
+    if table.is_empty() {
+        "nothing to do\n\n".to_owned()
+    } else {
+        table.render() + "\n"
+    }
 }
 
 /// All of a ledger, in one line.
@@ -86,7 +105,14 @@ fn quarantine_lines(periods: &[PeriodOutcome]) -> String {
         };
         let reason = |(reason, rows): (&String, &u64)| format!("{} {reason}", count(*rows));
         let reasons: Vec<String> = period.reasons.iter().map(reason).collect();
-        say(&mut text, format!("{}: set aside in {quarantine}: {}", period.period, reasons.join(", ")));
+        say(
+            &mut text,
+            format!(
+                "{}: set aside in {quarantine}: {}",
+                period.period,
+                reasons.join(", ")
+            ),
+        );
     }
     text
 }
@@ -95,15 +121,30 @@ fn error_lines(outcome: &Outcome) -> String {
     let mut text = String::new();
     for period in &outcome.periods {
         if let Some(error) = &period.error {
-            say(&mut text, format!("{} failed: {}\n help: {}", period.period, error.message, error.remedy));
+            say(
+                &mut text,
+                format!(
+                    "{} failed: {}\n help: {}",
+                    period.period, error.message, error.remedy
+                ),
+            );
         }
     }
     if let Some(error) = &outcome.error {
-        say(&mut text, format!("error: {}\n help: {}", error.message, error.remedy));
+        say(
+            &mut text,
+            format!("error: {}\n help: {}", error.message, error.remedy),
+        );
     }
-    let some_failed = outcome.periods.iter().any(|period| period.state == PeriodState::Failed);
+    let some_failed = outcome
+        .periods
+        .iter()
+        .any(|period| period.state == PeriodState::Failed);
     if some_failed {
-        say(&mut text, format!("again: lakebolt retry {}", outcome.load_id));
+        say(
+            &mut text,
+            format!("again: lakebolt retry {}", outcome.load_id),
+        );
     }
     text
 }

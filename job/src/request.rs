@@ -42,12 +42,21 @@ impl Places {
             Some(given) => uris::absolute_folder(flag, given, folder),
             None => Ok(default),
         };
-        let work = place("--work", settings.work.as_deref(), format!("{base}/.lakebolt/"))?;
+        let work = place(
+            "--work",
+            settings.work.as_deref(),
+            format!("{base}/.lakebolt/"),
+        )?;
         let quarantine = format!("{base}.quarantine/");
         let quarantine = place("--quarantine", settings.quarantine.as_deref(), quarantine)?;
         refuse_inside(&quarantine, base)?;
         let state = state_uri(settings, folder)?;
-        Ok(Self { output, work, quarantine, state })
+        Ok(Self {
+            output,
+            work,
+            quarantine,
+            state,
+        })
     }
 }
 
@@ -65,7 +74,10 @@ pub(crate) fn state_uri(settings: &Settings, folder: &Path) -> Result<String, Fa
     let Some(state) = &settings.state else {
         let output = settings.output.as_deref().ok_or_else(no_output)?;
         let output = uris::local("--output", output, folder)?;
-        return Ok(format!("sqlite:{}", output.join(".lakebolt/state.db").display()));
+        return Ok(format!(
+            "sqlite:{}",
+            output.join(".lakebolt/state.db").display()
+        ));
     };
     match state.split_once(':') {
         Some(("sqlite", path)) => {
@@ -109,7 +121,10 @@ fn hinted_day(text: Option<&str>) -> Result<Option<scheduler::load::days::Day>, 
     let day = text.map(values::day).transpose();
     day.map_err(|help| {
         let text = text.unwrap_or_default();
-        Failure::usage(format!("`{text}` in the source's metadata is not a day"), help)
+        Failure::usage(
+            format!("`{text}` in the source's metadata is not a day"),
+            help,
+        )
     })
 }
 
@@ -127,7 +142,10 @@ pub(crate) fn resolve(
         program: compiled.program,
         inputs,
         output: places.output.clone(),
-        name: settings.name.clone().unwrap_or_else(|| "default".to_owned()),
+        name: settings
+            .name
+            .clone()
+            .unwrap_or_else(|| "default".to_owned()),
         shape: settings.shape(),
         range: settings.range()?,
         full_load: settings.full_load.unwrap_or(false),
@@ -155,7 +173,10 @@ fn inputs(settings: &Settings, folder: &Path) -> Result<Vec<String>, Failure> {
         let remedy = "add --input DIR, or `input = \"DIR\"` to lakebolt.toml";
         return Err(Failure::usage("no input is given", remedy));
     }
-    inputs.iter().map(|input| uris::absolute("--input", input, folder)).collect()
+    inputs
+        .iter()
+        .map(|input| uris::absolute("--input", input, folder))
+        .collect()
 }
 
 /// Tasks that run at once.
@@ -178,7 +199,10 @@ mod tests {
     }
 
     fn with_output(output: &str) -> Settings {
-        Settings { output: Some(output.to_owned()), ..Settings::default() }
+        Settings {
+            output: Some(output.to_owned()),
+            ..Settings::default()
+        }
     }
 
     #[test]
@@ -192,16 +216,25 @@ mod tests {
 
     #[test]
     fn a_quarantine_inside_the_target_is_refused() {
-        let settings = Settings { quarantine: Some("lake/rejects".to_owned()), ..with_output("lake") };
+        let settings = Settings {
+            quarantine: Some("lake/rejects".to_owned()),
+            ..with_output("lake")
+        };
         assert!(places(&settings).is_err_and(|failure| failure.message.contains("inside")));
     }
 
     #[test]
     fn a_state_store_is_named_by_its_scheme() {
-        let state = |state: &str| Settings { state: Some(state.to_owned()), ..with_output("lake") };
+        let state = |state: &str| Settings {
+            state: Some(state.to_owned()),
+            ..with_output("lake")
+        };
         let uri = |text: &str| state_uri(&state(text), Path::new("/home/me")).ok();
         assert_eq!(uri("sqlite:s.db").as_deref(), Some("sqlite:/home/me/s.db"));
-        assert_eq!(uri("sqlite:///tmp/s.db").as_deref(), Some("sqlite:/tmp/s.db"));
+        assert_eq!(
+            uri("sqlite:///tmp/s.db").as_deref(),
+            Some("sqlite:/tmp/s.db")
+        );
         assert_eq!(uri("dynamodb:x"), None);
         assert_eq!(uri("s.db"), None);
     }

@@ -3,8 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use plans::dialects::{self, Loaded};
 use plans::diagnostics::Diagnostic;
+use plans::dialects::{self, Loaded};
 use plans::mapping::{self, Program};
 use plans::spec::Source;
 use plans::{formats, ocsf};
@@ -37,7 +37,10 @@ impl Shelf<'_> {
             return Ok(dialects::load(&path, &self.ocsf)?);
         }
         let shipped = plans::sources::find(name).map_err(|error| {
-            Failure::usage(error.to_string(), "or give the path of a source folder of your own")
+            Failure::usage(
+                error.to_string(),
+                "or give the path of a source folder of your own",
+            )
         })?;
         Ok(shipped.load(&self.ocsf)?)
     }
@@ -92,7 +95,11 @@ pub(crate) fn standing_below(path: &Path) -> Vec<PathBuf> {
 
 /// Whether the ETL framework would take it for a source's metadata.
 fn is_metadata_csv(path: &Path) -> bool {
-    let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
+    let name = path
+        .file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .to_lowercase();
     path.is_file() && name.ends_with(".csv") && name.contains("metadata")
 }
 
@@ -107,5 +114,9 @@ pub(crate) fn compile(loaded: Loaded, version: &str, raw: bool) -> Result<Compil
         Failure::usage(message, "write one of these under `format`")
     })?;
     let program = mapping::compile(&source, schema, format.columns(), raw)?;
-    Ok(Compiled { source, program, warnings })
+    Ok(Compiled {
+        source,
+        program,
+        warnings,
+    })
 }

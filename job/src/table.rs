@@ -15,7 +15,10 @@ impl Table {
         let name = |column: &&str| column.trim_start_matches('>').to_owned();
         Self {
             head: columns.iter().map(name).collect(),
-            right: columns.iter().map(|column| column.starts_with('>')).collect(),
+            right: columns
+                .iter()
+                .map(|column| column.starts_with('>'))
+                .collect(),
             rows: Vec::new(),
         }
     }

@@ -22,9 +22,14 @@ use crate::settings::EngineName;
 
 /// A runtime for the commands that wait.
 pub(crate) fn block_on<T>(future: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build();
     let runtime = runtime.map_err(|error| {
-        Failure::unavailable(format!("threads cannot be started: {error}"), "check the limits of this user")
+        Failure::unavailable(
+            format!("threads cannot be started: {error}"),
+            "check the limits of this user",
+        )
     })?;
     let result = runtime.block_on(future);
     // Work that does not end by itself must not keep the process.
@@ -37,7 +42,10 @@ pub(crate) fn open_status(uri: &str, must_exist: bool) -> Result<Arc<dyn StatusS
     let path = uri.trim_start_matches("sqlite:");
     if must_exist && !Path::new(path).exists() {
         let message = format!("no state stands at {uri}");
-        return Err(Failure::usage(message, "give the --output or --state of an earlier load"));
+        return Err(Failure::usage(
+            message,
+            "give the --output or --state of an earlier load",
+        ));
     }
     status::open(uri).map_err(|error| status_failure(&error))
 }
@@ -66,16 +74,20 @@ pub(crate) async fn start_engine(
     scratch: &Path,
 ) -> Result<Arc<dyn Submit>, Failure> {
     let started: Result<Arc<dyn Submit>, SubmitError> = match name {
-        None | Some(EngineName::Ballista) => {
-            Embedded::start(cores, scratch).await.map(|engine| Arc::new(engine) as _)
-        }
+        None | Some(EngineName::Ballista) => Embedded::start(cores, scratch)
+            .await
+            .map(|engine| Arc::new(engine) as _),
         Some(EngineName::Datafusion) => {
             Local::start(cores, scratch).map(|engine| Arc::new(engine) as _)
         }
     };
     started.map_err(|error| {
         let message = format!("the engine does not start: {}", with_causes(&error));
-        Failure::new(ExitCode::Unavailable, message, "check that the work area can be written")
+        Failure::new(
+            ExitCode::Unavailable,
+            message,
+            "check that the work area can be written",
+        )
     })
 }
 
@@ -89,7 +101,15 @@ pub(crate) fn driver(
     let planner: Arc<Planner> = Arc::new(|program, format, task| {
         plans::pipeline::task_plan(program, format, task.clone()).map_err(Into::into)
     });
-    Driver { status, submit, planner, clock: now, observer, cancel, timing: Timing::default() }
+    Driver {
+        status,
+        submit,
+        planner,
+        clock: now,
+        observer,
+        cancel,
+        timing: Timing::default(),
+    }
 }
 
 /// The engine of commands that run nothing.
@@ -106,7 +126,10 @@ impl Submit for NoEngine {
 }
 
 /// The clock of this process.
-#[expect(clippy::disallowed_methods, reason = "everything else is passed what this returns")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "everything else is passed what this returns"
+)]
 pub(crate) fn now() -> DateTime<Utc> {
     Utc::now()
 }

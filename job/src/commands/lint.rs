@@ -32,7 +32,11 @@ pub(super) fn run(args: &LintArgs, context: &Context) -> Result<ExitCode, Failur
         found.errors.extend(one.errors);
         found.warnings.extend(one.warnings);
     }
-    let code = if found.errors.is_empty() { ExitCode::Done } else { ExitCode::Usage };
+    let code = if found.errors.is_empty() {
+        ExitCode::Done
+    } else {
+        ExitCode::Usage
+    };
     match context.format(args.format) {
         OutputFormat::Human => output::print(&human(&found, paths.len()))?,
         OutputFormat::Json => output::print_json(&as_json(&found, &paths, code))?,
@@ -42,16 +46,26 @@ pub(super) fn run(args: &LintArgs, context: &Context) -> Result<ExitCode, Failur
 
 /// The sources to lint: those named, else those of `--config`, else those here.
 fn paths(args: &LintArgs, shelf: &Shelf<'_>) -> Result<Vec<PathBuf>, Failure> {
-    let own = shelf.own.clone().unwrap_or_else(|| shelf.folder.to_path_buf());
+    let own = shelf
+        .own
+        .clone()
+        .unwrap_or_else(|| shelf.folder.to_path_buf());
     let named: Vec<PathBuf> = match args.paths.is_empty() {
         true => vec![own],
-        false => args.paths.iter().map(|path| shelf.folder.join(path)).collect(),
+        false => args
+            .paths
+            .iter()
+            .map(|path| shelf.folder.join(path))
+            .collect(),
     };
     let mut paths = BTreeSet::new();
     for path in named {
         if !path.exists() {
             let message = format!("{} does not exist", path.display());
-            return Err(Failure::usage(message, "give a source folder, or a file of one"));
+            return Err(Failure::usage(
+                message,
+                "give a source folder, or a file of one",
+            ));
         }
         let below = standing_below(&path);
         if below.is_empty() {
@@ -65,10 +79,16 @@ fn paths(args: &LintArgs, shelf: &Shelf<'_>) -> Result<Vec<PathBuf>, Failure> {
 
 fn lint_path(path: &Path, version: &str) -> Findings {
     let options = |name: &str| {
-        formats::find(name).map(|format| format.options()).map_err(|error| error.to_string())
+        formats::find(name)
+            .map(|format| format.options())
+            .map_err(|error| error.to_string())
     };
     let more = |source: &Source| compiles(source, version);
-    let rules = Rules { ocsf_version: version, formats: &options, more: &more };
+    let rules = Rules {
+        ocsf_version: version,
+        formats: &options,
+        more: &more,
+    };
     lint::lint(path, &rules)
 }
 
@@ -78,7 +98,9 @@ fn compiles(source: &Source, version: &str) -> Diagnostics {
     else {
         return Diagnostics::default();
     };
-    mapping::compile(source, schema, format.columns(), false).err().unwrap_or_default()
+    mapping::compile(source, schema, format.columns(), false)
+        .err()
+        .unwrap_or_default()
 }
 
 fn human(found: &Findings, sources: usize) -> String {
@@ -92,7 +114,11 @@ fn human(found: &Findings, sources: usize) -> String {
     }
     let errors = plural(found.errors.len() as u64, "error");
     let warnings = plural(found.warnings.len() as u64, "warning");
-    let _ = writeln!(text, "{}: {errors}, {warnings}", plural(sources as u64, "source"));
+    let _ = writeln!(
+        text,
+        "{}: {errors}, {warnings}",
+        plural(sources as u64, "source")
+    );
     text
 }
 

@@ -39,9 +39,15 @@ pub(crate) fn prepare(args: LoadArgs, context: &Context) -> Result<Prepared, Fai
         None => request_file::RequestFile::default(),
     };
     let source = args.source.or(file.source).ok_or_else(|| {
-        Failure::usage("no source is named", "add SOURCE, or `source_log_type` to the request file")
+        Failure::usage(
+            "no source is named",
+            "add SOURCE, or `source_log_type` to the request file",
+        )
     })?;
-    let settings = args.settings.over(file.settings).over(context.defaults.clone());
+    let settings = args
+        .settings
+        .over(file.settings)
+        .over(context.defaults.clone());
     of_source(&source, settings, context)
 }
 
@@ -56,7 +62,11 @@ pub(crate) fn of_source(
     let compiled = compile(source, &settings, context)?;
     let settings = settings.over(request::hinted(compiled.source.load.as_ref())?);
     let (request, places) = request::resolve(compiled, &settings, context.folder())?;
-    Ok(Prepared { request, places, settings })
+    Ok(Prepared {
+        request,
+        places,
+        settings,
+    })
 }
 
 /// The source, compiled; warnings go to the log.
@@ -78,14 +88,26 @@ pub(crate) fn compile(
 }
 
 /// Runs `drive` with a driver of its own, prints the outcome and says how to exit.
-pub(crate) fn carry_out<F>(
+pub(crate) fn carry_out(
     prepared: &Prepared,
     context: &Context,
-    drive: impl FnOnce(Driver) -> F,
-) -> Result<ExitCode, Failure>
-where
-    F: Future<Output = Result<Outcome, Failure>>,
-{
+    drive: impl AsyncFnOnce(&Driver) -> Result<Outcome, Failure>,
+) -> Result<ExitCode, Failure> {
+    with_driver(prepared, context, async |driver, interrupt| {
+        finish(
+            drive(driver).await?,
+            prepared.settings.output_format(),
+            interrupt,
+        )
+    })
+}
+
+/// Runs `work` with a driver for the prepared load's target and engine.
+pub(crate) fn with_driver<T>(
+    prepared: &Prepared,
+    context: &Context,
+    work: impl AsyncFnOnce(&Driver, &Interrupt) -> Result<T, Failure>,
+) -> Result<T, Failure> {
     let settings = &prepared.settings;
     wire::block_on(async {
         let interrupt = Interrupt::listen()?;
@@ -96,10 +118,10 @@ where
         let quiet = context.verbosity.quiet;
         let kind = settings.progress.unwrap_or_default();
         let teller = Arc::new(Teller::new(kind, quiet, context.bars.clone()));
-        let cancel = interrupt.cancel.clone();
-        let outcome = drive(wire::driver(status, engine.clone(), teller, cancel)).await;
+        let driver = wire::driver(status, engine.clone(), teller, interrupt.cancel.clone());
+        let result = work(&driver, &interrupt).await;
         engine.close().await;
-        finish(outcome?, settings.output_format(), &interrupt)
+        result
     })
 }
 
@@ -122,7 +144,11 @@ fn scratch(places: &Places) -> Result<std::path::PathBuf, Failure> {
     let scratch = uris::local("--work", &places.work, Path::new("/"))?.join("scratch");
     fs::create_dir_all(&scratch).map_err(|error| {
         let message = format!("{} cannot be made: {error}", scratch.display());
-        Failure::new(ExitCode::Refused, message, "check the permissions of --output and --work")
+        Failure::new(
+            ExitCode::Refused,
+            message,
+            "check the permissions of --output and --work",
+        )
     })?;
     Ok(scratch)
 }
@@ -158,8 +184,18 @@ mod tests {
         assert_eq!(json["state"], "refused");
         assert_eq!(json["error"]["code"], "usage");
         assert_eq!(json["error"]["remedy"], "add --output");
-        for key in ["load_id", "dataset", "source", "started_at", "ended_at", "periods", "rows",
-            "input", "output", "warnings"] {
+        for key in [
+            "load_id",
+            "dataset",
+            "source",
+            "started_at",
+            "ended_at",
+            "periods",
+            "rows",
+            "input",
+            "output",
+            "warnings",
+        ] {
             assert!(json.get(key).is_some(), "{key}");
         }
     }

@@ -37,8 +37,14 @@ const LOADS: [&str; 3] = ["run", "retry", "replay"];
 /// Runs the command and reports why it failed, if it did.
 pub(crate) fn dispatch(cli: Cli) -> ExitCode {
     let asked = asked_format(&cli.command);
-    let verbosity = Verbosity { verbose: cli.verbose, quiet: cli.quiet };
-    let is_load = matches!(cli.command, Command::Run(_) | Command::Retry(_) | Command::Replay(_));
+    let verbosity = Verbosity {
+        verbose: cli.verbose,
+        quiet: cli.quiet,
+    };
+    let is_load = matches!(
+        cli.command,
+        Command::Run(_) | Command::Retry(_) | Command::Replay(_)
+    );
     let mut format = asked.unwrap_or_default();
     let result = prepare(verbosity).and_then(|context| {
         format = context.format(asked);
@@ -98,7 +104,10 @@ fn asked_format(command: &Command) -> Option<OutputFormat> {
 
 /// Help and version go to stdout; a wrong command line is a usage error.
 pub(crate) fn misused(error: &clap::Error, arguments: &[OsString]) -> ExitCode {
-    if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
+    if matches!(
+        error.kind(),
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion
+    ) {
         // Nobody may be reading any more.
         let _ = error.print();
         return ExitCode::Done;
@@ -106,7 +115,9 @@ pub(crate) fn misused(error: &clap::Error, arguments: &[OsString]) -> ExitCode {
     let _ = error.print();
     if wants_json(arguments) {
         let (message, remedy) = config::explain_text(&error.to_string());
-        let is_load = arguments.iter().any(|word| LOADS.iter().any(|load| word == load));
+        let is_load = arguments
+            .iter()
+            .any(|word| LOADS.iter().any(|load| word == load));
         print_refusal(&Failure::usage(message, remedy), is_load);
     }
     ExitCode::Usage
@@ -114,8 +125,13 @@ pub(crate) fn misused(error: &clap::Error, arguments: &[OsString]) -> ExitCode {
 
 /// Whether a command line that could not be read asks for JSON all the same.
 fn wants_json(arguments: &[OsString]) -> bool {
-    let words: Vec<_> = arguments.iter().map(|word| word.to_string_lossy()).collect();
-    let apart = words.windows(2).any(|pair| pair[0] == "--format" && pair[1] == "json");
+    let words: Vec<_> = arguments
+        .iter()
+        .map(|word| word.to_string_lossy())
+        .collect();
+    let apart = words
+        .windows(2)
+        .any(|pair| pair[0] == "--format" && pair[1] == "json");
     apart || words.iter().any(|word| word == "--format=json")
 }
 
@@ -147,7 +163,9 @@ mod tests {
 
     #[test]
     fn a_broken_command_line_may_still_ask_for_json() {
-        assert!(wants_json(&words("lakebolt run x --format json --nonsense")));
+        assert!(wants_json(&words(
+            "lakebolt run x --format json --nonsense"
+        )));
         assert!(wants_json(&words("lakebolt run --format=json")));
         assert!(!wants_json(&words("lakebolt run json --format human")));
     }

@@ -25,7 +25,12 @@ pub(super) fn run(args: LoadArgs, context: &Context) -> Result<ExitCode, Failure
     let plan = wire::block_on(async {
         let interrupt = Interrupt::listen()?;
         let status = wire::peek_status(&prepared.places.state)?;
-        let driver = wire::driver(status, Arc::new(wire::NoEngine), Arc::new(Unwatched), interrupt.cancel);
+        let driver = wire::driver(
+            status,
+            Arc::new(wire::NoEngine),
+            Arc::new(Unwatched),
+            interrupt.cancel,
+        );
         Ok(driver.plan(&prepared.request).await?)
     })?;
     match prepared.settings.output_format() {
@@ -45,7 +50,9 @@ fn json(plan: &LoadPlan) -> Result<serde_json::Value, Failure> {
 
 fn human(plan: &LoadPlan) -> String {
     let mut text = format!("plan for {}, dataset {}\n\n", plan.source, plan.dataset);
-    let mut table = Table::new(&["period", "state", ">load", ">skip", ">objects", ">bytes", "why"]);
+    let mut table = Table::new(&[
+        "period", "state", ">load", ">skip", ">objects", ">bytes", "why",
+    ]);
     for period in &plan.periods {
         table.row(cells(period));
     }
@@ -61,7 +68,10 @@ fn human(plan: &LoadPlan) -> String {
 fn cells(period: &PeriodPlan) -> [String; 7] {
     let state = period.state.map_or_else(String::new, |state| words(&state));
     let why = [reasons(&period.load), reasons(&period.skip)];
-    let why: Vec<String> = why.into_iter().filter(|reasons| !reasons.is_empty()).collect();
+    let why: Vec<String> = why
+        .into_iter()
+        .filter(|reasons| !reasons.is_empty())
+        .collect();
     [
         period.period.to_string(),
         state,
@@ -85,7 +95,11 @@ fn reasons<R: Debug + Ord + Copy>(days: &BTreeMap<Day, R>) -> String {
             (Some(day), _) => day.to_string(),
             _ => String::new(),
         };
-        format!("{} {} ({span})", plural(days.len() as u64, "day"), words(&reason))
+        format!(
+            "{} {} ({span})",
+            plural(days.len() as u64, "day"),
+            words(&reason)
+        )
     };
     let described: Vec<String> = by_reason.into_iter().map(describe).collect();
     described.join(", ")
@@ -110,14 +124,22 @@ fn details(plan: &LoadPlan) -> Vec<String> {
         bytes(plan.input.bytes)
     )];
     for (reason, objects) in &plan.ignored {
-        lines.push(format!("ignored: {}, {}", plural(*objects, "object"), words(reason)));
+        lines.push(format!(
+            "ignored: {}, {}",
+            plural(*objects, "object"),
+            words(reason)
+        ));
     }
     for (class, target) in &plan.targets {
         lines.push(format!("{class} goes to {}", local(target)));
     }
     lines.push(format!("rejected rows go to {}", local(&plan.quarantine)));
     lines.push(format!("configuration {}", plan.config_digest));
-    lines.extend(plan.warnings.iter().map(|warning| format!("warning: {warning}")));
+    lines.extend(
+        plan.warnings
+            .iter()
+            .map(|warning| format!("warning: {warning}")),
+    );
     lines
 }
 

@@ -38,8 +38,14 @@ pub(super) fn run(args: &QuarantineArgs, context: &Context) -> Result<ExitCode, 
 /// The name behind an alias; a source that is gone may still have rows here.
 fn source_name(name: &str, context: &Context) -> Result<String, Failure> {
     let own = context.config(None)?;
-    let shelf = Shelf { folder: context.folder(), own, ocsf: context.ocsf(None) };
-    Ok(shelf.find(name).map_or_else(|_| name.to_owned(), |loaded| loaded.source.name))
+    let shelf = Shelf {
+        folder: context.folder(),
+        own,
+        ocsf: context.ocsf(None),
+    };
+    Ok(shelf
+        .find(name)
+        .map_or_else(|_| name.to_owned(), |loaded| loaded.source.name))
 }
 
 fn folder_of(args: &QuarantineArgs, context: &Context) -> Result<String, Failure> {
@@ -52,7 +58,10 @@ fn folder_of(args: &QuarantineArgs, context: &Context) -> Result<String, Failure
     match (settings.quarantine, &settings.output) {
         (Some(quarantine), _) => Ok(quarantine),
         (None, _) => {
-            let settings = Settings { quarantine: None, ..settings };
+            let settings = Settings {
+                quarantine: None,
+                ..settings
+            };
             Ok(Places::of(&settings, context.folder())?.quarantine)
         }
     }
@@ -73,7 +82,10 @@ fn json(source: &str, summary: &Summary) -> serde_json::Value {
 }
 
 fn human(source: &str, summary: &Summary) -> String {
-    let mut text = format!("{} of {source} in quarantine\n", plural(summary.rows, "row"));
+    let mut text = format!(
+        "{} of {source} in quarantine\n",
+        plural(summary.rows, "row")
+    );
     if summary.rows == 0 {
         return text;
     }
@@ -90,14 +102,21 @@ fn human(source: &str, summary: &Summary) -> String {
 }
 
 fn line(row: &Quarantined) -> String {
-    let detail = if row.detail.is_empty() { String::new() } else { format!(": {}", row.detail) };
-    let raw: String = row.raw.chars().take(RAW_CHARACTERS).map(printable).collect();
-    format!("{}:{}: {}{detail}\n    {raw}\n", row.object, row.line, row.reason)
-}
-
-/// Rejected bytes must not steer a terminal.
-fn printable(character: char) -> char {
-    if character.is_control() { '\u{fffd}' } else { character }
+    let detail = if row.detail.is_empty() {
+        String::new()
+    } else {
+        format!(": {}", row.detail)
+    };
+    let raw: String = row
+        .raw
+        .chars()
+        .take(RAW_CHARACTERS)
+        .map(output::printable)
+        .collect();
+    format!(
+        "{}:{}: {}{detail}\n    {raw}\n",
+        row.object, row.line, row.reason
+    )
 }
 
 #[cfg(test)]

@@ -9,5 +9,7 @@ use crate::failure::Failure;
 pub(super) fn run(args: ReplayArgs, context: &Context) -> Result<ExitCode, Failure> {
     let settings = args.settings.over(context.defaults.clone());
     let prepared = loads::of_source(&args.source, settings, context)?;
-    loads::carry_out(&prepared, context, async |driver| Ok(driver.replay(&prepared.request).await))
+    loads::carry_out(&prepared, context, async |driver| {
+        Ok(driver.run(&prepared.request).await)
+    })
 }

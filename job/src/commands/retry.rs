@@ -30,10 +30,15 @@ async fn find(state: &str, id: &str) -> Result<LoadRecord, Failure> {
         return Ok(record);
     }
     let loads = status.loads(usize::MAX).await.map_err(failed)?;
-    let mut matching = loads.into_iter().filter(|load| load.load_id.starts_with(id));
+    let mut matching = loads
+        .into_iter()
+        .filter(|load| load.load_id.starts_with(id));
     match (matching.next(), matching.next()) {
         (Some(record), None) => Ok(record),
-        (None, _) => Err(Failure::usage(format!("no load {id} in {state}"), "see `lakebolt status`")),
+        (None, _) => Err(Failure::usage(
+            format!("no load {id} in {state}"),
+            "see `lakebolt status`",
+        )),
         (Some(_), Some(_)) => Err(Failure::usage(
             format!("several loads start with {id}"),
             "write more of the id",
@@ -49,7 +54,10 @@ fn prepared(
     context: &Context,
 ) -> Result<Prepared, Failure> {
     let saved: SavedRequest = serde_json::from_value(record.request.clone()).map_err(|error| {
-        let message = format!("the request of load {} cannot be read: {error}", record.load_id);
+        let message = format!(
+            "the request of load {} cannot be read: {error}",
+            record.load_id
+        );
         Failure::usage(message, "run the load again with its own flags")
     })?;
     if saved.shape == scheduler::load::request::Shape::Raw {
@@ -67,5 +75,9 @@ fn prepared(
         quarantine: request.quarantine.clone(),
         state,
     };
-    Ok(Prepared { request, places, settings })
+    Ok(Prepared {
+        request,
+        places,
+        settings,
+    })
 }

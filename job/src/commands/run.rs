@@ -8,5 +8,7 @@ use crate::failure::Failure;
 
 pub(super) fn run(args: LoadArgs, context: &Context) -> Result<ExitCode, Failure> {
     let prepared = loads::prepare(args, context)?;
-    loads::carry_out(&prepared, context, async |driver| Ok(driver.run(&prepared.request).await))
+    loads::carry_out(&prepared, context, async |driver| {
+        Ok(driver.run(&prepared.request).await)
+    })
 }

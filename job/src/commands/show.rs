@@ -16,15 +16,20 @@ pub(super) fn run(args: &ShowArgs, context: &Context) -> Result<ExitCode, Failur
     let paths = show::objects(&root).map_err(|error| unreadable(&error))?;
     if paths.is_empty() {
         let message = format!("no Parquet object stands below {}", args.uri);
-        return Err(Failure::unavailable(message, "give an object, or a folder that holds some"));
+        return Err(Failure::unavailable(
+            message,
+            "give an object, or a folder that holds some",
+        ));
     }
     let mut out = io::stdout().lock();
     let mut failure = None;
-    let shown = show::events(&paths, args.limit, |event| match output::line(&mut out, event) {
-        Ok(more) => more,
-        Err(failed) => {
-            failure = Some(failed);
-            false
+    let shown = show::events(&paths, args.limit, |event| {
+        match output::line(&mut out, event) {
+            Ok(more) => more,
+            Err(failed) => {
+                failure = Some(failed);
+                false
+            }
         }
     });
     shown.map_err(|error| unreadable(&error))?;
@@ -36,5 +41,8 @@ pub(super) fn run(args: &ShowArgs, context: &Context) -> Result<ExitCode, Failur
 
 /// What an object that cannot be read means for the process.
 pub(super) fn unreadable(error: &ShowError) -> Failure {
-    Failure::unavailable(with_causes(error), "check the path, and that it can be read")
+    Failure::unavailable(
+        with_causes(error),
+        "check the path, and that it can be read",
+    )
 }

@@ -30,7 +30,10 @@ pub(super) fn run(args: &SourcesArgs, context: &Context) -> Result<ExitCode, Fai
     let mut listed = own(&shelf)?;
     for shipped in plans::sources::list() {
         let source = shipped.load(&shelf.ocsf)?.source;
-        listed.push(Listed { source, from: "shipped".to_owned() });
+        listed.push(Listed {
+            source,
+            from: "shipped".to_owned(),
+        });
     }
     match context.format(args.format) {
         OutputFormat::Human => output::print(&human(&listed))?,
@@ -43,13 +46,20 @@ fn own(shelf: &Shelf<'_>) -> Result<Vec<Listed>, Failure> {
     let mut listed = Vec::new();
     for path in shelf.own_sources()? {
         let loaded = plans::dialects::load(&path, &shelf.ocsf)?;
-        listed.push(Listed { source: loaded.source, from: path.display().to_string() });
+        listed.push(Listed {
+            source: loaded.source,
+            from: path.display().to_string(),
+        });
     }
     Ok(listed)
 }
 
 fn classes(source: &Source) -> BTreeSet<&str> {
-    source.events.iter().map(|event| event.class.as_str()).collect()
+    source
+        .events
+        .iter()
+        .map(|event| event.class.as_str())
+        .collect()
 }
 
 fn human(listed: &[Listed]) -> String {

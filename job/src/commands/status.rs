@@ -56,7 +56,10 @@ async fn look(
         loads = status.loads(usize::MAX).await.map_err(failed)?;
         loads.retain(|load| load.load_id.starts_with(id.as_str()));
         if loads.is_empty() {
-            return Err(Failure::usage(format!("no load {id}"), "see `lakebolt status` without --load"));
+            return Err(Failure::usage(
+                format!("no load {id}"),
+                "see `lakebolt status` without --load",
+            ));
         }
     }
     if let Some(source) = &args.source {
@@ -79,16 +82,20 @@ fn is_asked(
     let source = args.source.as_deref();
     let of_source = source.is_none_or(|source| same_source(&period.source_log_type, source));
     // A dataset's id is its source, its name and a digest.
-    let named = |name: &str| period.dataset.starts_with(&format!("{}-{name}-", period.source_log_type));
+    let named = |name: &str| {
+        period
+            .dataset
+            .starts_with(&format!("{}-{name}-", period.source_log_type))
+    };
     let datasets: BTreeSet<&str> = loads.iter().map(|load| load.dataset.as_str()).collect();
     let of_load = args.load.is_none() || datasets.contains(period.dataset.as_str());
     of_source && name.is_none_or(named) && of_load
 }
 
-/// Dashes and underscores are one in names of sources.
+/// A source that ships may be asked for by an alias.
 fn same_source(stored: &str, asked: &str) -> bool {
     let shipped = plans::sources::find(asked).map(|shipped| shipped.name);
-    stored == asked || shipped == Some(stored)
+    stored == asked || shipped.is_ok_and(|name| name == stored)
 }
 
 fn human(found: &Found) -> String {
@@ -107,11 +114,25 @@ fn human(found: &Found) -> String {
 
 fn period_table(periods: &[PeriodRecord]) -> String {
     let mut table = Table::new(&[
-        "dataset", "period", "state", ">days", ">closed", ">attempt", ">read", ">written",
-        ">quarantined", ">objects", ">bytes", "error",
+        "dataset",
+        "period",
+        "state",
+        ">days",
+        ">closed",
+        ">attempt",
+        ">read",
+        ">written",
+        ">quarantined",
+        ">objects",
+        ">bytes",
+        "error",
     ]);
     for period in periods {
-        let closed = period.covered_days.values().filter(|day| day.closed).count();
+        let closed = period
+            .covered_days
+            .values()
+            .filter(|day| day.closed)
+            .count();
         table.row([
             period.dataset.clone(),
             period.period.to_string(),
@@ -148,7 +169,9 @@ fn load_table(loads: &[LoadRecord]) -> String {
 /// The word that the state is stored as.
 fn word(state: &scheduler::status::State) -> String {
     let stored = serde_json::to_value(state).ok();
-    stored.and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
+    stored
+        .and_then(|value| value.as_str().map(str::to_owned))
+        .unwrap_or_default()
 }
 
 fn as_json(state: &str, found: &Found) -> serde_json::Value {

@@ -29,9 +29,8 @@ pub(super) fn run(args: &SweepArgs, context: &Context) -> Result<ExitCode, Failu
     };
     let places = Places::of(&settings.over(lower), context.folder())?;
     let swept = wire::block_on(async {
-        let work = Work::open(&places.work).map_err(|error| {
-            Failure::usage(with_causes(&error), "check URI and --work")
-        })?;
+        let work = Work::open(&places.work)
+            .map_err(|error| Failure::usage(with_causes(&error), "check URI and --work"))?;
         let sweep = Sweep {
             status: wire::open_status(&places.state, true)?,
             work,
@@ -67,7 +66,10 @@ fn human(swept: &Swept, dry_run: bool) -> String {
         let _ = writeln!(text, "{name}");
     }
     for name in &swept.unknown {
-        let _ = writeln!(text, "left alone, of a load that this state does not know: {name}");
+        let _ = writeln!(
+            text,
+            "left alone, of a load that this state does not know: {name}"
+        );
     }
     let verb = if dry_run { "would remove" } else { "removed" };
     let removed = plural(swept.removed.len() as u64, "left-over");

@@ -24,13 +24,23 @@ pub(super) fn run(args: &VerifyArgs, context: &Context) -> Result<ExitCode, Fail
     });
     bar.finish_and_clear();
     let report = report.map_err(|error| {
-        Failure::unavailable(with_causes(&error), "check the path, and that it can be read")
+        Failure::unavailable(
+            with_causes(&error),
+            "check the path, and that it can be read",
+        )
     })?;
     if report.objects == 0 {
         let message = format!("no Parquet object stands below {}", args.uri);
-        return Err(Failure::unavailable(message, "give a target that a load has written"));
+        return Err(Failure::unavailable(
+            message,
+            "give a target that a load has written",
+        ));
     }
-    let code = if report.passed() { ExitCode::Done } else { ExitCode::VerifyFailed };
+    let code = if report.passed() {
+        ExitCode::Done
+    } else {
+        ExitCode::VerifyFailed
+    };
     match context.format(args.format) {
         OutputFormat::Human => output::print(&human(&report))?,
         OutputFormat::Json => output::print_json(&json(&args.uri, &report, code))?,
@@ -89,12 +99,23 @@ fn human(report: &Report) -> String {
 }
 
 fn line(rule: Rule, finding: &Finding) -> String {
-    let row = finding.row.map_or_else(String::new, |row| format!(" row {row}"));
-    format!("{}: {}{row}: {}\n", rule.name(), finding.object, finding.message)
+    let row = finding
+        .row
+        .map_or_else(String::new, |row| format!(" row {row}"));
+    format!(
+        "{}: {}{row}: {}\n",
+        rule.name(),
+        finding.object,
+        finding.message
+    )
 }
 
 fn json(uri: &str, report: &Report, code: ExitCode) -> serde_json::Value {
-    let rules: Vec<_> = report.rules.iter().map(|(rule, tally)| rule_json(*rule, tally)).collect();
+    let rules: Vec<_> = report
+        .rules
+        .iter()
+        .map(|(rule, tally)| rule_json(*rule, tally))
+        .collect();
     serde_json::json!({
         "schema_version": 1,
         "exit_code": code.number(),
