@@ -52,6 +52,7 @@ pub struct Attempt<'a> {
     pub asked: &'a AskedPeriod,
     pub inventory: &'a Inventory,
     pub days: BTreeSet<Day>,
+    pub undated_day: Day,
     pub name: String,
     pub number: u64,
 }
@@ -75,17 +76,24 @@ impl<'a> Attempt<'a> {
             asked,
             inventory,
             days,
+            undated_day: load.survey.undated_day,
             name: attempt_name(&record.load_id, record.period, record.attempt),
             number: record.attempt,
         }
     }
 
-    /// Writes the attempt's parts, unpublished, and returns what its receipts say.
+    /// Reads the input's objects and writes their parts, unpublished; returns what the
+    /// receipts say.
     pub async fn write(&self) -> Result<Collected, Failure> {
         let objects = self
             .inventory
             .to_read(&self.days, self.load.request().margin);
-        let packed = shards::pack(objects, &self.days, &Packing::default());
+        self.write_shards(shards::pack(objects, &self.days, &Packing::default()))
+            .await
+    }
+
+    /// The same for shards that were packed elsewhere.
+    pub async fn write_shards(&self, packed: Vec<Shard>) -> Result<Collected, Failure> {
         let listed = self.list(&packed).await?;
         crash_point::reach("after-listing");
         self.tell_started(&listed);
@@ -160,7 +168,7 @@ impl<'a> Attempt<'a> {
             load_id: self.load.id.clone(),
             days: self.days.iter().map(|day| day.0).collect(),
             margin: request.margin,
-            undated_day: self.load.survey.undated_day.0,
+            undated_day: self.undated_day.0,
             region: request.region.clone(),
             account: request.account.clone(),
             memory_bytes: request.memory_bytes,

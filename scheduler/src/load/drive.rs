@@ -126,7 +126,7 @@ impl Driver {
         Ok(())
     }
 
-    fn claimant(&self, request: &LoadRequest, load_id: &str) -> Claimant {
+    pub(super) fn claimant(&self, request: &LoadRequest, load_id: &str) -> Claimant {
         Claimant {
             status: self.status.clone(),
             clock: self.clock,
@@ -138,7 +138,11 @@ impl Driver {
     }
 
     /// Records the load before anything is touched.
-    async fn begin(&self, request: &LoadRequest, outcome: &Outcome) -> Result<(), Failure> {
+    pub(super) async fn begin(
+        &self,
+        request: &LoadRequest,
+        outcome: &Outcome,
+    ) -> Result<(), Failure> {
         let request = serde_json::to_value(SavedRequest::of(request)).map_err(|error| {
             Failure::of(Kind::Bug, "request_unsaved", &error, "please report it")
         })?;
@@ -156,7 +160,7 @@ impl Driver {
     }
 
     /// Adds the outcome to the load's record, if it got as far as having one.
-    async fn keep(&self, outcome: &Outcome) {
+    pub(super) async fn keep(&self, outcome: &Outcome) {
         let Ok(Some(mut record)) = self.status.load(&outcome.load_id).await else {
             return;
         };
@@ -329,7 +333,7 @@ async fn prepare(request: &LoadRequest, survey: &Survey<'_>) -> Result<(), Failu
     Ok(())
 }
 
-fn log(load: &str, outcome: &PeriodOutcome) {
+pub(super) fn log(load: &str, outcome: &PeriodOutcome) {
     let (period, rows) = (&outcome.period, outcome.rows.written);
     match (&outcome.error, outcome.state) {
         (Some(failure), _) => {

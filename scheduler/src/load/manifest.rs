@@ -133,6 +133,38 @@ impl Manifest {
         }
     }
 
+    /// The manifest after quarantined rows were read again: everything stays but the
+    /// objects in `replaced`, which held `rows` of them.
+    pub fn replayed(
+        written: Written,
+        base: (&str, &Manifest),
+        replaced: BTreeSet<String>,
+        rows: u64,
+    ) -> Self {
+        let (_, before) = base;
+        let days: BTreeSet<Day> = written.parts.iter().map(|part| Day(part.day)).collect();
+        let mut objects = before.objects.clone();
+        for of_day in objects.values_mut() {
+            of_day.retain(|object| !replaced.contains(&object.uri));
+        }
+        for part in &written.parts {
+            let of_day = objects.entry(Day(part.day)).or_default();
+            of_day.push(LiveObject::of(part));
+        }
+        let mut contributions = taken_back(&before.contributions, rows);
+        contributions.push(Contribution {
+            attempt: written.attempt.clone(),
+            days,
+            ledger: written.ledger,
+        });
+        Self {
+            objects,
+            contributions,
+            removed: replaced,
+            ..Self::of(written, Some(base))
+        }
+    }
+
     /// What is left of this manifest after some of its parts were lost. Nothing that a
     /// reader may see goes away before the lost days have been loaded again.
     pub fn broken(&self, own_name: &str, attempt: String, now: Moment) -> Self {
@@ -248,6 +280,19 @@ fn contributions(
         ledger,
     });
     all
+}
+
+/// Contributions without `rows` of the rows that they quarantined, which count elsewhere now.
+fn taken_back(contributions: &[Contribution], mut rows: u64) -> Vec<Contribution> {
+    let mut kept = contributions.to_vec();
+    for contribution in &mut kept {
+        let ledger = &mut contribution.ledger;
+        let taken = rows.min(ledger.quarantined).min(ledger.read);
+        ledger.quarantined -= taken;
+        ledger.read -= taken;
+        rows -= taken;
+    }
+    kept
 }
 
 /// Contributions without the days that are loaded again, and without those left empty.

@@ -25,6 +25,7 @@ pub mod publish;
 pub mod range;
 pub mod receipts;
 pub mod remaining;
+pub mod replay;
 pub mod request;
 pub mod saved;
 pub mod shards;

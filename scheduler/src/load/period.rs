@@ -53,7 +53,7 @@ impl Task<'_> {
         outcome
     }
 
-    async fn claimed(&self) -> Result<Claim, Failure> {
+    pub(super) async fn claimed(&self) -> Result<Claim, Failure> {
         let blank = self.load.survey.blank(self.asked);
         let claim = tokio::select! {
             claim = self.load.claimant.claim(&blank) => claim?,
@@ -127,6 +127,7 @@ impl Task<'_> {
         }
         let decision = self.stoppable(claim, self.decide(claim)).await?;
         if decision.days.is_empty() {
+            self.close(claim, &decision.remaining).await?;
             return Ok(skipped(self.asked, &decision.remaining));
         }
         if claim.record().await.state != State::Running {
@@ -145,7 +146,7 @@ impl Task<'_> {
     }
 
     /// Gives up when the load is cancelled or the lease is lost: before the commit only.
-    async fn stoppable<T>(
+    pub(super) async fn stoppable<T>(
         &self,
         claim: &Claim,
         step: impl Future<Output = Result<T, Failure>>,
@@ -242,7 +243,7 @@ impl Task<'_> {
     }
 
     /// Publishes with patience: once committed, giving up helps nobody.
-    async fn publish(
+    pub(super) async fn publish(
         &self,
         press: &Press,
         claim: &Claim,
@@ -283,10 +284,14 @@ impl Task<'_> {
     }
 
     /// Gives the lease back in the state that the end leaves the period in.
-    async fn release(&self, claim: Claim, ended: Result<PeriodOutcome, Failure>) -> PeriodOutcome {
+    pub(super) async fn release(
+        &self,
+        claim: Claim,
+        ended: Result<PeriodOutcome, Failure>,
+    ) -> PeriodOutcome {
         let record = claim.record().await;
         let released = match &ended {
-            Ok(outcome) => self.release_well(claim, outcome).await,
+            Ok(_) => self.release_well(claim).await,
             Err(_) if claim.is_lost() => Ok(()),
             Err(failure) => self.release_failed(claim, &record, failure).await,
         };
@@ -296,20 +301,22 @@ impl Task<'_> {
         ended.unwrap_or_else(|failure| self.failed(failure))
     }
 
-    /// Done, or nothing to do: then days that are over are marked as closed.
-    async fn release_well(&self, claim: Claim, outcome: &PeriodOutcome) -> Result<(), ClaimError> {
-        let skipped = outcome.state == PeriodState::Skipped;
+    /// Marks covered days that are over by now and had nothing new.
+    async fn close(&self, claim: &Claim, remaining: &Remaining) -> Result<(), ClaimError> {
         let (now, delay) = (self.load.survey.now, self.load.request().closing_delay());
-        let over: BTreeSet<Day> = self.asked.days.iter().copied().collect();
+        claim
+            .change(|record| {
+                close(record, &remaining.close);
+                record.load_completed = record.is_complete(delay, now);
+            })
+            .await
+    }
+
+    async fn release_well(&self, claim: Claim) -> Result<(), ClaimError> {
         claim
             .release(|record| {
-                if skipped && record.state == State::Running {
+                if record.state == State::Running {
                     record.state = rest(record);
-                }
-                if skipped {
-                    let is_over = |day: &Day| day.is_closed(delay, now);
-                    close(record, &over.into_iter().filter(is_over).collect());
-                    record.load_completed = record.is_complete(delay, now);
                 }
                 record.error = None;
             })
@@ -338,7 +345,7 @@ impl Task<'_> {
         Ok(())
     }
 
-    fn failed(&self, failure: Failure) -> PeriodOutcome {
+    pub(super) fn failed(&self, failure: Failure) -> PeriodOutcome {
         let days = self.asked.days.iter().copied().collect();
         let period = self.asked.period.to_string();
         PeriodOutcome::new(&period, days, PeriodState::Failed, &failure.code.clone())

@@ -106,6 +106,34 @@ impl<'a> Survey<'a> {
         })
     }
 
+    /// What is known without listing the input: enough to work on what is published.
+    pub async fn unlisted(
+        request: &'a LoadRequest,
+        status: Arc<dyn StatusStore>,
+        now: Moment,
+    ) -> Result<Self, Failure> {
+        let dataset = dataset::id(request);
+        let records = status.periods(&dataset).await?;
+        Ok(Self {
+            request,
+            now,
+            inputs: dataset::inputs(request),
+            work: Work::open(&request.work)?,
+            publisher: sinks::open(&request.output, &request.work)?.publisher,
+            window: Window {
+                from: Some(now.day()),
+                to: now.day(),
+            },
+            inventory: Inventory::default(),
+            asked: Vec::new(),
+            another_input: false,
+            undated_day: undated_day(&records, &BTreeSet::new(), now),
+            dataset,
+            status,
+            records,
+        })
+    }
+
     /// What is left to do of each period asked for.
     pub async fn remaining(&self) -> Result<Vec<Remaining>, Failure> {
         let mut missing = BTreeSet::new();
@@ -344,7 +372,6 @@ impl From<InventoryError> for Failure {
         let retryable = error.retryable();
         let (kind, code) = match &error {
             InventoryError::Store { .. } => (Kind::Usage, "bad_input"),
-            InventoryError::NotFound { .. } => (Kind::Dependency, "input_not_found"),
             InventoryError::Listing { .. } => (Kind::Dependency, "input_unreachable"),
         };
         let remedy = "check --input, and that it can be listed";

@@ -1,0 +1,460 @@
+//! Quarantined rows once more, through the mapping as it is now: what became good is
+//! published beside its period's parts, and the rest is set aside again, still with
+//! the origin it had.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::time::Instant;
+
+use bytes::Bytes;
+use plans::receipt::{Ledger, Part, PartKind};
+use plans::shard::{InputObject, Shard};
+use plans::sinks::local::path_of;
+use plans::sinks::{self, PartHandle, Staged};
+use plans::stores;
+use tracing::warn;
+use uuid::Uuid;
+
+use super::attempt::Attempt;
+use super::claim::Claim;
+use super::days::Day;
+use super::drive::{Driver, Load, log};
+use super::failure::{Failure, Kind};
+use super::manifest::{LiveObject, Manifest, Written};
+use super::outcome::{Outcome, PeriodOutcome, PeriodState, Volume};
+use super::period::Task;
+use super::progress::Happening;
+use super::range::{AskedPeriod, Period};
+use super::receipts::Collected;
+use super::request::LoadRequest;
+use super::survey::{self, Survey};
+use super::{dataset, work::digest8};
+use crate::status::{PeriodRecord, State};
+
+mod origin;
+pub(in crate::load) mod rows;
+
+use origin::Replayed;
+use rows::{Rejected, RowsError};
+
+/// The quarantined rows of a period, and what can be done with them.
+#[derive(Debug, Default)]
+struct Rows {
+    /// The objects that held them.
+    replaced: BTreeSet<String>,
+    /// By the day that owns them.
+    replayed: BTreeMap<Day, Vec<Replayed>>,
+    /// Rows without bytes, or whose object's header cannot be read any more.
+    kept: BTreeMap<Day, Vec<Rejected>>,
+    count: u64,
+}
+
+impl Driver {
+    /// Reads the dataset's quarantined rows again and publishes what they became.
+    pub async fn replay(&self, request: &LoadRequest) -> Outcome {
+        let now = self.now();
+        let id = Uuid::new_v4().simple().to_string();
+        let mut outcome = Outcome::begun(&id, &dataset::id(request), &request.source, now);
+        if let Err(failure) = self.replay_all(request, &mut outcome).await {
+            outcome.error = Some(failure);
+        }
+        let outcome = outcome.finished(self.now());
+        self.keep(&outcome).await;
+        outcome
+    }
+
+    async fn replay_all(
+        &self,
+        request: &LoadRequest,
+        outcome: &mut Outcome,
+    ) -> Result<(), Failure> {
+        let survey = Survey::unlisted(request, self.status.clone(), outcome.started_at).await?;
+        self.begin(request, outcome).await?;
+        let load = Load {
+            driver: self,
+            claimant: self.claimant(request, &outcome.load_id),
+            id: outcome.load_id.clone(),
+            survey,
+        };
+        for record in &load.survey.records {
+            let Some(period) = load.replay(record).await? else {
+                continue;
+            };
+            log(&load.id, &period);
+            load.tell(&Happening::PeriodEnded(Box::new(period.clone())));
+            outcome.periods.push(period);
+        }
+        Ok(())
+    }
+}
+
+impl Load<'_> {
+    /// The period's outcome, unless it has no quarantined rows.
+    async fn replay(&self, record: &PeriodRecord) -> Result<Option<PeriodOutcome>, Failure> {
+        let manifest = survey::manifest(&self.survey.work, record).await?;
+        let Some((_, manifest)) = manifest else {
+            return Ok(None);
+        };
+        if record.state != State::Publishing && quarantined(&manifest).next().is_none() {
+            return Ok(None);
+        }
+        if self.driver.is_cancelled() {
+            return Err(Failure::cancelled());
+        }
+        let asked = AskedPeriod {
+            period: Period::Month(record.period),
+            days: record.covered_days.keys().copied().collect(),
+        };
+        let started = Instant::now();
+        let task = Task {
+            load: self,
+            asked: &asked,
+        };
+        let mut outcome = match Box::pin(task.claimed()).await {
+            Ok(claim) => {
+                let ended = Box::pin(Replay { task: &task }.run(&claim)).await;
+                Box::pin(task.release(claim, ended)).await
+            }
+            Err(failure) => task.failed(failure),
+        };
+        outcome.attempts = 1;
+        outcome.seconds = started.elapsed().as_secs_f64();
+        Ok(Some(outcome))
+    }
+}
+
+/// The replay of one period, under its lease.
+struct Replay<'a> {
+    task: &'a Task<'a>,
+}
+
+impl Replay<'_> {
+    async fn run(&self, claim: &Claim) -> Result<PeriodOutcome, Failure> {
+        let press = self.survey().press(self.load().driver.clock);
+        if claim.record().await.state.is_committed() {
+            press.finish(claim).await?;
+        }
+        let record = claim.record().await;
+        let found = survey::manifest(&self.survey().work, &record).await?;
+        let Some((name, base)) = found.filter(|(_, base)| base.repair.is_empty()) else {
+            return Err(unrepaired(&record));
+        };
+        let rows = self.rows(&base).await?;
+        if rows.replayed.is_empty() {
+            return Ok(self.nothing(&rows));
+        }
+        if record.state != State::Running {
+            claim.next_attempt("").await?;
+        }
+        let record = claim.record().await;
+        let attempt = self.attempt(&record, &rows);
+        let shards = self.shards(&attempt, &rows).await?;
+        let mut collected = self
+            .task
+            .stoppable(claim, attempt.write_shards(shards))
+            .await?;
+        refuse_strays(&collected)?;
+        self.set_aside_again(&attempt, &rows, &mut collected)
+            .await?;
+        let written = self.written(&record, &attempt, &collected);
+        let replaced = rows.replaced.clone();
+        let manifest = Manifest::replayed(written, (&name, &base), replaced, rows.count);
+        let window = self.task.publish(&press, claim, &manifest).await?;
+        let mut outcome = self.done(&rows, &collected);
+        outcome.count(&collected.parts, window);
+        Ok(outcome)
+    }
+
+    /// Reads the quarantine objects, and sorts their rows by day and origin.
+    async fn rows(&self, base: &Manifest) -> Result<Rows, Failure> {
+        let mut rows = Rows::default();
+        let mut of_origin: BTreeMap<(Day, String), Vec<Rejected>> = BTreeMap::new();
+        for object in quarantined(base) {
+            rows.replaced.insert(object.uri.clone());
+            for row in read(object).await? {
+                let key = (object.day, row.object.clone());
+                of_origin.entry(key).or_default().push(row);
+            }
+        }
+        for ((day, object), all) in of_origin {
+            self.sort(&mut rows, day, &object, all).await;
+        }
+        Ok(rows)
+    }
+
+    async fn sort(&self, rows: &mut Rows, day: Day, object: &str, all: Vec<Rejected>) {
+        let request = self.load().request();
+        let header = origin::header(object, &request.format, &request.program).await;
+        let header = header.inspect_err(|error| {
+            warn!("the rows of an object cannot be read again: {error}");
+        });
+        let can_be_read = |row: &Rejected| header.is_ok() && is_whole(row);
+        let (good, kept): (Vec<_>, Vec<_>) = all.into_iter().partition(can_be_read);
+        if !kept.is_empty() {
+            rows.kept.entry(day).or_default().extend(kept);
+        }
+        let Ok(header) = header else {
+            return;
+        };
+        if !good.is_empty() {
+            rows.count += good.len() as u64;
+            let good: Vec<&Rejected> = good.iter().collect();
+            let replayed = Replayed::of(object, header, &good, &self.survey().inputs);
+            rows.replayed.entry(day).or_default().push(replayed);
+        }
+    }
+
+    fn attempt(&self, record: &PeriodRecord, rows: &Rows) -> Attempt<'_> {
+        let survey = self.survey();
+        let days = record.covered_days.keys().copied().collect();
+        let undated = rows.replayed.iter();
+        let mut undated = undated.filter(|(_, of_day)| of_day.iter().any(|one| one.day.is_none()));
+        let undated = undated.next().map(|(day, _)| *day);
+        let mut attempt = Attempt::new(
+            self.load(),
+            self.task.asked,
+            &survey.inventory,
+            days,
+            record,
+        );
+        attempt.undated_day = undated.unwrap_or(survey.undated_day);
+        attempt
+    }
+
+    /// Writes the raw rows as objects of the work area; each day is a shard.
+    async fn shards(&self, attempt: &Attempt<'_>, rows: &Rows) -> Result<Vec<Shard>, Failure> {
+        let work = &self.survey().work;
+        let store = stores::open(work.uri()).map_err(|error| {
+            Failure::of(Kind::Usage, "work_area_unusable", &error, "check --work")
+        })?;
+        let mut shards = Vec::new();
+        for (number, (_, of_day)) in rows.replayed.iter().enumerate() {
+            let id = format!("{number:04}");
+            let mut objects = Vec::new();
+            for (index, replayed) in of_day.iter().enumerate() {
+                let name = object_name(&attempt.name, &id, index);
+                let text = Bytes::from(replayed.text.clone());
+                work.put_bytes(&name, text).await?;
+                objects.push(InputObject {
+                    store: store.uri.clone(),
+                    path: work.path(&name).to_string(),
+                    size: replayed.text.len() as u64,
+                    etag: None,
+                    region: replayed.region.clone(),
+                    account: replayed.account.clone(),
+                    day: replayed.day.map(|day| day.0),
+                });
+            }
+            shards.push(Shard { id, objects });
+        }
+        Ok(shards)
+    }
+
+    /// Writes what was rejected again, and what could not be read, with its own origin.
+    async fn set_aside_again(
+        &self,
+        attempt: &Attempt<'_>,
+        rows: &Rows,
+        collected: &mut Collected,
+    ) -> Result<(), Failure> {
+        let origins = origins(attempt, rows);
+        let mut again = rows.kept.clone();
+        let parts = std::mem::take(&mut collected.parts);
+        let (rejected, events): (Vec<Part>, Vec<Part>) = parts
+            .into_iter()
+            .partition(|part| part.kind == PartKind::Quarantine);
+        collected.parts = events;
+        for part in rejected {
+            let Staged::File { path } = &part.handle.staged else {
+                return Err(unreadable(&part.handle.uri, "it is not a file"));
+            };
+            let read = rows::read(&PathBuf::from(path));
+            let read = read.map_err(|error| unreadable(&part.handle.uri, error))?;
+            let read = read.into_iter().map(|row| with_origin(row, &origins));
+            again.entry(Day(part.day)).or_default().extend(read);
+            collected.losers.push(part.handle);
+        }
+        for (day, rejected) in again {
+            let part = self.part(attempt, day, &rejected).await?;
+            collected.parts.push(part);
+        }
+        Ok(())
+    }
+
+    async fn part(
+        &self,
+        attempt: &Attempt<'_>,
+        day: Day,
+        rejected: &[Rejected],
+    ) -> Result<Part, Failure> {
+        let request = self.load().request();
+        let (quarantine, source) = (&request.quarantine, &request.source);
+        let bytes = rows::encode(rejected).map_err(|error| unreadable(quarantine, error))?;
+        let date = day.to_string().replace('-', "");
+        let (period, digest) = (self.task.asked.period, digest8(&attempt.name));
+        let file = format!("{source}-{period}-{date}-{digest}-replay.zstd.parquet");
+        let folder = quarantine.trim_end_matches('/');
+        let uri = format!("{folder}/eventDay={date}/{file}");
+        let staging = format!("{}/replay-{date}", attempt.name);
+        let sink = sinks::open(&uri, &request.work)?;
+        let mut part = sink.writer.create(&uri, &staging).await?;
+        part.write(bytes).await?;
+        Ok(quarantine_part(part.finish().await?, day, rejected.len()))
+    }
+
+    fn written(&self, record: &PeriodRecord, attempt: &Attempt, collected: &Collected) -> Written {
+        let (survey, request) = (self.survey(), self.load().request());
+        Written {
+            dataset: survey.dataset.clone(),
+            period: record.period,
+            load_id: self.load().id.clone(),
+            attempt: attempt.name.clone(),
+            nonce: Uuid::new_v4().simple().to_string(),
+            now: self.load().driver.now(),
+            target: request.output.clone(),
+            inputs: survey.inputs.clone(),
+            asked: record.asked_days.clone(),
+            closes: BTreeSet::new(),
+            closing_delay: request.closing_delay().as_secs(),
+            coverage: BTreeMap::new(),
+            parts: collected.parts.clone(),
+            losers: collected.losers.clone(),
+            ledger: collected.ledger,
+            reasons: collected.reasons.clone(),
+        }
+    }
+
+    fn done(&self, rows: &Rows, collected: &Collected) -> PeriodOutcome {
+        let kept: usize = rows.kept.values().map(Vec::len).sum();
+        let reason = format!("{} rows read again, {kept} could not be", rows.count);
+        let mut outcome = self.outcome(PeriodState::Done, &reason);
+        outcome.days = rows.replayed.keys().copied().collect();
+        outcome.rows = collected.ledger;
+        outcome.reasons.clone_from(&collected.reasons);
+        outcome.input = Volume {
+            objects: collected.input_objects,
+            bytes: collected.input_bytes,
+        };
+        let left = collected.ledger.quarantined > 0 || kept > 0;
+        outcome.quarantine = left.then(|| self.load().request().quarantine.clone());
+        outcome
+    }
+
+    fn nothing(&self, rows: &Rows) -> PeriodOutcome {
+        let kept: usize = rows.kept.values().map(Vec::len).sum();
+        let reason = format!("none of {kept} quarantined rows can be read again");
+        self.outcome(PeriodState::Skipped, &reason)
+    }
+
+    fn outcome(&self, state: PeriodState, reason: &str) -> PeriodOutcome {
+        let period = self.task.asked.period.to_string();
+        PeriodOutcome::new(&period, Vec::new(), state, reason)
+    }
+
+    fn load(&self) -> &Load<'_> {
+        self.task.load
+    }
+
+    fn survey(&self) -> &Survey<'_> {
+        &self.task.load.survey
+    }
+}
+
+fn quarantined(manifest: &Manifest) -> impl Iterator<Item = &LiveObject> {
+    manifest
+        .live()
+        .filter(|object| object.kind == PartKind::Quarantine)
+}
+
+/// A row whose object ended too early may have lost its end, and would be read as another.
+fn is_whole(row: &Rejected) -> bool {
+    row.raw.is_some() && !row.reason.starts_with("truncated")
+}
+
+async fn read(object: &LiveObject) -> Result<Vec<Rejected>, Failure> {
+    let path = path_of(&object.uri)?;
+    let read = tokio::task::spawn_blocking(move || rows::read(&path)).await;
+    let read = read.unwrap_or_else(|error| Err(error.into()));
+    read.map_err(|error| unreadable(&object.uri, error))
+}
+
+fn object_name(attempt: &str, shard: &str, index: usize) -> String {
+    format!("attempts/{attempt}/replay/{shard}-{index:05}.log")
+}
+
+/// The replayed objects by their names in the work area.
+fn origins<'a>(attempt: &Attempt, rows: &'a Rows) -> BTreeMap<String, &'a Replayed> {
+    let mut origins = BTreeMap::new();
+    for (number, (_, of_day)) in rows.replayed.iter().enumerate() {
+        for (index, replayed) in of_day.iter().enumerate() {
+            let name = object_name(&attempt.name, &format!("{number:04}"), index);
+            origins.insert(name, replayed);
+        }
+    }
+    origins
+}
+
+/// A row that was rejected again, as a row of the object that it came from.
+fn with_origin(mut row: Rejected, origins: &BTreeMap<String, &Replayed>) -> Rejected {
+    let mut found = origins.iter();
+    let found = found.find(|(name, _)| row.object.ends_with(name.as_str()));
+    if let Some((_, replayed)) = found {
+        (row.line, row.offset) = replayed.origin(row.line);
+        row.object.clone_from(&replayed.object);
+    }
+    row
+}
+
+fn quarantine_part(handle: PartHandle, day: Day, rows: usize) -> Part {
+    Part {
+        kind: PartKind::Quarantine,
+        handle,
+        rows: rows as u64,
+        min_time: 0,
+        max_time: 0,
+        class_uid: 0,
+        region: String::new(),
+        account: String::new(),
+        day: day.0,
+    }
+}
+
+/// A mended row may turn out to be another period's. That one would not get it, so
+/// nothing is published.
+fn refuse_strays(collected: &Collected) -> Result<(), Failure> {
+    let Ledger { elsewhere, .. } = collected.ledger;
+    if elsewhere == 0 {
+        return Ok(());
+    }
+    let message =
+        format!("{elsewhere} rows belong to days that are not loaded, or to another period");
+    let remedy = "load the days again with --full-load, and their neighbours with them";
+    Err(Failure::new(
+        Kind::Work,
+        "replay_elsewhere",
+        message,
+        remedy,
+    ))
+}
+
+fn unrepaired(record: &PeriodRecord) -> Failure {
+    let message = format!(
+        "parts of {} were lost and have to be loaded again first",
+        record.period
+    );
+    Failure::new(
+        Kind::Work,
+        "parts_lost",
+        message,
+        "run the load again, then the replay",
+    )
+}
+
+fn unreadable(uri: &str, error: impl Into<RowsError>) -> Failure {
+    let message = format!(
+        "{uri}: cannot be read or written as a quarantine object: {}",
+        error.into()
+    );
+    let remedy = "load the days again with --full-load: it makes their quarantine anew";
+    Failure::new(Kind::Work, "quarantine_unreadable", message, remedy)
+}
