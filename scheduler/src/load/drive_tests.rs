@@ -313,6 +313,27 @@ async fn a_repair_that_breaks_is_repaired_all_the_same() {
 }
 
 #[tokio::test]
+async fn days_to_be_repaired_are_listed_though_nobody_asks_for_them() {
+    let world = World::new();
+    for (day, row) in [
+        ("2024-02-03", "a"),
+        ("2024-02-04", "b"),
+        ("2024-02-25", "c"),
+    ] {
+        world.log(day, "one.log", &[row]);
+    }
+    let mut request = world.request("2024-02-03", "2024-02-04");
+    request.max_attempts = 1;
+    world.run(&request, &[Fault::LosesPart]).await;
+    assert_eq!(records(&world).await[0].state, State::Repairing);
+    let outcome = world
+        .run(&world.request("2024-02-25", "2024-02-25"), &[])
+        .await;
+    assert_eq!(outcome.exit_code, 0, "{outcome:?}");
+    assert_eq!(world.rows(), ["a", "b", "c"]);
+}
+
+#[tokio::test]
 async fn of_two_loads_at_once_one_works_and_the_other_is_refused() {
     let world = turn_of_month();
     let engine = Engine::with(&[Fault::Waits, Fault::Waits]);
