@@ -75,7 +75,6 @@ impl UnpublishedPart for LocalPart {
     async fn write(&mut self, bytes: Bytes) -> Result<(), SinkError> {
         self.size += bytes.len() as u64;
         let written = self.file.write_all(&bytes).await;
-        crate::crash_point::reach("during-first-part");
         written.map_err(|source| SinkError::Io {
             uri: self.path.display().to_string(),
             source,

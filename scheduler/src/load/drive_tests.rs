@@ -235,6 +235,9 @@ async fn retry_loads_the_failed_periods_and_nothing_else() {
     assert_eq!(outcome.periods.len(), 1);
     assert_eq!(outcome.exit_code, 0);
     assert_eq!(world.rows(), ["a", "b", "c", "d"]);
+    let record = world.status.load(&outcome.load_id).await.unwrap().unwrap();
+    let nothing = driver.retry(&request, &record).await;
+    assert!(nothing.exit_code == 0 && nothing.periods.is_empty());
 }
 
 #[tokio::test]
