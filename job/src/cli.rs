@@ -228,6 +228,9 @@ pub(crate) struct SweepArgs {
     /// Leave what is younger than this, such as 24h
     #[arg(long, value_name = "DURATION", value_parser = values::duration, default_value = "24h")]
     pub(crate) min_age: Duration,
+    /// Only say what would be removed
+    #[arg(long)]
+    pub(crate) dry_run: bool,
     /// Status store, sqlite:PATH [default: sqlite:URI/.lakebolt/state.db]
     #[arg(long, value_name = "URI")]
     pub(crate) state: Option<String>,

@@ -73,7 +73,7 @@ impl Environment {
             }
             let read = parse(&key, std::slice::from_ref(value));
             let read = read.map_err(|wrong| wrong.at(&format!("{PREFIX}{name}")))?;
-            settings = settings.over(read);
+            settings = settings.beside(read);
         }
         Ok(settings)
     }
@@ -169,7 +169,7 @@ fn read_text(text: &str) -> Result<Settings, Failure> {
             )
         })?;
         let read = parse(key.get_ref(), &values).map_err(|wrong| wrong.at(&at))?;
-        settings = read.over(settings);
+        settings = settings.beside(read);
     }
     Ok(settings)
 }
@@ -232,7 +232,8 @@ mod tests {
     #[test]
     fn a_day_may_be_written_as_toml_has_dates() {
         let settings = read_text("from = 2024-01-22\nto = \"2024-01-23\"\n");
-        assert!(settings.is_ok_and(|settings| settings.from.is_some() && settings.to.is_some()));
+        let settings = settings.expect("the file is right");
+        assert!(settings.from.is_some() && settings.to.is_some());
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::error::Error;
 use std::fmt;
 
 use plans::diagnostics::Diagnostics;
+use scheduler::load::failure::{Failure as LoadFailure, Kind};
 
 use crate::exit_code::ExitCode;
 
@@ -64,6 +65,20 @@ impl From<Diagnostics> for Failure {
         let noun = if count == 1 { "error" } else { "errors" };
         let message = format!("the configuration has {count} {noun}\n{diagnostics}");
         Self::usage(message, "nothing was touched; mend the lines above")
+    }
+}
+
+impl From<LoadFailure> for Failure {
+    fn from(failure: LoadFailure) -> Self {
+        let code = match failure.kind {
+            Kind::Bug => ExitCode::Bug,
+            Kind::Usage => ExitCode::Usage,
+            Kind::Work => ExitCode::PeriodsFailed,
+            Kind::Dependency => ExitCode::Unavailable,
+            Kind::Refused => ExitCode::Refused,
+            Kind::Cancelled => ExitCode::Cancelled,
+        };
+        Self::new(code, failure.message, failure.remedy)
     }
 }
 

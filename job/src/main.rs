@@ -2,16 +2,46 @@
 //! turns what comes back into an exit code.
 
 mod cli;
+mod commands;
 mod config;
+mod context;
 mod exit_code;
 mod failure;
+mod interrupt;
+mod logs;
+mod output;
+mod panics;
+mod progress;
+mod render;
+mod request;
 mod request_file;
 mod settings;
+mod sources;
+mod table;
+mod uris;
 mod values;
+mod wire;
+
+use std::process;
 
 use clap::Parser;
 
-fn main() {
-    let cli = cli::Cli::parse();
-    let _ = cli;
+use crate::cli::Cli;
+use crate::exit_code::ExitCode;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> process::ExitCode {
+    panics::install();
+    let code = std::panic::catch_unwind(run).unwrap_or(ExitCode::Bug);
+    code.into()
+}
+
+fn run() -> ExitCode {
+    let arguments: Vec<_> = std::env::args_os().collect();
+    match Cli::try_parse_from(&arguments) {
+        Ok(cli) => commands::dispatch(cli),
+        Err(error) => commands::misused(&error, &arguments),
+    }
 }

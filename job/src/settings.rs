@@ -199,13 +199,18 @@ macro_rules! layered {
 impl Settings {
     /// These settings, and `lower`'s where these say nothing.
     pub(crate) fn over(self, mut lower: Self) -> Self {
-        let high = self;
         // The four name one range together: half of one layer's and half of
         // another's would be a range that nobody asked for.
-        if high.names_days() {
+        if self.names_days() {
             (lower.from, lower.to, lower.days, lower.daily) = (None, None, None, None);
         }
-        layered!(high over lower:
+        self.beside(lower)
+    }
+
+    /// These settings and `low`'s of the same layer.
+    pub(crate) fn beside(self, low: Self) -> Self {
+        let high = self;
+        layered!(high over low:
             input, from, to, days, daily, full_load, output, ocsf, shape, region, account,
             quarantine, max_quarantine, name, state, work, on_stale, wait, config, margin,
             lateness, allow_empty, max_attempts, parallel, format, progress, engine, cores, memory)

@@ -1,5 +1,6 @@
 //! Object stores by their URI's scheme: where input is read from and the work area stands.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use object_store::ObjectStore;
@@ -13,6 +14,8 @@ pub struct Located {
     /// The URI of the store itself, as in `InputObject::store` (`file:///`, `s3://bucket`).
     pub uri: String,
     pub path: Path,
+    /// The same as a path of this machine's filesystem, where it is one.
+    pub local: Option<PathBuf>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -57,7 +60,8 @@ fn file(uri: &str) -> Result<Located, StoreError> {
     Ok(Located {
         store: Arc::new(LocalFileSystem::new()),
         uri: "file:///".to_owned(),
-        path: Path::from_absolute_path(path).map_err(|_| bad())?,
+        path: Path::from_absolute_path(&path).map_err(|_| bad())?,
+        local: Some(path),
     })
 }
 

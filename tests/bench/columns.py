@@ -11,6 +11,13 @@ def by_action(accept, reject, other):
     return ENUM.format(*(f"'{value}'" if isinstance(value, str) else value for value in (accept, reject, other)))
 
 
+PROTOCOLS = {1: "icmp", 2: "igmp", 6: "tcp", 17: "udp", 47: "gre", 50: "esp", 51: "ah", 58: "ipv6-icmp", 132: "sctp"}
+PROTOCOL = "CASE " + " ".join(f"WHEN protocol = {number} THEN '{name}'" for number, name in PROTOCOLS.items()) + " ELSE NULL END"
+VERSION = (
+    "CASE WHEN srcaddr LIKE '%:%' THEN 'Internet Protocol version 6 (IPv6)' "
+    "WHEN srcaddr LIKE '%.%' THEN 'Internet Protocol version 4 (IPv4)' ELSE 'Unknown' END"
+)
+
 # Columns of the text, with their types: `long`, `int` or `text`.
 INPUT = [
     ("version", "int"),
@@ -31,14 +38,15 @@ INPUT = [
 
 # Dotted attribute, type, expression. `start_s` and `end_s` stand for the columns
 # `start` and `end`, whose names are words of SQL. `moment` is a timestamp in UTC
-# with milliseconds, of an expression in epoch milliseconds.
+# with milliseconds, of an expression in epoch milliseconds; `texts` a list.
 LEAVES = [
     ("activity_id", "int", by_action(6, 5, 0)),
     ("activity_name", "text", by_action("Traffic", "Refuse", "Unknown")),
     ("action_id", "int", by_action(1, 2, 0)),
     ("action", "text", by_action("Allowed", "Denied", "Unknown")),
-    ("disposition_id", "int", by_action(1, 2, 0)),
-    ("disposition", "text", by_action("Allowed", "Blocked", "Unknown")),
+    # Without an action it is Other, in the status's own words.
+    ("disposition_id", "int", by_action(1, 2, 99)),
+    ("disposition", "text", "CASE WHEN action = 'ACCEPT' THEN 'Allowed' WHEN action = 'REJECT' THEN 'Blocked' ELSE log_status END"),
     ("category_uid", "int", "4"),
     ("category_name", "text", "'Network Activity'"),
     ("class_uid", "int", "4001"),
@@ -61,15 +69,33 @@ LEAVES = [
     ("metadata.version", "text", "'1.1.0'"),
     ("metadata.profiles", "texts", ["cloud", "datetime", "security_control"]),
     ("cloud.provider", "text", "'AWS'"),
-    ("cloud.region", "text", "region"),
+    # What version 2 lacks is a column of NULLs, as in lakebolt's one schema for all versions.
+    ("cloud.region", "text", "NULL"),
+    ("cloud.zone", "text", "NULL"),
     ("cloud.account.uid", "text", "account_id"),
     ("src_endpoint.ip", "text", "srcaddr"),
+    ("src_endpoint.intermediate_ips", "texts", None),
     ("src_endpoint.port", "int", "srcport"),
+    ("src_endpoint.svc_name", "text", "NULL"),
+    ("src_endpoint.interface_uid", "text", "CASE WHEN log_status <> 'OK' THEN interface_id ELSE NULL END"),
+    ("src_endpoint.vpc_uid", "text", "NULL"),
+    ("src_endpoint.subnet_uid", "text", "NULL"),
+    ("src_endpoint.instance_uid", "text", "NULL"),
     ("dst_endpoint.ip", "text", "dstaddr"),
+    ("dst_endpoint.intermediate_ips", "texts", None),
     ("dst_endpoint.port", "int", "dstport"),
+    ("dst_endpoint.svc_name", "text", "NULL"),
     ("dst_endpoint.interface_uid", "text", "interface_id"),
+    ("dst_endpoint.vpc_uid", "text", "NULL"),
+    ("dst_endpoint.subnet_uid", "text", "NULL"),
+    ("dst_endpoint.instance_uid", "text", "NULL"),
     ("connection_info.protocol_num", "int", "protocol"),
-    ("connection_info.protocol_name", "text", "CASE WHEN protocol = 6 THEN 'tcp' WHEN protocol = 17 THEN 'udp' WHEN protocol = 1 THEN 'icmp' ELSE NULL END"),
+    ("connection_info.protocol_name", "text", PROTOCOL),
+    ("connection_info.protocol_ver_id", "int", "CASE WHEN srcaddr LIKE '%:%' THEN 6 WHEN srcaddr LIKE '%.%' THEN 4 ELSE 0 END"),
+    ("connection_info.protocol_ver", "text", VERSION),
+    ("connection_info.tcp_flags", "int", "NULL"),
+    ("connection_info.boundary_id", "int", "NULL"),
+    ("connection_info.boundary", "text", "NULL"),
     ("connection_info.direction_id", "int", "0"),
     ("connection_info.direction", "text", "'Unknown'"),
     ("traffic.bytes", "long", "bytes"),
@@ -87,7 +113,7 @@ LEAVES = [
 COMPARED = [
     "time", "end_time", "src_endpoint.ip", "dst_endpoint.ip", "src_endpoint.port", "dst_endpoint.port",
     "traffic.bytes", "traffic.packets", "activity_id", "action", "status_code",
-    "cloud.account.uid", "cloud.region",
+    "cloud.account.uid",
 ]
 
 PARTITIONS = ["region", "accountId", "eventDay"]

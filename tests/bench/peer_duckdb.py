@@ -40,6 +40,8 @@ def value(node):
     if isinstance(node, dict):
         return "struct_pack(" + ", ".join(f'"{name}" := {value(child)}' for name, child in node.items()) + ")"
     kind, expression = node
+    if kind == "texts" and expression is None:
+        return "CAST(NULL AS VARCHAR[])"
     if kind == "texts":
         return "[" + ", ".join(f"'{text}'" for text in expression) + "]"
     if kind == "observables":

@@ -35,6 +35,8 @@ def value(node):
     if isinstance(node, dict):
         return pl.struct(*(value(child).alias(name) for name, child in node.items()))
     kind, expression = node
+    if kind == "texts" and expression is None:
+        return pl.lit(None, dtype=pl.List(pl.String))
     if kind == "texts":
         return pl.lit(pl.Series([expression], dtype=pl.List(pl.String))).first()
     if kind == "observables":

@@ -43,6 +43,8 @@ def value(node):
     if isinstance(node, dict):
         return "named_struct(" + ", ".join(f"'{name}', {value(child)}" for name, child in node.items()) + ")"
     kind, expression = node
+    if kind == "texts" and expression is None:
+        return "CAST(NULL AS ARRAY<STRING>)"
     if kind == "texts":
         return "array(" + ", ".join(f"'{text}'" for text in expression) + ")"
     if kind == "observables":

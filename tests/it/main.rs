@@ -6,4 +6,5 @@ mod coverage;
 mod crash;
 mod loads;
 mod readers;
+mod samples;
 mod together;

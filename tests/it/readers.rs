@@ -1,7 +1,7 @@
 //! What other people's readers make of a lake, and what `verify` says of it.
 
 use tests::days::{Day, day};
-use tests::inputs::Flows;
+use tests::inputs::{self, Flows};
 use tests::{Lab, python};
 
 fn first() -> Day {
@@ -61,6 +61,38 @@ fn duckdb_over_the_raw_text_finds_the_same_rows() -> anyhow::Result<()> {
             .args(days)
             .run()?
             .expect_code(0);
+    }
+    Ok(())
+}
+
+#[test]
+fn every_event_is_valid_by_an_independent_schema() -> anyhow::Result<()> {
+    let Some(schema) = python::beside("ocsf/jsonschema-1.1.0-all-profiles.json.gz") else {
+        return Ok(());
+    };
+    let lab = loaded()?;
+    for day in day("2024-01-30").to(day("2024-01-31")) {
+        inputs::write_s3_access(&lab.folder().join("access"), day, 40)?;
+    }
+    let access = lab
+        .lakebolt()?
+        .args(["run", "s3_access", "--format", "json"]);
+    let access = access.args([
+        "--input",
+        "access",
+        "--output",
+        "lake",
+        "--region",
+        "eu-west-1",
+    ]);
+    let access = access.args(["--from", "2024-01-30", "--to", "2024-01-31"]);
+    access.run()?.expect_code(0);
+    if let Some(script) = python::script(
+        "validate_jsonschema",
+        "validate_jsonschema.py",
+        lab.folder(),
+    )? {
+        script.arg("lake").arg(schema).run()?.expect_code(0);
     }
     Ok(())
 }

@@ -186,3 +186,34 @@ impl Random {
         self.next() % bound
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::days::day;
+    use crate::rows::raw_flows;
+
+    #[test]
+    fn a_days_first_flow_began_the_day_before_and_the_rest_in_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let (first, last) = (day("2024-02-28"), day("2024-03-01"));
+        Flows::default()
+            .write_days(folder.path(), first, last, 100)
+            .unwrap();
+        let count = |from, to| raw_flows(folder.path(), from, to).unwrap().len();
+        assert_eq!(count(first.plus(-1), last), 300);
+        assert_eq!(count(first, first), 100);
+        assert_eq!(count(last, last), 99);
+    }
+
+    #[test]
+    fn the_same_seed_gives_the_same_bytes() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |part: &str| {
+            let input = folder.path().join(part);
+            let path = Flows::default().write(&input, day("2024-02-28"), 1, 50);
+            fs::read(path.unwrap()).unwrap()
+        };
+        assert_eq!(write("a"), write("b"));
+    }
+}

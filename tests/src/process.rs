@@ -255,3 +255,47 @@ impl Answer {
             .unwrap_or_else(|| panic!("no rows.{what} in {}", self.stdout))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn in_folder(folder: &Path, script: &str) -> Invocation {
+        Invocation::new(Path::new("/bin/sh"), folder).args(["-c", script])
+    }
+
+    #[test]
+    fn an_answer_holds_code_output_and_nothing_of_our_environment() {
+        let folder = tempfile::tempdir().unwrap();
+        let script = "echo \"{\\\"state\\\":\\\"$LAKEBOLT_STATE\\\"}\"; echo no >&2; exit 3";
+        let answer = in_folder(folder.path(), script)
+            .env("LAKEBOLT_STATE", "done")
+            .run();
+        let answer = answer.unwrap().expect_code(3);
+        assert_eq!(answer.json()["state"], "done");
+        assert_eq!(answer.stderr, "no\n");
+    }
+
+    #[test]
+    fn a_frozen_process_stands_still_until_it_is_thawed() {
+        let folder = tempfile::tempdir().unwrap();
+        let running = in_folder(folder.path(), "kill -STOP $$; exit 7")
+            .spawn()
+            .unwrap();
+        let since = Instant::now();
+        while !running.is_frozen() {
+            assert!(since.elapsed() < Duration::from_secs(10));
+        }
+        running.thaw().unwrap();
+        running.wait().unwrap().expect_code(7);
+    }
+
+    #[test]
+    fn a_killed_process_says_so() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut running = in_folder(folder.path(), "exec sleep 60").spawn().unwrap();
+        assert!(running.is_running().unwrap());
+        running.kill().unwrap();
+        assert!(running.wait().unwrap().was_killed());
+    }
+}

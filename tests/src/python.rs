@@ -28,6 +28,14 @@ pub fn script(test: &str, name: &str, folder: &Path) -> anyhow::Result<Option<In
     Ok(Some(Invocation::new(&python, folder).arg(script)))
 }
 
+/// A file of the folder that stands beside the checkout on machines that have it:
+/// public samples and schemas, too large to ship.
+pub fn beside(path: &str) -> Option<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent()?;
+    let found = root.parent()?.join("shared").join(path);
+    found.exists().then_some(found)
+}
+
 fn target() -> anyhow::Result<PathBuf> {
     let profile = binaries()?;
     let target = profile

@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 
 use super::DecoderRequest;
+use crate::spec::Column;
 
 /// What becomes of a value.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,6 +35,15 @@ impl Names {
             by_name.insert(normal(name), Field::Wanted(slot));
         }
         Self { by_name }
+    }
+
+    /// Every column of the request, in its order.
+    pub(super) fn declared(&self, request: &DecoderRequest) -> Vec<Field> {
+        let name = |column: &Column| {
+            let name = column.source_name.as_ref().unwrap_or(&column.name);
+            self.field(name)
+        };
+        request.columns.iter().map(name).collect()
     }
 
     pub(super) fn field(&self, name: &str) -> Field {

@@ -5,7 +5,7 @@ use arrow::record_batch::RecordBatch;
 use bytes::Bytes;
 
 use super::column::{ARENA, Span};
-use super::lines::{Found, Lines, MAX_LINE};
+use super::lines::{Found, Lines, MAX_LINE, Splitter};
 use super::rows::{Rejected, Rows};
 use super::{Broken, Decoder, DecoderRequest};
 
@@ -33,9 +33,17 @@ pub(super) struct LineDecoder<P> {
 
 impl<P: LineParser + 'static> LineDecoder<P> {
     pub(super) fn boxed(parser: P, request: &DecoderRequest) -> Box<dyn Decoder> {
+        Self::boxed_with(parser, request, Splitter::LineEnd)
+    }
+
+    pub(super) fn boxed_with(
+        parser: P,
+        request: &DecoderRequest,
+        splitter: Splitter,
+    ) -> Box<dyn Decoder> {
         Box::new(Self {
             parser,
-            lines: Lines::default(),
+            lines: Lines::new(splitter),
             rows: Rows::new(request),
             ended: false,
             broken: None,

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 
 use arrow::buffer::Buffer;
 use bytes::Bytes;
-use memchr::memchr;
+use memchr::{memchr, memchr2, memchr3};
 
 /// A longer line is set aside.
 pub(super) const MAX_LINE: usize = 16 << 20;
@@ -15,9 +15,106 @@ const KEPT: usize = 64 << 10;
 const MAX_BLOCK: usize = 1 << 30;
 const BOM: &[u8] = b"\xef\xbb\xbf";
 
+/// What ends a record; it goes on from block to block.
+#[derive(Debug, Default)]
+pub(super) enum Splitter {
+    #[default]
+    LineEnd,
+    /// A line end outside of quotes.
+    Quoted(u8),
+    /// A line end outside of the quotes that are open now.
+    InQuotes(u8),
+    /// The end of a JSON object; what separates objects is left out.
+    JsonObjects {
+        depth: u64,
+        in_string: bool,
+        after_backslash: bool,
+    },
+}
+
+impl Splitter {
+    pub(super) fn json_objects() -> Self {
+        Self::JsonObjects {
+            depth: 0,
+            in_string: false,
+            after_backslash: false,
+        }
+    }
+
+    /// How long the record at the start of `text` is, and the record's end with it.
+    fn find(&mut self, text: &[u8]) -> Option<(usize, usize)> {
+        match self {
+            Self::LineEnd => memchr(b'\n', text).map(|length| (length, 1)),
+            Self::Quoted(_) | Self::InQuotes(_) => self.find_quoted(text).map(|length| (length, 1)),
+            Self::JsonObjects { .. } => self.find_object(text).map(|length| (length, 0)),
+        }
+    }
+
+    fn find_quoted(&mut self, text: &[u8]) -> Option<usize> {
+        let mut at = 0;
+        loop {
+            let (Self::Quoted(quote) | Self::InQuotes(quote)) = *self else {
+                return None;
+            };
+            let found = at + memchr2(b'\n', quote, &text[at..])?;
+            let is_inside = matches!(self, Self::InQuotes(_));
+            match (text[found] == quote, is_inside) {
+                (true, false) => *self = Self::InQuotes(quote),
+                (true, true) => *self = Self::Quoted(quote),
+                (false, false) => return Some(found),
+                (false, true) => {}
+            }
+            at = found + 1;
+        }
+    }
+
+    fn find_object(&mut self, text: &[u8]) -> Option<usize> {
+        let Self::JsonObjects {
+            depth,
+            in_string,
+            after_backslash,
+        } = self
+        else {
+            return None;
+        };
+        let mut at = 0;
+        while at < text.len() {
+            if std::mem::take(after_backslash) {
+                at += 1;
+                continue;
+            }
+            at += match *in_string {
+                true => memchr2(b'"', b'\\', &text[at..])?,
+                false => memchr3(b'"', b'{', b'}', &text[at..])?,
+            };
+            let byte = text[at];
+            at += 1;
+            match byte {
+                b'\\' => *after_backslash = true,
+                b'"' => *in_string = !*in_string,
+                b'{' => *depth += 1,
+                _ => {
+                    *depth = depth.saturating_sub(1);
+                    if *depth == 0 {
+                        return Some(at);
+                    }
+                }
+            }
+        }
+        None
+    }
+
+    /// Whether the byte only separates records.
+    fn is_separator(&self, byte: u8) -> bool {
+        let is_json = matches!(self, Self::JsonObjects { .. });
+        is_json && (byte.is_ascii_whitespace() || matches!(byte, b'[' | b']' | b','))
+    }
+}
+
 /// Cuts the blocks of one object into lines.
 #[derive(Default)]
 pub(super) struct Lines {
+    splitter: Splitter,
     waiting: VecDeque<Bytes>,
     block: Bytes,
     at: usize,
@@ -61,6 +158,13 @@ impl Found {
 }
 
 impl Lines {
+    pub(super) fn new(splitter: Splitter) -> Self {
+        Self {
+            splitter,
+            ..Self::default()
+        }
+    }
+
     /// Adds a block; it may end anywhere.
     pub(super) fn push(&mut self, mut block: Bytes) {
         while block.len() > MAX_BLOCK {
@@ -76,20 +180,20 @@ impl Lines {
                 return None;
             }
             let rest = &self.block[self.at..];
-            let Some(length) = memchr(b'\n', rest) else {
+            let Some((length, line_end)) = self.splitter.find(rest) else {
                 let rest = self.block.slice(self.at..);
                 self.at = self.block.len();
                 self.keep(&rest);
                 continue;
             };
             let start = self.at;
-            self.at += length + 1;
+            self.at += length + line_end;
             if self.carried == 0 {
-                return Some(self.in_block(start, length, buffers));
+                return Some(self.in_block(start, length, line_end, buffers));
             }
             let rest = self.block.slice(start..start + length);
             self.keep(&rest);
-            return Some(self.gather(1, buffers));
+            return Some(self.gather(line_end, buffers));
         }
     }
 
@@ -150,21 +254,23 @@ impl Lines {
         }
     }
 
-    fn in_block(&mut self, start: usize, length: usize, buffers: &mut Vec<Buffer>) -> Found {
+    fn in_block(
+        &mut self,
+        start: usize,
+        length: usize,
+        line_end: usize,
+        buffers: &mut Vec<Buffer>,
+    ) -> Found {
         let buffer = *self
             .buffer
             .get_or_insert_with(|| add_buffer(buffers, self.block.clone()));
-        let found = self.found(start, length, length + 1);
-        let end = &self.block[found.start..found.end];
-        let is_ascii = self.is_ascii;
-        trim(
-            Found {
-                buffer,
-                is_ascii,
-                ..found
-            },
-            end,
-        )
+        let found = self.found(start, length, length + line_end);
+        let found = Found {
+            buffer,
+            is_ascii: self.is_ascii,
+            ..found
+        };
+        self.trim(found)
     }
 
     fn gather(&mut self, line_end: usize, buffers: &mut Vec<Buffer>) -> Found {
@@ -172,13 +278,31 @@ impl Lines {
         let length = std::mem::take(&mut self.carried);
         let buffer = add_buffer(buffers, self.gathered.clone());
         let found = self.found(0, length, length + line_end);
-        let bytes = &self.gathered[found.start..found.end];
-        let found = Found {
+        self.trim(Found {
             gathered: true,
             buffer,
             ..found
-        };
-        trim(found, bytes)
+        })
+    }
+
+    /// Leaves out a byte order mark, a carriage return, and what separates records.
+    fn trim(&self, mut found: Found) -> Found {
+        if found.is_too_long {
+            return found;
+        }
+        let bytes = self.text(&found);
+        let mut skipped = 0;
+        if found.number == 1 && bytes.starts_with(BOM) {
+            skipped = BOM.len();
+        }
+        let rest = &bytes[skipped..];
+        let is_separator = |byte: &&u8| self.splitter.is_separator(**byte);
+        skipped += rest.iter().take_while(is_separator).count();
+        let is_returned = bytes.len() > skipped && bytes.ends_with(b"\r");
+        found.start += skipped;
+        found.offset += skipped as u64;
+        found.end -= usize::from(is_returned);
+        found
     }
 
     /// Counts a line of `length` bytes and what ends it.
@@ -204,21 +328,6 @@ impl Lines {
 fn add_buffer(buffers: &mut Vec<Buffer>, bytes: Bytes) -> u32 {
     buffers.push(Buffer::from(bytes));
     buffers.len() as u32 - 1
-}
-
-/// Leaves out a byte order mark and a carriage return.
-fn trim(mut found: Found, bytes: &[u8]) -> Found {
-    if found.is_too_long {
-        return found;
-    }
-    if found.number == 1 && bytes.starts_with(BOM) {
-        found.start += BOM.len();
-        found.offset += BOM.len() as u64;
-    }
-    if found.end > found.start && bytes.ends_with(b"\r") {
-        found.end -= 1;
-    }
-    found
 }
 
 #[cfg(test)]

@@ -4,7 +4,10 @@
 //! the reject columns. Decoding never fails and never panics on any bytes.
 
 mod column;
+mod csv;
 pub mod decompress;
+mod json_lines;
+mod json_scan;
 mod layout;
 mod line_decoder;
 mod lines;
@@ -44,16 +47,29 @@ pub const EXTRA: &str = "_extra";
 
 /// Every format a source may name, in alphabetical order.
 static FORMATS: &[(&str, &dyn Format)] = &[
+    ("csv", &csv::Csv),
+    ("json_lines", &json_lines::JsonLines),
     ("parquet", &parquet::Parquet),
     ("s3_access", &s3_access::S3Access),
     ("vpc_flow", &vpc_flow::VpcFlow),
 ];
 
+/// Other names for formats, as older configurations write them.
+static ALIASES: &[(&str, &str)] = &[
+    ("json", "json_lines"),
+    ("jsonl", "json_lines"),
+    ("ndjson", "json_lines"),
+    ("text", "csv"),
+    ("txt", "csv"),
+];
+
 /// The format of this name, or which names there are.
 pub fn find(name: &str) -> Result<&'static dyn Format, UnknownFormat> {
+    let alias = ALIASES.iter().find(|(alias, _)| *alias == name);
+    let wanted = alias.map_or(name, |(_, format)| *format);
     FORMATS
         .iter()
-        .find(|(known, _)| *known == name)
+        .find(|(known, _)| *known == wanted)
         .map(|(_, format)| *format)
         .ok_or_else(|| UnknownFormat::new(name))
 }
@@ -168,4 +184,36 @@ pub fn system_fields() -> [Field; 7] {
         Field::new(REJECT, DataType::Utf8View, true),
         Field::new(DETAIL, DataType::Utf8View, true),
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn formats_are_found_by_name_and_alias() {
+        for (name, format) in [
+            ("vpc_flow", "vpc_flow"),
+            ("txt", "csv"),
+            ("json", "json_lines"),
+        ] {
+            assert_eq!(find(name).map(Format::name), Ok(format));
+        }
+    }
+
+    #[test]
+    fn an_unknown_format_lists_the_known_ones() {
+        let error = find("xml").err().map(|error| error.to_string());
+        assert_eq!(
+            error.as_deref(),
+            Some("unknown format `xml`; known are csv, json_lines, parquet, s3_access, vpc_flow")
+        );
+    }
+
+    #[test]
+    fn the_table_is_sorted_and_names_agree() {
+        assert!(FORMATS.is_sorted_by_key(|(name, _)| *name));
+        assert!(FORMATS.iter().all(|(name, format)| *name == format.name()));
+        assert!(ALIASES.iter().all(|(_, target)| find(target).is_ok()));
+    }
 }

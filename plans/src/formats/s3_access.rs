@@ -207,9 +207,11 @@ fn may_follow(rest: &[u8], quoting: Quoting) -> bool {
     }
 }
 
+/// Requests of S3's own have neither a status nor an error code.
 fn is_status(rest: &[u8]) -> bool {
-    let status = rest.split(|byte| *byte == b' ').next().unwrap_or_default();
-    status == b"-" || (status.len() == 3 && status.iter().all(u8::is_ascii_digit))
+    let is_code = |text: &[u8]| text[3] == b' ' && text[..3].iter().all(u8::is_ascii_digit);
+    rest.get(..4)
+        .is_some_and(|text| text == b"- - " || is_code(text))
 }
 
 /// Whether quotes only stand around whole fields.
@@ -227,4 +229,143 @@ fn has_no_stray_quote(rest: &[u8]) -> bool {
         }
     }
     true
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::super::testing::{Case, own_samples, shared_samples};
+
+    const HEAD: &str =
+        "owner bucket [06/Feb/2019:01:00:38 +0100] 192.0.2.3 user id REST.GET.OBJECT a%2520b";
+
+    fn line(request: &str, referrer: &str, agent: &str, tail: &str) -> String {
+        format!("{HEAD} {request} 200 - 113 - 7 - {referrer} {agent} {tail}")
+    }
+
+    fn quoted_fields(request: &str, referrer: &str, agent: &str) -> [Option<String>; 3] {
+        let rows = Case::new("s3_access").rows(&line(request, referrer, agent, "- host SigV4"));
+        assert!(rows[0].get("_reject").is_none(), "{}", rows[0]);
+        assert_eq!(rows[0]["signature_version"], "SigV4");
+        let text = |name: &str| {
+            rows[0]
+                .get(name)
+                .and_then(|value| value.as_str())
+                .map(str::to_owned)
+        };
+        ["request_uri", "referrer", "user_agent"].map(text)
+    }
+
+    #[test]
+    fn a_line_of_eighteen_fields_is_whole() {
+        assert_eq!(
+            Case::new("s3_access").rows(&line("\"GET /a HTTP/1.1\"", "\"-\"", "\"curl\"", "-")),
+            [json!({
+                "bucket_owner": "owner", "bucket": "bucket", "time": "2019-02-06T00:00:38Z",
+                "remote_ip": "192.0.2.3", "requester": "user", "request_id": "id",
+                "operation": "REST.GET.OBJECT", "key": "a%2520b", "request_uri": "GET /a HTTP/1.1",
+                "http_status": 200, "bytes_sent": 113, "total_time": 7, "user_agent": "curl",
+            })]
+        );
+    }
+
+    #[test]
+    fn surplus_fields_are_kept() {
+        let tail = "v h s c a hh tls arn Yes eu-west-1 new \"two words\"";
+        let rows = Case::new("s3_access").rows(&line("-", "-", "-", tail));
+        assert_eq!(rows[0]["source_region"], "eu-west-1");
+        assert_eq!(
+            rows[0]["_extra"],
+            r#"{"field_28":"new","field_29":"two words"}"#
+        );
+    }
+
+    #[test]
+    fn stray_quotes_stay_inside_their_field() {
+        let check = |request: &str, referrer: &str, agent: &str| {
+            let quoted = [request, referrer, agent].map(|text| format!("\"{text}\""));
+            let expected = [request, referrer, agent].map(|text| Some(text.to_owned()));
+            assert_eq!(quoted_fields(&quoted[0], &quoted[1], &quoted[2]), expected);
+        };
+        check("GET / HTTP/1.1", "x", "a \"b\" c");
+        check("GET /?q=\"a\" b HTTP/1.1", "x", "y");
+        check(
+            "GET / HTTP/1.1",
+            "https://x/\"say \"hi\"",
+            "many \"quotes\" and \"\" pairs",
+        );
+        check("GET / HTTP/1.1", "", "");
+        check("GET / HTTP/1.1", "x", "ends with \"\"");
+    }
+
+    #[test]
+    fn bare_dashes_are_null() {
+        assert_eq!(quoted_fields("-", "-", "-"), [None, None, None]);
+        assert_eq!(
+            quoted_fields("\"-\"", "-", "\"x\""),
+            [None, None, Some("x".to_owned())]
+        );
+    }
+
+    #[test]
+    fn own_samples_are_read_and_bad_lines_named() {
+        for (name, input) in own_samples("s3_access") {
+            let reasons = Case::new("s3_access").reasons(&input);
+            if name == "bad-lines.log" {
+                let bad = "invalid_value";
+                assert_eq!(
+                    reasons,
+                    [
+                        "too_few_fields",
+                        bad,
+                        bad,
+                        "unclosed_quote",
+                        "unclosed_quote",
+                        ""
+                    ]
+                );
+            } else {
+                assert!(reasons.iter().all(String::is_empty), "{name} {reasons:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn shared_samples_are_read_without_a_reject() {
+        for (name, input) in shared_samples("s3_access") {
+            let rows = Case::new("s3_access").all(&input, &[], None);
+            for row in &rows {
+                assert!(
+                    row.get("_reject").is_none() && row.get("_extra").is_none(),
+                    "{name} {row:?}"
+                );
+                assert!(
+                    row.contains_key("host_id") && row.contains_key("http_status"),
+                    "{name}"
+                );
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn every_line_is_a_row_wherever_blocks_end(
+            texts in prop::collection::vec(r#"[a "\[\]é-]{0,30}"#, 0..10),
+            noise in prop::collection::vec(any::<u8>(), 0..60),
+            sizes in prop::collection::vec(1_usize..90, 1..6),
+        ) {
+            let mut input = noise;
+            for text in texts {
+                input.extend_from_slice(b"\n");
+                input.extend_from_slice(line("\"GET /\"", "-", &format!("\"{text}\""), "- -").as_bytes());
+            }
+            let case = Case::new("s3_access");
+            let whole = case.all(&input, &[], None);
+            let is_row = |line: &&[u8]| !line.is_empty() && *line != b"\r";
+            prop_assert_eq!(whole.len(), input.split(|byte| *byte == b'\n').filter(is_row).count());
+            prop_assert_eq!(case.all(&input, &sizes, None), whole);
+        }
+    }
 }

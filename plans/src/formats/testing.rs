@@ -150,11 +150,18 @@ fn rows(batches: &[RecordBatch]) -> Vec<Map<String, Value>> {
 
 /// The shared sample files of a source, or none with a word about it.
 pub(super) fn shared_samples(source: &str) -> Vec<(String, Vec<u8>)> {
-    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-        .join("../../shared/samples")
-        .join(source);
-    let Ok(entries) = std::fs::read_dir(&root) else {
-        eprintln!("skipped: no samples in {}", root.display());
+    samples(&format!("../../shared/samples/{source}"))
+}
+
+/// The sample files that stand beside a source's mapping.
+pub(super) fn own_samples(source: &str) -> Vec<(String, Vec<u8>)> {
+    samples(&format!("sources/{source}/samples"))
+}
+
+fn samples(folder: &str) -> Vec<(String, Vec<u8>)> {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(folder);
+    let Ok(entries) = std::fs::read_dir(&folder) else {
+        eprintln!("skipped: no samples in {}", folder.display());
         return Vec::new();
     };
     let paths = entries.map(|entry| entry.unwrap().path());

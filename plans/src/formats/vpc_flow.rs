@@ -152,7 +152,7 @@ mod tests {
     use proptest::prelude::*;
     use serde_json::json;
 
-    use super::super::testing::{Case, shared_samples};
+    use super::super::testing::{Case, own_samples, shared_samples};
     use super::*;
 
     #[test]
@@ -261,6 +261,19 @@ mod tests {
     }
 
     #[test]
+    fn own_samples_are_read_and_bad_lines_named() {
+        for (name, input) in own_samples("vpc_flow") {
+            let reasons = Case::new("vpc_flow").reasons(&input);
+            if name == "bad-lines.log" {
+                let bad = "invalid_value";
+                assert_eq!(reasons, ["too_few_fields", bad, bad, bad, "", ""]);
+            } else {
+                assert!(reasons.iter().all(String::is_empty), "{name} {reasons:?}");
+            }
+        }
+    }
+
+    #[test]
     fn shared_samples_are_read_without_a_reject() {
         for (name, input) in shared_samples("vpc_flow") {
             if !name.ends_with(".log") {
@@ -293,6 +306,30 @@ mod tests {
             let lines: Vec<_> = lines.into_iter().map(String::into_bytes).collect();
             every_line_is_a_row(&case, &lines, &sizes);
         }
+    }
+
+    #[test]
+    #[ignore = "prints a speed"]
+    fn speed_of_decoding() {
+        let line = "2 111122223333 eni-0aa11bb22cc33dd44 198.51.100.24 10.20.0.15 51842 443 6 14 9120 1705312800 1705312859 ACCEPT OK\n";
+        let block = bytes::Bytes::from(line.repeat((1 << 20) / line.len()));
+        let mut case = Case::new("vpc_flow");
+        case.batch_rows = 8192;
+        let mut decoder = decoder(case.request());
+        let (start, blocks) = (std::time::Instant::now(), 200);
+        let mut rows = 0;
+        for _ in 0..blocks {
+            decoder.push(block.clone());
+            while let Some(batch) = decoder.next_batch() {
+                rows += batch.num_rows();
+            }
+        }
+        let seconds = start.elapsed().as_secs_f64();
+        let speed = (blocks * block.len()) as f64 / 1e6 / seconds;
+        println!(
+            "vpc_flow: {speed:.0} MB/s, {:.2} million rows/s",
+            rows as f64 / 1e6 / seconds
+        );
     }
 
     fn every_line_is_a_row(case: &Case, lines: &[Vec<u8>], sizes: &[usize]) {

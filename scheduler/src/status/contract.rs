@@ -81,7 +81,7 @@ async fn a_write_that_expects_something_else_changes_nothing(store: Store) {
     let mut first = PeriodRecord::new("d", month("2024-01"), "vpc_flow");
     (first.attempt, first.revision) = (3, 5);
     first.lease_owner = Some("me".to_owned());
-    conflict(&store, &first, &first.expected()).await;
+    conflict(&store, &first.revised(), &first.expected()).await;
     store.put(&first, &Expected::Absent).await.expect("put");
     let next = first.revised();
     let is = |attempt, owner: Option<&str>, revision| Expected::Is {

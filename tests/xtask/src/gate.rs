@@ -62,7 +62,7 @@ fn clippy() -> anyhow::Result<Vec<String>> {
 fn deny() -> anyhow::Result<Vec<String>> {
     if !shell::works("cargo", &["deny", "--version"]) {
         eprintln!(
-            "gate: NOT CHECKED: licences and sources, because cargo-deny is not installed \
+            "gate: the next check is SKIPPED: cargo-deny is not installed \
              (cargo install --locked cargo-deny)"
         );
         return Ok(Vec::new());

@@ -7,7 +7,7 @@ use anyhow::Context;
 
 use crate::shell;
 
-/// Folders that hold nothing of ours.
+/// Names that hold nothing of ours; `.git` is a file in a worktree.
 const SKIPPED: &[&str] = &["target", "lakebolt-demo", "__pycache__", ".git"];
 
 /// A text file, with its path from the root.
@@ -55,11 +55,13 @@ fn walk(folder: &Path, paths: &mut Vec<PathBuf>) -> anyhow::Result<()> {
         let entry = entry?;
         let name = entry.file_name();
         let name = name.to_string_lossy();
-        let kind = entry.file_type()?;
-        if kind.is_file() {
-            paths.push(entry.path());
-        } else if kind.is_dir() && !SKIPPED.contains(&&*name) && !name.starts_with(".venv") {
-            walk(&entry.path(), paths)?;
+        if SKIPPED.contains(&&*name) || name.starts_with(".venv") {
+            continue;
+        }
+        match entry.file_type()? {
+            kind if kind.is_file() => paths.push(entry.path()),
+            kind if kind.is_dir() => walk(&entry.path(), paths)?,
+            _ => {}
         }
     }
     Ok(())

@@ -14,10 +14,16 @@ fn zstd(bytes: &[u8]) -> Vec<u8> {
     zstd::encode_all(bytes, 1).unwrap()
 }
 
+/// Text that does not repeat itself, so that it compresses only a little.
 fn text(length: usize) -> Vec<u8> {
-    (0..length)
-        .map(|at| b"0123456789 abcdef\n"[(at * at / 7) % 18])
-        .collect()
+    let mut state = 1_u64;
+    let mut next = || {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
+        b"0123456789 abcdef\n"[(state >> 33) as usize % 18]
+    };
+    (0..length).map(|_| next()).collect()
 }
 
 fn run(compressed: &[u8], chunk: usize) -> (Vec<u8>, Option<Broken>) {
@@ -155,5 +161,28 @@ proptest! {
         let at = at % compressed.len();
         compressed[at] ^= 1 << bit;
         run(&compressed, 64);
+    }
+}
+
+#[test]
+#[ignore = "prints a speed"]
+fn speed_of_decompression() {
+    let plain = text(100 << 20);
+    for (name, compressed) in [("gzip", gzip(&plain)), ("zstd", zstd(&plain))] {
+        let start = std::time::Instant::now();
+        let mut decompressor = Decompressor::new();
+        let mut length = 0;
+        for chunk in compressed.chunks(1 << 20) {
+            decompressor.push(Bytes::copy_from_slice(chunk));
+            length += std::iter::from_fn(|| decompressor.next_block())
+                .map(|block| block.len())
+                .sum::<usize>();
+        }
+        decompressor.finish();
+        length += std::iter::from_fn(|| decompressor.next_block())
+            .map(|block| block.len())
+            .sum::<usize>();
+        let speed = length as f64 / 1e6 / start.elapsed().as_secs_f64();
+        println!("{name}: {speed:.0} MB/s of plain text");
     }
 }

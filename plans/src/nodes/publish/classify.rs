@@ -25,7 +25,7 @@ const DAY_MS: i64 = 86_400_000;
 
 /// Rows that become one object: events of one route for one region, account and day.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Group {
+pub(crate) struct Group {
     pub route: usize,
     pub region: Arc<str>,
     pub account: Arc<str>,
@@ -34,7 +34,7 @@ pub(super) struct Group {
 
 /// A row that is set aside.
 #[derive(Clone, Debug)]
-pub(super) struct Rejection {
+pub(crate) struct Rejection {
     pub row: usize,
     pub day: i32,
     pub reason: String,
@@ -42,10 +42,11 @@ pub(super) struct Rejection {
 }
 
 /// Decides for every row, and keeps the ledger of what was decided.
-pub(super) struct Classifier {
+pub(crate) struct Classifier {
     program: Arc<PhysicalProgram>,
     task: Arc<TaskSpec>,
-    days: BTreeSet<i32>,
+    /// `None` owns every day.
+    days: Option<BTreeSet<i32>>,
     objects: Vec<Places>,
     groups: Groups,
     pub ledger: Ledger,
@@ -83,13 +84,13 @@ enum Owner {
 }
 
 impl Classifier {
-    pub(super) fn new(program: Arc<PhysicalProgram>, task: Arc<TaskSpec>, shard: &Shard) -> Self {
+    pub(crate) fn new(program: Arc<PhysicalProgram>, task: Arc<TaskSpec>, shard: &Shard) -> Self {
         let objects = shard
             .objects
             .iter()
             .map(|object| Places::of(object, &task))
             .collect();
-        let days = task.days.iter().copied().collect();
+        let days = Some(task.days.iter().copied().collect());
         let (groups, ledger) = (Groups::default(), Ledger::default());
         Self {
             program,
@@ -102,12 +103,21 @@ impl Classifier {
         }
     }
 
-    pub(super) fn group(&self, id: u32) -> &Group {
+    /// Takes rows of any day, as nothing but a preview does.
+    pub(crate) fn own_every_day(&mut self) {
+        self.days = None;
+    }
+
+    fn owns(&self, day: i32) -> bool {
+        self.days.as_ref().is_none_or(|days| days.contains(&day))
+    }
+
+    pub(crate) fn group(&self, id: u32) -> &Group {
         &self.groups.all[id as usize]
     }
 
     /// Decides for the rows of `batch`, which stands at `index` in its run.
-    pub(super) fn classify(
+    pub(crate) fn classify(
         &mut self,
         batch: &RecordBatch,
         index: u32,
@@ -169,7 +179,7 @@ impl Classifier {
         let time = times.is_valid(row).then(|| times.value(row));
         match self.owner(columns, row, time) {
             Owner::Misplaced { day, reason } => self.reject(row, day, reason, &time_detail(time)),
-            Owner::Day(day) if !self.days.contains(&day) => Decision::Elsewhere,
+            Owner::Day(day) if !self.owns(day) => Decision::Elsewhere,
             Owner::Day(day) => {
                 if let Some(reason) = self.filter_of(columns, row) {
                     return Decision::Filtered(reason);
@@ -183,7 +193,7 @@ impl Classifier {
     }
 
     fn reject(&self, row: usize, day: i32, reason: &str, detail: &str) -> Decision {
-        if !self.days.contains(&day) {
+        if !self.owns(day) {
             return Decision::Elsewhere;
         }
         let (reason, detail) = (reason.to_owned(), detail.to_owned());

@@ -13,8 +13,10 @@ mod runs;
 mod task;
 
 pub use classify::is_account;
+pub(crate) use classify::{Classifier, Rejection};
 pub use exec::PublishExec;
 pub(crate) use exec::{decode, encode};
 pub use program::{PhysicalLayout, PhysicalProgram, PhysicalRoute};
 pub use quarantine::schema as quarantine_schema;
+pub(crate) use runs::{Key, gather};
 pub use task::receipts_folder;

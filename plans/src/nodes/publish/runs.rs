@@ -26,7 +26,7 @@ const TIME: &str = "_time";
 
 /// A kept row: its group, its time, and where it stands in the run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Key {
+pub(crate) struct Key {
     pub group: u32,
     pub time: i64,
     pub batch: u32,
@@ -235,7 +235,7 @@ fn sorted_chunks<'a>(
 }
 
 /// The rows that `keys` name, in their order.
-fn gather(batches: &[RecordBatch], keys: &[Key]) -> Result<RecordBatch> {
+pub(crate) fn gather(batches: &[RecordBatch], keys: &[Key]) -> Result<RecordBatch> {
     if let [first, .., last] = keys
         && first.batch == last.batch
         && keys

@@ -1,0 +1,191 @@
+//! `lakebolt demo`: the main job on bundled sample logs, from logs to a lake that can
+//! be queried. May be run again.
+
+use std::collections::BTreeSet;
+use std::fmt::Write;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use plans::preview::{Fate, preview};
+use plans::sources::Shipped;
+use plans::{show, sources};
+use scheduler::load::days::Day;
+
+use super::loads::{self, Prepared};
+use crate::cli::DemoArgs;
+use crate::context::Context;
+use crate::exit_code::ExitCode;
+use crate::failure::{Failure, with_causes};
+use crate::output;
+use crate::render;
+use crate::settings::{EngineName, Settings};
+use crate::table::plural;
+use crate::wire;
+
+/// The sources that the demo loads.
+const SOURCES: [&str; 2] = ["vpc_flow", "s3_access"];
+const ACCOUNT: &str = "123456789012";
+const REGION: &str = "eu-central-1";
+const EVENTS_SHOWN: usize = 2;
+const DAY_MILLISECONDS: i64 = 86_400_000;
+
+pub(super) fn run(args: &DemoArgs, context: &Context) -> Result<ExitCode, Failure> {
+    let folder = context.folder().join(&args.folder);
+    let engine = context.defaults.engine;
+    let mut prepared = Vec::new();
+    for name in SOURCES {
+        let shipped = sources::find(name).map_err(|error| Failure::bug(error.to_string()))?;
+        let input = folder.join("input").join(name);
+        write_samples(shipped, &input, context)?;
+        prepared.push(loads::of_source(
+            name,
+            settings(&folder, &input, engine),
+            context,
+        )?);
+    }
+    let code = load(&prepared, context)?;
+    show_lake(&args.folder, &folder, &prepared)?;
+    Ok(code)
+}
+
+/// Everything below the demo's folder, whatever the environment says.
+fn settings(folder: &Path, input: &Path, engine: Option<EngineName>) -> Settings {
+    Settings {
+        input: Some(vec![input.display().to_string()]),
+        output: Some(folder.join("lake").display().to_string()),
+        region: Some(REGION.to_owned()),
+        // The samples hold every shape of line, broken ones too.
+        max_quarantine: Some(100.0),
+        engine,
+        ..Settings::default()
+    }
+}
+
+/// One load after the other, by one driver: they share a target and its state.
+fn load(prepared: &[Prepared], context: &Context) -> Result<ExitCode, Failure> {
+    let Some(first) = prepared.first() else {
+        return Ok(ExitCode::Done);
+    };
+    loads::with_driver(first, context, async |driver, interrupt| {
+        let mut worst = ExitCode::Done;
+        for load in prepared {
+            let outcome = driver.run(&load.request).await;
+            output::print(&format!("{}\n", render::outcome(&outcome)))?;
+            if outcome.exit_code != 0 {
+                worst = interrupt.code(ExitCode::from_number(outcome.exit_code.into()));
+            }
+        }
+        Ok(worst)
+    })
+}
+
+/// Writes the samples as AWS delivers logs: below the day that their events are of.
+fn write_samples(shipped: &Shipped, input: &Path, context: &Context) -> Result<(), Failure> {
+    let scratch = input.join(".sample");
+    for (name, bytes) in shipped.samples() {
+        write(&scratch, bytes)?;
+        let days = days_of(shipped, &scratch, context)?;
+        write(&input.join(place(shipped.name, name, &days)), bytes)?;
+    }
+    fs::remove_file(&scratch).map_err(|error| unwritable(&scratch, &error))
+}
+
+fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
+    let parent = path.parent().unwrap_or(path);
+    let written = fs::create_dir_all(parent).and_then(|()| fs::write(path, bytes));
+    written.map_err(|error| unwritable(path, &error))
+}
+
+fn unwritable(path: &Path, error: &std::io::Error) -> Failure {
+    let message = format!("{} cannot be written: {error}", path.display());
+    Failure::new(
+        ExitCode::Refused,
+        message,
+        "choose another folder: lakebolt demo FOLDER",
+    )
+}
+
+/// The folder that tells a day, when all events are of it; else one that tells none.
+fn place(source: &str, name: &str, days: &BTreeSet<Day>) -> PathBuf {
+    let mut days = days.iter();
+    match (source, days.next(), days.next()) {
+        ("vpc_flow", Some(day), None) => {
+            let date = day.date().format("%Y/%m/%d");
+            PathBuf::from(format!(
+                "AWSLogs/{ACCOUNT}/vpcflowlogs/{REGION}/{date}/{name}"
+            ))
+        }
+        (_, Some(day), None) => PathBuf::from(format!("{day}-{name}")),
+        _ => PathBuf::from(name),
+    }
+}
+
+/// The days of a sample's events.
+fn days_of(shipped: &Shipped, path: &Path, context: &Context) -> Result<BTreeSet<Day>, Failure> {
+    let compiled = loads::compile(shipped.name, &Settings::default(), context)?;
+    let object = super::map::object(path, context)?;
+    let mut days = BTreeSet::new();
+    wire::block_on(async {
+        let each = |fate| {
+            days.extend(day_of(&fate));
+            true
+        };
+        let format = &compiled.source.format;
+        let read = preview(&compiled.program, format, vec![object], None, each).await;
+        read.map_err(|error| Failure::bug(with_causes(&error)))
+    })?;
+    Ok(days)
+}
+
+fn day_of(fate: &Fate) -> Option<Day> {
+    let Fate::Event { json, .. } = fate else {
+        return None;
+    };
+    let event: serde_json::Value = serde_json::from_str(json).ok()?;
+    let day = event.get("time")?.as_i64()?.div_euclid(DAY_MILLISECONDS);
+    i32::try_from(day).ok().map(Day)
+}
+
+/// A few events, a query, and what to try next.
+fn show_lake(shown: &Path, folder: &Path, prepared: &[Prepared]) -> Result<(), Failure> {
+    let mut text = String::new();
+    let failed = |error| super::show::unreadable(&error);
+    for load in prepared {
+        let source = &load.request.source;
+        let paths = show::objects(&folder.join("lake/ext").join(source)).map_err(failed)?;
+        // Writing to text does not fail.
+        let _ = writeln!(text, "{source}: {}", plural(paths.len() as u64, "object"));
+        let take = |event: &str| writeln!(text, "{event}").is_ok();
+        show::events(&paths, EVENTS_SHOWN, take).map_err(failed)?;
+    }
+    let lake = shown.join("lake");
+    let lake = lake.display();
+    let _ = write!(
+        text,
+        "\nquery it:\n  duckdb -c \"SELECT class_uid, activity_name, count(*) AS events FROM \
+         read_parquet('{lake}/ext/*/*/*/*/*.parquet', union_by_name = true) GROUP BY ALL\"\n\
+         check it:\n  lakebolt verify {lake}\n\
+         what was set aside:\n  lakebolt quarantine s3_access --output {lake}\n\
+         next:\n  lakebolt run vpc_flow --input YOUR_LOGS --output YOUR_LAKE --days 35\n"
+    );
+    output::print(&text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sample_of_one_day_stands_where_that_day_is_told() {
+        let day: Day = "2024-01-22".parse().expect("a day");
+        let one = BTreeSet::from([day]);
+        let path = place("vpc_flow", "a.log", &one);
+        assert!(path.ends_with("vpcflowlogs/eu-central-1/2024/01/22/a.log"));
+        assert_eq!(
+            place("s3_access", "a.log", &one),
+            Path::new("2024-01-22-a.log")
+        );
+        let two = BTreeSet::from([day, Day(day.0 + 1)]);
+        assert_eq!(place("vpc_flow", "a.log", &two), Path::new("a.log"));
+    }
+}

@@ -1,0 +1,202 @@
+//! What run, retry and replay have in common: settings in, a driver, an outcome out.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+
+use scheduler::load::days::Moment;
+use scheduler::load::drive::Driver;
+use scheduler::load::failure::{Failure as LoadFailure, Kind};
+use scheduler::load::outcome::{LoadState, Outcome};
+use scheduler::load::request::LoadRequest;
+
+use crate::cli::LoadArgs;
+use crate::context::Context;
+use crate::exit_code::ExitCode;
+use crate::failure::Failure;
+use crate::interrupt::Interrupt;
+use crate::output;
+use crate::progress::Teller;
+use crate::render;
+use crate::request::{self, Places};
+use crate::request_file;
+use crate::settings::{OutputFormat, Settings};
+use crate::sources::{Compiled, Shelf};
+use crate::uris;
+use crate::wire;
+
+/// A load that is ready to be driven.
+pub(crate) struct Prepared {
+    pub(crate) request: LoadRequest,
+    pub(crate) places: Places,
+    pub(crate) settings: Settings,
+}
+
+/// Merges the layers and compiles the source; nothing is touched.
+pub(crate) fn prepare(args: LoadArgs, context: &Context) -> Result<Prepared, Failure> {
+    let file = match &args.request {
+        Some(path) => request_file::read(&context.folder().join(path))?,
+        None => request_file::RequestFile::default(),
+    };
+    let source = args.source.or(file.source).ok_or_else(|| {
+        Failure::usage(
+            "no source is named",
+            "add SOURCE, or `source_log_type` to the request file",
+        )
+    })?;
+    let settings = args
+        .settings
+        .over(file.settings)
+        .over(context.defaults.clone());
+    of_source(&source, settings, context)
+}
+
+/// The load of `source` that `settings` ask for.
+pub(crate) fn of_source(
+    source: &str,
+    settings: Settings,
+    context: &Context,
+) -> Result<Prepared, Failure> {
+    // Before the source is compiled: the cheap errors first.
+    settings.range()?;
+    let compiled = compile(source, &settings, context)?;
+    let settings = settings.over(request::hinted(compiled.source.load.as_ref())?);
+    let (request, places) = request::resolve(compiled, &settings, context.folder())?;
+    Ok(Prepared {
+        request,
+        places,
+        settings,
+    })
+}
+
+/// The source, compiled; warnings go to the log.
+pub(crate) fn compile(
+    source: &str,
+    settings: &Settings,
+    context: &Context,
+) -> Result<Compiled, Failure> {
+    let shelf = Shelf {
+        folder: context.folder(),
+        own: context.config(settings.config.as_deref())?,
+        ocsf: context.ocsf(settings.ocsf.as_deref()),
+    };
+    let compiled = shelf.compile(source, request::is_raw(settings))?;
+    for warning in &compiled.warnings {
+        tracing::warn!("{warning}");
+    }
+    Ok(compiled)
+}
+
+/// Runs `drive` with a driver of its own, prints the outcome and says how to exit.
+pub(crate) fn carry_out(
+    prepared: &Prepared,
+    context: &Context,
+    drive: impl AsyncFnOnce(&Driver) -> Result<Outcome, Failure>,
+) -> Result<ExitCode, Failure> {
+    with_driver(prepared, context, async |driver, interrupt| {
+        finish(
+            drive(driver).await?,
+            prepared.settings.output_format(),
+            interrupt,
+        )
+    })
+}
+
+/// Runs `work` with a driver for the prepared load's target and engine.
+pub(crate) fn with_driver<T>(
+    prepared: &Prepared,
+    context: &Context,
+    work: impl AsyncFnOnce(&Driver, &Interrupt) -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    let settings = &prepared.settings;
+    wire::block_on(async {
+        let interrupt = Interrupt::listen()?;
+        let scratch = scratch(&prepared.places)?;
+        let status = wire::open_status(&prepared.places.state, false)?;
+        let cores = prepared.request.cores;
+        let engine = wire::start_engine(settings.engine, cores, &scratch).await?;
+        let quiet = context.verbosity.quiet;
+        let kind = settings.progress.unwrap_or_default();
+        let teller = Arc::new(Teller::new(kind, quiet, context.bars.clone()));
+        let driver = wire::driver(status, engine.clone(), teller, interrupt.cancel.clone());
+        let result = work(&driver, &interrupt).await;
+        engine.close().await;
+        result
+    })
+}
+
+fn finish(
+    mut outcome: Outcome,
+    format: OutputFormat,
+    interrupt: &Interrupt,
+) -> Result<ExitCode, Failure> {
+    let code = interrupt.code(ExitCode::from_number(outcome.exit_code.into()));
+    outcome.exit_code = code.number();
+    match format {
+        OutputFormat::Human => output::print(&render::outcome(&outcome))?,
+        OutputFormat::Json => output::print_json(&outcome)?,
+    }
+    Ok(code)
+}
+
+/// The folder where sorting spills: on the target's filesystem, which has room.
+fn scratch(places: &Places) -> Result<std::path::PathBuf, Failure> {
+    let scratch = uris::local("--work", &places.work, Path::new("/"))?.join("scratch");
+    fs::create_dir_all(&scratch).map_err(|error| {
+        let message = format!("{} cannot be made: {error}", scratch.display());
+        Failure::new(
+            ExitCode::Refused,
+            message,
+            "check the permissions of --output and --work",
+        )
+    })?;
+    Ok(scratch)
+}
+
+/// The outcome of a load that was refused before it had one.
+pub(crate) fn refused(failure: &Failure) -> Outcome {
+    let now = Moment(wire::now());
+    let mut outcome = Outcome::begun("", "", "", now);
+    let kind = match failure.code {
+        ExitCode::Usage => Kind::Usage,
+        ExitCode::Refused => Kind::Refused,
+        ExitCode::Unavailable => Kind::Dependency,
+        _ => Kind::Bug,
+    };
+    let (code, message) = (failure.code.word(), failure.message.clone());
+    outcome.error = Some(LoadFailure::new(kind, code, message, &failure.remedy));
+    let mut outcome = outcome.finished(now);
+    outcome.state = LoadState::Refused;
+    outcome.exit_code = failure.code.number();
+    outcome
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refused_load_has_the_whole_object_of_a_load() {
+        let failure = Failure::usage("no target is given", "add --output");
+        let json = serde_json::to_value(refused(&failure)).expect("it serialises");
+        assert_eq!(json["schema_version"], 1);
+        assert_eq!(json["exit_code"], 2);
+        assert_eq!(json["state"], "refused");
+        assert_eq!(json["error"]["code"], "usage");
+        assert_eq!(json["error"]["remedy"], "add --output");
+        for key in [
+            "load_id",
+            "dataset",
+            "source",
+            "started_at",
+            "ended_at",
+            "periods",
+            "rows",
+            "input",
+            "output",
+            "warnings",
+        ] {
+            assert!(json.get(key).is_some(), "{key}");
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! One file per command, each thin: arguments in, a library's answer out.
+
+mod completions;
+mod demo;
+mod lint;
+mod loads;
+mod map;
+mod plan;
+mod quarantine;
+mod replay;
+mod retry;
+mod run;
+mod show;
+mod sources;
+mod status;
+mod sweep;
+mod verify;
+
+use std::ffi::OsString;
+use std::io::{self, Write};
+
+use clap::error::ErrorKind;
+
+use crate::cli::{Cli, Command};
+use crate::config::{self, Environment};
+use crate::context::Context;
+use crate::exit_code::ExitCode;
+use crate::failure::Failure;
+use crate::logs::{self, Verbosity};
+use crate::output;
+use crate::render;
+use crate::settings::OutputFormat;
+
+/// Names of the commands whose result is a load's outcome.
+const LOADS: [&str; 3] = ["run", "retry", "replay"];
+
+/// Runs the command and reports why it failed, if it did.
+pub(crate) fn dispatch(cli: Cli) -> ExitCode {
+    let asked = asked_format(&cli.command);
+    let verbosity = Verbosity {
+        verbose: cli.verbose,
+        quiet: cli.quiet,
+    };
+    let is_load = matches!(
+        cli.command,
+        Command::Run(_) | Command::Retry(_) | Command::Replay(_)
+    );
+    let mut format = asked.unwrap_or_default();
+    let result = prepare(verbosity).and_then(|context| {
+        format = context.format(asked);
+        run(cli.command, &context)
+    });
+    result.unwrap_or_else(|failure| report(&failure, format, is_load))
+}
+
+fn prepare(verbosity: Verbosity) -> Result<Context, Failure> {
+    let environment = Environment::of_process()?;
+    if let Some(point) = environment.crash_at() {
+        plans::crash_point::arm(point)
+            .map_err(|error| Failure::usage(format!("LAKEBOLT_CRASH_AT: {error}"), ""))?;
+    }
+    let defaults = environment.settings()?;
+    let context = Context::new(environment, defaults, verbosity);
+    logs::start(verbosity, context.environment.log_filter(), &context.bars);
+    Ok(context)
+}
+
+fn run(command: Command, context: &Context) -> Result<ExitCode, Failure> {
+    match command {
+        Command::Run(args) => run::run(args, context),
+        Command::Plan(args) => plan::run(args, context),
+        Command::Map(args) => map::run(&args, context),
+        Command::Status(args) => status::run(args, context),
+        Command::Retry(args) => retry::run(args, context),
+        Command::Replay(args) => replay::run(args, context),
+        Command::Quarantine(args) => quarantine::run(&args, context),
+        Command::Lint(args) => lint::run(&args, context),
+        Command::Verify(args) => verify::run(&args, context),
+        Command::Show(args) => show::run(&args, context),
+        Command::Sources(args) => sources::run(&args, context),
+        Command::Demo(args) => demo::run(&args, context),
+        Command::Sweep(args) => sweep::run(&args, context),
+        Command::Completions(args) => completions::run(&args),
+    }
+}
+
+fn asked_format(command: &Command) -> Option<OutputFormat> {
+    match command {
+        Command::Run(args) | Command::Plan(args) => args.settings.format,
+        Command::Retry(args) => args.settings.format,
+        Command::Replay(args) => args.settings.format,
+        Command::Status(args) => args.state.format,
+        Command::Quarantine(args) => args.state.format,
+        Command::Lint(args) => args.format,
+        Command::Verify(args) => args.format,
+        Command::Sources(args) => args.format,
+        Command::Sweep(args) => args.format,
+        // These print lines of their own.
+        Command::Map(_) | Command::Show(_) | Command::Demo(_) | Command::Completions(_) => {
+            Some(OutputFormat::Human)
+        }
+    }
+}
+
+/// Help and version go to stdout; a wrong command line is a usage error.
+pub(crate) fn misused(error: &clap::Error, arguments: &[OsString]) -> ExitCode {
+    if matches!(
+        error.kind(),
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion
+    ) {
+        // Nobody may be reading any more.
+        let _ = error.print();
+        return ExitCode::Done;
+    }
+    let _ = error.print();
+    if wants_json(arguments) {
+        let (message, remedy) = config::explain_text(&error.to_string());
+        let is_load = arguments
+            .iter()
+            .any(|word| LOADS.iter().any(|load| word == load));
+        print_refusal(&Failure::usage(message, remedy), is_load);
+    }
+    ExitCode::Usage
+}
+
+/// Whether a command line that could not be read asks for JSON all the same.
+fn wants_json(arguments: &[OsString]) -> bool {
+    let words: Vec<_> = arguments
+        .iter()
+        .map(|word| word.to_string_lossy())
+        .collect();
+    let apart = words
+        .windows(2)
+        .any(|pair| pair[0] == "--format" && pair[1] == "json");
+    apart || words.iter().any(|word| word == "--format=json")
+}
+
+fn report(failure: &Failure, format: OutputFormat, is_load: bool) -> ExitCode {
+    // stderr may be closed; the code still tells.
+    let _ = writeln!(io::stderr(), "{failure}");
+    if format == OutputFormat::Json {
+        print_refusal(failure, is_load);
+    }
+    failure.code
+}
+
+fn print_refusal(failure: &Failure, is_load: bool) {
+    let printed = match is_load {
+        true => output::print_json(&loads::refused(failure)),
+        false => output::print_json(&render::failure_json(failure)),
+    };
+    // The failure that is reported outranks that of reporting it.
+    drop(printed);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(line: &str) -> Vec<OsString> {
+        line.split_whitespace().map(OsString::from).collect()
+    }
+
+    #[test]
+    fn a_broken_command_line_may_still_ask_for_json() {
+        assert!(wants_json(&words(
+            "lakebolt run x --format json --nonsense"
+        )));
+        assert!(wants_json(&words("lakebolt run --format=json")));
+        assert!(!wants_json(&words("lakebolt run json --format human")));
+    }
+}

@@ -1,0 +1,137 @@
+//! `lakebolt quarantine`: what was set aside, why, and where it stood.
+
+use std::fmt::Write;
+
+use plans::show::{self, Quarantined, Summary};
+
+use super::show::unreadable;
+use crate::cli::QuarantineArgs;
+use crate::context::Context;
+use crate::exit_code::ExitCode;
+use crate::failure::Failure;
+use crate::output;
+use crate::request::Places;
+use crate::settings::{OutputFormat, Settings};
+use crate::sources::Shelf;
+use crate::table::{Table, count, plural};
+use crate::uris;
+
+/// Longest piece of a raw row that is shown.
+const RAW_CHARACTERS: usize = 200;
+
+pub(super) fn run(args: &QuarantineArgs, context: &Context) -> Result<ExitCode, Failure> {
+    let source = source_name(&args.source, context)?;
+    let root = uris::local("--quarantine", &folder_of(args, context)?, context.folder())?;
+    let paths = match root.exists() {
+        true => show::objects(&root).map_err(|error| unreadable(&error))?,
+        false => Vec::new(),
+    };
+    let summary = show::quarantined(&paths, &source, args.reason.as_deref(), args.limit);
+    let summary = summary.map_err(|error| unreadable(&error))?;
+    match context.format(args.state.format) {
+        OutputFormat::Human => output::print(&human(&source, &summary))?,
+        OutputFormat::Json => output::print_json(&json(&source, &summary))?,
+    }
+    Ok(ExitCode::Done)
+}
+
+/// The name behind an alias; a source that is gone may still have rows here.
+fn source_name(name: &str, context: &Context) -> Result<String, Failure> {
+    let own = context.config(None)?;
+    let shelf = Shelf {
+        folder: context.folder(),
+        own,
+        ocsf: context.ocsf(None),
+    };
+    Ok(shelf
+        .find(name)
+        .map_or_else(|_| name.to_owned(), |loaded| loaded.source.name))
+}
+
+fn folder_of(args: &QuarantineArgs, context: &Context) -> Result<String, Failure> {
+    let flags = Settings {
+        output: args.state.output.clone(),
+        quarantine: args.quarantine.clone(),
+        ..Settings::default()
+    };
+    let settings = flags.over(context.defaults.clone());
+    match (settings.quarantine, &settings.output) {
+        (Some(quarantine), _) => Ok(quarantine),
+        (None, _) => {
+            let settings = Settings {
+                quarantine: None,
+                ..settings
+            };
+            Ok(Places::of(&settings, context.folder())?.quarantine)
+        }
+    }
+}
+
+fn json(source: &str, summary: &Summary) -> serde_json::Value {
+    let reasons = summary.reasons.iter();
+    let reasons: Vec<_> = reasons
+        .map(|(reason, rows)| serde_json::json!({ "reason": reason, "rows": rows }))
+        .collect();
+    serde_json::json!({
+        "schema_version": 1,
+        "source": source,
+        "rows": summary.rows,
+        "reasons": reasons,
+        "first": summary.first,
+    })
+}
+
+fn human(source: &str, summary: &Summary) -> String {
+    let mut text = format!(
+        "{} of {source} in quarantine\n",
+        plural(summary.rows, "row")
+    );
+    if summary.rows == 0 {
+        return text;
+    }
+    let mut table = Table::new(&[">rows", "reason"]);
+    for (reason, rows) in &summary.reasons {
+        table.row([count(*rows), reason.clone()]);
+    }
+    // Writing to text does not fail.
+    let _ = write!(text, "\n{}\n", table.render());
+    for row in &summary.first {
+        text.push_str(&line(row));
+    }
+    text
+}
+
+fn line(row: &Quarantined) -> String {
+    let detail = if row.detail.is_empty() {
+        String::new()
+    } else {
+        format!(": {}", row.detail)
+    };
+    let raw: String = row
+        .raw
+        .chars()
+        .take(RAW_CHARACTERS)
+        .map(output::printable)
+        .collect();
+    format!(
+        "{}:{}: {}{detail}\n    {raw}\n",
+        row.object, row.line, row.reason
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_is_shown_with_its_place_and_without_control_characters() {
+        let row = Quarantined {
+            object: "a.log.gz".to_owned(),
+            line: 3,
+            reason: "unparsable".to_owned(),
+            raw: "x\u{1b}[2J".to_owned(),
+            ..Quarantined::default()
+        };
+        assert_eq!(line(&row), "a.log.gz:3: unparsable\n    x\u{fffd}[2J\n");
+    }
+}

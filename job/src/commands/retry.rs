@@ -1,0 +1,83 @@
+//! `lakebolt retry`: the failed periods of a load again, as it was asked for.
+
+use scheduler::load::saved::SavedRequest;
+use scheduler::status::LoadRecord;
+
+use super::loads::{self, Prepared};
+use crate::cli::RetryArgs;
+use crate::context::Context;
+use crate::exit_code::ExitCode;
+use crate::failure::Failure;
+use crate::request::{self, Places};
+use crate::settings::{Settings, ShapeName};
+use crate::wire;
+
+pub(super) fn run(args: RetryArgs, context: &Context) -> Result<ExitCode, Failure> {
+    let settings = args.settings.over(context.defaults.clone());
+    let state = request::state_uri(&settings, context.folder())?;
+    let record = wire::block_on(find(&state, &args.load))?;
+    let prepared = prepared(&record, settings, state, context)?;
+    loads::carry_out(&prepared, context, async |driver| {
+        Ok(driver.retry(&prepared.request, &record).await)
+    })
+}
+
+/// The load whose id is, or starts with, `id`.
+async fn find(state: &str, id: &str) -> Result<LoadRecord, Failure> {
+    let status = wire::open_status(state, true)?;
+    let failed = |error| wire::status_failure(&error);
+    if let Some(record) = status.load(id).await.map_err(failed)? {
+        return Ok(record);
+    }
+    let loads = status.loads(usize::MAX).await.map_err(failed)?;
+    let mut matching = loads
+        .into_iter()
+        .filter(|load| load.load_id.starts_with(id));
+    match (matching.next(), matching.next()) {
+        (Some(record), None) => Ok(record),
+        (None, _) => Err(Failure::usage(
+            format!("no load {id} in {state}"),
+            "see `lakebolt status`",
+        )),
+        (Some(_), Some(_)) => Err(Failure::usage(
+            format!("several loads start with {id}"),
+            "write more of the id",
+        )),
+    }
+}
+
+/// The request as it was, with the source as it is compiled now.
+fn prepared(
+    record: &LoadRecord,
+    mut settings: Settings,
+    state: String,
+    context: &Context,
+) -> Result<Prepared, Failure> {
+    let saved: SavedRequest = serde_json::from_value(record.request.clone()).map_err(|error| {
+        let message = format!(
+            "the request of load {} cannot be read: {error}",
+            record.load_id
+        );
+        Failure::usage(message, "run the load again with its own flags")
+    })?;
+    if saved.shape == scheduler::load::request::Shape::Raw {
+        settings.shape = Some(ShapeName::Raw);
+    }
+    let compiled = loads::compile(&saved.source, &settings, context)?;
+    let mut request = saved.with(compiled.program, compiled.source.format);
+    request.cores = request::cores(&settings);
+    if let Some(wait) = settings.wait {
+        request.wait = wait;
+    }
+    let places = Places {
+        output: request.output.clone(),
+        work: request.work.clone(),
+        quarantine: request.quarantine.clone(),
+        state,
+    };
+    Ok(Prepared {
+        request,
+        places,
+        settings,
+    })
+}

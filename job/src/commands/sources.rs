@@ -1,0 +1,91 @@
+//! `lakebolt sources`: what ships, and the user's own.
+
+use std::collections::BTreeSet;
+
+use plans::spec::Source;
+use serde_json::json;
+
+use crate::cli::SourcesArgs;
+use crate::context::Context;
+use crate::exit_code::ExitCode;
+use crate::failure::Failure;
+use crate::output;
+use crate::settings::OutputFormat;
+use crate::sources::Shelf;
+use crate::table::Table;
+
+/// One line of the list.
+struct Listed {
+    source: Source,
+    /// `shipped`, or the folder it stands in.
+    from: String,
+}
+
+pub(super) fn run(args: &SourcesArgs, context: &Context) -> Result<ExitCode, Failure> {
+    let shelf = Shelf {
+        folder: context.folder(),
+        own: context.config(args.sources.config.as_deref())?,
+        ocsf: context.ocsf(args.sources.ocsf.as_deref()),
+    };
+    let mut listed = own(&shelf)?;
+    for shipped in plans::sources::list() {
+        let source = shipped.load(&shelf.ocsf)?.source;
+        listed.push(Listed {
+            source,
+            from: "shipped".to_owned(),
+        });
+    }
+    match context.format(args.format) {
+        OutputFormat::Human => output::print(&human(&listed))?,
+        OutputFormat::Json => output::print_json(&as_json(&listed))?,
+    }
+    Ok(ExitCode::Done)
+}
+
+fn own(shelf: &Shelf<'_>) -> Result<Vec<Listed>, Failure> {
+    let mut listed = Vec::new();
+    for path in shelf.own_sources()? {
+        let loaded = plans::dialects::load(&path, &shelf.ocsf)?;
+        listed.push(Listed {
+            source: loaded.source,
+            from: path.display().to_string(),
+        });
+    }
+    Ok(listed)
+}
+
+fn classes(source: &Source) -> BTreeSet<&str> {
+    source
+        .events
+        .iter()
+        .map(|event| event.class.as_str())
+        .collect()
+}
+
+fn human(listed: &[Listed]) -> String {
+    let mut table = Table::new(&["source", "format", "classes", "aliases", "from"]);
+    for Listed { source, from } in listed {
+        table.row([
+            source.name.clone(),
+            source.format.name.clone(),
+            Vec::from_iter(classes(source)).join(", "),
+            source.aliases.join(", "),
+            from.clone(),
+        ]);
+    }
+    table.render()
+}
+
+fn as_json(listed: &[Listed]) -> serde_json::Value {
+    let one = |Listed { source, from }: &Listed| {
+        json!({
+            "source": source.name,
+            "format": source.format.name,
+            "classes": classes(source),
+            "aliases": source.aliases,
+            "from": from,
+        })
+    };
+    let sources: Vec<_> = listed.iter().map(one).collect();
+    json!({ "schema_version": 1, "sources": sources })
+}

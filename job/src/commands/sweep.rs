@@ -1,0 +1,78 @@
+//! `lakebolt sweep`: removes what no live attempt owns.
+
+use std::fmt::Write;
+
+use scheduler::load::sweep::{Sweep, Swept};
+use scheduler::load::work::Work;
+
+use crate::cli::SweepArgs;
+use crate::context::Context;
+use crate::exit_code::ExitCode;
+use crate::failure::{Failure, with_causes};
+use crate::output;
+use crate::request::Places;
+use crate::settings::{OutputFormat, Settings};
+use crate::table::{bytes, plural};
+use crate::wire;
+
+pub(super) fn run(args: &SweepArgs, context: &Context) -> Result<ExitCode, Failure> {
+    let settings = Settings {
+        output: Some(args.uri.clone()),
+        state: args.state.clone(),
+        work: args.work.clone(),
+        ..Settings::default()
+    };
+    let lower = Settings {
+        state: context.defaults.state.clone(),
+        work: context.defaults.work.clone(),
+        ..Settings::default()
+    };
+    let places = Places::of(&settings.over(lower), context.folder())?;
+    let swept = wire::block_on(async {
+        let work = Work::open(&places.work)
+            .map_err(|error| Failure::usage(with_causes(&error), "check URI and --work"))?;
+        let sweep = Sweep {
+            status: wire::open_status(&places.state, true)?,
+            work,
+            clock: wire::now,
+            min_age: args.min_age,
+            dry_run: args.dry_run,
+        };
+        Ok(sweep.run().await?)
+    })?;
+    match context.format(args.format) {
+        OutputFormat::Human => output::print(&human(&swept, args.dry_run))?,
+        OutputFormat::Json => output::print_json(&json(&swept, args.dry_run))?,
+    }
+    Ok(ExitCode::Done)
+}
+
+fn json(swept: &Swept, dry_run: bool) -> serde_json::Value {
+    serde_json::json!({
+        "schema_version": 1,
+        "exit_code": ExitCode::Done.number(),
+        "dry_run": dry_run,
+        "removed": swept.removed,
+        "bytes": swept.bytes,
+        "unknown": swept.unknown,
+        "passes": swept.passes,
+    })
+}
+
+fn human(swept: &Swept, dry_run: bool) -> String {
+    let mut text = String::new();
+    for name in &swept.removed {
+        // Writing to text does not fail.
+        let _ = writeln!(text, "{name}");
+    }
+    for name in &swept.unknown {
+        let _ = writeln!(
+            text,
+            "left alone, of a load that this state does not know: {name}"
+        );
+    }
+    let verb = if dry_run { "would remove" } else { "removed" };
+    let removed = plural(swept.removed.len() as u64, "left-over");
+    let _ = writeln!(text, "{verb} {removed}, {}", bytes(swept.bytes));
+    text
+}

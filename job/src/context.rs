@@ -1,0 +1,56 @@
+//! What every command is given besides its arguments.
+
+use std::path::{Path, PathBuf};
+
+use indicatif::MultiProgress;
+
+use crate::config::Environment;
+use crate::failure::Failure;
+use crate::logs::Verbosity;
+use crate::settings::{OutputFormat, Settings};
+
+/// The process's surroundings, read once.
+#[derive(Debug)]
+pub(crate) struct Context {
+    pub(crate) environment: Environment,
+    /// What `LAKEBOLT_*` and `lakebolt.toml` say.
+    pub(crate) defaults: Settings,
+    pub(crate) verbosity: Verbosity,
+    /// Shared by progress and logs, so that they do not write over each other.
+    pub(crate) bars: MultiProgress,
+}
+
+impl Context {
+    pub(crate) fn new(environment: Environment, defaults: Settings, verbosity: Verbosity) -> Self {
+        Self {
+            environment,
+            defaults,
+            verbosity,
+            bars: MultiProgress::new(),
+        }
+    }
+
+    /// Where relative paths start.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.environment.folder
+    }
+
+    /// The flag's value, else what the layers below say.
+    pub(crate) fn format(&self, flag: Option<OutputFormat>) -> OutputFormat {
+        flag.or(self.defaults.format).unwrap_or_default()
+    }
+
+    /// The folder of the user's own sources.
+    pub(crate) fn config(&self, flag: Option<&str>) -> Result<Option<PathBuf>, Failure> {
+        let config = flag.or(self.defaults.config.as_deref());
+        config
+            .map(|config| crate::uris::local("--config", config, self.folder()))
+            .transpose()
+    }
+
+    /// The OCSF version asked for.
+    pub(crate) fn ocsf(&self, flag: Option<&str>) -> String {
+        let version = flag.or(self.defaults.ocsf.as_deref());
+        version.unwrap_or(plans::ocsf::DEFAULT_VERSION).to_owned()
+    }
+}

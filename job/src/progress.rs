@@ -1,0 +1,216 @@
+//! Progress on stderr: a bar for each running period on a terminal, else a line for
+//! each change of state.
+
+use std::collections::HashMap;
+use std::io::{self, IsTerminal, Write};
+use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
+
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use scheduler::load::outcome::{PeriodOutcome, PeriodState};
+use scheduler::load::progress::{Happening, Observer, Progress};
+
+use crate::settings::ProgressKind;
+use crate::table::{bytes, count, plural, seconds};
+
+const TEMPLATE: &str = "{prefix:>10} {bar:24} {decimal_bytes}/{decimal_total_bytes} {decimal_bytes_per_sec} {msg} eta {eta}";
+
+/// Tells a load's progress.
+#[derive(Debug)]
+pub(crate) struct Teller {
+    how: How,
+    bars: MultiProgress,
+    running: Mutex<HashMap<String, Running>>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum How {
+    Bars,
+    Lines,
+    Silent,
+}
+
+#[derive(Debug)]
+struct Running {
+    bar: ProgressBar,
+    since: Instant,
+}
+
+impl Teller {
+    /// A teller in the way asked for; `bars` is shared with the logs.
+    pub(crate) fn new(kind: ProgressKind, quiet: bool, bars: MultiProgress) -> Self {
+        let how = match kind {
+            _ if quiet => How::Silent,
+            ProgressKind::None => How::Silent,
+            ProgressKind::Plain => How::Lines,
+            ProgressKind::Auto if io::stderr().is_terminal() => How::Bars,
+            ProgressKind::Auto => How::Lines,
+        };
+        Self {
+            how,
+            bars,
+            running: Mutex::default(),
+        }
+    }
+
+    fn start(&self, period: &str, total: u64) {
+        let bar = self.bars.add(ProgressBar::new(total));
+        let style = ProgressStyle::with_template(TEMPLATE);
+        bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+        bar.set_prefix(period.to_owned());
+        let since = Instant::now();
+        if let Some(earlier) = self
+            .running()
+            .insert(period.to_owned(), Running { bar, since })
+        {
+            earlier.bar.finish_and_clear();
+        }
+    }
+
+    fn advance(&self, progress: &Progress) {
+        let running = self.running();
+        let Some(period) = running.get(&progress.period) else {
+            return;
+        };
+        period.bar.set_length(progress.bytes);
+        period.bar.set_position(progress.bytes_done);
+        let rate = per_second(progress.rows, period.since.elapsed().as_secs_f64());
+        let rows = count(progress.rows);
+        period
+            .bar
+            .set_message(format!("{rows} rows {}/s", count(rate)));
+    }
+
+    fn end(&self, period: &str) {
+        if let Some(running) = self.running().remove(period) {
+            running.bar.finish_and_clear();
+        }
+    }
+
+    fn running(&self) -> std::sync::MutexGuard<'_, HashMap<String, Running>> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn say(&self, line: &str) {
+        self.bars.suspend(|| {
+            // Nobody may be reading stderr; progress is not worth an error.
+            let _ = writeln!(io::stderr(), "{line}");
+        });
+    }
+}
+
+impl Observer for Teller {
+    fn observe(&self, happening: &Happening) {
+        if self.how == How::Silent {
+            return;
+        }
+        if self.how == How::Bars {
+            match happening {
+                Happening::PeriodStarted { period, input, .. } => self.start(period, input.bytes),
+                Happening::Progress(progress) => self.advance(progress),
+                Happening::PeriodEnded(outcome) => self.end(&outcome.period),
+                _ => {}
+            }
+        }
+        if let Some(line) = line(happening) {
+            self.say(&line);
+        }
+    }
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a rate is shown, and is never negative"
+)]
+fn per_second(rows: u64, elapsed: f64) -> u64 {
+    (rows as f64 / elapsed.max(0.001)) as u64
+}
+
+/// What a change of state says, in one line.
+fn line(happening: &Happening) -> Option<String> {
+    match happening {
+        Happening::Listed { input, periods } => Some(format!(
+            "{} in {}, {} to look at",
+            plural(input.objects, "input object"),
+            bytes(input.bytes),
+            plural(*periods as u64, "period"),
+        )),
+        Happening::PeriodStarted {
+            period,
+            attempt,
+            days,
+            input,
+            ..
+        } => Some(format!(
+            "{period}: attempt {attempt}, {}, {}, {}",
+            plural(*days as u64, "day"),
+            plural(input.objects, "object"),
+            bytes(input.bytes),
+        )),
+        Happening::Retrying { period, why, pause } => {
+            let pause = seconds(pause.as_secs_f64());
+            Some(format!("{period}: again in {pause}: {why}"))
+        }
+        Happening::PeriodEnded(outcome) => Some(ended(outcome)),
+        Happening::Warning(text) => Some(format!("warning: {text}")),
+        Happening::Progress(_) => None,
+    }
+}
+
+fn ended(outcome: &PeriodOutcome) -> String {
+    let period = &outcome.period;
+    match outcome.state {
+        PeriodState::Skipped => format!("{period}: skipped, {}", outcome.reason),
+        PeriodState::Failed => {
+            let error = outcome
+                .error
+                .as_ref()
+                .map_or("", |error| error.message.as_str());
+            format!("{period}: failed: {error}")
+        }
+        PeriodState::Done => format!(
+            "{period}: done, {} written, {} quarantined, {} in {}",
+            plural(outcome.rows.written, "row"),
+            count(outcome.rows.quarantined),
+            plural(outcome.output.objects, "object"),
+            seconds(outcome.seconds),
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use scheduler::load::outcome::Volume;
+
+    use super::*;
+
+    #[test]
+    fn a_started_period_says_what_it_will_read() {
+        let started = Happening::PeriodStarted {
+            period: "2024-01".to_owned(),
+            attempt: 2,
+            days: 1,
+            shards: 4,
+            input: Volume {
+                objects: 1200,
+                bytes: 2_000_000,
+            },
+        };
+        let expected = "2024-01: attempt 2, 1 day, 1,200 objects, 2.0 MB";
+        assert_eq!(line(&started).as_deref(), Some(expected));
+    }
+
+    #[test]
+    fn steps_within_a_period_are_no_change_of_state() {
+        assert_eq!(line(&Happening::Progress(Progress::default())), None);
+    }
+
+    #[test]
+    fn a_skipped_period_says_why() {
+        let skipped = PeriodOutcome::new("2024-01", Vec::new(), PeriodState::Skipped, "covered");
+        let text = line(&Happening::PeriodEnded(Box::new(skipped)));
+        assert_eq!(text.as_deref(), Some("2024-01: skipped, covered"));
+    }
+}

@@ -1,0 +1,224 @@
+//! Results as text for people. What they hold is decided elsewhere.
+
+use std::fmt::Write;
+
+use plans::receipt::Ledger;
+use scheduler::load::outcome::{LoadState, Outcome, PeriodOutcome, PeriodState};
+
+use crate::failure::Failure;
+use crate::table::{Table, bytes, count, plural, seconds};
+
+/// A load's outcome.
+pub(crate) fn outcome(outcome: &Outcome) -> String {
+    let mut text = String::new();
+    let elapsed = (outcome.ended_at.0 - outcome.started_at.0).as_seconds_f64();
+    let state = state_word(outcome.state);
+    say(
+        &mut text,
+        format!(
+            "load {} of {}: {state} in {}\n",
+            outcome.load_id,
+            outcome.source,
+            seconds(elapsed),
+        ),
+    );
+    text.push_str(&periods(&outcome.periods));
+    say(&mut text, ledger_line(&outcome.rows));
+    say(
+        &mut text,
+        format!(
+            "read {} in {}, wrote {} in {}",
+            bytes(outcome.input.bytes),
+            plural(outcome.input.objects, "object"),
+            bytes(outcome.output.bytes),
+            plural(outcome.output.objects, "object"),
+        ),
+    );
+    for warning in &outcome.warnings {
+        say(&mut text, format!("warning: {warning}"));
+    }
+    text.push_str(&quarantine_lines(&outcome.periods));
+    text.push_str(&error_lines(outcome));
+    text
+}
+
+/// A line and its end.
+fn say(text: &mut String, line: impl AsRef<str>) {
+    // Writing to text does not fail.
+    let _ = writeln!(text, "{}", line.as_ref());
+}
+
+fn periods(periods: &[PeriodOutcome]) -> String {
+    let mut table = Table::new(&[
+        "period",
+        "state",
+        ">days",
+        ">tries",
+        ">read",
+        ">written",
+        ">quarantined",
+        ">objects",
+        ">bytes",
+        ">time",
+        "why",
+    ]);
+    for period in periods {
+        table.row([
+            period.period.clone(),
+            period_word(period.state).to_owned(),
+            count(period.days.len() as u64),
+            count(period.attempts),
+            count(period.rows.read),
+            count(period.rows.written),
+            count(period.rows.quarantined),
+            count(period.output.objects),
+            bytes(period.output.bytes),
+            seconds(period.seconds),
+            period.reason.clone(),
+        ]);
+    }
+    if table.is_empty() {
+        "nothing to do\n\n".to_owned()
+    } else {
+        table.render() + "\n"
+    }
+}
+
+/// All of a ledger, in one line.
+pub(crate) fn ledger_line(rows: &Ledger) -> String {
+    format!(
+        "rows: {} read + {} duplicated = {} written + {} quarantined + {} filtered + {} elsewhere",
+        count(rows.read),
+        count(rows.duplicated),
+        count(rows.written),
+        count(rows.quarantined),
+        count(rows.filtered),
+        count(rows.elsewhere),
+    )
+}
+
+fn quarantine_lines(periods: &[PeriodOutcome]) -> String {
+    let mut text = String::new();
+    for period in periods {
+        let Some(quarantine) = &period.quarantine else {
+            continue;
+        };
+        let reason = |(reason, rows): (&String, &u64)| format!("{} {reason}", count(*rows));
+        let reasons: Vec<String> = period.reasons.iter().map(reason).collect();
+        say(
+            &mut text,
+            format!(
+                "{}: set aside in {quarantine}: {}",
+                period.period,
+                reasons.join(", ")
+            ),
+        );
+    }
+    text
+}
+
+fn error_lines(outcome: &Outcome) -> String {
+    let mut text = String::new();
+    for period in &outcome.periods {
+        if let Some(error) = &period.error {
+            say(
+                &mut text,
+                format!(
+                    "{} failed: {}\n help: {}",
+                    period.period, error.message, error.remedy
+                ),
+            );
+        }
+    }
+    if let Some(error) = &outcome.error {
+        say(
+            &mut text,
+            format!("error: {}\n help: {}", error.message, error.remedy),
+        );
+    }
+    let some_failed = outcome
+        .periods
+        .iter()
+        .any(|period| period.state == PeriodState::Failed);
+    if some_failed {
+        say(
+            &mut text,
+            format!("again: lakebolt retry {}", outcome.load_id),
+        );
+    }
+    text
+}
+
+pub(crate) fn state_word(state: LoadState) -> &'static str {
+    state.as_str()
+}
+
+pub(crate) fn period_word(state: PeriodState) -> &'static str {
+    match state {
+        PeriodState::Done => "done",
+        PeriodState::Skipped => "skipped",
+        PeriodState::Failed => "failed",
+    }
+}
+
+/// What a command that failed before it had a result prints as JSON.
+pub(crate) fn failure_json(failure: &Failure) -> serde_json::Value {
+    serde_json::json!({
+        "schema_version": 1,
+        "exit_code": failure.code.number(),
+        "state": "refused",
+        "error": error_json(failure),
+    })
+}
+
+/// The `error` object of a failure.
+pub(crate) fn error_json(failure: &Failure) -> serde_json::Value {
+    serde_json::json!({
+        "code": failure.code.word(),
+        "message": failure.message,
+        "remedy": failure.remedy,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use scheduler::load::failure::{Failure as LoadFailure, Kind};
+
+    use super::*;
+
+    fn example() -> Outcome {
+        let now = "2024-03-01T00:00:00Z".parse().expect("a time");
+        let mut load = Outcome::begun("abc", "vpc_flow-default-0", "vpc_flow", now);
+        let mut done = PeriodOutcome::new("2024-01", Vec::new(), PeriodState::Done, "new");
+        done.rows.read = 1_500;
+        done.rows.written = 1_499;
+        done.rows.quarantined = 1;
+        done.reasons.insert("unrouted".to_owned(), 1);
+        done.quarantine = Some("file:///q/".to_owned());
+        let failed = PeriodOutcome::new("2024-02", Vec::new(), PeriodState::Failed, "new");
+        let failure = LoadFailure::new(Kind::Work, "engine_failed", "it broke", "try again");
+        load.periods = vec![done, failed.failed(failure)];
+        load.finished(now)
+    }
+
+    #[test]
+    fn an_outcome_says_what_was_done_and_what_to_do_next() {
+        let text = outcome(&example());
+        for part in [
+            "load abc of vpc_flow: failed",
+            "1,500 read + 0 duplicated = 1,499 written",
+            "2024-01: set aside in file:///q/: 1 unrouted",
+            "2024-02 failed: it broke\n help: try again",
+            "again: lakebolt retry abc",
+        ] {
+            assert!(text.contains(part), "{part}\n{text}");
+        }
+    }
+
+    #[test]
+    fn an_outcome_without_periods_says_so() {
+        let now = "2024-03-01T00:00:00Z".parse().expect("a time");
+        let text = outcome(&Outcome::begun("abc", "d", "s", now).finished(now));
+        assert!(text.contains("nothing to do"));
+    }
+}

@@ -1,0 +1,122 @@
+//! SOURCE on the command line: a folder, one of the user's own, or one that ships.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use plans::diagnostics::Diagnostic;
+use plans::dialects::{self, Loaded};
+use plans::mapping::{self, Program};
+use plans::spec::Source;
+use plans::{formats, ocsf};
+
+use crate::failure::Failure;
+
+/// A source that is ready to load.
+#[derive(Debug)]
+pub(crate) struct Compiled {
+    pub(crate) source: Source,
+    pub(crate) program: Program,
+    /// What was accepted though it should be mended.
+    pub(crate) warnings: Vec<Diagnostic>,
+}
+
+/// Where sources are looked for, and which OCSF they map to.
+#[derive(Clone, Debug)]
+pub(crate) struct Shelf<'a> {
+    /// Where relative paths start.
+    pub(crate) folder: &'a Path,
+    /// The folder of the user's own sources.
+    pub(crate) own: Option<PathBuf>,
+    pub(crate) ocsf: String,
+}
+
+impl Shelf<'_> {
+    /// Reads the source called `name`.
+    pub(crate) fn find(&self, name: &str) -> Result<Loaded, Failure> {
+        if let Some(path) = self.path_of(name) {
+            return Ok(dialects::load(&path, &self.ocsf)?);
+        }
+        let shipped = plans::sources::find(name).map_err(|error| {
+            Failure::usage(
+                error.to_string(),
+                "or give the path of a source folder of your own",
+            )
+        })?;
+        Ok(shipped.load(&self.ocsf)?)
+    }
+
+    /// Reads and compiles the source called `name`.
+    pub(crate) fn compile(&self, name: &str, raw: bool) -> Result<Compiled, Failure> {
+        compile(self.find(name)?, &self.ocsf, raw)
+    }
+
+    /// The user's own sources, in the order of their names.
+    pub(crate) fn own_sources(&self) -> Result<Vec<PathBuf>, Failure> {
+        match &self.own {
+            Some(own) if !own.is_dir() => Err(Failure::usage(
+                format!("--config {} is not a folder", own.display()),
+                "give the folder that holds your source folders",
+            )),
+            Some(own) => Ok(standing_below(own)),
+            None => Ok(Vec::new()),
+        }
+    }
+
+    /// The user's own source of that name, or the file or folder at that path. A folder
+    /// beside the caller that happens to be called like a shipped source is not meant.
+    fn path_of(&self, name: &str) -> Option<PathBuf> {
+        let own = self.own.as_ref().map(|own| own.join(name));
+        let own = own.filter(|path| path.exists());
+        let is_path = name.contains(['/', '.']) || plans::sources::find(name).is_err();
+        let path = self.folder.join(name);
+        own.or((is_path && path.exists()).then_some(path))
+    }
+}
+
+/// The sources at `path`: itself when it is one, else those in its folders and files.
+pub(crate) fn standing_below(path: &Path) -> Vec<PathBuf> {
+    if path.is_file() || path.join("source.toml").is_file() {
+        return vec![path.to_path_buf()];
+    }
+    let mut found = Vec::new();
+    for entry in fs::read_dir(path).into_iter().flatten().flatten() {
+        let child = entry.path();
+        let hidden = entry.file_name().to_string_lossy().starts_with('.');
+        if hidden {
+            continue;
+        }
+        if child.join("source.toml").is_file() || is_metadata_csv(&child) {
+            found.push(child);
+        }
+    }
+    found.sort();
+    found
+}
+
+/// Whether the ETL framework would take it for a source's metadata.
+fn is_metadata_csv(path: &Path) -> bool {
+    let name = path
+        .file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .to_lowercase();
+    path.is_file() && name.ends_with(".csv") && name.contains("metadata")
+}
+
+/// Compiles a source that was read.
+pub(crate) fn compile(loaded: Loaded, version: &str, raw: bool) -> Result<Compiled, Failure> {
+    let Loaded { source, warnings } = loaded;
+    let schema = ocsf::schema(version)
+        .map_err(|error| Failure::usage(error.to_string(), "give one of these with --ocsf"))?;
+    let format = formats::find(&source.format.name).map_err(|error| {
+        let at = &source.format.at;
+        let message = format!("{}:{}:{}: {error}", at.file, at.line, at.column);
+        Failure::usage(message, "write one of these under `format`")
+    })?;
+    let program = mapping::compile(&source, schema, format.columns(), raw)?;
+    Ok(Compiled {
+        source,
+        program,
+        warnings,
+    })
+}

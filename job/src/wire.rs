@@ -1,0 +1,135 @@
+//! The only place that names concrete adapters: status store, engine, clock.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use datafusion::physical_plan::ExecutionPlan;
+use scheduler::load::attempt::Planner;
+use scheduler::load::drive::{Driver, Timing};
+use scheduler::load::progress::Observer;
+use scheduler::status::memory::Memory;
+use scheduler::status::{self, StatusError, StatusStore};
+use scheduler::submit::ballista::Embedded;
+use scheduler::submit::local::Local;
+use scheduler::submit::{Submit, SubmitError};
+use tokio::sync::watch;
+
+use crate::exit_code::ExitCode;
+use crate::failure::{Failure, with_causes};
+use crate::settings::EngineName;
+
+/// A runtime for the commands that wait.
+pub(crate) fn block_on<T>(future: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build();
+    let runtime = runtime.map_err(|error| {
+        Failure::unavailable(
+            format!("threads cannot be started: {error}"),
+            "check the limits of this user",
+        )
+    })?;
+    let result = runtime.block_on(future);
+    // Work that does not end by itself must not keep the process.
+    runtime.shutdown_background();
+    result
+}
+
+/// Opens the status store; `must_exist` keeps a mistyped path from making a new one.
+pub(crate) fn open_status(uri: &str, must_exist: bool) -> Result<Arc<dyn StatusStore>, Failure> {
+    let path = uri.trim_start_matches("sqlite:");
+    if must_exist && !Path::new(path).exists() {
+        let message = format!("no state stands at {uri}");
+        return Err(Failure::usage(
+            message,
+            "give the --output or --state of an earlier load",
+        ));
+    }
+    status::open(uri).map_err(|error| status_failure(&error))
+}
+
+/// The status store for commands that write nothing: what is not there is empty.
+pub(crate) fn peek_status(uri: &str) -> Result<Arc<dyn StatusStore>, Failure> {
+    match Path::new(uri.trim_start_matches("sqlite:")).exists() {
+        true => open_status(uri, true),
+        false => Ok(Arc::new(Memory::default())),
+    }
+}
+
+/// What a failing status store means for the process.
+pub(crate) fn status_failure(error: &StatusError) -> Failure {
+    let message = with_causes(error);
+    if error.retryable() {
+        return Failure::unavailable(message, "check --state, and that it can be written");
+    }
+    Failure::usage(message, "check --state")
+}
+
+/// Starts the engine that runs `cores` tasks at once and spills below `scratch`.
+pub(crate) async fn start_engine(
+    name: Option<EngineName>,
+    cores: usize,
+    scratch: &Path,
+) -> Result<Arc<dyn Submit>, Failure> {
+    let started: Result<Arc<dyn Submit>, SubmitError> = match name {
+        None | Some(EngineName::Ballista) => Embedded::start(cores, scratch)
+            .await
+            .map(|engine| Arc::new(engine) as _),
+        Some(EngineName::Datafusion) => {
+            Local::start(cores, scratch).map(|engine| Arc::new(engine) as _)
+        }
+    };
+    started.map_err(|error| {
+        let message = format!("the engine does not start: {}", with_causes(&error));
+        Failure::new(
+            ExitCode::Unavailable,
+            message,
+            "check that the work area can be written",
+        )
+    })
+}
+
+/// The driver that runs loads in this process.
+pub(crate) fn driver(
+    status: Arc<dyn StatusStore>,
+    submit: Arc<dyn Submit>,
+    observer: Arc<dyn Observer>,
+    cancel: watch::Receiver<bool>,
+) -> Driver {
+    let planner: Arc<Planner> = Arc::new(|program, format, task| {
+        plans::pipeline::task_plan(program, format, task.clone()).map_err(Into::into)
+    });
+    Driver {
+        status,
+        submit,
+        planner,
+        clock: now,
+        observer,
+        cancel,
+        timing: Timing::default(),
+    }
+}
+
+/// The engine of commands that run nothing.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct NoEngine;
+
+#[async_trait]
+impl Submit for NoEngine {
+    async fn run(&self, _: &str, _: Arc<dyn ExecutionPlan>) -> Result<(), SubmitError> {
+        Err(SubmitError::Cancelled)
+    }
+
+    async fn close(&self) {}
+}
+
+/// The clock of this process.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "everything else is passed what this returns"
+)]
+pub(crate) fn now() -> DateTime<Utc> {
+    Utc::now()
+}

@@ -1,0 +1,325 @@
+//! Delimited text: any delimiter, quotes, names from a header or in the declared order.
+
+use std::borrow::Cow;
+
+use memchr::{memchr, memmem};
+
+use super::column::Span;
+use super::layout::{Field, Names, surplus_key};
+use super::line_decoder::{LineDecoder, LineParser, Taken};
+use super::lines::Splitter;
+use super::rows::{Rejected, Rows};
+use super::{Decoder, DecoderRequest, Format, Reading};
+use crate::spec::Column;
+
+const QUOTE: u8 = b'"';
+
+/// `delimiter` (one character, `tab` or `\t`; default `,`), `header` (`true` when the
+/// first line names the columns), `brackets` (`true` when a field in square brackets
+/// may hold the delimiter; the brackets stay), `multiline` (`true` when a quoted field
+/// may hold line ends), `null` (a text that means NULL, beside the empty one).
+#[derive(Debug)]
+pub(super) struct Csv;
+
+impl Format for Csv {
+    fn name(&self) -> &'static str {
+        "csv"
+    }
+
+    fn columns(&self) -> Vec<Column> {
+        Vec::new()
+    }
+
+    fn options(&self) -> &'static [&'static str] {
+        &["brackets", "delimiter", "header", "multiline", "null"]
+    }
+
+    fn reading(&self) -> Reading {
+        Reading::Blocks(decoder)
+    }
+}
+
+fn decoder(request: DecoderRequest) -> Box<dyn Decoder> {
+    let splitter = match is_on(&request, "multiline") {
+        true => Splitter::Quoted(QUOTE),
+        false => Splitter::LineEnd,
+    };
+    LineDecoder::boxed_with(CsvParser::new(&request), &request, splitter)
+}
+
+fn is_on(request: &DecoderRequest, option: &str) -> bool {
+    let value = request.options.get(option);
+    value.is_some_and(|value| value.eq_ignore_ascii_case("true"))
+}
+
+struct CsvParser {
+    names: Names,
+    fields: Vec<Field>,
+    awaits_header: bool,
+    delimiter: Vec<u8>,
+    brackets: bool,
+    null: Vec<u8>,
+}
+
+impl CsvParser {
+    fn new(request: &DecoderRequest) -> Self {
+        let names = Names::new(request);
+        let option = |name| request.options.get(name).map(String::as_str);
+        let delimiter = match option("delimiter") {
+            None | Some("") => ",",
+            Some("tab" | "\\t") => "\t",
+            Some(text) => text,
+        };
+        Self {
+            fields: names.declared(request),
+            names,
+            awaits_header: is_on(request, "header"),
+            delimiter: delimiter.as_bytes().to_vec(),
+            brackets: is_on(request, "brackets"),
+            null: option("null").unwrap_or_default().as_bytes().to_vec(),
+        }
+    }
+
+    fn take_header(&mut self, line: &[u8]) -> Result<(), Rejected> {
+        let mut fields = Vec::new();
+        let mut next = Some(0);
+        while let Some(start) = next {
+            let token = self.token(line, start)?;
+            let name = token.text(line);
+            fields.push(self.names.field(&String::from_utf8_lossy(&name)));
+            next = token.next;
+        }
+        self.fields = fields;
+        self.awaits_header = false;
+        Ok(())
+    }
+
+    fn token(&self, line: &[u8], start: usize) -> Result<Token, Rejected> {
+        let rest = &line[start..];
+        if rest.first() == Some(&QUOTE) {
+            return self.quoted(line, start);
+        }
+        let from = match rest.first() {
+            Some(b'[') if self.brackets => memchr(b']', rest).unwrap_or(0),
+            _ => 0,
+        };
+        let length = self.find_delimiter(&rest[from..]);
+        let end = length.map_or(line.len(), |length| start + from + length);
+        Ok(Token {
+            start,
+            end,
+            next: length.map(|_| end + self.delimiter.len()),
+            is_quoted: false,
+            is_escaped: false,
+        })
+    }
+
+    fn find_delimiter(&self, text: &[u8]) -> Option<usize> {
+        match self.delimiter.as_slice() {
+            [byte] => memchr(*byte, text),
+            bytes => memmem::find(text, bytes),
+        }
+    }
+
+    /// A quoted field; two quotes inside are one, and so is a quote that ends no field.
+    fn quoted(&self, line: &[u8], start: usize) -> Result<Token, Rejected> {
+        let mut at = start + 1;
+        let mut is_escaped = false;
+        while let Some(length) = memchr(QUOTE, &line[at..]) {
+            let end = at + length;
+            let rest = &line[end + 1..];
+            if rest.is_empty() || rest.starts_with(&self.delimiter) {
+                let next = (!rest.is_empty()).then(|| end + 1 + self.delimiter.len());
+                let start = start + 1;
+                return Ok(Token {
+                    start,
+                    end,
+                    next,
+                    is_quoted: true,
+                    is_escaped,
+                });
+            }
+            let is_double = rest[0] == QUOTE;
+            is_escaped |= is_double;
+            at = end + 1 + usize::from(is_double);
+        }
+        let detail = format!("the field that begins at byte {} has no end", start + 1);
+        Err(Rejected::new("unclosed_quote", detail))
+    }
+
+    fn set(
+        &self,
+        place: usize,
+        token: &Token,
+        line: Span<'_>,
+        rows: &mut Rows,
+    ) -> Result<(), Rejected> {
+        let text = token.text(line.bytes);
+        if !token.is_quoted && (text.is_empty() || *text == *self.null) {
+            return Ok(());
+        }
+        match (self.fields.get(place), &text) {
+            (Some(Field::Unwanted), _) => Ok(()),
+            (Some(Field::Wanted(slot)), _) if text.is_empty() && !rows.is_text(*slot) => Ok(()),
+            (Some(Field::Wanted(slot)), Cow::Borrowed(_)) => {
+                rows.set(*slot, line.part(token.start, token.end))
+            }
+            (Some(Field::Wanted(slot)), Cow::Owned(text)) => rows.set_owned(*slot, text),
+            (Some(Field::Unknown(name)), _) => {
+                rows.add_extra(name, &text);
+                Ok(())
+            }
+            (None, _) => {
+                rows.add_extra(&surplus_key(place + 1), &text);
+                Ok(())
+            }
+        }
+    }
+}
+
+impl LineParser for CsvParser {
+    fn parse(&mut self, line: Span<'_>, rows: &mut Rows) -> Result<Taken, Rejected> {
+        if self.awaits_header {
+            self.take_header(line.bytes)?;
+            return Ok(Taken::Header);
+        }
+        let mut place = 0;
+        let mut next = Some(0);
+        while let Some(start) = next {
+            let token = self.token(line.bytes, start)?;
+            self.set(place, &token, line, rows)?;
+            place += 1;
+            next = token.next;
+        }
+        if place < self.fields.len() {
+            let detail = format!("{place} of {} fields", self.fields.len());
+            return Err(Rejected::new("too_few_fields", detail));
+        }
+        Ok(Taken::Row)
+    }
+}
+
+/// A field without its quotes, and where the next one begins.
+struct Token {
+    start: usize,
+    end: usize,
+    next: Option<usize>,
+    is_quoted: bool,
+    is_escaped: bool,
+}
+
+impl Token {
+    fn text<'a>(&self, line: &'a [u8]) -> Cow<'a, [u8]> {
+        let text = &line[self.start..self.end];
+        if !self.is_escaped {
+            return Cow::Borrowed(text);
+        }
+        let mut plain = Vec::with_capacity(text.len());
+        let mut at = 0;
+        while at < text.len() {
+            plain.push(text[at]);
+            at += if text[at..].starts_with(b"\"\"") {
+                2
+            } else {
+                1
+            };
+        }
+        Cow::Owned(plain)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::super::testing::Case;
+    use crate::spec::ColumnKind;
+
+    fn case() -> Case {
+        Case::new("csv")
+            .column("name", ColumnKind::Text)
+            .column("n", ColumnKind::Int64)
+    }
+
+    #[test]
+    fn without_a_header_the_declared_order_applies() {
+        assert_eq!(
+            case().rows("a,1\n,\n\"\",2\nb,3,x\n"),
+            [
+                json!({"name": "a", "n": 1}),
+                json!({}),
+                json!({"name": "", "n": 2}),
+                json!({"name": "b", "n": 3, "_extra": r#"{"field_3":"x"}"#}),
+            ]
+        );
+    }
+
+    #[test]
+    fn a_header_names_the_columns() {
+        let case = case()
+            .source_name("Number")
+            .option("header", "true")
+            .option("delimiter", "|");
+        assert_eq!(
+            case.rows("other|number|\"name\"\nx|7|a\n"),
+            [json!({"name": "a", "n": 7, "_extra": r#"{"other":"x"}"#})]
+        );
+    }
+
+    #[test]
+    fn quotes_keep_delimiters_and_double_quotes() {
+        let rows = case().rows("\"a,\"\"b\"\"\",\"1\"\n\"say \"hi\" now\",2\n");
+        assert_eq!(
+            rows,
+            [
+                json!({"name": "a,\"b\"", "n": 1}),
+                json!({"name": "say \"hi\" now", "n": 2})
+            ]
+        );
+        assert_eq!(
+            case().reasons(b"\"a,1\nb\n"),
+            ["unclosed_quote", "too_few_fields"]
+        );
+    }
+
+    #[test]
+    fn a_space_delimiter_leaves_brackets_whole() {
+        let pattern = ColumnKind::Strftime("[%d/%b/%Y:%H:%M:%S%z]".to_owned());
+        let case = Case::new("csv")
+            .column("time", pattern)
+            .column("name", ColumnKind::Text)
+            .option("delimiter", " ")
+            .option("brackets", "true")
+            .option("null", "-");
+        assert_eq!(
+            case.rows("[06/Feb/2019:00:00:38 +0000] a\n[06/Feb/2019:00:00:38 +0000] -"),
+            [
+                json!({"time": "2019-02-06T00:00:38Z", "name": "a"}),
+                json!({"time": "2019-02-06T00:00:38Z"})
+            ]
+        );
+    }
+
+    #[test]
+    fn a_record_may_span_lines_when_asked_for() {
+        let case = case().option("multiline", "true");
+        let whole = case.all(b"\"a\nb\",1\nc,2\n", &[], None);
+        assert_eq!(whole[0]["name"], "a\nb");
+        assert_eq!(whole[1]["name"], "c");
+        assert_eq!(case.all(b"\"a\nb\",1\nc,2\n", &[1], None), whole);
+    }
+
+    proptest! {
+        #[test]
+        fn every_line_is_a_row_wherever_blocks_end(
+            input in prop::collection::vec(prop::sample::select(b"ab1,,\"\"\n\n\r\xff".to_vec()), 0..300),
+            sizes in prop::collection::vec(1_usize..20, 1..6),
+        ) {
+            let whole = case().all(&input, &[], None);
+            let is_row = |line: &&[u8]| !line.is_empty() && *line != b"\r";
+            prop_assert_eq!(whole.len(), input.split(|byte| *byte == b'\n').filter(is_row).count());
+            prop_assert_eq!(case().all(&input, &sizes, None), whole);
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! Sample lines of every shape, ours and the public ones beside the checkout: each
+//! line ends in exactly one place.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use tests::{Lab, python, rows};
+
+/// The sample folders of a source that are there.
+fn folders(source: &str) -> Vec<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent();
+    let own = root.map(|root| root.join("plans/sources").join(source).join("samples"));
+    let found = own
+        .into_iter()
+        .chain(python::beside(&format!("samples/{source}")));
+    found.filter(|folder| folder.exists()).collect()
+}
+
+/// Loads a file alone and checks that its lines are accounted for.
+fn account(source: &str, file: &Path, lines: usize) -> anyhow::Result<()> {
+    let lab = Lab::new()?;
+    fs::create_dir_all(lab.input())?;
+    let name = file.file_name().unwrap_or_default();
+    fs::copy(file, lab.input().join(name))?;
+    // Samples tell no day: whatever day is asked for, every line is read and owned once.
+    let run = lab
+        .run(source)?
+        .args(["--from", "2023-01-31", "--to", "2023-01-31"]);
+    let run = run.args(["--max-quarantine", "100", "--region", "eu-west-1"]);
+    let answer = run
+        .args(["--account", "111122223333"])
+        .run()?
+        .expect_code(0);
+    let out = ["written", "quarantined", "filtered", "elsewhere"].map(|what| answer.rows(what));
+    assert_eq!(
+        answer.rows("read"),
+        lines as u64,
+        "{}: {}",
+        file.display(),
+        answer.stdout
+    );
+    assert_eq!(
+        lines as u64 + answer.rows("duplicated"),
+        out.iter().sum::<u64>()
+    );
+    assert_eq!(answer.rows("written"), rows::count_all(&lab.lake())?);
+    Ok(())
+}
+
+#[test]
+fn every_line_of_the_flow_samples_is_accounted_for() -> anyhow::Result<()> {
+    let logs = folders("vpc_flow")
+        .into_iter()
+        .flat_map(|folder| rows::files(&folder));
+    for file in logs.filter(|file| {
+        file.extension()
+            .is_some_and(|end| end == "log" || end == "txt")
+    }) {
+        let text = fs::read_to_string(&file)?;
+        let lines = text.lines().filter(|line| !line.trim().is_empty());
+        // A header names columns: it holds no digit-only token.
+        let flows = lines.filter(|line| line.split(' ').any(|token| token.parse::<u64>().is_ok()));
+        account("vpc_flow", &file, flows.count())?;
+    }
+    Ok(())
+}
+
+#[test]
+fn every_line_of_the_s3_access_samples_is_accounted_for() -> anyhow::Result<()> {
+    let logs = folders("s3_access")
+        .into_iter()
+        .flat_map(|folder| rows::files(&folder));
+    for file in logs.filter(|file| {
+        file.extension()
+            .is_some_and(|end| end == "log" || end == "txt")
+    }) {
+        let text = fs::read_to_string(&file)?;
+        let lines = text.lines().filter(|line| !line.trim().is_empty());
+        account("s3_access", &file, lines.count())?;
+    }
+    Ok(())
+}
