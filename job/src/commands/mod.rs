@@ -70,7 +70,7 @@ fn run(command: Command, context: &Context) -> Result<ExitCode, Failure> {
         Command::Run(args) => run::run(args, context),
         Command::Plan(args) => plan::run(args, context),
         Command::Map(args) => map::run(&args, context),
-        Command::Status(args) => status::run(args, context),
+        Command::Status(args) => status::run(&args, context),
         Command::Retry(args) => retry::run(args, context),
         Command::Replay(args) => replay::run(args, context),
         Command::Quarantine(args) => quarantine::run(&args, context),

@@ -10,6 +10,6 @@ pub(super) fn run(args: ReplayArgs, context: &Context) -> Result<ExitCode, Failu
     let settings = args.settings.over(context.defaults.clone());
     let prepared = loads::of_source(&args.source, settings, context)?;
     loads::carry_out(&prepared, context, async |driver| {
-        Ok(driver.run(&prepared.request).await)
+        Ok(driver.replay(&prepared.request).await)
     })
 }
