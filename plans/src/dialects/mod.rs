@@ -29,10 +29,12 @@ pub struct File {
     pub text: String,
 }
 
+type Gathered = Result<Vec<File>, Diagnostics>;
+
 /// One way to write a source down.
 struct Dialect {
     /// The files of the dialect that belong to `path`; `None` when it is not its.
-    gather: fn(&Path) -> Option<Result<Vec<File>, Diagnostics>>,
+    gather: fn(&Path) -> Option<Gathered>,
     /// Whether these files are its.
     accepts: fn(&[File]) -> bool,
     read: fn(&[File], &str) -> Result<Loaded, Diagnostics>,

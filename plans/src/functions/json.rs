@@ -29,6 +29,17 @@ impl<'a> Raw<'a> {
         (walk.at == text.len()).then_some(value)
     }
 
+    /// The same without a look at what stands behind the first bracket, so that walking
+    /// into it reads it once.
+    pub(crate) fn open(text: &'a str) -> Option<Self> {
+        let text = text.trim_ascii_start();
+        match text.as_bytes().first()? {
+            b'{' => Some(Raw::Object(text)),
+            b'[' => Some(Raw::Array(text)),
+            _ => None,
+        }
+    }
+
     /// Its text: strings without quotes, objects and arrays as JSON, null as nothing.
     pub(crate) fn text(self) -> Option<Cow<'a, str>> {
         match self {

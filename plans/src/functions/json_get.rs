@@ -26,7 +26,7 @@ fn invoke(args: &ScalarFunctionArgs) -> Result<ColumnarValue> {
         let found = source
             .is_valid(row)
             .then(|| source.value(row))
-            .and_then(Raw::parse)
+            .and_then(Raw::open)
             .and_then(|json| json.walk(&keys));
         parts.push(row, found.and_then(Raw::text));
     }

@@ -95,6 +95,18 @@ pub(super) fn with_segment<T>(
     result
 }
 
+/// The dotted key of a path: segments with a dot in them stand in quotes.
+pub(crate) fn dotted_key(path: &[impl AsRef<str>]) -> String {
+    let mut key = String::new();
+    for segment in path {
+        if !key.is_empty() {
+            key.push('.');
+        }
+        push_segment(&mut key, segment.as_ref());
+    }
+    key
+}
+
 /// A name with a dot in it stands in quotes.
 pub(super) fn push_segment(key: &mut String, name: &str) {
     if name.contains('.') {

@@ -22,16 +22,17 @@ mod url;
 
 use std::sync::{Arc, LazyLock};
 
+use datafusion::common::ScalarValue;
 use datafusion::execution::TaskContext;
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
 use datafusion::logical_expr::ScalarUDF;
 use datafusion::prelude::SessionConfig;
 
-pub(crate) use definition::{Definition, literal_text};
+pub(crate) use definition::Definition;
 pub(crate) use each::each_expr;
 pub(crate) use enums::{Other, Table};
-pub(crate) use glob::matches as glob_matches;
-pub(crate) use observables::{Observed, observable_type};
+pub(crate) use json_text::dotted_key;
+pub(crate) use observables::Observed;
 pub(crate) use redact::Redaction;
 pub(crate) use unmapped::{Source as UnmappedSource, Spec as UnmappedSpec, map_type};
 
@@ -78,6 +79,11 @@ pub(crate) fn named(name: &str) -> Arc<ScalarUDF> {
         .into_iter()
         .find(|function| function.name() == name)
         .expect("the functions that mappings are built of are in the table")
+}
+
+/// A configuration as the literal that functions take: text, in the type that they read.
+pub(crate) fn wide_text(text: String) -> ScalarValue {
+    ScalarValue::Utf8View(Some(text))
 }
 
 /// The session that compiles mappings: DataFusion's functions and ours, names as written.

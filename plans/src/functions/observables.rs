@@ -46,7 +46,7 @@ fn fields() -> Fields {
 }
 
 /// One observable.
-pub(crate) fn observable_type() -> DataType {
+fn observable_type() -> DataType {
     DataType::Struct(fields())
 }
 

@@ -93,6 +93,11 @@ impl Redaction {
         }
     }
 
+    /// As the functions' literals have it.
+    pub(crate) fn to_json(&self) -> String {
+        serde_json::to_string(self).expect("lists of texts are JSON")
+    }
+
     /// Whether the value at a dotted key is a credential.
     pub(crate) fn hides(&self, key: &str) -> bool {
         matches_any(&self.globs, key) && !matches_any(&self.keep, key)

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::definition::{Cache, Definition, Returns, literal_text, text_first};
 use super::json::{Raw, elements, members};
-use super::json_text::{DEPTH, is_hidden, names_hidden, push_segment, quote, with_segment};
+use super::json_text::{DEPTH, is_hidden, names_hidden, quote, with_segment};
 use super::redact::{REDACTED, Redaction};
 use super::text::{as_text, text_type};
 
@@ -41,8 +41,8 @@ pub(crate) struct Spec {
 /// One column.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Source {
-    /// Empty when the column's members stand at the root.
-    pub(crate) name: String,
+    /// Its dotted key; empty when the column's members stand at the root.
+    pub(crate) key: String,
     pub(crate) json: bool,
     /// Dotted keys that are mapped: they and what is below them are left out.
     pub(crate) except: Vec<String>,
@@ -124,19 +124,21 @@ struct Reader<'a> {
 }
 
 fn readers<'a>(spec: &'a Spec, args: &ScalarFunctionArgs) -> Result<Vec<Reader<'a>>> {
-    let columns = spec.columns.iter().zip(&args.args[1..]);
-    columns
-        .map(|(source, value)| {
-            let mut key = String::new();
-            push_segment(&mut key, &source.name);
-            Ok(Reader {
-                source,
-                hidden: spec.redaction.hides(&key),
-                key,
-                values: as_text(&value.to_array(args.number_rows)?)?,
-            })
-        })
-        .collect()
+    let mut readers = Vec::with_capacity(spec.columns.len());
+    for (source, value) in spec.columns.iter().zip(&args.args[1..]) {
+        let array = value.to_array(args.number_rows)?;
+        // Most columns of a wide format are absent from a file as a whole.
+        if array.null_count() == array.len() {
+            continue;
+        }
+        readers.push(Reader {
+            source,
+            hidden: spec.redaction.hides(&source.key),
+            key: source.key.clone(),
+            values: as_text(&array)?,
+        });
+    }
+    Ok(readers)
 }
 
 impl Reader<'_> {

@@ -191,7 +191,7 @@ mod tests {
             assert!(each_attribute(schema).count() > 3000, "{version}");
         }
         assert_eq!(
-            schema("2.0.0").unwrap_err().to_string(),
+            schema("2.0.0").expect_err("wrong").to_string(),
             "unknown OCSF version 2.0.0 (known: 1.1.0, 1.3.0)"
         );
     }
@@ -245,7 +245,14 @@ mod tests {
         assert_eq!(activity.caption(5), Some("Refuse"));
         let disposition = &class.attributes["disposition_id"];
         assert_eq!(disposition.profiles, ["security_control"]);
-        assert!(disposition.enumeration.as_ref().unwrap().id("27").is_some());
+        assert!(
+            disposition
+                .enumeration
+                .as_ref()
+                .expect("an enum")
+                .id("27")
+                .is_some()
+        );
     }
 
     #[test]
@@ -254,9 +261,11 @@ mod tests {
         let class = schema.class("network_activity").expect("known");
         let ip = schema.attribute(class, "src_endpoint.ip").expect("known");
         assert_eq!((ip.type_name.as_str(), ip.observable), ("ip", Some(2)));
-        let wrong = schema.attribute(class, "src_endpoint.prt").unwrap_err();
+        let wrong = schema
+            .attribute(class, "src_endpoint.prt")
+            .expect_err("wrong");
         assert_eq!(wrong.nearest.as_deref(), Some("src_endpoint.port"));
-        let deep = schema.attribute(class, "time.x").unwrap_err();
+        let deep = schema.attribute(class, "time.x").expect_err("wrong");
         assert!(deep.inside_scalar);
         assert!(schema.attribute(class, "").is_err());
     }

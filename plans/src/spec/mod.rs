@@ -104,6 +104,7 @@ pub struct Event {
     /// The OCSF class's name, such as `network_activity`.
     pub class: String,
     pub profiles: Vec<String>,
+    pub profiles_at: Origin,
     /// NULL is false; absent is true.
     pub when: Option<Sql>,
     /// Adds a row beside the one of the event that takes the row.
@@ -111,6 +112,7 @@ pub struct Event {
     pub attributes: Object,
     /// Columns (dotted) that leave `unmapped` though a function used them.
     pub consumed: Vec<String>,
+    /// Where the class is named.
     pub at: Origin,
 }
 

@@ -1,6 +1,8 @@
 //! The mapping CSV: four columns; the order of its rows is the order of the
 //! columns in the source's files.
 
+use std::collections::BTreeSet;
+
 use super::super::File;
 use super::super::native::columns::is_reserved;
 use super::table::{self, Cell};
@@ -51,8 +53,9 @@ pub(super) fn mapping(
 ) -> Mapping {
     let mut mapping = Mapping::default();
     let mut ignored = None;
-    for row in rows(file, found, warnings) {
-        report_other_source(&row, context, found);
+    let rows = rows(file, found, warnings);
+    report_other_sources(&rows, context, found);
+    for row in rows {
         match (&row.source, &row.target) {
             (Some(source), target) => {
                 report_default(&row, warnings);
@@ -78,6 +81,7 @@ pub(super) fn mapping(
 }
 
 fn rows(file: &File, found: &mut Diagnostics, warnings: &mut Diagnostics) -> Vec<Row> {
+    let before = found.0.len();
     let table = table::table(file, found, warnings);
     let names: Vec<Option<usize>> = table
         .header
@@ -86,13 +90,15 @@ fn rows(file: &File, found: &mut Diagnostics, warnings: &mut Diagnostics) -> Vec
         .collect();
     for (index, (name, _)) in COLUMNS.iter().enumerate().take(3) {
         if !names.contains(&Some(index)) && !table.header.is_empty() {
-            let at = &table.header[0].at;
-            found.push(
-                at,
-                format!("there is no column `{name}`"),
-                "add it to the header",
-            );
+            let at = Origin {
+                key: (*name).to_owned(),
+                ..table.header[0].at.clone()
+            };
+            found.push(&at, "missing column", "add it to the header");
         }
+    }
+    if found.0.len() > before {
+        return Vec::new();
     }
     table
         .rows
@@ -107,10 +113,10 @@ fn column(cell: &Cell, found: &mut Diagnostics) -> Option<usize> {
         .iter()
         .position(|(known, spellings)| *known == name || spellings.contains(&&*name));
     if index.is_none() {
-        let message = format!("unknown column `{}`", cell.text);
+        let at = table::header_origin(cell);
         found.push(
-            &cell.at,
-            message,
+            &at,
+            "unknown column",
             did_you_mean(&name, COLUMNS.iter().map(|(known, _)| *known)),
         );
     }
@@ -146,12 +152,19 @@ fn row(names: &[Option<usize>], cells: Vec<Cell>, found: &mut Diagnostics) -> Ro
     }
 }
 
-fn report_other_source(row: &Row, context: &Context<'_>, found: &mut Diagnostics) {
-    if let Some(cell) = &row.log_type
-        && cell.text.trim() != context.source
-    {
-        let message = format!("`{}` is not the metadata's source", cell.text.trim());
-        found.push(&cell.at, message, format!("write `{}`", context.source));
+/// A source's name has to be the same everywhere; each other one is reported once.
+fn report_other_sources(rows: &[Row], context: &Context<'_>, found: &mut Diagnostics) {
+    let mut others = BTreeSet::new();
+    for cell in rows.iter().filter_map(|row| row.log_type.as_ref()) {
+        let name = cell.text.trim();
+        if name != context.source && others.insert(name) {
+            let message = format!("`{name}` is not the metadata's source");
+            found.push(
+                &cell.at,
+                message,
+                format!("write `{}` in every row", context.source),
+            );
+        }
     }
 }
 

@@ -75,7 +75,11 @@ pub(super) fn metadata(
     found: &mut Diagnostics,
     warnings: &mut Diagnostics,
 ) -> Option<Metadata> {
+    let before = found.0.len();
     let mut table = table::table(file, found, warnings);
+    if found.0.len() > before {
+        return None;
+    }
     let names = header(&table, found);
     if table.rows.len() > 1 {
         let at = &table.rows[1][0].at;
@@ -117,10 +121,10 @@ fn header(table: &Table, found: &mut Diagnostics) -> Vec<Option<&'static str>> {
         let name = canonical(&cell.text);
         if name.is_none() {
             let known = COLUMNS.iter().map(|(name, _)| *name);
-            let message = format!("unknown column `{}`", cell.text);
+            let at = table::header_origin(cell);
             found.push(
-                &cell.at,
-                message,
+                &at,
+                "unknown column",
                 did_you_mean(&cell.text.to_ascii_lowercase(), known),
             );
         }

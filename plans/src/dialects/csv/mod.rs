@@ -16,7 +16,7 @@ use self::metadata::Metadata;
 use super::{File, Loaded, base_name, files_with, read_file, read_files};
 use crate::diagnostics::{Diagnostics, Origin};
 use crate::ocsf;
-use crate::spec::{ColumnKind, Event, Format, Redact, Source, Unmapped, UnmappedStyle};
+use crate::spec::{ColumnKind, Event, Format, Object, Redact, Source, Unmapped, UnmappedStyle};
 
 /// The metadata CSV at `path` (or the only one in that folder) and its mapping CSV.
 pub(super) fn gather(path: &Path) -> Option<Result<Vec<File>, Diagnostics>> {
@@ -75,11 +75,13 @@ fn mapping_names(file: &File) -> Vec<String> {
         by_source,
     ];
     let own = base_name(&file.name);
-    names
+    let mut names: Vec<String> = names
         .into_iter()
         .flatten()
         .filter(|name| name != own)
-        .collect()
+        .collect();
+    names.dedup();
+    names
 }
 
 pub(super) fn accepts(files: &[File]) -> bool {
@@ -169,11 +171,12 @@ fn mapping_of(
     Some(mapping::mapping(file, context, found, warnings))
 }
 
-fn event(metadata: &Metadata, class: &str, attributes: crate::spec::Object) -> Event {
+fn event(metadata: &Metadata, class: &str, attributes: Object) -> Event {
     Event {
         name: class.to_owned(),
         class: class.to_owned(),
         profiles: Vec::new(),
+        profiles_at: metadata.key("ocsf_class_name"),
         when: None,
         also: false,
         attributes,

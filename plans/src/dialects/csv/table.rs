@@ -56,6 +56,14 @@ pub(super) fn table(file: &File, found: &mut Diagnostics, warnings: &mut Diagnos
     Table { header, rows }
 }
 
+/// The place of a header cell; its key is the column it names.
+pub(super) fn header_origin(cell: &Cell) -> Origin {
+    Origin {
+        key: cell.text.clone(),
+        ..cell.at.clone()
+    }
+}
+
 fn straight(c: char) -> char {
     match c {
         '\u{201c}' | '\u{201d}' | '\u{201e}' | '\u{201f}' => '"',
@@ -69,6 +77,9 @@ struct Scanner<'a> {
     chars: Peekable<Chars<'a>>,
     line: u32,
     column: u32,
+    header: Vec<String>,
+    /// The cell of the row that is being read.
+    index: usize,
 }
 
 /// What ended a cell.
@@ -85,6 +96,8 @@ impl<'a> Scanner<'a> {
             chars: text.text.chars().peekable(),
             line: 1,
             column: 1,
+            header: Vec::new(),
+            index: 0,
         }
     }
 
@@ -94,9 +107,16 @@ impl<'a> Scanner<'a> {
         loop {
             let (cell, end) = self.cell(found);
             row.push(cell);
+            self.index = row.len();
             match end {
                 End::Cell => {}
-                End::Row => rows.push(std::mem::take(&mut row)),
+                End::Row => {
+                    self.index = 0;
+                    if rows.is_empty() {
+                        self.header = row.iter().map(|cell: &Cell| cell.text.clone()).collect();
+                    }
+                    rows.push(std::mem::take(&mut row));
+                }
                 End::Text => {
                     rows.push(row);
                     return rows;
@@ -120,6 +140,7 @@ impl<'a> Scanner<'a> {
         Origin {
             line: self.line,
             column: self.column,
+            key: self.header.get(self.index).cloned().unwrap_or_default(),
             ..self.text.whole()
         }
     }
@@ -220,10 +241,13 @@ mod tests {
     fn broken_quoting_is_an_error_with_its_place() {
         let (_, found, _) = read("a,b\n1,\"2\n");
         assert!(
-            found[0].starts_with("a.csv:2:3: this quote is never closed"),
+            found[0].starts_with("a.csv:2:3: b: this quote is never closed"),
             "{found:?}"
         );
         let (_, found, _) = read("a,b\n1,\"2\"3\n");
-        assert!(found[0].starts_with("a.csv:2:6: text behind"), "{found:?}");
+        assert!(
+            found[0].starts_with("a.csv:2:6: b: text behind"),
+            "{found:?}"
+        );
     }
 }

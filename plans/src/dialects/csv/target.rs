@@ -216,7 +216,7 @@ mod tests {
     #[test]
     fn a_broken_target_is_reported_at_its_segment() {
         let check = |text: &str, expected: &str| {
-            let message = read(text).unwrap_err();
+            let message = read(text).expect_err("wrong");
             assert!(message.contains(expected), "{message}");
         };
         check("time", ":2:5: `time` has no type");

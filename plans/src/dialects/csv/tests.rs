@@ -179,7 +179,7 @@ fn every_error_of_both_files_is_reported() {
             "access-mapping.csv:3:13: tgt_column: unknown type `timestmp` (did you mean `timestamp`?)",
             "access-mapping.csv:6:25: default_values: `six` is not a 32-bit integer \
              (mend the value or the target's type)",
-            "access-metadata.csv:1:41: unknown column `headr` (did you mean `header`?)",
+            "access-metadata.csv:1:41: headr: unknown column (did you mean `header`?)",
             "access-metadata.csv:2:26: load_type: unknown value `hourly` (known: historical, daily)",
             "access-metadata.csv:2:33: historical_days_to_process: `many` is not a number of days (write 1 or more)",
         ]

@@ -116,10 +116,13 @@ mod tests {
     #[test]
     fn letters_that_mean_nothing_here_are_named() {
         assert_eq!(
-            strftime("yyyy QQ").unwrap_err(),
+            strftime("yyyy QQ").expect_err("wrong"),
             "`QQ` cannot be read as a part of a time"
         );
-        assert_eq!(strftime("--").unwrap_err(), "`--` has no date letters");
+        assert_eq!(
+            strftime("--").expect_err("wrong"),
+            "`--` has no date letters"
+        );
         assert_eq!(kind("epoch"), Ok(ColumnKind::Epoch(TimeUnit::Second)));
     }
 

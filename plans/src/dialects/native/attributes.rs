@@ -184,7 +184,7 @@ fn targets(reader: &mut Reader<'_>, entry: &Entry<'_>) -> Vec<(String, Constant,
         let target = match member.value.get_ref() {
             DeValue::String(_) | DeValue::Integer(_) => scalar(reader, &member),
             _ => {
-                member.reject_type(reader, "a caption or an id", "");
+                member.reject_type(reader, "a caption or an id", "such as \"Traffic\" or 6");
                 None
             }
         };

@@ -55,7 +55,7 @@ fn option_text(reader: &mut Reader<'_>, option: &Entry<'_>) -> Option<String> {
         DeValue::Boolean(value) => Some(value.to_string()),
         DeValue::Integer(number) => Some(number.to_string()),
         _ => {
-            option.reject_type(reader, "a string, integer or boolean", "");
+            option.reject_type(reader, "a string, integer or boolean", "write it in quotes");
             None
         }
     }

@@ -12,10 +12,12 @@ pub(super) fn event(
     base: &Object,
     version: &str,
 ) -> Option<Event> {
-    let at = reader.text.whole();
     let class = section.require(reader, "class", "class = \"network_activity\"");
+    let at = class.as_ref().map(|class| class.origin(reader));
     let class = class.and_then(|class| class.string(reader));
-    let mut profiles = list(reader, section.take("profiles"));
+    let profiles = section.take("profiles");
+    let profiles_at = profiles.as_ref().map(|profiles| profiles.origin(reader));
+    let mut profiles = list(reader, profiles);
     let when = section.take("when").and_then(|when| when.sql(reader));
     let also = section.take("also").and_then(|also| also.boolean(reader));
     let consumed = list(reader, section.take("consumed"));
@@ -36,7 +38,8 @@ pub(super) fn event(
         also: also.unwrap_or(false),
         attributes: object,
         consumed,
-        at,
+        profiles_at: profiles_at.or_else(|| at.clone()).unwrap_or_default(),
+        at: at.unwrap_or_default(),
     })
 }
 

@@ -94,10 +94,24 @@ fn document<'a>(file: &'a File, found: &mut Diagnostics) -> Option<Document<'a>>
     for error in &errors {
         let offset = error.span().map_or(0, |span| span.start);
         let message = format!("TOML syntax: {}", error.message());
-        found.push(&text.origin(offset, ""), message, "");
+        let at = text.origin(offset, key_at(&file.text, offset));
+        found.push(
+            &at,
+            message,
+            "a line reads `key = value` or `[table]`, text stands in quotes",
+        );
     }
     let table = errors.is_empty().then(|| table.into_inner());
     Some(Document { text, table })
+}
+
+/// The key of the line that holds a byte offset, as far as it can be told.
+fn key_at(text: &str, offset: usize) -> &str {
+    let start = text.get(..offset).and_then(|before| before.rfind('\n'));
+    let line = text.get(start.map_or(0, |at| at + 1)..).unwrap_or_default();
+    let line = line.lines().next().unwrap_or_default();
+    let key = line.split('=').next().unwrap_or_default();
+    key.trim().trim_matches(['[', ']'])
 }
 
 #[cfg(test)]

@@ -58,7 +58,7 @@ impl<'t> Entry<'t> {
     pub(super) fn string(&self, reader: &mut Reader<'_>) -> Option<String> {
         let text = self.value.get_ref().as_str();
         if text.is_none() {
-            self.reject_type(reader, "a string", "");
+            self.reject_type(reader, "a string", "write it in quotes");
         }
         text.map(str::to_owned)
     }
@@ -66,7 +66,7 @@ impl<'t> Entry<'t> {
     pub(super) fn boolean(&self, reader: &mut Reader<'_>) -> Option<bool> {
         let value = self.value.get_ref().as_bool();
         if value.is_none() {
-            self.reject_type(reader, "true or false", "");
+            self.reject_type(reader, "true or false", "write it without quotes");
         }
         value
     }
@@ -81,7 +81,7 @@ impl<'t> Entry<'t> {
                     .collect()
             }
             _ => {
-                self.reject_type(reader, expected, "");
+                self.reject_type(reader, expected, "put it in brackets: [ … ]");
                 Vec::new()
             }
         }
@@ -142,7 +142,11 @@ impl<'t> Entry<'t> {
         match self.value.get_ref() {
             DeValue::Table(table) => Some(Section::new(table, &self.key, self.offset)),
             _ => {
-                self.reject_type(reader, "a table", "");
+                self.reject_type(
+                    reader,
+                    "a table",
+                    "write [name] above its keys, or { key = … }",
+                );
                 None
             }
         }
@@ -256,7 +260,7 @@ fn content_offset(text: &str, start: usize) -> usize {
     if !long {
         return start + 1;
     }
-    match literal[3..].as_bytes() {
+    match &literal.as_bytes()[3..] {
         [b'\r', b'\n', ..] => start + 5,
         [b'\n', ..] => start + 4,
         _ => start + 3,

@@ -233,7 +233,12 @@ fn base(reader: &mut Reader<'_>, entry: Option<Entry<'_>>, version: &str) -> Obj
 
 fn event_names<'t>(reader: &mut Reader<'_>, entry: &Entry<'t>) -> Vec<(String, Entry<'t>)> {
     let names = entry.strings(reader);
-    if names.is_empty() {
+    let is_empty = entry
+        .value
+        .get_ref()
+        .as_array()
+        .is_some_and(|a| a.is_empty());
+    if is_empty {
         reader.reject(
             entry,
             "names no event",

@@ -205,7 +205,7 @@ fn every_error_of_every_file_is_reported_with_its_place() {
     assert_eq!(
         messages(&source, &flow),
         [
-            "demo/flow.toml:5:8: also: expects true or false, found a string",
+            "demo/flow.toml:5:8: also: expects true or false, found a string (write it without quotes)",
             "demo/flow.toml:12:8: map.time: expects an SQL expression, found an integer \
              (constants stand under [set]; SQL is written as a string)",
             "demo/source.toml:6:1: redcat: unknown key (did you mean `redact`?)",

@@ -1,0 +1,231 @@
+use super::*;
+use crate::dialects::load_embedded;
+use crate::ocsf;
+
+const GOOD: &str = r#"
+class = "network_activity"
+profiles = ["cloud"]
+[set]
+severity_id = 1
+cloud.provider = "AWS"
+metadata.product.vendor_name = "AWS"
+metadata.product.name = "Amazon VPC"
+[map]
+time = "start"
+src_endpoint.ip = "srcaddr"
+dst_endpoint.port = "dstport"
+dst_endpoint.ip = "dstaddr"
+[map.activity_id]
+match = "action"
+to = { ACCEPT = "traffic", REJECT = 5 }
+"#;
+
+fn formats(name: &str) -> Result<&'static [&'static str], String> {
+    match name {
+        "csv" => Ok(&["delimiter", "header"]),
+        _ => Err("known: csv".to_owned()),
+    }
+}
+
+fn check_with(root: &str, event: &str) -> Vec<String> {
+    let files = [("demo/source.toml", root), ("demo/flow.toml", event)];
+    let source = load_embedded(&files, "1.1.0")
+        .expect("a good grammar")
+        .source;
+    let schema = ocsf::schema("1.1.0").expect("pinned");
+    let found = check(&source, schema, &formats);
+    found.0.iter().map(ToString::to_string).collect()
+}
+
+fn check_event(from: &str, to: &str) -> Vec<String> {
+    assert!(GOOD.contains(from), "{from}");
+    check_with(
+        "format = \"csv\"\nevents = [\"flow\"]\n",
+        &GOOD.replace(from, to),
+    )
+}
+
+#[test]
+fn a_good_event_has_nothing_wrong() {
+    assert_eq!(check_event("", ""), Vec::<String>::new());
+}
+
+#[test]
+fn what_ocsf_lacks_is_named_with_the_nearest_name() {
+    let check = |from: &str, to: &str, expected: &str| {
+        let found = check_event(from, to);
+        assert!(
+            found.iter().any(|message| message.contains(expected)),
+            "{found:#?}"
+        );
+    };
+    check(
+        "\"network_activity\"",
+        "\"netwrk_activity\"",
+        "did you mean `network_activity`?",
+    );
+    check(
+        "src_endpoint.ip =",
+        "src_endpoint.iq =",
+        "has no attribute `iq` (did you mean `src_endpoint.ip`?)",
+    );
+    check(
+        "[\"cloud\"]",
+        "[\"clod\"]",
+        "has no profile `clod` (did you mean `cloud`?)",
+    );
+    check(
+        "severity_id = 1",
+        "severity_id = 1\naction_id = 1",
+        "belongs to the profile `security_control`",
+    );
+    check("\"traffic\"", "\"Trafic\"", "did you mean `Traffic`?");
+    check(
+        "REJECT = 5",
+        "REJECT = 55",
+        "55 is not a member of the enumeration (known: Unknown (0)",
+    );
+    check(
+        "severity_id = 1",
+        "severity_id = \"High\"",
+        "expects a 32-bit integer, found `High` (write 4)",
+    );
+    check(
+        "severity_id = 1",
+        "severity_id = 50",
+        "50 is not a member of the enumeration",
+    );
+    check(
+        "severity_id = 1",
+        "severity_id = 1\nmessage = 5",
+        "expects text, found 5 (write it in quotes)",
+    );
+    check(
+        "severity_id = 1",
+        "severity_id = 1\nsrc_endpoint.port = 70000",
+        "expects a port",
+    );
+    check(
+        "severity_id = 1",
+        "severity_id = 1\nclass_uid = 4002",
+        "is derived and cannot be mapped",
+    );
+    check(
+        "time = \"start\"",
+        "time = \"start\"\ntraffic = \"x\"",
+        "is an object (`network_traffic`)",
+    );
+    check(
+        "time = \"start\"",
+        "time = [\"start\"]",
+        "is a single value, not a list",
+    );
+    check(
+        "time = \"start\"",
+        "time = \"start\"\nunmapped = \"x\"",
+        "is filled with what nothing maps",
+    );
+    check(
+        "time = \"start\"",
+        "time = \"start\"\nresources = \"x\"",
+        "has no attribute `resources`",
+    );
+}
+
+#[test]
+fn an_agreeing_constant_at_a_derived_attribute_is_harmless() {
+    assert_eq!(
+        check_event("severity_id = 1", "severity_id = 1\nclass_uid = 4001"),
+        Vec::<String>::new()
+    );
+}
+
+#[test]
+fn what_is_missing_is_named_at_every_depth() {
+    let check = |from: &str, to: &str, expected: &str| {
+        let found = check_event(from, to);
+        assert!(
+            found.iter().any(|message| message.contains(expected)),
+            "{found:#?}"
+        );
+    };
+    check(
+        "time = \"start\"",
+        "",
+        "required attribute `time` is missing",
+    );
+    check(
+        "cloud.provider = \"AWS\"",
+        "",
+        "required attribute `cloud` is missing (map or set `cloud.provider`)",
+    );
+    check(
+        "metadata.product.vendor_name = \"AWS\"",
+        "",
+        "`metadata.product.vendor_name` is missing",
+    );
+    check(
+        "src_endpoint.ip = \"srcaddr\"",
+        "src_endpoint.port = \"p\"",
+        "`network_endpoint` needs one of ip",
+    );
+}
+
+#[test]
+fn formats_and_their_options_are_known_ones() {
+    let found = check_with("format = \"cvs\"\nevents = [\"flow\"]\n", GOOD);
+    assert_eq!(
+        found,
+        ["demo/source.toml:1:1: format: unknown format `cvs` (known: csv)"]
+    );
+    let root = "format = { name = \"csv\", delimitr = \";\" }\nevents = [\"flow\"]\n";
+    let found = check_with(root, GOOD);
+    assert!(
+        found[0].contains(
+            "format.delimitr: format `csv` has no such option (did you mean `delimiter`?)"
+        )
+    );
+}
+
+#[test]
+fn output_names_fit_security_lake() {
+    let check = |name: &str, expected: &str| {
+        let root = format!(
+            "format = \"csv\"\nevents = [\"flow\"]\n[output.network_activity]\nname = \"{name}\"\n"
+        );
+        let found = check_with(&root, GOOD);
+        assert!(
+            found.iter().any(|message| message.contains(expected)),
+            "{found:#?}"
+        );
+    };
+    check("a-name-that-is-far-too-long", "has 27 characters");
+    check("a_b", "use letters, digits and dashes");
+    let root = "format = \"csv\"\nevents = [\"flow\"]\n[output.http_activity]\n";
+    assert!(check_with(root, GOOD)[0].contains("no event becomes class `http_activity`"));
+}
+
+#[test]
+fn several_classes_need_names_and_conditions() {
+    let files = [
+        (
+            "demo/source.toml",
+            "format = \"csv\"\nevents = [\"flow\", \"dns\"]\n",
+        ),
+        ("demo/flow.toml", GOOD),
+        (
+            "demo/dns.toml",
+            &GOOD.replace("network_activity", "dns_activity"),
+        ),
+    ];
+    let source = load_embedded(&files, "1.1.0")
+        .expect("a good grammar")
+        .source;
+    let found = check(&source, ocsf::schema("1.1.0").expect("pinned"), &formats);
+    let text = found.to_string();
+    assert!(
+        text.contains("class `dns_activity` has no output name"),
+        "{text}"
+    );
+    assert!(text.contains("event `dns` is never reached"), "{text}");
+}

@@ -1,0 +1,76 @@
+//! The digest of everything that decides an output's rows.
+
+use std::fmt::Write;
+
+use sha2::{Digest, Sha256};
+
+use crate::diagnostics::Origin;
+use crate::spec::{Column, Node, Object, Source, Sql, Value};
+
+/// To be raised when the same configuration gives other rows than before.
+const REVISION: u32 = 1;
+
+/// Hex SHA-256; the same for sources that differ only in places, names of aliases
+/// and where the load goes.
+pub(super) fn digest(source: &Source, ocsf: &str, columns: &[Column], raw: bool) -> String {
+    let mut source = source.clone();
+    source.aliases.clear();
+    source.load = None;
+    source.outputs.clear();
+    source.columns = columns.to_vec();
+    forget_places(&mut source);
+    let rendered = format!("{REVISION}\n{ocsf}\n{raw}\n{source:?}");
+    let mut hex = String::with_capacity(64);
+    for byte in Sha256::digest(rendered.as_bytes()) {
+        let _ = write!(hex, "{byte:02x}");
+    }
+    hex
+}
+
+fn forget_places(source: &mut Source) {
+    source.format.at = Origin::default();
+    source
+        .columns
+        .iter_mut()
+        .for_each(|column| column.at = Origin::default());
+    source.account.iter_mut().for_each(sql);
+    source.region.iter_mut().for_each(sql);
+    source
+        .filters
+        .iter_mut()
+        .for_each(|filter| sql(&mut filter.when));
+    for event in &mut source.events {
+        event.at = Origin::default();
+        event.when.iter_mut().for_each(sql);
+        object(&mut event.attributes);
+    }
+}
+
+fn sql(sql: &mut Sql) {
+    sql.at = Origin::default();
+}
+
+fn object(object: &mut Object) {
+    object.values_mut().for_each(node);
+}
+
+fn node(node: &mut Node) {
+    node.at = Origin::default();
+    match &mut node.value {
+        Value::Object(inner) => object(inner),
+        Value::Sql(inner) => sql(inner),
+        Value::List(items) => items.iter_mut().for_each(self::node),
+        Value::Enum(members) => {
+            sql(&mut members.on);
+            members
+                .to
+                .iter_mut()
+                .for_each(|(_, _, at)| *at = Origin::default());
+        }
+        Value::Each(each) => {
+            sql(&mut each.list);
+            object(&mut each.item);
+        }
+        Value::Constant(_) => {}
+    }
+}

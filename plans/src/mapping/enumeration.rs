@@ -1,0 +1,85 @@
+//! Enumerations: targets to ids, and the calls that find ids and captions.
+
+use datafusion::logical_expr::{Expr, lit, when};
+
+use crate::diagnostics::did_you_mean;
+use crate::functions::{self, Other, Table};
+use crate::ocsf::{Attribute, Enumeration, Type};
+use crate::spec::{Constant, Enum};
+
+/// The members of an attribute whose ids are numbers.
+pub(super) fn of(attribute: &Attribute) -> Option<&Enumeration> {
+    let is_id = attribute.ty == Type::Integer && !attribute.is_array;
+    attribute.enumeration.as_deref().filter(|_| is_id)
+}
+
+/// The id that a caption or an id names, or what there is.
+pub(super) fn target(known: &Enumeration, constant: &Constant) -> Result<i32, String> {
+    let text = match constant {
+        Constant::Text(text) => text.clone(),
+        Constant::Integer(id) => id.to_string(),
+        _ => String::new(),
+    };
+    let id = known.id(&text).and_then(|id| i32::try_from(id).ok());
+    id.ok_or_else(|| did_you_mean(&text, known.captions()))
+}
+
+/// Every member with its caption after `prefix`.
+pub(super) fn captions(known: &Enumeration, prefix: &str) -> Vec<(i32, String)> {
+    known
+        .members()
+        .filter_map(|(id, caption)| Some((id.parse().ok()?, format!("{prefix}{caption}"))))
+        .collect()
+}
+
+/// The id that a text stands for.
+pub(super) fn id(known: &Enumeration, on: Expr, to: &[(String, i32)]) -> Expr {
+    let table = Table {
+        to: to.to_vec(),
+        captions: captions(known, ""),
+        other: Other::Source,
+    };
+    call("enum_id", on, &table)
+}
+
+/// An id that is surely a member's.
+pub(super) fn checked(known: &Enumeration, id: Expr) -> Expr {
+    let table = Table {
+        to: Vec::new(),
+        captions: captions(known, ""),
+        other: Other::Source,
+    };
+    call("id_checked", id, &table)
+}
+
+/// A table of texts, for attributes that are no enumeration: NULL stays NULL and
+/// what does not match stays as it is.
+pub(super) fn text(on: Expr, members: &Enum) -> Expr {
+    let mut table = Table::default();
+    for (at, (glob, constant, _)) in members.to.iter().enumerate() {
+        let id = i32::try_from(at + 1).unwrap_or(i32::MAX);
+        let caption = plain(constant).unwrap_or_default();
+        table.to.push((glob.clone(), id));
+        table.captions.push((id, caption));
+    }
+    let found = call("enum_caption", on.clone(), &table);
+    when(on.is_not_null(), found)
+        .end()
+        .expect("a CASE with one branch is complete")
+}
+
+/// A constant as text; a list is none.
+pub(super) fn plain(constant: &Constant) -> Option<String> {
+    match constant {
+        Constant::Text(text) => Some(text.clone()),
+        Constant::Integer(number) => Some(number.to_string()),
+        Constant::Double(number) => Some(number.to_string()),
+        Constant::Boolean(value) => Some(value.to_string()),
+        Constant::List(_) => None,
+    }
+}
+
+pub(super) fn call(function: &str, value: Expr, table: &Table) -> Expr {
+    let table = serde_json::to_string(table).expect("numbers and texts are JSON");
+    functions::named(function).call(vec![value, lit(functions::wide_text(table))])
+}

@@ -1,0 +1,119 @@
+//! What an expression may name: columns, sets, and the element of an `each`.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arrow::datatypes::DataType;
+use datafusion::common::{Column as Name, DFSchema, Result};
+use datafusion::logical_expr::simplify::SimplifyContext;
+use datafusion::logical_expr::{Expr, ExprSchemable};
+use datafusion::optimizer::simplify_expressions::ExprSimplifier;
+
+use crate::formats;
+use crate::functions::{Redaction, dotted_key};
+use crate::spec::{Column, ColumnKind};
+
+/// The name of the element in an `each` table's expressions.
+pub(super) const ITEM: &str = "item";
+
+/// The columns that expressions are written over, and how values leave them.
+pub(super) struct Scope<'a> {
+    pub(super) kinds: BTreeMap<String, ColumnKind>,
+    pub(super) schema: Arc<DFSchema>,
+    pub(super) sets: &'a BTreeMap<String, Vec<String>>,
+    pub(super) redaction: &'a Redaction,
+}
+
+impl<'a> Scope<'a> {
+    pub(super) fn new(
+        columns: &[Column],
+        sets: &'a BTreeMap<String, Vec<String>>,
+        redaction: &'a Redaction,
+    ) -> Result<Self> {
+        let kinds = columns.iter().map(|c| (c.name.clone(), c.kind.clone()));
+        let schema = formats::schema_of(columns);
+        Ok(Self {
+            kinds: kinds.collect(),
+            schema: Arc::new(DFSchema::try_from(schema)?),
+            sets,
+            redaction,
+        })
+    }
+
+    /// The same with `item`, the JSON of one element.
+    pub(super) fn with_item(&self) -> Result<Self> {
+        let mut columns: Vec<Column> = vec![column(ITEM, ColumnKind::Json)];
+        for (name, kind) in &self.kinds {
+            if name != ITEM {
+                columns.push(column(name, kind.clone()));
+            }
+        }
+        Self::new(&columns, self.sets, self.redaction)
+    }
+
+    pub(super) fn type_of(&self, expr: &Expr) -> Result<DataType> {
+        expr.get_type(self.schema.as_ref())
+    }
+
+    /// The expression with its casts written out and its constants folded.
+    pub(super) fn finish(&self, expr: Expr) -> Result<Expr> {
+        let context = SimplifyContext::builder()
+            .with_schema(Arc::clone(&self.schema))
+            .build();
+        let simplifier = ExprSimplifier::new(context);
+        let kind = |expr: &Expr| self.type_of(expr);
+        let coerced = simplifier.coerce(expr, &self.schema)?;
+        let before = kind(&coerced)?;
+        let simple = simplifier.simplify(coerced.clone())?;
+        // Folding may change a type by a hair (such as Utf8 for Utf8View): not wanted.
+        Ok(match kind(&simple)? == before {
+            true => simple,
+            false => coerced,
+        })
+    }
+
+    /// Whether the expression gives JSON text: a JSON column or a path into one.
+    pub(super) fn json_key(&self, expr: &Expr) -> Option<String> {
+        let path = path_of(expr)?;
+        let (column, _) = path.split_first()?;
+        let is_json = matches!(self.kinds.get(column), Some(ColumnKind::Json));
+        is_json.then(|| dotted_key(&path))
+    }
+}
+
+fn column(name: &str, kind: ColumnKind) -> Column {
+    Column {
+        name: name.to_owned(),
+        kind,
+        source_name: None,
+        at: Default::default(),
+    }
+}
+
+/// The column and the keys into it that an expression is, casts left aside.
+pub(super) fn path_of(expr: &Expr) -> Option<Vec<String>> {
+    match expr {
+        Expr::Column(Name { name, .. }) => Some(vec![name.clone()]),
+        Expr::Cast(cast) => path_of(&cast.expr),
+        Expr::TryCast(cast) => path_of(&cast.expr),
+        Expr::Alias(alias) => path_of(&alias.expr),
+        Expr::ScalarFunction(call) if call.name() == "json_get" => {
+            let (json, keys) = call.args.split_first()?;
+            let mut path = path_of(json)?;
+            for key in keys {
+                path.push(literal(key)?.to_owned());
+            }
+            Some(path)
+        }
+        _ => None,
+    }
+}
+
+/// The text of a literal.
+pub(super) fn literal(expr: &Expr) -> Option<&str> {
+    match expr {
+        Expr::Literal(value, _) => value.try_as_str().flatten(),
+        Expr::Cast(cast) => literal(&cast.expr),
+        _ => None,
+    }
+}

@@ -1,0 +1,163 @@
+//! The sources that ship: every folder of `plans/sources`, embedded by the build
+//! script, found by name or alias.
+
+use std::sync::LazyLock;
+
+use crate::diagnostics::{Diagnostics, nearest};
+use crate::dialects::{self, Loaded};
+use crate::ocsf;
+
+/// A source that ships.
+#[derive(Debug)]
+pub struct Shipped {
+    pub name: &'static str,
+    files: &'static [(&'static str, &'static str)],
+    samples: &'static [(&'static str, &'static [u8])],
+}
+
+include!(concat!(env!("OUT_DIR"), "/shipped.rs"));
+
+/// The aliases of each shipped source, in the order of `SHIPPED`.
+static ALIASES: LazyLock<Vec<Vec<String>>> =
+    LazyLock::new(|| SHIPPED.iter().map(Shipped::read_aliases).collect());
+
+/// A source that does not ship.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("unknown source `{asked}`{}; sources that ship: {known}", suggestion(.nearest.as_deref()))]
+pub struct UnknownSource {
+    pub asked: String,
+    pub nearest: Option<String>,
+    pub known: String,
+}
+
+fn suggestion(nearest: Option<&str>) -> String {
+    nearest.map_or_else(String::new, |name| format!(" (did you mean `{name}`?)"))
+}
+
+/// Every source that ships, by name.
+pub fn list() -> &'static [Shipped] {
+    SHIPPED
+}
+
+/// The source of that name or alias; case does not count, nor does `-` for `_`.
+pub fn find(name: &str) -> Result<&'static Shipped, UnknownSource> {
+    find_among(SHIPPED, &ALIASES, name)
+}
+
+fn find_among<'a>(
+    shipped: &'a [Shipped],
+    aliases: &[Vec<String>],
+    name: &str,
+) -> Result<&'a Shipped, UnknownSource> {
+    let wanted = normal(name);
+    let answers = |(source, aliases): &(&Shipped, &Vec<String>)| {
+        normal(source.name) == wanted || aliases.iter().any(|alias| normal(alias) == wanted)
+    };
+    if let Some((source, _)) = shipped.iter().zip(aliases).find(answers) {
+        return Ok(source);
+    }
+    let names = shipped.iter().map(|source| source.name);
+    let all = names
+        .clone()
+        .chain(aliases.iter().flatten().map(String::as_str));
+    Err(UnknownSource {
+        asked: name.to_owned(),
+        nearest: nearest(&name.to_lowercase(), all).map(str::to_owned),
+        known: names.collect::<Vec<_>>().join(", "),
+    })
+}
+
+fn normal(name: &str) -> String {
+    name.to_lowercase().replace('-', "_")
+}
+
+impl Shipped {
+    /// The source for an OCSF version.
+    pub fn load(&self, ocsf_version: &str) -> Result<Loaded, Diagnostics> {
+        dialects::load_embedded(self.files, ocsf_version)
+    }
+
+    /// Its configuration files, named like `vpc_flow/source.toml`.
+    pub fn files(&self) -> &'static [(&'static str, &'static str)] {
+        self.files
+    }
+
+    /// Sample logs: file names and contents.
+    pub fn samples(&self) -> &'static [(&'static str, &'static [u8])] {
+        self.samples
+    }
+
+    /// Other names it answers to.
+    pub fn aliases(&self) -> &'static [String] {
+        let index = SHIPPED.iter().position(|source| source.name == self.name);
+        index
+            .and_then(|index| ALIASES.get(index))
+            .map_or(&[], Vec::as_slice)
+    }
+
+    /// A broken source has no aliases here; loading it says what is wrong.
+    fn read_aliases(&self) -> Vec<String> {
+        let loaded = self.load(ocsf::DEFAULT_VERSION);
+        loaded
+            .map(|loaded| loaded.source.aliases)
+            .unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    static DEMO: &[Shipped] = &[Shipped {
+        name: "vpc_flow",
+        files: &[
+            (
+                "vpc_flow/source.toml",
+                "format = \"vpc_flow\"\nevents = [\"flow\"]\naliases = [\"vpc-flow-log\"]\n",
+            ),
+            ("vpc_flow/flow.toml", "class = \"network_activity\"\n"),
+        ],
+        samples: &[("a.log", b"1 2 3\n")],
+    }];
+
+    #[test]
+    fn a_source_answers_to_its_name_and_aliases_in_any_spelling() {
+        let aliases: Vec<_> = DEMO.iter().map(Shipped::read_aliases).collect();
+        for name in ["vpc_flow", "VPC-Flow", "vpc_flow_log", "Vpc-flow-log"] {
+            assert!(find_among(DEMO, &aliases, name).is_ok(), "{name}");
+        }
+        let unknown = find_among(DEMO, &aliases, "vpc_flwo").expect_err("wrong");
+        assert_eq!(
+            unknown.to_string(),
+            "unknown source `vpc_flwo` (did you mean `vpc_flow`?); sources that ship: vpc_flow"
+        );
+    }
+
+    #[test]
+    fn names_and_aliases_of_shipped_sources_are_told_apart() {
+        let mut names: Vec<String> = Vec::new();
+        for source in list() {
+            names.push(normal(source.name));
+            names.extend(source.aliases().iter().map(|alias| normal(alias)));
+        }
+        let count = names.len();
+        names.sort();
+        names.dedup();
+        assert_eq!(names.len(), count, "{names:?}");
+    }
+
+    #[test]
+    fn every_shipped_source_loads_for_every_version() {
+        for source in list() {
+            for version in ocsf::versions() {
+                let loaded = source.load(version);
+                assert!(
+                    loaded.is_ok(),
+                    "{}: {}",
+                    source.name,
+                    loaded.expect_err("broken")
+                );
+            }
+        }
+    }
+}

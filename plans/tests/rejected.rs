@@ -1,0 +1,86 @@
+//! Every folder of `tests/rejected` is a broken configuration beside the messages
+//! that it must produce; every folder of `tests/accepted` is a good one. A file
+//! called `BLESS` in `tests/rejected` rewrites the expected messages for review.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use plans::diagnostics::{Diagnostic, Diagnostics};
+use plans::lint::{Findings, Rules, lint};
+
+const REJECTED: &str = "tests/rejected";
+
+/// Formats with their options, as far as these cases name them.
+fn formats(name: &str) -> Result<&'static [&'static str], String> {
+    match name {
+        "csv" => Ok(&["brackets", "delimiter", "header", "multiline"]),
+        "json_lines" => Ok(&["multiline"]),
+        "parquet" => Ok(&[]),
+        _ => Err("known: csv, json_lines, parquet".to_owned()),
+    }
+}
+
+fn findings(case: &Path) -> Findings {
+    let rules = Rules {
+        ocsf_version: "1.1.0",
+        formats: &formats,
+        more: &|_| Diagnostics::default(),
+    };
+    lint(case, &rules)
+}
+
+/// The messages, with paths from the case's folder on.
+fn rendered(found: &[Diagnostic], case: &Path) -> String {
+    let prefix = format!("{}/", case.display());
+    let lines = found.iter().map(|one| one.to_string().replace(&prefix, ""));
+    lines.map(|line| line + "\n").collect()
+}
+
+fn cases(folder: &str) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).expect("the folder of cases");
+    let mut cases: Vec<PathBuf> = entries
+        .map(|entry| entry.expect("an entry").path())
+        .filter(|path| path.is_dir())
+        .collect();
+    cases.sort();
+    cases
+}
+
+#[test]
+fn every_rejected_configuration_says_what_is_wrong_and_where() {
+    let is_blessing = Path::new(REJECTED).join("BLESS").exists();
+    let mut wrong = Vec::new();
+    for case in cases(REJECTED) {
+        let found = rendered(&findings(&case).errors, &case);
+        let expected = case.join("expected.txt");
+        if is_blessing {
+            fs::write(&expected, &found).expect("expected.txt is writable");
+        }
+        let wanted = fs::read_to_string(&expected).unwrap_or_default();
+        if found != wanted || found.is_empty() {
+            wrong.push(format!(
+                "{}\nexpected:\n{wanted}found:\n{found}",
+                case.display()
+            ));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn every_message_names_a_line_and_a_remedy() {
+    for case in cases(REJECTED) {
+        for error in findings(&case).errors {
+            assert!(error.at.line > 0 && error.at.column > 0, "{error}");
+            assert!(!error.remedy.is_empty(), "{error}");
+        }
+    }
+}
+
+#[test]
+fn accepted_configurations_have_nothing_wrong() {
+    for case in cases("tests/accepted") {
+        let found = findings(&case);
+        assert_eq!(rendered(&found.errors, &case), "", "{}", case.display());
+    }
+}
