@@ -9,7 +9,7 @@
 use std::ops::RangeInclusive;
 use std::str::FromStr;
 
-use chrono::{Datelike, NaiveDate};
+use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 
 use super::days::{Day, Month};
@@ -360,6 +360,7 @@ fn number<T: FromStr>(text: &str) -> Option<T> {
 
 #[cfg(test)]
 mod tests {
+    use chrono::Datelike;
     use proptest::prelude::*;
 
     use super::*;

@@ -284,3 +284,95 @@ pub trait StatusStore: Send + Sync + std::fmt::Debug {
     /// Newest first.
     async fn loads(&self, limit: usize) -> Result<Vec<LoadRecord>, StatusError>;
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn moment(text: &str) -> Moment {
+        text.parse().expect("a moment")
+    }
+
+    fn january() -> PeriodRecord {
+        PeriodRecord::new("d", "2024-01".parse().expect("a month"), "vpc_flow")
+    }
+
+    #[test]
+    fn a_lease_is_free_held_or_expired() {
+        let now = moment("2024-02-01T00:00:00Z");
+        let mut record = january();
+        assert_eq!(record.lease(now), Lease::Free);
+        let owner = "me".to_owned();
+        record.lease_owner = Some(owner.clone());
+        let expired = Lease::Expired {
+            owner: owner.clone(),
+        };
+        assert_eq!(record.lease(now), expired, "an owner without an end");
+        for (until, lease) in [
+            ("2024-01-31T23:59:59Z", expired.clone()),
+            ("2024-02-01T00:00:00Z", expired),
+            (
+                "2024-02-01T00:00:01Z",
+                Lease::Held {
+                    owner,
+                    until: moment("2024-02-01T00:00:01Z"),
+                },
+            ),
+        ] {
+            record.lease_until = Some(moment(until));
+            assert_eq!(record.lease(now), lease, "{until}");
+        }
+    }
+
+    #[test]
+    fn a_month_is_complete_when_it_is_over_and_all_that_was_asked_for_is_closed() {
+        let lateness = Duration::from_secs(48 * 60 * 60);
+        let over = moment("2024-02-03T00:00:00Z");
+        let coverage = |closed| DayCoverage {
+            config_digest: String::new(),
+            input_digest: String::new(),
+            closed,
+            loaded_at: over,
+        };
+        let mut record = january();
+        assert!(!record.is_complete(lateness, over), "nothing was asked for");
+        let day = |text: &str| text.parse::<Day>().expect("a day");
+        record.asked_days.insert(day("2024-01-10"));
+        assert!(!record.is_complete(lateness, over), "nothing is covered");
+        record
+            .covered_days
+            .insert(day("2024-01-10"), coverage(false));
+        assert!(!record.is_complete(lateness, over), "a day is open");
+        record
+            .covered_days
+            .insert(day("2024-01-10"), coverage(true));
+        assert!(record.is_complete(lateness, over));
+        let open = moment("2024-02-02T23:59:59.999Z");
+        assert!(!record.is_complete(lateness, open), "the month is open");
+    }
+
+    #[test]
+    fn a_record_of_an_older_program_has_no_days_asked_for() {
+        let mut item = serde_json::to_value(january()).expect("an item");
+        item.as_object_mut()
+            .expect("an object")
+            .remove("asked_days");
+        let read: PeriodRecord = serde_json::from_value(item).expect("a record");
+        assert_eq!(read, january());
+    }
+
+    #[tokio::test]
+    async fn a_store_is_opened_by_the_scheme_of_its_uri() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("a b/state.db");
+        let store = open(&format!("sqlite:{}", path.display())).expect("known");
+        store.put(&january(), &Expected::Absent).await.expect("put");
+        assert!(path.exists());
+        let memory = open("memory:").expect("known");
+        assert!(memory.datasets().await.expect("datasets").is_empty());
+        for uri in ["redis:x", "state.db", "", "dynamodb:prefix"] {
+            let error = open(uri).expect_err("unknown").to_string();
+            assert!(error.ends_with("known are memory, sqlite"), "{error}");
+        }
+    }
+}

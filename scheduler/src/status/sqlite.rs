@@ -88,6 +88,7 @@ const REPLACE_LOAD: &str = "INSERT OR REPLACE INTO loads (
 #[derive(Debug)]
 pub struct Sqlite {
     path: PathBuf,
+    busy_timeout: Duration,
     pool: OnceCell<SqlitePool>,
 }
 
@@ -96,6 +97,7 @@ impl Sqlite {
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self {
             path: path.into(),
+            busy_timeout: BUSY_TIMEOUT,
             pool: OnceCell::new(),
         }
     }
@@ -131,7 +133,7 @@ impl Sqlite {
             .create_if_missing(true)
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
-            .busy_timeout(BUSY_TIMEOUT);
+            .busy_timeout(self.busy_timeout);
         let pool = SqlitePoolOptions::new().max_connections(4);
         for _ in 0..40 {
             match pool.clone().connect_with(options.clone()).await {
@@ -583,6 +585,24 @@ mod tests {
                 .expect_err("another layout");
             assert!(error.to_string().contains(what), "{error}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_table_that_another_holds_is_unreachable() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let other = status_in(folder.path());
+        let pool = other.writable().await.expect("opened");
+        let held = pool.begin_with("BEGIN IMMEDIATE").await.expect("begun");
+        let mut status = status_in(folder.path());
+        status.busy_timeout = Duration::from_millis(50);
+        let record = PeriodRecord::new("d", "2024-01".parse().expect("a month"), "vpc_flow");
+        let error = status.put(&record, &Expected::Absent).await;
+        let error = error.expect_err("held by another");
+        assert!(error.retryable(), "{error:?}");
+        assert!(format!("{error:?}").contains("locked"), "{error:?}");
+        assert!(status.datasets().await.expect("readable").is_empty());
+        held.rollback().await.expect("let go");
+        status.put(&record, &Expected::Absent).await.expect("put");
     }
 
     #[tokio::test]

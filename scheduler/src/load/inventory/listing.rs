@@ -23,6 +23,8 @@ pub enum InventoryError {
         #[source]
         source: StoreError,
     },
+    #[error("input {uri}: there is no such folder or object")]
+    NotFound { uri: String },
     #[error("input {uri}: cannot be listed")]
     Listing {
         uri: String,
@@ -36,7 +38,7 @@ impl InventoryError {
     pub fn retryable(&self) -> bool {
         match self {
             Self::Listing { .. } => true,
-            Self::Store { .. } => false,
+            Self::Store { .. } | Self::NotFound { .. } => false,
         }
     }
 }
@@ -44,6 +46,10 @@ impl InventoryError {
 pub(super) async fn list(inputs: &[String], window: Window) -> Result<Inventory, InventoryError> {
     let mut collector = Collector::new(window);
     for (uri, input) in opened(inputs)? {
+        // Only a filesystem has folders that can be missing; elsewhere they are empty prefixes.
+        if input.local.as_ref().is_some_and(|path| !path.exists()) {
+            return Err(InventoryError::NotFound { uri });
+        }
         let listed = collector.input(&input).await;
         listed.map_err(|source| InventoryError::Listing { uri, source })?;
     }
@@ -134,7 +140,11 @@ impl Collector {
                     Folder::Leaf(path) => leaves.push(path),
                     Folder::Inner { folders, objects } => {
                         objects.iter().for_each(|object| self.object(input, object));
-                        level.extend(folders.into_iter().filter(|path| self.enters(path)));
+                        for folder in folders {
+                            if self.enters(input, &folder).await? {
+                                level.push(folder);
+                            }
+                        }
                     }
                 }
             }
@@ -142,15 +152,34 @@ impl Collector {
         Ok(leaves)
     }
 
-    fn enters(&mut self, folder: &Path) -> bool {
-        let counts = &mut self.inventory.counts;
+    async fn enters(
+        &mut self,
+        input: &Located,
+        folder: &Path,
+    ) -> Result<bool, object_store::Error> {
         if let Some(skip) = folder.filename().and_then(layout::skip_folder) {
-            *counts.skipped.entry(skip).or_default() += 1;
-            return false;
+            self.skipped(skip);
+            return Ok(false);
         }
-        let enters = layout::may_hold(folder.as_ref(), &self.window);
-        counts.pruned_folders += u64::from(!enters);
-        enters
+        let enters = layout::may_hold(folder.as_ref(), &self.window)
+            || self.is_dated_otherwise(input, folder).await?;
+        self.inventory.counts.pruned_folders += u64::from(!enters);
+        Ok(enters)
+    }
+
+    /// Whether a folder of another day is one of a backup or an export, say, and its objects tell
+    /// their days themselves, or tell none.
+    async fn is_dated_otherwise(
+        &self,
+        input: &Located,
+        folder: &Path,
+    ) -> Result<bool, object_store::Error> {
+        let first = input.store.list(Some(folder)).try_next().await?;
+        Ok(first.is_some_and(|first| {
+            let rest = below(&first.location, &input.path);
+            let told = layout::tell(input.path.as_ref(), rest);
+            told.day.is_none_or(|day| self.window.contains(day))
+        }))
     }
 
     /// An object that is an input by itself: it was named, so only an empty one is no input.
@@ -388,17 +417,30 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_folder_that_is_not_there_has_no_objects() {
+    async fn a_dated_folder_does_not_hide_objects_that_are_dated_otherwise() {
         let root = tempfile::tempdir().expect("a folder");
-        let none = root.path().join("none");
-        let inventory = listed(&none, window("2024-01-01", "2024-01-02")).await;
-        assert!(inventory.is_empty());
-        let error = list(
-            &["gopher://x".to_owned()],
-            window("2024-01-01", "2024-01-02"),
-        )
-        .await;
-        assert!(!error.expect_err("no such store").retryable());
+        write(root.path(), "2024-05-01/AWSLogs/2024/01/01/a.log", "x");
+        write(root.path(), "2023/12/undated.log", "x");
+        let inventory = listed(root.path(), window("2024-01-01", "2024-01-02")).await;
+        assert_eq!(shown(&inventory), ["2024-01-01 a.log", "- undated.log"]);
+        let inventory = listed(root.path(), window("2023-11-01", "2023-11-02")).await;
+        assert_eq!(shown(&inventory), ["- undated.log"]);
+    }
+
+    #[tokio::test]
+    async fn a_folder_that_is_not_there_is_an_error_and_an_empty_one_is_not() {
+        let root = tempfile::tempdir().expect("a folder");
+        let days = window("2024-01-01", "2024-01-02");
+        assert!(listed(root.path(), days).await.is_empty());
+        let error = list(&[uri(&root.path().join("none"))], days).await;
+        let error = error.expect_err("no such folder");
+        assert!(
+            matches!(error, InventoryError::NotFound { .. }),
+            "{error:?}"
+        );
+        let error = list(&["gopher://x".to_owned()], days).await;
+        let error = error.expect_err("no such store");
+        assert!(matches!(error, InventoryError::Store { .. }) && !error.retryable());
     }
 
     #[tokio::test]
