@@ -10,6 +10,7 @@ The same arguments and seed give the same bytes. What was made is described in F
 
 import argparse
 import datetime
+import functools
 import gzip
 import hashlib
 import json
@@ -129,16 +130,23 @@ def make_flows(job):
     ))
 
 
+@functools.lru_cache(maxsize=8)
+def pools(seed, account):
+    """An account's interfaces, their addresses, and those they talk to; IPv4 and IPv6."""
+    random = np.random.default_rng([seed, account])
+    interfaces = np.array([f"eni-0{random.integers(16**8):08x}{random.integers(16**8):08x}" for _ in range(240)])
+    own = np.array([f"10.{i % 8}.{random.integers(256)}.{random.integers(1, 255)}" for i in range(240)])
+    own6 = np.array([f"2001:db8:{i:x}::{random.integers(1, 65536):x}" for i in range(240)])
+    peers = np.array([".".join(map(str, random.integers([3, 0, 0, 1], [200, 256, 256, 255]))) for _ in range(10_000)])
+    peers6 = np.array([f"2600:1f14:{random.integers(65536):x}::{random.integers(1, 65536):x}" for _ in range(300)])
+    return interfaces, own, own6, peers, peers6
+
+
 def flows(arguments, group, random, start, count):
     """The columns of flows, as numbers and pool entries."""
     import polars as pl
 
-    pools = np.random.default_rng([arguments.seed, int(group["account"])])
-    interfaces = np.array([f"eni-0{pools.integers(16**8):08x}{pools.integers(16**8):08x}" for _ in range(240)])
-    own = np.array([f"10.{i % 8}.{pools.integers(256)}.{pools.integers(1, 255)}" for i in range(240)])
-    own6 = np.array([f"2001:db8:{i:x}::{pools.integers(1, 65536):x}" for i in range(240)])
-    peers = np.array([".".join(map(str, pools.integers([3, 0, 0, 1], [200, 256, 256, 255]))) for _ in range(10_000)])
-    peers6 = np.array([f"2600:1f14:{pools.integers(65536):x}::{pools.integers(1, 65536):x}" for _ in range(300)])
+    interfaces, own, own6, peers, peers6 = pools(arguments.seed, int(group["account"]))
     services = np.array([443, 443, 443, 443, 80, 53, 53, 22, 3306, 5432, 6379, 8080, 9092, 123, 3389, 25])
 
     interface = random.integers(0, 240, count)

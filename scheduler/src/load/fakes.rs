@@ -27,6 +27,7 @@ use super::days::{Day, Month};
 use super::drive::{Driver, Timing};
 use super::outcome::Outcome;
 use super::progress::Unwatched;
+use super::replay::rows::{self, Rejected};
 use super::request::{LoadRequest, OnStale, Range, Shape};
 use super::work::Work;
 use crate::status::memory::Memory;
@@ -63,6 +64,8 @@ pub(super) struct Engine {
     pub(super) go_on: Notify,
     pub(super) reached: Notify,
     pub(super) jobs: AtomicU64,
+    /// Whether lines that begin with `bad` are understood.
+    pub(super) mended: AtomicBool,
 }
 
 impl Engine {
@@ -105,7 +108,8 @@ impl Engine {
             raw_bytes: 0,
             scratch_bytes: 0,
         };
-        for ((kind, day), lines) in sorted(spec, &shard, &mut receipt) {
+        let mended = self.mended.load(Ordering::Relaxed);
+        for ((kind, day), lines) in sorted(spec, &shard, &mut receipt, mended) {
             let part = write(spec, id, task, kind, day, &lines).await;
             receipt.parts.push(part);
         }
@@ -121,16 +125,19 @@ impl Engine {
     }
 }
 
-type Sorted = BTreeMap<(u8, i32), Vec<String>>;
+/// Each line with its object and number.
+type Sorted = BTreeMap<(u8, i32), Vec<(String, String, u64)>>;
 
 /// Lines by kind and day, counted in the receipt's ledger.
-fn sorted(spec: &TaskSpec, shard: &Shard, receipt: &mut Receipt) -> Sorted {
+fn sorted(spec: &TaskSpec, shard: &Shard, receipt: &mut Receipt, mended: bool) -> Sorted {
     let mut sorted = Sorted::new();
     for object in &shard.objects {
         let text = std::fs::read_to_string(format!("/{}", object.path)).unwrap();
         let own = object.day.unwrap_or(spec.undated_day);
-        for line in text.lines() {
+        for (number, line) in (1..).zip(text.lines()) {
             receipt.ledger.read += 1;
+            let good = line.strip_prefix("bad ").filter(|_| mended);
+            let line = good.unwrap_or(line);
             let time = line.get(..10).and_then(|day| day.parse::<Day>().ok());
             let near = |day: &Day| own.abs_diff(day.0) <= spec.margin || object.day.is_none();
             let (kind, day) = match time.filter(near) {
@@ -147,7 +154,7 @@ fn sorted(spec: &TaskSpec, shard: &Shard, receipt: &mut Receipt) -> Sorted {
             }
             if spec.days.contains(&day) {
                 let lines = sorted.entry((kind, day)).or_default();
-                lines.push(line.to_owned());
+                lines.push((line.to_owned(), format!("file:///{}", object.path), number));
             }
         }
     }
@@ -160,7 +167,7 @@ async fn write(
     task: &str,
     kind: u8,
     day: i32,
-    lines: &[String],
+    lines: &[(String, String, u64)],
 ) -> Part {
     let target = match kind {
         0 => spec.targets.values().next().unwrap(),
@@ -173,7 +180,7 @@ async fn write(
     let staging = format!("{}/{kind}-{date}-{shard}-{task}", spec.attempt);
     let sink = sinks::open(&uri, &spec.work).unwrap();
     let mut part = sink.writer.create(&uri, &staging).await.unwrap();
-    part.write((lines.join("\n") + "\n").into()).await.unwrap();
+    part.write(encoded(kind, lines)).await.unwrap();
     Part {
         kind: if kind == 0 {
             PartKind::Events
@@ -189,6 +196,26 @@ async fn write(
         account: "a".to_owned(),
         day,
     }
+}
+
+/// Events as lines, rows set aside as a quarantine object.
+fn encoded(kind: u8, lines: &[(String, String, u64)]) -> bytes::Bytes {
+    let rejected = lines.iter().map(|(line, object, number)| Rejected {
+        source: "vpc".to_owned(),
+        object: object.clone(),
+        line: *number,
+        offset: 0,
+        reason: "bad".to_owned(),
+        detail: String::new(),
+        raw: Some(line.clone().into_bytes()),
+        load_id: "load".to_owned(),
+        attempt: "attempt".to_owned(),
+    });
+    if kind == 1 {
+        return rows::encode(&Vec::from_iter(rejected)).unwrap();
+    }
+    let lines: Vec<String> = lines.iter().map(|(line, ..)| format!("{line}\n")).collect();
+    lines.concat().into()
 }
 
 #[async_trait]
@@ -363,7 +390,7 @@ impl World {
             source: "vpc".to_owned(),
             program: program("one"),
             format: Format {
-                name: "lines".to_owned(),
+                name: "vpc_flow".to_owned(),
                 options: BTreeMap::new(),
                 at: plans::diagnostics::Origin::default(),
             },
@@ -433,6 +460,17 @@ impl World {
         }
         rows.sort();
         rows
+    }
+
+    /// Every quarantined row, by object and line.
+    pub(super) fn rejected(&self) -> Vec<Rejected> {
+        let files = self.files("lake.quarantine");
+        let mut all: Vec<Rejected> = files
+            .iter()
+            .flat_map(|path| rows::read(path).unwrap())
+            .collect();
+        all.sort_by(|a, b| (&a.object, a.line).cmp(&(&b.object, b.line)));
+        all
     }
 
     pub(super) fn files(&self, name: &str) -> Vec<PathBuf> {

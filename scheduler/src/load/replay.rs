@@ -458,3 +458,109 @@ fn unreadable(uri: &str, error: impl Into<RowsError>) -> Failure {
     let remedy = "load the days again with --full-load: it makes their quarantine anew";
     Failure::new(Kind::Work, "quarantine_unreadable", message, remedy)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::Ordering;
+
+    use super::super::fakes::{Dying, Engine, World, later, noon};
+    use super::*;
+    use crate::status::StatusStore;
+
+    /// Two days with rows that are not understood yet, and one that never will be.
+    async fn loaded() -> (World, LoadRequest) {
+        let world = World::new();
+        world.log("2024-02-01", "one.log", &["a"]);
+        world.raw("2024-02-01", "two.log", "worse\nbad 2024-02-01 b\n");
+        world.log("2024-02-02", "one.log", &["c"]);
+        world.raw("2024-02-02", "two.log", "bad 2024-02-02 d\nworst\n");
+        let mut request = world.request("2024-02-01", "2024-02-02");
+        request.max_quarantine = 100.0;
+        assert_eq!(world.run(&request, &[]).await.exit_code, 0);
+        assert_eq!((world.rows().len(), world.rejected().len()), (2, 4));
+        (world, request)
+    }
+
+    fn mended() -> Arc<Engine> {
+        let engine = Engine::with(&[]);
+        engine.mended.store(true, Ordering::Relaxed);
+        engine
+    }
+
+    #[tokio::test]
+    async fn mended_rows_join_their_period_and_the_rest_keeps_its_origin() {
+        let (world, request) = loaded().await;
+        let before = world.files("lake/ext");
+        let outcome = world.driver(&mended(), noon).replay(&request).await;
+        assert_eq!(outcome.exit_code, 0, "{outcome:?}");
+        assert_eq!((outcome.rows.read, outcome.rows.written), (4, 2));
+        assert_eq!(world.rows(), ["a", "b", "c", "d"]);
+        assert!(before.iter().all(|path| path.exists()));
+        let left = world.rejected();
+        let lines: Vec<_> = left.iter().map(|row| row.line).collect();
+        assert_eq!(lines, [1, 2]);
+        assert!(left.iter().all(|row| row.object.ends_with("two.log")));
+    }
+
+    #[tokio::test]
+    async fn a_period_stays_loaded_and_its_rows_still_add_up() {
+        let (world, request) = loaded().await;
+        world.driver(&mended(), noon).replay(&request).await;
+        let dataset = dataset::id(&request);
+        let record = &world.status.periods(&dataset).await.unwrap()[0];
+        assert_eq!((record.state, record.covered_days.len()), (State::Done, 2));
+        assert!(record.load_completed && record.ledger.adds_up());
+        assert_eq!((record.ledger.written, record.ledger.quarantined), (4, 2));
+        let again = world.run(&request, &[]).await;
+        assert_eq!(again.periods[0].state, PeriodState::Skipped);
+        let mut full = request.clone();
+        full.full_load = true;
+        assert_eq!(world.run(&full, &[]).await.exit_code, 0);
+        assert_eq!((world.rows().len(), world.rejected().len()), (2, 4));
+    }
+
+    #[tokio::test]
+    async fn rows_whose_object_is_gone_are_kept() {
+        let (world, request) = loaded().await;
+        std::fs::remove_dir_all(world.path("input")).unwrap();
+        let outcome = world.driver(&mended(), noon).replay(&request).await;
+        assert_eq!(outcome.exit_code, 0, "{outcome:?}");
+        assert_eq!(outcome.periods[0].state, PeriodState::Skipped);
+        assert_eq!((world.rows().len(), world.rejected().len()), (2, 4));
+    }
+
+    #[tokio::test]
+    async fn nothing_quarantined_means_nothing_to_replay() {
+        let world = World::new();
+        world.log("2024-02-01", "one.log", &["a"]);
+        let request = world.request("2024-02-01", "2024-02-01");
+        world.run(&request, &[]).await;
+        let outcome = world.driver(&mended(), noon).replay(&request).await;
+        assert!(outcome.exit_code == 0 && outcome.periods.is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_replay_that_dies_at_any_write_doubles_and_loses_nothing() {
+        for at in 1..=6 {
+            for after in [false, true] {
+                let (world, request) = loaded().await;
+                let status = Dying::at(world.status.clone(), at, after);
+                let driver = world.driver_on(status.clone(), &mended(), noon);
+                let mut died = status.died.subscribe();
+                let asked = request.clone();
+                let running = tokio::spawn(async move { driver.replay(&asked).await });
+                tokio::select! {
+                    _ = died.wait_for(|died| *died) => {}
+                    () = tokio::time::sleep(std::time::Duration::from_millis(400)) => {}
+                }
+                running.abort();
+                let _ = running.await;
+                let outcome = world.driver(&mended(), later).replay(&request).await;
+                assert_eq!(outcome.exit_code, 0, "{at} {after}: {outcome:?}");
+                assert_eq!(world.rows(), ["a", "b", "c", "d"], "{at} {after}");
+                assert_eq!(world.rejected().len(), 2, "{at} {after}");
+            }
+        }
+    }
+}
