@@ -372,6 +372,7 @@ impl From<InventoryError> for Failure {
         let retryable = error.retryable();
         let (kind, code) = match &error {
             InventoryError::Store { .. } => (Kind::Usage, "bad_input"),
+            InventoryError::NotFound { .. } => (Kind::Dependency, "input_not_found"),
             InventoryError::Listing { .. } => (Kind::Dependency, "input_unreachable"),
         };
         let remedy = "check --input, and that it can be listed";
