@@ -113,14 +113,29 @@ pub(crate) fn misused(error: &clap::Error, arguments: &[OsString]) -> ExitCode {
         return ExitCode::Done;
     }
     let _ = error.print();
+    let (message, mut remedy) = config::explain_text(&error.to_string());
+    if remedy.is_empty() {
+        remedy = remedy_of(error.kind()).to_owned();
+        let _ = writeln!(io::stderr(), " help: {remedy}");
+    }
     if wants_json(arguments) {
-        let (message, remedy) = config::explain_text(&error.to_string());
         let is_load = arguments
             .iter()
             .any(|word| LOADS.iter().any(|load| word == load));
         print_refusal(&Failure::usage(message, remedy), is_load);
     }
     ExitCode::Usage
+}
+
+/// What mends a command line about which clap proposes nothing.
+fn remedy_of(kind: ErrorKind) -> &'static str {
+    match kind {
+        ErrorKind::ArgumentConflict => {
+            "give only one of them; days are named by --from and --to, by --days, or by --daily"
+        }
+        ErrorKind::MissingRequiredArgument => "add what is missing, as in the usage line",
+        _ => "see `lakebolt COMMAND --help` for examples",
+    }
 }
 
 /// Whether a command line that could not be read asks for JSON all the same.

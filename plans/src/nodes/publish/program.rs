@@ -10,9 +10,7 @@ use arrow::buffer::{BooleanBuffer, NullBuffer};
 use arrow::datatypes::{DataType, FieldRef, SchemaRef};
 use datafusion::common::cast::{as_boolean_array, as_struct_array, as_timestamp_millisecond_array};
 use datafusion::common::{DFSchema, Result, exec_err};
-use datafusion::logical_expr::simplify::SimplifyContext;
-use datafusion::logical_expr::{Expr, ExprSchemable};
-use datafusion::optimizer::simplify_expressions::ExprSimplifier;
+use datafusion::logical_expr::Expr;
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::prelude::SessionContext;
 
@@ -76,14 +74,8 @@ struct Planner<'a> {
 }
 
 impl Planner<'_> {
-    /// Simplified once more: some functions, such as `coalesce`, run in no other form.
     fn expr(&self, expr: &Expr) -> Result<Arc<dyn PhysicalExpr>> {
-        let kind = expr.get_type(self.schema)?;
-        let schema = Arc::new(self.schema.clone());
-        let simplifier = ExprSimplifier::new(SimplifyContext::builder().with_schema(schema).build());
-        let simple = simplifier.simplify(simplifier.coerce(expr.clone(), self.schema)?)?;
-        let simple = simple.cast_to(&kind, self.schema)?;
-        self.session.create_physical_expr(simple, self.schema)
+        self.session.create_physical_expr(expr.clone(), self.schema)
     }
 
     fn optional(&self, expr: Option<&Expr>) -> Result<Option<Arc<dyn PhysicalExpr>>> {
