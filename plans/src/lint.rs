@@ -5,9 +5,18 @@ use std::path::Path;
 
 use crate::diagnostics::{Diagnostic, Diagnostics};
 use crate::dialects::{self, Loaded};
+use crate::formats;
 use crate::mapping::{self, FormatOptions};
 use crate::ocsf;
 use crate::spec::Source;
+
+/// The options of the formats that exist, for `Rules::formats`.
+pub fn known_formats(name: &str) -> Result<&'static [&'static str], String> {
+    match formats::find(name) {
+        Ok(format) => Ok(format.options()),
+        Err(unknown) => Err(format!("known: {}", unknown.known)),
+    }
+}
 
 /// What a lint found: errors forbid a run, warnings do not.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

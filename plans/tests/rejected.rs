@@ -6,24 +6,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use plans::diagnostics::{Diagnostic, Diagnostics};
-use plans::lint::{Findings, Rules, lint};
+use plans::lint::{Findings, Rules, known_formats, lint};
 
 const REJECTED: &str = "tests/rejected";
-
-/// Formats with their options, as far as these cases name them.
-fn formats(name: &str) -> Result<&'static [&'static str], String> {
-    match name {
-        "csv" => Ok(&["brackets", "delimiter", "header", "multiline"]),
-        "json_lines" => Ok(&["multiline"]),
-        "parquet" => Ok(&[]),
-        _ => Err("known: csv, json_lines, parquet".to_owned()),
-    }
-}
 
 fn findings(case: &Path) -> Findings {
     let rules = Rules {
         ocsf_version: "1.1.0",
-        formats: &formats,
+        formats: &known_formats,
         more: &|_| Diagnostics::default(),
     };
     lint(case, &rules)

@@ -200,6 +200,10 @@ fn format(metadata: &Metadata, found: &mut Diagnostics) -> Option<Format> {
         _ => {
             let delimiter = delimiter(metadata, &written, found)?;
             options.insert("delimiter".to_owned(), delimiter.to_string());
+            // Logs separated by blanks have no other way to say that a value is missing.
+            if delimiter == ' ' {
+                options.insert("null".to_owned(), "-".to_owned());
+            }
             options.insert("header".to_owned(), header.unwrap_or(false).to_string());
             if is_spaced.unwrap_or(false) {
                 options.insert("brackets".to_owned(), "true".to_owned());

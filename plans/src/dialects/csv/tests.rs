@@ -57,7 +57,8 @@ fn metadata_and_mapping_become_a_source() {
         [
             ("brackets", "true"),
             ("delimiter", " "),
-            ("header", "false")
+            ("header", "false"),
+            ("null", "-")
         ]
     );
     let names: Vec<_> = source

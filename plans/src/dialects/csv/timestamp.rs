@@ -131,6 +131,12 @@ mod tests {
         let pattern = strftime("[dd/MMM/yyyy:HH:mm:ss ZZZZ]").expect("a pattern");
         let read = DateTime::parse_from_str("[06/Feb/2019:00:00:38 +0000]", &pattern);
         assert_eq!(read.map(|time| time.timestamp()), Ok(1_549_411_238));
+        let pattern = strftime("[dd/MMM/yyyy:HH:mm:ssZZZZ]").expect("a pattern");
+        let read = DateTime::parse_from_str("[06/Feb/2019:00:00:38 +0000]", &pattern);
+        assert!(
+            read.is_ok(),
+            "the framework's own example leaves out the blank"
+        );
         let pattern = strftime("yyyy-MM-dd HH:mm:ss.SSS").expect("a pattern");
         assert!(NaiveDateTime::parse_from_str("2019-02-06 00:00:38.123456", &pattern).is_ok());
     }
