@@ -76,7 +76,6 @@ pub(crate) fn compile(
     context: &Context,
 ) -> Result<Compiled, Failure> {
     let shelf = Shelf {
-        folder: context.folder(),
         own: context.config(settings.config.as_deref())?,
         ocsf: context.ocsf(settings.ocsf.as_deref()),
     };
