@@ -75,7 +75,6 @@ impl UnpublishedPart for LocalPart {
     async fn write(&mut self, bytes: Bytes) -> Result<(), SinkError> {
         self.size += bytes.len() as u64;
         let written = self.file.write_all(&bytes).await;
-        crate::crash_point::reach("during-first-part");
         written.map_err(|source| SinkError::Io {
             uri: self.path.display().to_string(),
             source,
@@ -113,9 +112,14 @@ impl Publisher for Local {
             });
         };
         let folder = target.parent().unwrap_or(Path::new("/"));
-        fs::create_dir_all(folder).await.map_err(failed)?;
+        let grown = make_folder(folder).await.map_err(failed)?;
         match fs::rename(staged, &target).await {
-            Ok(()) => sync_folder(folder).await.map_err(failed),
+            Ok(()) => {
+                for folder in &grown {
+                    sync_folder(folder).await.map_err(failed)?;
+                }
+                Ok(())
+            }
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 if self.size(&part.uri).await? == Some(part.size) {
                     return Ok(());
@@ -136,7 +140,17 @@ impl Publisher for Local {
     }
 
     async fn delete(&self, uri: &str) -> Result<(), SinkError> {
-        remove(&path_of(uri)?).await
+        let path = path_of(uri)?;
+        remove(&path).await?;
+        // A replaced object must not come back after a loss of power.
+        let folder = path.parent().unwrap_or(Path::new("/"));
+        match sync_folder(folder).await {
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(SinkError::Io {
+                uri: uri.to_owned(),
+                source: error,
+            }),
+            _ => Ok(()),
+        }
     }
 
     async fn size(&self, uri: &str) -> Result<Option<u64>, SinkError> {
@@ -160,6 +174,21 @@ async fn remove(path: &Path) -> Result<(), SinkError> {
             source,
         }),
     }
+}
+
+/// Makes `folder` with all above it, and tells in which folders something was added
+/// once a file stands in it.
+async fn make_folder(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
+    let mut grown = vec![folder.to_path_buf()];
+    let mut made = folder;
+    while let Some(above) = made.parent()
+        && !fs::try_exists(made).await?
+    {
+        grown.push(above.to_path_buf());
+        made = above;
+    }
+    fs::create_dir_all(folder).await?;
+    Ok(grown)
 }
 
 /// Makes a rename durable: POSIX asks for the folder's own sync.

@@ -85,7 +85,9 @@ impl Driver {
     pub async fn retry(&self, request: &LoadRequest, earlier: &LoadRecord) -> Outcome {
         let outcome = earlier.outcome.clone();
         let outcome = outcome.and_then(|json| serde_json::from_value::<Outcome>(json).ok());
-        let asking = outcome.map_or(Asking::Range, |outcome| Asking::Days(undone(&outcome)));
+        // A load that died, or failed as a whole, did nothing that could be told apart.
+        let told = outcome.filter(|outcome| outcome.error.is_none());
+        let asking = told.map_or(Asking::Range, |outcome| Asking::Days(undone(&outcome)));
         self.load(request, &asking).await
     }
 
@@ -108,6 +110,9 @@ impl Driver {
         asking: &Asking,
         outcome: &mut Outcome,
     ) -> Result<(), Failure> {
+        if matches!(asking, Asking::Days(days) if days.is_empty()) {
+            return Ok(());
+        }
         let started = outcome.started_at;
         let survey = Survey::make(request, asking, self.status.clone(), started).await?;
         let remaining = survey.remaining().await?;

@@ -235,6 +235,9 @@ async fn retry_loads_the_failed_periods_and_nothing_else() {
     assert_eq!(outcome.periods.len(), 1);
     assert_eq!(outcome.exit_code, 0);
     assert_eq!(world.rows(), ["a", "b", "c", "d"]);
+    let record = world.status.load(&outcome.load_id).await.unwrap().unwrap();
+    let nothing = driver.retry(&request, &record).await;
+    assert!(nothing.exit_code == 0 && nothing.periods.is_empty());
 }
 
 #[tokio::test]
@@ -310,6 +313,27 @@ async fn a_repair_that_breaks_is_repaired_all_the_same() {
         .await;
     assert_eq!(outcome.periods[0].days.len(), 2);
     assert_eq!(world.rows(), ["a", "b", "c", "d"]);
+}
+
+#[tokio::test]
+async fn days_to_be_repaired_are_listed_though_nobody_asks_for_them() {
+    let world = World::new();
+    for (day, row) in [
+        ("2024-02-03", "a"),
+        ("2024-02-04", "b"),
+        ("2024-02-25", "c"),
+    ] {
+        world.log(day, "one.log", &[row]);
+    }
+    let mut request = world.request("2024-02-03", "2024-02-04");
+    request.max_attempts = 1;
+    world.run(&request, &[Fault::LosesPart]).await;
+    assert_eq!(records(&world).await[0].state, State::Repairing);
+    let outcome = world
+        .run(&world.request("2024-02-25", "2024-02-25"), &[])
+        .await;
+    assert_eq!(outcome.exit_code, 0, "{outcome:?}");
+    assert_eq!(world.rows(), ["a", "b", "c"]);
 }
 
 #[tokio::test]

@@ -161,15 +161,9 @@ impl Task<'_> {
     /// Decides once more under the lease: another may have done it meanwhile.
     async fn decide(&self, claim: &Claim) -> Result<Decision, Failure> {
         let survey = &self.load.survey;
-        let month = self.asked.period.month();
-        let surveyed = survey.record(month).map(|record| record.revision);
-        let found = claim.found().map(|record| record.revision);
-        let inventory = match found == surveyed {
-            true => None,
-            false => Some(inventory::list(&self.load.request().inputs, survey.window).await?),
-        };
-        let listing = inventory.as_ref().unwrap_or(&survey.inventory);
         let known = survey.known(claim.record().await, &self.asked.days).await?;
+        let inventory = self.listed_again(claim, &known.repair()).await?;
+        let listing = inventory.as_ref().unwrap_or(&survey.inventory);
         let remaining = survey.decide_again(self.asked, &known, listing)?;
         let loaded: BTreeSet<Day> = remaining.load.keys().copied().collect();
         Ok(Decision {
@@ -178,6 +172,25 @@ impl Task<'_> {
             inventory,
             remaining,
         })
+    }
+
+    /// Another listing, where the load's own is older than what another load did since, or
+    /// does not reach days that have to be repaired.
+    async fn listed_again(
+        &self,
+        claim: &Claim,
+        repair: &BTreeSet<Day>,
+    ) -> Result<Option<Inventory>, Failure> {
+        let survey = &self.load.survey;
+        let surveyed = survey.record(self.asked.period.month());
+        let surveyed = surveyed.map(|record| record.revision);
+        let found = claim.found().map(|record| record.revision);
+        let window = survey.window_with(repair);
+        if found == surveyed && window == survey.window {
+            return Ok(None);
+        }
+        let inputs = &self.load.request().inputs;
+        Ok(Some(inventory::list(inputs, window).await?))
     }
 
     fn check_quarantine(&self, collected: &Collected) -> Result<(), Failure> {

@@ -198,6 +198,18 @@ impl<'a> Survey<'a> {
         volume
     }
 
+    /// What has to be listed to load `days` besides those asked for.
+    pub fn window_with(&self, days: &BTreeSet<Day>) -> Window {
+        let margin = i32::try_from(self.request.margin).unwrap_or(i32::MAX);
+        let mut window = self.window;
+        if let (Some(first), Some(last)) = (days.first(), days.last()) {
+            let first = first.plus(margin.saturating_neg());
+            window.from = window.from.map(|from| from.min(first));
+            window.to = window.to.max(last.plus(margin));
+        }
+        window
+    }
+
     fn decide(
         &self,
         asked: &[AskedPeriod],
