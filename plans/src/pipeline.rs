@@ -55,7 +55,7 @@ pub fn task_plan(
     format: &spec::Format,
     task: TaskSpec,
 ) -> Result<Arc<dyn ExecutionPlan>> {
-    let scan_spec = ScanSpec::new(format, &program.columns);
+    let scan_spec = ScanSpec::new(format, program);
     let schema = scan_spec.schema();
     let physical = PhysicalProgram::plan(program, &schema, &session::planning())?;
     let work = stores::open(&task.work).map_err(|error| DataFusionError::External(error.into()))?;

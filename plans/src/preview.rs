@@ -47,7 +47,7 @@ pub async fn preview(
     account: Option<String>,
     mut each: impl FnMut(Fate) -> bool,
 ) -> Result<Ledger> {
-    let scan = ScanSpec::new(format, &program.columns);
+    let scan = ScanSpec::new(format, program);
     let physical = Arc::new(PhysicalProgram::plan(
         program,
         &scan.schema(),

@@ -59,7 +59,7 @@ impl ShardReader {
             formats::find(&spec.format).map_err(|error| DataFusionError::External(error.into()))?;
         let request = DecoderRequest {
             columns: spec.columns.clone().into(),
-            wanted: (0..spec.columns.len()).collect(),
+            wanted: spec.wanted.clone().into(),
             schema: spec.schema(),
             options: Arc::new(spec.options.clone()),
             batch_rows: BATCH_ROWS,

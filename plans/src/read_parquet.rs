@@ -84,8 +84,7 @@ impl ParquetReader {
         let rows = batch.num_rows();
         let mut columns = self
             .request
-            .columns
-            .iter()
+            .parsed()
             .map(|column| cast_column(column, batch))
             .collect::<Result<Vec<_>>>()?;
         columns.extend(system_columns(self.request.object, self.rows, rows, None));
@@ -104,8 +103,7 @@ impl ParquetReader {
         let schema: SchemaRef = self.request.schema.clone();
         let parsed = self
             .request
-            .columns
-            .iter()
+            .parsed()
             .map(|column| new_null_array(&arrow_type(&column.kind), 1));
         let mut columns: Vec<ArrayRef> = parsed.collect();
         columns.extend(system_columns(
@@ -155,12 +153,8 @@ async fn open(
 ) -> Result<ParquetRecordBatchStream<StoredFile>, ParquetError> {
     let builder = ParquetRecordBatchStreamBuilder::new(file).await?;
     let wanted = builder.schema().fields().iter().enumerate();
-    let wanted = wanted.filter(|(_, field)| {
-        request
-            .columns
-            .iter()
-            .any(|column| names(column, field.name()))
-    });
+    let wanted =
+        wanted.filter(|(_, field)| request.parsed().any(|column| names(column, field.name())));
     let roots: Vec<usize> = wanted.map(|(index, _)| index).collect();
     let mask = ProjectionMask::roots(builder.parquet_schema(), roots);
     builder

@@ -113,7 +113,10 @@ fn expect(name: &str, fates: Vec<Fate>, files: &mut BTreeMap<String, Vec<Value>>
 
 #[tokio::test]
 async fn every_sample_becomes_what_is_expected() {
-    #[expect(clippy::disallowed_methods, reason = "how `cargo xtask bless` reaches a test")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "how `cargo xtask bless` reaches a test"
+    )]
     let bless = std::env::var_os("LAKEBOLT_BLESS").is_some();
     for shipped in sources::list() {
         let source = source(shipped, "1.1.0");

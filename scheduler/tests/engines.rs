@@ -64,6 +64,7 @@ fn program() -> Program {
     };
     Program {
         source: "test".to_owned(),
+        wanted: (0..columns.len()).collect(),
         columns,
         filters: Vec::new(),
         routes: vec![route],

@@ -130,6 +130,13 @@ pub struct DecoderRequest {
     pub object: u32,
 }
 
+impl DecoderRequest {
+    /// The columns that are read.
+    pub fn parsed(&self) -> impl Iterator<Item = &Column> {
+        self.wanted.iter().map(|index| &self.columns[*index])
+    }
+}
+
 /// Turns the blocks of one object into batches.
 pub trait Decoder: Send {
     /// Takes the next block; it may end anywhere, even inside a line.

@@ -56,14 +56,16 @@ pub fn compile(
     let mut program = Program {
         source: source.name.clone(),
         columns: Vec::new(),
+        wanted: Vec::new(),
         filters,
         routes,
         digest,
     };
-    program.columns = match source.unmapped.kept || shape_raw {
-        true => columns,
-        false => used(&program, columns),
+    program.wanted = match source.unmapped.kept || shape_raw {
+        true => (0..columns.len()).collect(),
+        false => used(&program, &columns),
     };
+    program.columns = columns;
     diagnostics.into_result(program)
 }
 
@@ -78,8 +80,8 @@ fn overlaid(mut columns: Vec<Column>, declared: &[Column]) -> Vec<Column> {
     columns
 }
 
-/// The columns that the program names.
-fn used(program: &Program, columns: Vec<Column>) -> Vec<Column> {
+/// The indices of the columns that the program names.
+fn used(program: &Program, columns: &[Column]) -> Vec<usize> {
     let mut names = BTreeSet::new();
     let mut note = |expr: &Expr| {
         names.extend(expr.column_refs().into_iter().map(|c| c.name.clone()));
@@ -91,8 +93,8 @@ fn used(program: &Program, columns: Vec<Column>) -> Vec<Column> {
         note(&route.time);
         leaves(&route.layout, &mut note);
     }
-    let is_used = |column: &Column| names.contains(&column.name);
-    columns.into_iter().filter(is_used).collect()
+    let is_used = |index: &usize| names.contains(&columns[*index].name);
+    (0..columns.len()).filter(is_used).collect()
 }
 
 fn leaves(layout: &[Layout], note: &mut impl FnMut(&Expr)) {

@@ -5,18 +5,27 @@ use datafusion::logical_expr::Expr;
 
 use crate::spec::Column;
 
-/// A source's mapping as expressions over `formats::schema_of(columns)`.
+/// A source's mapping as expressions over `formats::schema_of(parsed())`.
 #[derive(Clone, Debug)]
 pub struct Program {
     pub source: String,
-    /// Every column that the scan has to parse.
+    /// Every column of the log, in the order in which files without names have them.
     pub columns: Vec<Column>,
+    /// The indices of those that the scan has to parse.
+    pub wanted: Vec<usize>,
     /// Tried in order; the first that is true leaves the row out, with its reason.
     pub filters: Vec<(Expr, String)>,
     /// Tried in order; see `Route::also`.
     pub routes: Vec<Route>,
     /// Digest of everything that decides the output's rows.
     pub digest: String,
+}
+
+impl Program {
+    /// The columns that the scan has to parse.
+    pub fn parsed(&self) -> impl Iterator<Item = &Column> {
+        self.wanted.iter().map(|index| &self.columns[*index])
+    }
 }
 
 /// One event: which rows it takes and what they become.

@@ -144,7 +144,7 @@ fn compiled(source: &Source) -> Result<Program, Diagnostics> {
 
 /// Rows as the scan gives them, from texts.
 fn batch(program: &Program, rows: &[Json]) -> RecordBatch {
-    let schema = schema_of(&program.columns);
+    let schema = schema_of(program.parsed());
     let arrays = schema.fields().iter().map(|field| {
         let text = |row: &Json| match &row[field.name()] {
             Json::Null => None,
@@ -477,7 +477,7 @@ fn without_unmapped_only_what_is_used_is_parsed() {
     let mut source = flow();
     source.unmapped.kept = false;
     let program = compiled(&source).expect("compiles");
-    let names: Vec<&str> = program.columns.iter().map(|c| c.name.as_str()).collect();
+    let names: Vec<&str> = program.parsed().map(|c| c.name.as_str()).collect();
     assert!(
         !names.contains(&"type") && !names.contains(&"token"),
         "{names:?}"

@@ -25,6 +25,7 @@ use object_store::ObjectStore;
 use serde::{Deserialize, Serialize};
 
 use crate::formats::schema_of;
+use crate::mapping::Program;
 use crate::read::ShardReader;
 use crate::shard::ShardRef;
 use crate::spec::{self, Column};
@@ -34,21 +35,25 @@ use crate::spec::{self, Column};
 pub struct ScanSpec {
     pub format: String,
     pub options: BTreeMap<String, String>,
+    /// Every column of the log, since files without names are read by position.
     pub columns: Vec<Column>,
+    /// The indices of those that are parsed.
+    pub wanted: Vec<usize>,
 }
 
 impl ScanSpec {
-    pub fn new(format: &spec::Format, columns: &[Column]) -> Self {
+    pub fn new(format: &spec::Format, program: &Program) -> Self {
         Self {
             format: format.name.clone(),
             options: format.options.clone(),
-            columns: columns.to_vec(),
+            columns: program.columns.clone(),
+            wanted: program.wanted.clone(),
         }
     }
 
-    /// The schema of the scan's batches: the columns, then the system columns.
+    /// The schema of the scan's batches: the columns wanted, then the system columns.
     pub fn schema(&self) -> SchemaRef {
-        schema_of(&self.columns)
+        schema_of(self.wanted.iter().map(|index| &self.columns[*index]))
     }
 }
 

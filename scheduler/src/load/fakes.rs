@@ -504,6 +504,7 @@ pub(super) fn program(digest: &str) -> Program {
     Program {
         source: "vpc".to_owned(),
         columns: Vec::new(),
+        wanted: Vec::new(),
         filters: Vec::new(),
         routes: vec![Route {
             event: "flow".to_owned(),

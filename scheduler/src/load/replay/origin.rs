@@ -100,8 +100,8 @@ pub(super) async fn header(
     };
     let mut decoder = new_decoder(DecoderRequest {
         columns: program.columns.clone().into(),
-        wanted: (0..program.columns.len()).collect(),
-        schema: formats::schema_of(&program.columns),
+        wanted: program.wanted.clone().into(),
+        schema: formats::schema_of(program.parsed()),
         options: std::sync::Arc::new(format.options.clone()),
         batch_rows: 16,
         object: 0,
