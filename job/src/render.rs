@@ -8,22 +8,22 @@ use scheduler::load::outcome::{LoadState, Outcome, PeriodOutcome, PeriodState};
 use crate::failure::Failure;
 use crate::table::{Table, bytes, count, plural, seconds};
 
-/// A load's outcome.
-pub(crate) fn outcome(outcome: &Outcome) -> String {
+/// A load's outcome; `state` is where its record stands.
+pub(crate) fn outcome(outcome: &Outcome, state: &str) -> String {
     let mut text = String::new();
     let elapsed = (outcome.ended_at.0 - outcome.started_at.0).as_seconds_f64();
-    let state = state_word(outcome.state);
+    let word = state_word(outcome.state);
     say(
         &mut text,
         format!(
-            "load {} of {}: {state} in {}\n",
+            "load {} of {}: {word} in {}\n",
             outcome.load_id,
             outcome.source,
             seconds(elapsed),
         ),
     );
     if outcome.periods.is_empty() && outcome.error.is_some() {
-        return text + &error_lines(outcome);
+        return text + &error_lines(outcome, state);
     }
     text.push_str(&periods(&outcome.periods));
     say(&mut text, ledger_line(&outcome.rows));
@@ -41,7 +41,7 @@ pub(crate) fn outcome(outcome: &Outcome) -> String {
         say(&mut text, format!("warning: {warning}"));
     }
     text.push_str(&quarantine_lines(&outcome.periods));
-    text.push_str(&error_lines(outcome));
+    text.push_str(&error_lines(outcome, state));
     text
 }
 
@@ -120,7 +120,7 @@ fn quarantine_lines(periods: &[PeriodOutcome]) -> String {
     text
 }
 
-fn error_lines(outcome: &Outcome) -> String {
+fn error_lines(outcome: &Outcome, state: &str) -> String {
     let mut text = String::new();
     for period in &outcome.periods {
         if let Some(error) = &period.error {
@@ -146,7 +146,7 @@ fn error_lines(outcome: &Outcome) -> String {
     if some_failed {
         say(
             &mut text,
-            format!("again: lakebolt retry {}", outcome.load_id),
+            format!("again: lakebolt retry {} --state {state}", outcome.load_id),
         );
     }
     text
@@ -206,13 +206,13 @@ mod tests {
 
     #[test]
     fn an_outcome_says_what_was_done_and_what_to_do_next() {
-        let text = outcome(&example());
+        let text = outcome(&example(), "sqlite:s.db");
         for part in [
             "load abc of vpc_flow: failed",
             "1,500 read + 0 duplicated = 1,499 written",
             "2024-01: set aside in file:///q/: 1 unrouted",
             "2024-02 failed: it broke\n help: try again",
-            "again: lakebolt retry abc",
+            "again: lakebolt retry abc --state sqlite:s.db",
         ] {
             assert!(text.contains(part), "{part}\n{text}");
         }
@@ -221,7 +221,7 @@ mod tests {
     #[test]
     fn an_outcome_without_periods_says_so() {
         let now = "2024-03-01T00:00:00Z".parse().expect("a time");
-        let text = outcome(&Outcome::begun("abc", "d", "s", now).finished(now));
+        let text = outcome(&Outcome::begun("abc", "d", "s", now).finished(now), "");
         assert!(text.contains("nothing to do"));
     }
 }

@@ -22,15 +22,13 @@ pub(crate) struct Compiled {
 
 /// Where sources are looked for, and which OCSF they map to.
 #[derive(Clone, Debug)]
-pub(crate) struct Shelf<'a> {
-    /// Where relative paths start.
-    pub(crate) folder: &'a Path,
+pub(crate) struct Shelf {
     /// The folder of the user's own sources.
     pub(crate) own: Option<PathBuf>,
     pub(crate) ocsf: String,
 }
 
-impl Shelf<'_> {
+impl Shelf {
     /// Reads the source called `name`.
     pub(crate) fn find(&self, name: &str) -> Result<Loaded, Failure> {
         if let Some(path) = self.path_of(name) {

@@ -70,7 +70,10 @@ fn load(prepared: &[Prepared], context: &Context) -> Result<ExitCode, Failure> {
         let mut worst = ExitCode::Done;
         for load in prepared {
             let outcome = driver.run(&load.request).await;
-            output::print(&format!("{}\n", render::outcome(&outcome)))?;
+            output::print(&format!(
+                "{}\n",
+                render::outcome(&outcome, &load.places.state)
+            ))?;
             if outcome.exit_code != 0 {
                 worst = interrupt.code(ExitCode::from_number(outcome.exit_code.into()));
             }

@@ -21,7 +21,6 @@ use crate::table::plural;
 
 pub(super) fn run(args: &LintArgs, context: &Context) -> Result<ExitCode, Failure> {
     let shelf = Shelf {
-        folder: context.folder(),
         own: context.config(args.sources.config.as_deref())?,
         ocsf: context.ocsf(args.sources.ocsf.as_deref()),
     };
@@ -45,18 +44,11 @@ pub(super) fn run(args: &LintArgs, context: &Context) -> Result<ExitCode, Failur
 }
 
 /// The sources to lint: those named, else those of `--config`, else those here.
-fn paths(args: &LintArgs, shelf: &Shelf<'_>) -> Result<Vec<PathBuf>, Failure> {
-    let own = shelf
-        .own
-        .clone()
-        .unwrap_or_else(|| shelf.folder.to_path_buf());
+fn paths(args: &LintArgs, shelf: &Shelf) -> Result<Vec<PathBuf>, Failure> {
+    let own = shelf.own.clone().unwrap_or_else(|| PathBuf::from("."));
     let named: Vec<PathBuf> = match args.paths.is_empty() {
         true => vec![own],
-        false => args
-            .paths
-            .iter()
-            .map(|path| shelf.folder.join(path))
-            .collect(),
+        false => args.paths.clone(),
     };
     let mut paths = BTreeSet::new();
     for path in named {

@@ -76,7 +76,6 @@ pub(crate) fn compile(
     context: &Context,
 ) -> Result<Compiled, Failure> {
     let shelf = Shelf {
-        folder: context.folder(),
         own: context.config(settings.config.as_deref())?,
         ocsf: context.ocsf(settings.ocsf.as_deref()),
     };
@@ -94,11 +93,7 @@ pub(crate) fn carry_out(
     drive: impl AsyncFnOnce(&Driver) -> Result<Outcome, Failure>,
 ) -> Result<ExitCode, Failure> {
     with_driver(prepared, context, async |driver, interrupt| {
-        finish(
-            drive(driver).await?,
-            prepared.settings.output_format(),
-            interrupt,
-        )
+        finish(drive(driver).await?, prepared, interrupt)
     })
 }
 
@@ -127,13 +122,13 @@ pub(crate) fn with_driver<T>(
 
 fn finish(
     mut outcome: Outcome,
-    format: OutputFormat,
+    prepared: &Prepared,
     interrupt: &Interrupt,
 ) -> Result<ExitCode, Failure> {
     let code = interrupt.code(ExitCode::from_number(outcome.exit_code.into()));
     outcome.exit_code = code.number();
-    match format {
-        OutputFormat::Human => output::print(&render::outcome(&outcome))?,
+    match prepared.settings.output_format() {
+        OutputFormat::Human => output::print(&render::outcome(&outcome, &prepared.places.state))?,
         OutputFormat::Json => output::print_json(&outcome)?,
     }
     Ok(code)

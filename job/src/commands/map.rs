@@ -23,7 +23,6 @@ const RAW_CHARACTERS: usize = 200;
 
 pub(super) fn run(args: &MapArgs, context: &Context) -> Result<ExitCode, Failure> {
     let shelf = Shelf {
-        folder: context.folder(),
         own: context.config(args.sources.config.as_deref())?,
         ocsf: context.ocsf(args.sources.ocsf.as_deref()),
     };

@@ -39,7 +39,6 @@ pub(super) fn run(args: &QuarantineArgs, context: &Context) -> Result<ExitCode, 
 fn source_name(name: &str, context: &Context) -> Result<String, Failure> {
     let own = context.config(None)?;
     let shelf = Shelf {
-        folder: context.folder(),
         own,
         ocsf: context.ocsf(None),
     };

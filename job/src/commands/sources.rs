@@ -23,7 +23,6 @@ struct Listed {
 
 pub(super) fn run(args: &SourcesArgs, context: &Context) -> Result<ExitCode, Failure> {
     let shelf = Shelf {
-        folder: context.folder(),
         own: context.config(args.sources.config.as_deref())?,
         ocsf: context.ocsf(args.sources.ocsf.as_deref()),
     };
@@ -42,7 +41,7 @@ pub(super) fn run(args: &SourcesArgs, context: &Context) -> Result<ExitCode, Fai
     Ok(ExitCode::Done)
 }
 
-fn own(shelf: &Shelf<'_>) -> Result<Vec<Listed>, Failure> {
+fn own(shelf: &Shelf) -> Result<Vec<Listed>, Failure> {
     let mut listed = Vec::new();
     for path in shelf.own_sources()? {
         let loaded = plans::dialects::load(&path, &shelf.ocsf)?;
