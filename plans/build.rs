@@ -6,7 +6,10 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-#[expect(clippy::disallowed_methods, reason = "cargo tells a build script its folder this way")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "cargo tells a build script its folder this way"
+)]
 fn main() -> Result<(), Box<dyn Error>> {
     let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("sources");
     println!("cargo::rerun-if-changed=build.rs");

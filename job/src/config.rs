@@ -45,7 +45,7 @@ impl Environment {
     /// The settings of `LAKEBOLT_*` over those of `lakebolt.toml`.
     pub(crate) fn settings(&self) -> Result<Settings, Failure> {
         let file = read_file(&self.folder.join(FILE))?;
-        Ok(self.from_variables()?.over(file))
+        Ok(self.variable_settings()?.over(file))
     }
 
     /// The log filter in tracing's grammar, `LAKEBOLT_LOG`.
@@ -64,7 +64,7 @@ impl Environment {
     }
 
     /// Variables that name no setting are somebody else's, such as an executor's.
-    fn from_variables(&self) -> Result<Settings, Failure> {
+    fn variable_settings(&self) -> Result<Settings, Failure> {
         let mut settings = Settings::default();
         for (name, value) in &self.variables {
             let key = name.to_ascii_lowercase().replace('_', "-");

@@ -22,6 +22,9 @@ pub(crate) fn outcome(outcome: &Outcome) -> String {
             seconds(elapsed),
         ),
     );
+    if outcome.periods.is_empty() && outcome.error.is_some() {
+        return text + &error_lines(outcome);
+    }
     text.push_str(&periods(&outcome.periods));
     say(&mut text, ledger_line(&outcome.rows));
     say(

@@ -68,7 +68,8 @@ impl Shelf<'_> {
         let own = self.own.as_ref().map(|own| own.join(name));
         let own = own.filter(|path| path.exists());
         let is_path = name.contains(['/', '.']) || plans::sources::find(name).is_err();
-        let path = self.folder.join(name);
+        // As it was typed, so that errors show the path as the user knows it.
+        let path = PathBuf::from(name);
         own.or((is_path && path.exists()).then_some(path))
     }
 }

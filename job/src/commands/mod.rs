@@ -70,7 +70,7 @@ fn run(command: Command, context: &Context) -> Result<ExitCode, Failure> {
         Command::Run(args) => run::run(args, context),
         Command::Plan(args) => plan::run(args, context),
         Command::Map(args) => map::run(&args, context),
-        Command::Status(args) => status::run(args, context),
+        Command::Status(args) => status::run(&args, context),
         Command::Retry(args) => retry::run(args, context),
         Command::Replay(args) => replay::run(args, context),
         Command::Quarantine(args) => quarantine::run(&args, context),
@@ -113,14 +113,29 @@ pub(crate) fn misused(error: &clap::Error, arguments: &[OsString]) -> ExitCode {
         return ExitCode::Done;
     }
     let _ = error.print();
+    let (message, mut remedy) = config::explain_text(&error.to_string());
+    if remedy.is_empty() {
+        remedy = remedy_of(error.kind()).to_owned();
+        let _ = writeln!(io::stderr(), " help: {remedy}");
+    }
     if wants_json(arguments) {
-        let (message, remedy) = config::explain_text(&error.to_string());
         let is_load = arguments
             .iter()
             .any(|word| LOADS.iter().any(|load| word == load));
         print_refusal(&Failure::usage(message, remedy), is_load);
     }
     ExitCode::Usage
+}
+
+/// What mends a command line about which clap proposes nothing.
+fn remedy_of(kind: ErrorKind) -> &'static str {
+    match kind {
+        ErrorKind::ArgumentConflict => {
+            "give only one of them; days are named by --from and --to, by --days, or by --daily"
+        }
+        ErrorKind::MissingRequiredArgument => "add what is missing, as in the usage line",
+        _ => "see `lakebolt COMMAND --help` for examples",
+    }
 }
 
 /// Whether a command line that could not be read asks for JSON all the same.

@@ -1,15 +1,46 @@
 //! `lakebolt replay`: quarantined rows again, after a mapping was mended.
 
+use scheduler::load::saved::SavedRequest;
+
 use super::loads;
 use crate::cli::ReplayArgs;
 use crate::context::Context;
 use crate::exit_code::ExitCode;
 use crate::failure::Failure;
+use crate::request::{self, Places};
+use crate::settings::Settings;
+use crate::wire;
 
 pub(super) fn run(args: ReplayArgs, context: &Context) -> Result<ExitCode, Failure> {
-    let settings = args.settings.over(context.defaults.clone());
+    let mut settings = args.settings.over(context.defaults.clone());
+    if settings.input.is_none() {
+        settings.input = wire::block_on(earlier_input(&args.source, &settings, context))?;
+    }
     let prepared = loads::of_source(&args.source, settings, context)?;
     loads::carry_out(&prepared, context, async |driver| {
-        Ok(driver.run(&prepared.request).await)
+        Ok(driver.replay(&prepared.request).await)
     })
+}
+
+/// The input of the newest load of the same dataset: quarantined rows came from there,
+/// and the dataset stays the same only with it.
+async fn earlier_input(
+    source: &str,
+    settings: &Settings,
+    context: &Context,
+) -> Result<Option<Vec<String>>, Failure> {
+    let places = Places::of(settings, context.folder())?;
+    let state = request::state_uri(settings, context.folder())?;
+    let source = loads::compile(source, settings, context)?.source.name;
+    let status = wire::open_status(&state, true)?;
+    let loads = status
+        .loads(usize::MAX)
+        .await
+        .map_err(|error| wire::status_failure(&error))?;
+    let name = settings.name.as_deref().unwrap_or("default");
+    let saved = loads.into_iter().filter(|load| load.source == source);
+    let mut saved =
+        saved.filter_map(|load| serde_json::from_value::<SavedRequest>(load.request).ok());
+    let same = saved.find(|saved| saved.output == places.output && saved.name == name);
+    Ok(same.map(|saved| saved.inputs))
 }

@@ -25,7 +25,7 @@ struct Found {
     loads: Vec<LoadRecord>,
 }
 
-pub(super) fn run(args: StatusArgs, context: &Context) -> Result<ExitCode, Failure> {
+pub(super) fn run(args: &StatusArgs, context: &Context) -> Result<ExitCode, Failure> {
     let flags = Settings {
         output: args.state.output.clone(),
         state: args.state.state.clone(),
@@ -36,7 +36,7 @@ pub(super) fn run(args: StatusArgs, context: &Context) -> Result<ExitCode, Failu
     let state = request::state_uri(&settings, context.folder())?;
     let found = wire::block_on(async {
         let status = wire::open_status(&state, true)?;
-        look(status.as_ref(), &args, settings.name.as_deref()).await
+        look(status.as_ref(), args, settings.name.as_deref()).await
     })?;
     match context.format(args.state.format) {
         OutputFormat::Human => output::print(&human(&found))?,

@@ -44,7 +44,7 @@ fn decoder(request: DecoderRequest) -> Box<dyn Decoder> {
         true => Splitter::Quoted(QUOTE),
         false => Splitter::LineEnd,
     };
-    LineDecoder::boxed_with(CsvParser::new(&request), &request, splitter)
+    LineDecoder::boxed_with(CsvParser::new(&request), request, splitter)
 }
 
 fn is_on(request: &DecoderRequest, option: &str) -> bool {

@@ -47,7 +47,7 @@ fn decoder(request: DecoderRequest) -> Box<dyn Decoder> {
         root: Node::new(&request),
         scratch: Vec::new(),
     };
-    LineDecoder::boxed_with(parser, &request, splitter)
+    LineDecoder::boxed_with(parser, request, splitter)
 }
 
 struct JsonParser {

@@ -32,13 +32,13 @@ pub(super) struct LineDecoder<P> {
 }
 
 impl<P: LineParser + 'static> LineDecoder<P> {
-    pub(super) fn boxed(parser: P, request: &DecoderRequest) -> Box<dyn Decoder> {
+    pub(super) fn boxed(parser: P, request: DecoderRequest) -> Box<dyn Decoder> {
         Self::boxed_with(parser, request, Splitter::LineEnd)
     }
 
     pub(super) fn boxed_with(
         parser: P,
-        request: &DecoderRequest,
+        request: DecoderRequest,
         splitter: Splitter,
     ) -> Box<dyn Decoder> {
         Box::new(Self {

@@ -53,10 +53,9 @@ pub(super) struct Rows {
 }
 
 impl Rows {
-    pub(super) fn new(request: &DecoderRequest) -> Self {
+    pub(super) fn new(request: DecoderRequest) -> Self {
         let wanted = request.wanted.iter();
         Self {
-            schema: Arc::clone(&request.schema),
             columns: wanted
                 .map(|index| ColumnBuilder::new(&request.columns[*index]))
                 .collect(),
@@ -73,6 +72,7 @@ impl Rows {
             lines: Vec::new(),
             offsets: Vec::new(),
             object: request.object,
+            schema: request.schema,
             nulls: Vec::new(),
         }
     }

@@ -96,7 +96,7 @@ fn kind(name: &str) -> ColumnKind {
 
 fn decoder(request: DecoderRequest) -> Box<dyn Decoder> {
     let fields = Names::new(&request).fields(FIELDS);
-    LineDecoder::boxed(AccessParser { fields }, &request)
+    LineDecoder::boxed(AccessParser { fields }, request)
 }
 
 struct AccessParser {

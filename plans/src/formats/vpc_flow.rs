@@ -64,7 +64,7 @@ impl Format for VpcFlow {
 }
 
 fn decoder(request: DecoderRequest) -> Box<dyn Decoder> {
-    LineDecoder::boxed(FlowParser::new(&request), &request)
+    LineDecoder::boxed(FlowParser::new(&request), request)
 }
 
 struct FlowParser {

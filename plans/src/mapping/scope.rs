@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use arrow::datatypes::DataType;
 use datafusion::common::{Column as Name, DFSchema, Result};
+use datafusion::logical_expr::cast;
 use datafusion::logical_expr::simplify::SimplifyContext;
 use datafusion::logical_expr::{Expr, ExprSchemable};
 use datafusion::optimizer::simplify_expressions::ExprSimplifier;
@@ -64,11 +65,11 @@ impl<'a> Scope<'a> {
         let kind = |expr: &Expr| self.type_of(expr);
         let coerced = simplifier.coerce(expr, &self.schema)?;
         let before = kind(&coerced)?;
-        let simple = simplifier.simplify(coerced.clone())?;
+        let simple = simplifier.simplify(coerced)?;
         // Folding may change a type by a hair (such as Utf8 for Utf8View): not wanted.
         Ok(match kind(&simple)? == before {
             true => simple,
-            false => coerced,
+            false => cast(simple, before),
         })
     }
 

@@ -586,3 +586,21 @@ fn columns_beat_keywords_and_odd_names_are_quoted() {
             .expect("an object")
     );
 }
+
+#[test]
+fn every_source_that_ships_compiles_in_every_shape_and_version() {
+    for shipped in crate::sources::list() {
+        for version in ocsf::versions() {
+            let loaded = shipped.load(version).expect("reads");
+            let source = &loaded.source;
+            let format = formats::find(&source.format.name).expect("a format");
+            let schema = ocsf::schema(version).expect("pinned");
+            for raw in [false, true] {
+                let program = compile(source, schema, format.columns(), raw);
+                let program = program.unwrap_or_else(|wrong| panic!("{wrong}"));
+                let empty = json!({});
+                assert_eq!(run(&program, &[empty]).len(), 1);
+            }
+        }
+    }
+}

@@ -63,7 +63,7 @@ fn wrong_path(keys: &[&str], placed: &Placed) -> Option<String> {
 
 fn wrong_prefix(before: &[&str]) -> Option<String> {
     match before {
-        [.., "ext", source] if source.is_empty() => Some("the source has no name".to_owned()),
+        [.., "ext", ""] => Some("the source has no name".to_owned()),
         [.., "ext", source] if source.len() > LONGEST_SOURCE => {
             Some(format!("`{source}` has {} characters", source.len()))
         }

@@ -130,6 +130,10 @@ impl Gzip {
                 Ok(false)
             }
             Status::Ok if !input.is_empty() && output.len() < output.capacity() => Ok(false),
+            // With input and room there is always a next step, unless the data is damaged.
+            Status::BufError if !input.is_empty() && output.len() < output.capacity() => {
+                Err(self.corrupt("deflate data without end"))
+            }
             Status::Ok | Status::BufError => Ok(true),
         }
     }

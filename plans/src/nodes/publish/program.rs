@@ -11,6 +11,8 @@ use arrow::datatypes::{DataType, FieldRef, SchemaRef};
 use datafusion::common::cast::{as_boolean_array, as_struct_array, as_timestamp_millisecond_array};
 use datafusion::common::{DFSchema, Result, exec_err};
 use datafusion::logical_expr::Expr;
+use datafusion::logical_expr::simplify::SimplifyContext;
+use datafusion::optimizer::simplify_expressions::ExprSimplifier;
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::prelude::SessionContext;
 
@@ -74,8 +76,14 @@ struct Planner<'a> {
 }
 
 impl Planner<'_> {
+    /// Some functions (such as `coalesce`) run only in the form that simplifying gives them.
     fn expr(&self, expr: &Expr) -> Result<Arc<dyn PhysicalExpr>> {
-        self.session.create_physical_expr(expr.clone(), self.schema)
+        let context = SimplifyContext::builder()
+            .with_schema(Arc::new(self.schema.clone()))
+            .build();
+        let simplifier = ExprSimplifier::new(context);
+        let expr = simplifier.simplify(simplifier.coerce(expr.clone(), self.schema)?)?;
+        self.session.create_physical_expr(expr, self.schema)
     }
 
     fn optional(&self, expr: Option<&Expr>) -> Result<Option<Arc<dyn PhysicalExpr>>> {
