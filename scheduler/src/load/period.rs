@@ -184,9 +184,11 @@ impl Task<'_> {
         let survey = &self.load.survey;
         let surveyed = survey.record(self.asked.period.month());
         let surveyed = surveyed.map(|record| record.revision);
-        let found = claim.found().map(|record| record.revision);
+        let found = claim.found();
+        let is_ours = found.is_some_and(|record| record.load_id == self.load.id);
+        let is_known = is_ours || found.map(|record| record.revision) == surveyed;
         let window = survey.window_with(repair);
-        if found == surveyed && window == survey.window {
+        if is_known && window == survey.window {
             return Ok(None);
         }
         let inputs = &self.load.request().inputs;
