@@ -4,11 +4,15 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use datafusion::common::Result;
+use datafusion::common::{DFSchema, Result};
 use datafusion::execution::SessionState;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::session_state::SessionStateBuilder;
+use datafusion::logical_expr::Expr;
+use datafusion::logical_expr::simplify::SimplifyContext;
+use datafusion::optimizer::simplify_expressions::ExprSimplifier;
+use datafusion::physical_expr::PhysicalExpr;
 use datafusion::prelude::{SessionConfig, SessionContext};
 
 use crate::functions;
@@ -56,6 +60,21 @@ pub fn state(config: SessionConfig, runtime: Arc<RuntimeEnv>) -> SessionState {
         let _ = datafusion::execution::FunctionRegistry::register_udf(&mut state, function);
     }
     state
+}
+
+/// The expression as it runs. Some functions (such as `coalesce`) run only in the
+/// form that simplifying gives them.
+pub fn plan_expr(
+    state: &SessionState,
+    expr: &Expr,
+    schema: &DFSchema,
+) -> Result<Arc<dyn PhysicalExpr>> {
+    let context = SimplifyContext::builder()
+        .with_schema(Arc::new(schema.clone()))
+        .build();
+    let simplifier = ExprSimplifier::new(context);
+    let expr = simplifier.simplify(simplifier.coerce(expr.clone(), schema)?)?;
+    state.create_physical_expr(expr, schema)
 }
 
 /// A session for planning: it runs nothing and keeps nothing on disk.

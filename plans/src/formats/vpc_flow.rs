@@ -280,10 +280,15 @@ mod tests {
                 continue;
             }
             let reasons = Case::new("vpc_flow").reasons(&input);
-            assert!(
-                !reasons.is_empty() && reasons.iter().all(String::is_empty),
-                "{name} {reasons:?}"
-            );
+            // One of the files ends in a line that is no record: its own format string.
+            let text = String::from_utf8_lossy(&input);
+            let strays = text
+                .lines()
+                .filter(|line| line.starts_with("format:"))
+                .count();
+            let rejected = reasons.iter().filter(|reason| !reason.is_empty()).count();
+            assert_eq!(rejected, strays, "{name} {reasons:?}");
+            assert!(reasons.len() > strays, "{name} {reasons:?}");
         }
     }
 

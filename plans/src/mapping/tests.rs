@@ -169,8 +169,7 @@ fn evaluate(expr: &Expr, batch: &RecordBatch) -> ArrayRef {
     let bytes = expr.to_bytes().expect("encodes");
     let expr = Expr::from_bytes_with_ctx(&bytes, functions::registry()).expect("decodes");
     let schema = DFSchema::try_from(batch.schema()).expect("a schema");
-    let physical = functions::state()
-        .create_physical_expr(expr, &schema)
+    let physical = crate::session::plan_expr(functions::state(), &expr, &schema)
         .expect("a physical expression");
     let value = physical.evaluate(batch).expect("evaluates");
     value.into_array(batch.num_rows()).expect("an array")

@@ -10,13 +10,13 @@ use arrow::buffer::{BooleanBuffer, NullBuffer};
 use arrow::datatypes::{DataType, FieldRef, SchemaRef};
 use datafusion::common::cast::{as_boolean_array, as_struct_array, as_timestamp_millisecond_array};
 use datafusion::common::{DFSchema, Result, exec_err};
+use datafusion::execution::SessionState;
 use datafusion::logical_expr::Expr;
-use datafusion::logical_expr::simplify::SimplifyContext;
-use datafusion::optimizer::simplify_expressions::ExprSimplifier;
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::prelude::SessionContext;
 
 use crate::mapping::{Class, Layout, Program, Quarantined, Route};
+use crate::session;
 
 /// `mapping::Program` with physical expressions.
 #[derive(Clone, Debug)]
@@ -53,7 +53,7 @@ impl PhysicalProgram {
         let schema = DFSchema::try_from(schema.as_ref().clone())?;
         let planner = Planner {
             schema: &schema,
-            session,
+            session: session.state(),
         };
         let filters = program
             .filters
@@ -72,18 +72,12 @@ impl PhysicalProgram {
 
 struct Planner<'a> {
     schema: &'a DFSchema,
-    session: &'a SessionContext,
+    session: SessionState,
 }
 
 impl Planner<'_> {
-    /// Some functions (such as `coalesce`) run only in the form that simplifying gives them.
     fn expr(&self, expr: &Expr) -> Result<Arc<dyn PhysicalExpr>> {
-        let context = SimplifyContext::builder()
-            .with_schema(Arc::new(self.schema.clone()))
-            .build();
-        let simplifier = ExprSimplifier::new(context);
-        let expr = simplifier.simplify(simplifier.coerce(expr.clone(), self.schema)?)?;
-        self.session.create_physical_expr(expr, self.schema)
+        session::plan_expr(&self.session, expr, self.schema)
     }
 
     fn optional(&self, expr: Option<&Expr>) -> Result<Option<Arc<dyn PhysicalExpr>>> {

@@ -205,5 +205,6 @@ fn facts(task: &TaskSpec, day: i32) -> PartFacts {
 }
 
 fn uri(object: &InputObject) -> String {
-    format!("{}/{}", object.store.trim_end_matches('/'), object.path)
+    let slash = if object.store.ends_with('/') { "" } else { "/" };
+    format!("{}{slash}{}", object.store, object.path)
 }
