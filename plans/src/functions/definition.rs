@@ -129,9 +129,11 @@ pub(crate) fn literal_text(value: &ColumnarValue) -> Result<&str> {
     }
 }
 
+type Entries<T> = HashMap<Box<[u8]>, Arc<T>>;
+
 /// Parsed configurations by their text, so that a batch does not parse them again.
 pub(crate) struct Cache<T: 'static> {
-    entries: Mutex<Option<HashMap<Box<[u8]>, Arc<T>>>>,
+    entries: Mutex<Option<Entries<T>>>,
 }
 
 impl<T: Any> Cache<T> {
@@ -158,7 +160,7 @@ impl<T: Any> Cache<T> {
         Ok(made)
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Option<HashMap<Box<[u8]>, Arc<T>>>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Option<Entries<T>>> {
         self.entries
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner)

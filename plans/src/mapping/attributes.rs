@@ -276,7 +276,7 @@ impl Builder<'_> {
         if items.is_empty() {
             return None;
         }
-        complete(scope, &mut items);
+        complete(&mut items);
         let constant = items.iter().any(is_constant);
         let exprs = items.iter().map(object_expr).collect();
         let list = functions::named("list_compact").call(exprs);
@@ -382,8 +382,7 @@ fn each_call(
 }
 
 /// Objects of one list have the same members: what one lacks is NULL in it.
-fn complete(scope: &Scope<'_>, items: &mut [Members]) {
-    let _ = scope;
+fn complete(items: &mut [Members]) {
     let mut kinds: Vec<(String, arrow::datatypes::DataType)> = Vec::new();
     for members in items.iter() {
         for (name, tree) in members {

@@ -241,6 +241,7 @@ impl Compiler<'_> {
         let mut members = builder.object(self.scope, &class.attributes, &event.attributes, "");
         classify::add(&mut members, class, self.ocsf, profiles);
         check_ids(event, class, &mut builder.diagnostics);
+        self.finish(&mut members, &mut builder, &event.at);
         if !members.contains_key("observables")
             && let Some(expr) = classify::observables(&members, class, self.ocsf)
         {
@@ -255,6 +256,22 @@ impl Compiler<'_> {
         }
         diagnostics.0.append(&mut builder.diagnostics.0);
         members
+    }
+
+    /// What follows from other attributes is written out like these.
+    fn finish(&self, members: &mut Members, builder: &mut Builder<'_>, at: &Origin) {
+        for tree in members.values_mut() {
+            match tree {
+                Tree::Struct(inner) => self.finish(inner, builder, at),
+                Tree::Leaf(leaf) if leaf.filled == tree::Filled::Derived => {
+                    let finished = self.scope.finish(leaf.expr.clone());
+                    if let Some(expr) = builder.valid(at, finished) {
+                        leaf.expr = expr;
+                    }
+                }
+                Tree::Leaf(_) => {}
+            }
+        }
     }
 
     fn add(

@@ -5,9 +5,8 @@ use std::sync::Arc;
 
 use arrow::datatypes::DataType;
 use datafusion::common::{Column as Name, DFSchema, Result};
-use datafusion::logical_expr::cast;
 use datafusion::logical_expr::simplify::SimplifyContext;
-use datafusion::logical_expr::{Expr, ExprSchemable};
+use datafusion::logical_expr::{Expr, ExprSchemable, cast};
 use datafusion::optimizer::simplify_expressions::ExprSimplifier;
 
 use crate::formats;
@@ -66,7 +65,8 @@ impl<'a> Scope<'a> {
         let coerced = simplifier.coerce(expr, &self.schema)?;
         let before = kind(&coerced)?;
         let simple = simplifier.simplify(coerced)?;
-        // Folding may change a type by a hair (such as Utf8 for Utf8View): not wanted.
+        // Folding may change a type by a hair (such as Utf8 for Utf8View). The simplified
+        // form is needed all the same: the engine cannot run `coalesce` before it.
         Ok(match kind(&simple)? == before {
             true => simple,
             false => cast(simple, before),

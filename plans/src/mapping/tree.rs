@@ -12,6 +12,10 @@ use crate::ocsf::{Attributes, Constraint, Requirement, Schema};
 /// The filled attributes of an object, by name: a schema's order is theirs.
 pub(super) type Members = BTreeMap<String, Tree>;
 
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly all of them are leaves, and a mapping has few"
+)]
 pub(super) enum Tree {
     Leaf(Leaf),
     Struct(Members),
