@@ -123,6 +123,8 @@ src_endpoint.ip = "srcaddr"
 src_endpoint.port = "srcport"
 dst_endpoint.ip = "dstaddr"
 dst_endpoint.port = "dstport"
+src_endpoint.interface_uid = "interface_id"
+dst_endpoint.interface_uid = "interface_id"
 traffic.bytes = "bytes"
 traffic.packets = "packets"
 
