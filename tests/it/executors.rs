@@ -48,8 +48,13 @@ struct Cluster {
 
 impl Cluster {
     fn start() -> anyhow::Result<Self> {
+        Self::with(2000)
+    }
+
+    /// A cluster whose input has so many rows a day.
+    fn with(rows: u64) -> anyhow::Result<Self> {
         let lab = Lab::new()?;
-        Flows::default().write_days(&lab.input(), first().plus(-1), last().plus(1), 2000)?;
+        Flows::default().write_days(&lab.input(), first().plus(-1), last().plus(1), rows)?;
         let listen = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
         let timeout = EXECUTOR_TIMEOUT.as_secs().to_string();
         let scheduler = Invocation::new(&binary("lakebolt-scheduler")?, lab.folder())
@@ -259,4 +264,21 @@ fn a_load_whose_executors_all_died_goes_on_with_the_next_one() -> anyhow::Result
     let _next = cluster.executor()?.spawn()?;
     cluster.expect_exact(load)?;
     cluster.expect_swept()
+}
+
+#[test]
+fn of_two_working_executors_one_may_freeze_or_die_at_any_moment() -> anyhow::Result<()> {
+    for harm in [Running::freeze, Running::kill] {
+        let cluster = Cluster::with(8000)?;
+        let load = cluster.load(false)?;
+        let harmed = cluster.executor()?.spawn()?;
+        let _other = cluster.executor()?.spawn()?;
+        until("a shard is finished", || cluster.receipts() > 0);
+        harm(&harmed)?;
+        assert!(!load.is_finished(), "the input is too small for this test");
+        cluster.expect_exact(load)?;
+        let _ = harmed.thaw();
+        cluster.expect_exact(cluster.load(true)?)?;
+    }
+    Ok(())
 }
