@@ -17,8 +17,8 @@ use serde_json::{Value as Json, json};
 use super::*;
 use crate::diagnostics::{Diagnostics, Origin};
 use crate::formats::{self, schema_of};
-use crate::functions;
 use crate::ocsf;
+use crate::session;
 use crate::spec::*;
 
 fn at(line: u32) -> Origin {
@@ -167,10 +167,10 @@ fn batch(program: &Program, rows: &[Json]) -> RecordBatch {
 /// The expression's values; it has travelled over the wire before.
 fn evaluate(expr: &Expr, batch: &RecordBatch) -> ArrayRef {
     let bytes = expr.to_bytes().expect("encodes");
-    let expr = Expr::from_bytes_with_ctx(&bytes, functions::registry()).expect("decodes");
+    let expr = Expr::from_bytes_with_ctx(&bytes, session::registry()).expect("decodes");
     let schema = DFSchema::try_from(batch.schema()).expect("a schema");
-    let physical = crate::session::plan_expr(functions::state(), &expr, &schema)
-        .expect("a physical expression");
+    let physical =
+        session::plan_expr(session::compiling(), &expr, &schema).expect("a physical expression");
     let value = physical.evaluate(batch).expect("evaluates");
     value.into_array(batch.num_rows()).expect("an array")
 }
