@@ -4,10 +4,9 @@ use std::net::SocketAddr;
 
 use anyhow::Context;
 use clap::Parser;
-use tokio::signal::unix::{SignalKind, signal};
+use executor::process;
 use tonic::transport::Server;
 use tracing::info;
-use tracing_subscriber::EnvFilter;
 
 /// A lakebolt scheduler. Executors pull from it; nothing else of a cluster listens.
 #[derive(Parser)]
@@ -28,23 +27,11 @@ struct Args {
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let args = Args::parse();
-    tracing_subscriber::fmt()
-        .with_env_filter(EnvFilter::try_new(&args.log)?)
-        .with_writer(std::io::stderr)
-        .init();
+    process::log(&args.log)?;
     let service = scheduler::cluster::service()
         .await
         .context("the scheduler cannot start")?;
-    let (mut interrupt, mut terminate) = (
-        signal(SignalKind::interrupt())?,
-        signal(SignalKind::terminate())?,
-    );
-    let stop = async move {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-        }
-    };
+    let stop = process::stop()?;
     info!("scheduler listens on {}", args.listen);
     let served = Server::builder()
         .add_service(service)
