@@ -3,6 +3,7 @@
 //! scheduler's service (a channel, or the service itself in embedded mode).
 
 pub mod engine;
+pub mod process;
 mod worker;
 
 pub use worker::{Canceller, Worker, WorkerError};

@@ -5,11 +5,9 @@ use std::path::PathBuf;
 use anyhow::Context;
 use ballista_core::serde::protobuf::scheduler_grpc_client::SchedulerGrpcClient;
 use clap::Parser;
-use executor::Worker;
 use executor::engine::MESSAGE_BYTES;
-use tokio::signal::unix::{SignalKind, signal};
+use executor::{Worker, process};
 use tracing::info;
-use tracing_subscriber::EnvFilter;
 
 /// A lakebolt executor. It pulls its tasks and opens no port.
 #[derive(Parser)]
@@ -43,10 +41,7 @@ struct Args {
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let args = Args::parse();
-    tracing_subscriber::fmt()
-        .with_env_filter(EnvFilter::try_new(&args.log)?)
-        .with_writer(std::io::stderr)
-        .init();
+    process::log(&args.log)?;
     if let Some(point) = &args.crash_at {
         plans::crash_point::arm(point)?;
     }
@@ -62,14 +57,7 @@ async fn main() -> anyhow::Result<()> {
         "executor with {} vcores joined {}",
         args.vcores, args.scheduler
     );
-    let (mut interrupt, mut terminate) = (
-        signal(SignalKind::interrupt())?,
-        signal(SignalKind::terminate())?,
-    );
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
-    }
+    process::stop()?.await;
     info!("executor stops");
     worker.close();
     Ok(())

@@ -1,5 +1,7 @@
 //! The command line: what may be typed, and its help. It decides nothing.
 
+mod help;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -12,7 +14,7 @@ use crate::values;
 /// Turns months of raw security logs into OCSF Parquet.
 #[derive(Debug, Parser)]
 #[command(name = "lakebolt", version, about, propagate_version = true, max_term_width = 100,
-          after_long_help = TOP_HELP)]
+          after_long_help = help::TOP)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -29,45 +31,45 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Loads what is missing of a range of days
-    #[command(after_long_help = RUN_HELP)]
+    #[command(after_long_help = help::RUN)]
     Run(LoadArgs),
     /// Says what run would do, and why; runs nothing
-    #[command(after_long_help = PLAN_HELP)]
+    #[command(after_long_help = help::PLAN)]
     Plan(LoadArgs),
     /// Maps a log file to OCSF JSON lines, to try a mapping out
-    #[command(after_long_help = MAP_HELP)]
+    #[command(after_long_help = help::MAP)]
     Map(MapArgs),
     /// Shows periods, their states and row counts
-    #[command(after_long_help = STATUS_HELP)]
+    #[command(after_long_help = help::STATUS)]
     Status(StatusArgs),
     /// Runs the failed periods of a load again
-    #[command(after_long_help = RETRY_HELP)]
+    #[command(after_long_help = help::RETRY)]
     Retry(RetryArgs),
     /// Maps quarantined rows again, after a mapping was mended
-    #[command(after_long_help = REPLAY_HELP)]
+    #[command(after_long_help = help::REPLAY)]
     Replay(ReplayArgs),
     /// Lists quarantined rows: how many for which reason, and where they stood
-    #[command(after_long_help = QUARANTINE_HELP)]
+    #[command(after_long_help = help::QUARANTINE)]
     Quarantine(QuarantineArgs),
     /// Checks configuration against its grammar and against OCSF
-    #[command(after_long_help = LINT_HELP)]
+    #[command(after_long_help = help::LINT)]
     Lint(LintArgs),
     /// Reads objects back: Security Lake's rules and OCSF validity
-    #[command(after_long_help = VERIFY_HELP)]
+    #[command(after_long_help = help::VERIFY)]
     Verify(VerifyArgs),
     /// Prints a few events of a Parquet object as JSON lines
-    #[command(after_long_help = SHOW_HELP)]
+    #[command(after_long_help = help::SHOW)]
     Show(ShowArgs),
     /// Lists the sources that ship, with formats, classes and aliases
     Sources(SourcesArgs),
     /// Runs the main job on bundled sample logs, into ./lakebolt-demo
-    #[command(after_long_help = DEMO_HELP)]
+    #[command(after_long_help = help::DEMO)]
     Demo(DemoArgs),
     /// Removes unpublished uploads and work files that no live attempt owns
-    #[command(after_long_help = SWEEP_HELP)]
+    #[command(after_long_help = help::SWEEP)]
     Sweep(SweepArgs),
     /// Prints a completion script for a shell
-    #[command(after_long_help = COMPLETIONS_HELP)]
+    #[command(after_long_help = help::COMPLETIONS)]
     Completions(CompletionsArgs),
 }
 
@@ -247,101 +249,6 @@ pub(crate) struct CompletionsArgs {
     #[arg(value_enum)]
     pub(crate) shell: Shell,
 }
-
-const TOP_HELP: &str = "\
-Settings: a flag, else LAKEBOLT_NAME from the environment (LAKEBOLT_MAX_ATTEMPTS), else the key
-`name` of ./lakebolt.toml (max-attempts = 3), else its default.
-
-Exit codes:
-  0    done, or nothing to do
-  1    a bug
-  2    the command line or the configuration is wrong
-  3    some periods failed; `lakebolt retry LOAD` may help
-  4    a dependency cannot be reached, or no input object was found
-  5    refused: another load holds the period, or the target cannot be written
-  6    verify found objects that break a rule
-  7    cancelled by somebody else
-  130  interrupted
-
-Start with `lakebolt demo`.";
-
-const RUN_HELP: &str = "\
-Days are UTC. Without a range: every day found in the input, to yesterday. Days that are loaded
-already are skipped, so the same command may be repeated, and finishes what was interrupted.
-
-Examples:
-  lakebolt run vpc_flow --input ./AWSLogs --output ./lake --from 2024-01-22 --to 2024-02-21
-  lakebolt run s3_access --input ./access-logs --output ./lake --days 35
-  lakebolt run vpc_flow --daily=3                       # input and output from lakebolt.toml
-  lakebolt run ./my_source --input ./logs --output ./lake --full-load --format json
-  lakebolt run --request run-input.json --input ./logs --output ./lake";
-
-const PLAN_HELP: &str = "\
-Examples:
-  lakebolt plan vpc_flow --input ./AWSLogs --output ./lake --from 2024-01-22 --to 2024-02-21
-  lakebolt plan vpc_flow --days 35 --format json";
-
-const MAP_HELP: &str = "\
-Events go to stdout, one JSON object a line; rejected records go to stderr with their reason.
-No state is kept. Exits 0 also when records were rejected.
-
-Examples:
-  lakebolt map vpc_flow flows.log.gz --limit 10
-  zcat flows.log.gz | lakebolt map ./my_source - | jq .time";
-
-const STATUS_HELP: &str = "\
-Examples:
-  lakebolt status --output ./lake
-  lakebolt status vpc_flow --output ./lake --format json";
-
-const RETRY_HELP: &str = "\
-The load's own request is run again for the periods that failed; --output or --state tells where
-its state is kept.
-
-Example:
-  lakebolt retry 0b6e9d6c --output ./lake";
-
-const REPLAY_HELP: &str = "\
-Rows that the mended mapping takes are published with their period and leave the quarantine.
-
-Example:
-  lakebolt replay vpc_flow --output ./lake";
-
-const QUARANTINE_HELP: &str = "\
-Examples:
-  lakebolt quarantine vpc_flow --output ./lake
-  lakebolt quarantine vpc_flow --output ./lake --reason unparsable --limit 100";
-
-const LINT_HELP: &str = "\
-Every error at once, as file:line:column: key: message (remedy). Exits 2 if there is one.
-
-Examples:
-  lakebolt lint ./my_source
-  lakebolt lint ./sources ./config/metadata/vpc-metadata.csv --format json";
-
-const VERIFY_HELP: &str = "\
-Exits 6 if a rule fails.
-
-Examples:
-  lakebolt verify ./lake
-  lakebolt verify ./lake/ext/vpc_flow/region=eu-central-1 --format json";
-
-const SHOW_HELP: &str = "\
-Example:
-  lakebolt show ./lake -n 3 | jq .";
-
-const DEMO_HELP: &str = "\
-Writes sample logs to FOLDER/input and their events to FOLDER/lake, where the state stands too.
-May be run again: what is loaded is then skipped.";
-
-const SWEEP_HELP: &str = "\
-Example:
-  lakebolt sweep ./lake --min-age 2h";
-
-const COMPLETIONS_HELP: &str = "\
-Examples:
-  lakebolt completions bash > ~/.local/share/bash-completion/completions/lakebolt
-  lakebolt completions zsh > ~/.zfunc/_lakebolt";
 
 #[cfg(test)]
 mod tests {

@@ -1,10 +1,10 @@
 //! What a command ends with when it does not end well: a code, what went wrong,
 //! and what to do about it.
 
-use std::error::Error;
 use std::fmt;
 
 use plans::diagnostics::Diagnostics;
+pub(crate) use scheduler::load::failure::with_causes;
 use scheduler::load::failure::{Failure as LoadFailure, Kind};
 
 use crate::exit_code::ExitCode;
@@ -80,20 +80,4 @@ impl From<LoadFailure> for Failure {
         };
         Self::new(code, failure.message, failure.remedy)
     }
-}
-
-/// An error and its causes, in one line.
-pub(crate) fn with_causes(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let message = error.to_string();
-        // Many errors repeat their cause in their own message.
-        if !text.ends_with(&message) {
-            text.push_str(": ");
-            text.push_str(&message);
-        }
-        cause = error.source();
-    }
-    text
 }

@@ -195,7 +195,7 @@ mod tests {
     use super::*;
 
     fn places(settings: &Settings) -> Result<Places, Failure> {
-        Places::of(settings, Path::new("/home/me"))
+        Places::of(settings, Path::new("/users/me"))
     }
 
     fn with_output(output: &str) -> Settings {
@@ -208,10 +208,10 @@ mod tests {
     #[test]
     fn everything_follows_from_the_output() {
         let places = places(&with_output("./lake/")).expect("a target is given");
-        assert_eq!(places.output, "file:///home/me/lake");
-        assert_eq!(places.work, "file:///home/me/lake/.lakebolt/");
-        assert_eq!(places.quarantine, "file:///home/me/lake.quarantine/");
-        assert_eq!(places.state, "sqlite:/home/me/lake/.lakebolt/state.db");
+        assert_eq!(places.output, "file:///users/me/lake");
+        assert_eq!(places.work, "file:///users/me/lake/.lakebolt/");
+        assert_eq!(places.quarantine, "file:///users/me/lake.quarantine/");
+        assert_eq!(places.state, "sqlite:/users/me/lake/.lakebolt/state.db");
     }
 
     #[test]
@@ -229,8 +229,8 @@ mod tests {
             state: Some(state.to_owned()),
             ..with_output("lake")
         };
-        let uri = |text: &str| state_uri(&state(text), Path::new("/home/me")).ok();
-        assert_eq!(uri("sqlite:s.db").as_deref(), Some("sqlite:/home/me/s.db"));
+        let uri = |text: &str| state_uri(&state(text), Path::new("/users/me")).ok();
+        assert_eq!(uri("sqlite:s.db").as_deref(), Some("sqlite:/users/me/s.db"));
         assert_eq!(
             uri("sqlite:///tmp/s.db").as_deref(),
             Some("sqlite:/tmp/s.db")

@@ -60,7 +60,7 @@ pub async fn preview(
     let mut classifier =
         Classifier::new(physical.clone(), Arc::new(task(program, account)), &shard);
     classifier.own_every_day();
-    let mut batches = ShardReader::new(Arc::new(scan), shard)?.into_stream();
+    let mut batches = ShardReader::new(&scan, shard)?.into_stream();
     while let Some(batch) = batches.try_next().await? {
         for fate in fates(&batch, &physical, &mut classifier)? {
             if !each(fate) {

@@ -54,7 +54,7 @@ pub struct ShardReader {
 }
 
 impl ShardReader {
-    pub fn new(spec: Arc<ScanSpec>, shard: Shard) -> Result<Self> {
+    pub fn new(spec: &ScanSpec, shard: Shard) -> Result<Self> {
         let format =
             formats::find(&spec.format).map_err(|error| DataFusionError::External(error.into()))?;
         let request = DecoderRequest {

@@ -2,13 +2,13 @@
 //! theirs here, or decoding a plan fails.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use datafusion::common::{DFSchema, Result};
-use datafusion::execution::SessionState;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::session_state::SessionStateBuilder;
+use datafusion::execution::{SessionState, TaskContext};
 use datafusion::logical_expr::Expr;
 use datafusion::logical_expr::simplify::SimplifyContext;
 use datafusion::optimizer::simplify_expressions::ExprSimplifier;
@@ -49,6 +49,10 @@ pub fn runtime(scratch: &Path) -> Result<Arc<RuntimeEnv>> {
 }
 
 /// A session with all of our functions.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this is the place that builds sessions"
+)]
 pub fn state(config: SessionConfig, runtime: Arc<RuntimeEnv>) -> SessionState {
     let mut state = SessionStateBuilder::new()
         .with_config(config)
@@ -75,6 +79,19 @@ pub fn plan_expr(
     let simplifier = ExprSimplifier::new(context);
     let expr = simplifier.simplify(simplifier.coerce(expr.clone(), schema)?)?;
     state.create_physical_expr(expr, schema)
+}
+
+/// What compiles mappings, in every process alike: it plans and runs nothing.
+pub(crate) fn compiling() -> &'static SessionState {
+    static STATE: LazyLock<SessionState> =
+        LazyLock::new(|| state(config(), Arc::new(RuntimeEnv::default())));
+    &STATE
+}
+
+/// What decodes the expressions that a literal holds.
+pub(crate) fn registry() -> &'static TaskContext {
+    static REGISTRY: LazyLock<TaskContext> = LazyLock::new(|| TaskContext::from(compiling()));
+    &REGISTRY
 }
 
 /// A session for planning: it runs nothing and keeps nothing on disk.

@@ -1,6 +1,8 @@
 //! Every folder of `tests/rejected` is a broken configuration beside the messages
-//! that it must produce; every folder of `tests/accepted` is a good one. A file
-//! called `BLESS` in `tests/rejected` rewrites the expected messages for review.
+//! that it must produce; every folder of `tests/accepted` is a good one.
+//! `cargo xtask bless` rewrites the expected messages for review.
+
+mod harness;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -38,7 +40,7 @@ fn cases(folder: &str) -> Vec<PathBuf> {
 
 #[test]
 fn every_rejected_configuration_says_what_is_wrong_and_where() {
-    let is_blessing = Path::new(REJECTED).join("BLESS").exists();
+    let is_blessing = harness::config::is_blessing();
     let mut wrong = Vec::new();
     for case in cases(REJECTED) {
         let found = rendered(&findings(&case).errors, &case);

@@ -4,6 +4,8 @@
 //!
 //! `cargo xtask bless` rewrites what is expected, for review.
 
+mod harness;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -113,11 +115,7 @@ fn expect(name: &str, fates: Vec<Fate>, files: &mut BTreeMap<String, Vec<Value>>
 
 #[tokio::test]
 async fn every_sample_becomes_what_is_expected() {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "how `cargo xtask bless` reaches a test"
-    )]
-    let bless = std::env::var_os("LAKEBOLT_BLESS").is_some();
+    let bless = harness::config::is_blessing();
     for shipped in sources::list() {
         let source = source(shipped, "1.1.0");
         let program = program(&source, "1.1.0", false);

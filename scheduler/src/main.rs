@@ -5,11 +5,10 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::Parser;
+use executor::process;
 use scheduler::cluster::{self, SHORTEST_EXECUTOR_TIMEOUT, Settings};
-use tokio::signal::unix::{SignalKind, signal};
 use tonic::transport::Server;
 use tracing::info;
-use tracing_subscriber::EnvFilter;
 
 /// A lakebolt scheduler. Executors pull from it; nothing else of a cluster listens.
 #[derive(Parser)]
@@ -38,26 +37,14 @@ struct Args {
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let args = Args::parse();
-    tracing_subscriber::fmt()
-        .with_env_filter(EnvFilter::try_new(&args.log)?)
-        .with_writer(std::io::stderr)
-        .init();
+    process::log(&args.log)?;
     let settings = Settings {
         executor_timeout: Duration::from_secs(args.executor_timeout),
     };
     let service = cluster::service(settings)
         .await
         .context("the scheduler cannot start")?;
-    let (mut interrupt, mut terminate) = (
-        signal(SignalKind::interrupt())?,
-        signal(SignalKind::terminate())?,
-    );
-    let stop = async move {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-        }
-    };
+    let stop = process::stop()?;
     info!("scheduler listens on {}", args.listen);
     let served = Server::builder()
         .add_service(service)

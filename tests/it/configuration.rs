@@ -126,63 +126,20 @@ fn run_refuses_a_broken_source_before_it_touches_anything() -> anyhow::Result<()
 #[test]
 fn wrong_usage_ends_with_2() -> anyhow::Result<()> {
     let lab = Lab::new()?;
-    let wrong: [&[&str]; 6] = [
-        &[
-            "run",
-            "vpc_flow",
-            "--input",
-            "i",
-            "--output",
-            "o",
-            "--from",
-            "2024-01-01",
-            "--to",
-            "2024-01-02",
-            "--days",
-            "3",
-        ],
-        &[
-            "run",
-            "vpc_flow",
-            "--input",
-            "i",
-            "--output",
-            "o",
-            "--from",
-            "2024-13-01",
-            "--to",
-            "2024-01-02",
-        ],
-        &[
-            "run",
-            "vpc_flow",
-            "--input",
-            "i",
-            "--output",
-            "o",
-            "--from",
-            "2024-02-02",
-            "--to",
-            "2024-01-02",
-        ],
-        &["run", "no_such_source", "--input", "i", "--output", "o"],
-        &[
-            "run",
-            "vpc_flow",
-            "--output",
-            "o",
-            "--from",
-            "2024-01-01",
-            "--to",
-            "2024-01-02",
-        ],
-        &["runn"],
+    let wrong = [
+        "run vpc_flow --input i --output o --from 2024-01-01 --to 2024-01-02 --days 3",
+        "run vpc_flow --input i --output o --from 2024-13-01 --to 2024-01-02",
+        "run vpc_flow --input i --output o --from 2024-02-02 --to 2024-01-02",
+        "run no_such_source --input i --output o",
+        "run vpc_flow --output o --from 2024-01-01 --to 2024-01-02",
+        "runn",
     ];
-    for arguments in wrong {
-        lab.lakebolt()?.args(arguments).run()?.expect_code(2);
+    for line in wrong {
+        let arguments: Vec<&str> = line.split(' ').collect();
+        lab.lakebolt()?.args(&arguments).run()?.expect_code(2);
         assert!(
             !lab.folder().join("o").exists(),
-            "{arguments:?} touched the target"
+            "{line:?} touched the target"
         );
     }
     Ok(())

@@ -18,9 +18,7 @@ fn last() -> Day {
 }
 
 fn lab() -> anyhow::Result<Lab> {
-    let lab = Lab::new()?;
-    Flows::default().write_days(&lab.input(), first().plus(-1), last().plus(1), 40)?;
-    Ok(lab)
+    Lab::with_flows(first(), last(), 40)
 }
 
 #[test]

@@ -5,7 +5,6 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use tests::days::{Day, day};
-use tests::inputs::Flows;
 use tests::{Lab, rows};
 
 const BEFORE_COMMIT: [&str; 6] = [
@@ -32,9 +31,7 @@ fn last() -> Day {
 }
 
 fn lab() -> anyhow::Result<Lab> {
-    let lab = Lab::new()?;
-    Flows::default().write_days(&lab.input(), first().plus(-1), last().plus(1), 80)?;
-    Ok(lab)
+    Lab::with_flows(first(), last(), 80)
 }
 
 /// Dies at `point`; the dead one's mess is checked by `meanwhile`, then all is mended.
@@ -156,8 +153,7 @@ fn a_load_that_dies_again_and_again_ends_exact() -> anyhow::Result<()> {
 
 #[test]
 fn killed_at_any_moment_a_load_ends_exact() -> anyhow::Result<()> {
-    let lab = Lab::new()?;
-    Flows::default().write_days(&lab.input(), first().plus(-1), last().plus(1), 3000)?;
+    let lab = Lab::with_flows(first(), last(), 3000)?;
     let since = Instant::now();
     lab.load(first(), last())?.run()?.expect_code(0);
     let whole = since.elapsed();
@@ -219,8 +215,7 @@ fn until_frozen(load: &tests::Running, point: &str) {
 
 #[test]
 fn an_interrupted_load_stops_cleanly_and_can_be_taken_up() -> anyhow::Result<()> {
-    let lab = Lab::new()?;
-    Flows::default().write_days(&lab.input(), first().plus(-1), last().plus(1), 20_000)?;
+    let lab = Lab::with_flows(first(), last(), 20_000)?;
     let mut load = lab.load(first(), last())?.spawn()?;
     sleep(Duration::from_millis(700));
     if load.is_running()? {

@@ -16,6 +16,17 @@ fn folders(source: &str) -> Vec<PathBuf> {
     found.filter(|folder| folder.exists()).collect()
 }
 
+/// The sample logs of a source.
+fn logs(source: &str) -> impl Iterator<Item = PathBuf> {
+    let files = folders(source)
+        .into_iter()
+        .flat_map(|folder| rows::files(&folder));
+    files.filter(|file| {
+        file.extension()
+            .is_some_and(|end| end == "log" || end == "txt")
+    })
+}
+
 /// Loads a file alone and checks that its lines are accounted for.
 fn account(source: &str, file: &Path, lines: usize) -> anyhow::Result<()> {
     let lab = Lab::new()?;
@@ -49,13 +60,7 @@ fn account(source: &str, file: &Path, lines: usize) -> anyhow::Result<()> {
 
 #[test]
 fn every_line_of_the_flow_samples_is_accounted_for() -> anyhow::Result<()> {
-    let logs = folders("vpc_flow")
-        .into_iter()
-        .flat_map(|folder| rows::files(&folder));
-    for file in logs.filter(|file| {
-        file.extension()
-            .is_some_and(|end| end == "log" || end == "txt")
-    }) {
+    for file in logs("vpc_flow") {
         let text = fs::read_to_string(&file)?;
         let lines = text.lines().filter(|line| !line.trim().is_empty());
         // A header names columns: it holds no digit-only token. A public file ends in its
@@ -70,13 +75,7 @@ fn every_line_of_the_flow_samples_is_accounted_for() -> anyhow::Result<()> {
 
 #[test]
 fn every_line_of_the_s3_access_samples_is_accounted_for() -> anyhow::Result<()> {
-    let logs = folders("s3_access")
-        .into_iter()
-        .flat_map(|folder| rows::files(&folder));
-    for file in logs.filter(|file| {
-        file.extension()
-            .is_some_and(|end| end == "log" || end == "txt")
-    }) {
+    for file in logs("s3_access") {
         let text = fs::read_to_string(&file)?;
         let lines = text.lines().filter(|line| !line.trim().is_empty());
         account("s3_access", &file, lines.count())?;

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
 use crate::days::Day;
+use crate::inputs::Flows;
 use crate::process::{Answer, Invocation, binary};
 use crate::rows;
 
@@ -19,6 +20,14 @@ impl Lab {
     pub fn new() -> anyhow::Result<Self> {
         let folder = tempfile::Builder::new().prefix("lakebolt-it-").tempdir()?;
         Ok(Self { folder })
+    }
+
+    /// A lab whose input holds `lines` flows for each of these days, and for the day
+    /// before and the day after, of which a load keeps what falls into its own.
+    pub fn with_flows(first: Day, last: Day, lines: u64) -> anyhow::Result<Self> {
+        let lab = Self::new()?;
+        Flows::default().write_days(&lab.input(), first.plus(-1), last.plus(1), lines)?;
+        Ok(lab)
     }
 
     /// The folder itself, which commands run in.

@@ -70,15 +70,10 @@ fn paths(args: &LintArgs, shelf: &Shelf) -> Result<Vec<PathBuf>, Failure> {
 }
 
 fn lint_path(path: &Path, version: &str) -> Findings {
-    let options = |name: &str| {
-        formats::find(name)
-            .map(|format| format.options())
-            .map_err(|error| error.to_string())
-    };
     let more = |source: &Source| compiles(source, version);
     let rules = Rules {
         ocsf_version: version,
-        formats: &options,
+        formats: &lint::known_formats,
         more: &more,
     };
     lint::lint(path, &rules)

@@ -1,7 +1,5 @@
 //! `lakebolt sources`: what ships, and the user's own.
 
-use std::collections::BTreeSet;
-
 use plans::spec::Source;
 use serde_json::json;
 
@@ -53,21 +51,13 @@ fn own(shelf: &Shelf) -> Result<Vec<Listed>, Failure> {
     Ok(listed)
 }
 
-fn classes(source: &Source) -> BTreeSet<&str> {
-    source
-        .events
-        .iter()
-        .map(|event| event.class.as_str())
-        .collect()
-}
-
 fn human(listed: &[Listed]) -> String {
     let mut table = Table::new(&["source", "format", "classes", "aliases", "from"]);
     for Listed { source, from } in listed {
         table.row([
             source.name.clone(),
             source.format.name.clone(),
-            Vec::from_iter(classes(source)).join(", "),
+            Vec::from_iter(source.classes()).join(", "),
             source.aliases.join(", "),
             from.clone(),
         ]);
@@ -80,7 +70,7 @@ fn as_json(listed: &[Listed]) -> serde_json::Value {
         json!({
             "source": source.name,
             "format": source.format.name,
-            "classes": classes(source),
+            "classes": source.classes(),
             "aliases": source.aliases,
             "from": from,
         })

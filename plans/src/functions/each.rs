@@ -16,6 +16,7 @@ use datafusion_proto::bytes::Serializeable;
 use super::definition::{Cache, Definition, Returns};
 use super::json::{Raw, elements};
 use super::text::{as_text, text_type};
+use crate::session;
 
 pub(super) static EACH: Definition = Definition {
     name: "each",
@@ -74,9 +75,9 @@ fn program(
     let schema = Arc::new(Schema::new(fields));
     let key = [bytes.as_slice(), schema.to_string().as_bytes()].concat();
     PROGRAMS.get(&key, || {
-        let expr = Expr::from_bytes_with_ctx(bytes, super::registry())?;
+        let expr = Expr::from_bytes_with_ctx(bytes, session::registry())?;
         let scope = DFSchema::try_from(Arc::clone(&schema))?;
-        let object = super::state().create_physical_expr(expr, &scope)?;
+        let object = session::compiling().create_physical_expr(expr, &scope)?;
         let kind = object.data_type(&schema)?;
         Ok(Program {
             object,

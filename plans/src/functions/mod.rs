@@ -23,10 +23,7 @@ mod url;
 use std::sync::{Arc, LazyLock};
 
 use datafusion::common::ScalarValue;
-use datafusion::execution::TaskContext;
-use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
 use datafusion::logical_expr::ScalarUDF;
-use datafusion::prelude::SessionConfig;
 
 pub(crate) use definition::Definition;
 pub(crate) use each::each_expr;
@@ -84,31 +81,6 @@ pub(crate) fn named(name: &str) -> Arc<ScalarUDF> {
 /// A configuration as the literal that functions take: text, in the type that they read.
 pub(crate) fn wide_text(text: String) -> ScalarValue {
     ScalarValue::Utf8View(Some(text))
-}
-
-/// The session that compiles mappings: DataFusion's functions and ours, names as written.
-pub(crate) fn state() -> &'static SessionState {
-    static STATE: LazyLock<SessionState> = LazyLock::new(|| {
-        let config = SessionConfig::new()
-            .set_bool("datafusion.sql_parser.enable_ident_normalization", false);
-        let mut state = SessionStateBuilder::new()
-            .with_config(config)
-            .with_default_features()
-            .build();
-        let registered = state.scalar_functions().clone();
-        let functions = registered.into_values().chain(all()).collect();
-        state = SessionStateBuilder::new_from_existing(state)
-            .with_scalar_functions(functions)
-            .build();
-        state
-    });
-    &STATE
-}
-
-/// What decodes the expressions that a literal holds.
-pub(crate) fn registry() -> &'static TaskContext {
-    static REGISTRY: LazyLock<TaskContext> = LazyLock::new(|| TaskContext::from(state()));
-    &REGISTRY
 }
 
 #[cfg(test)]

@@ -5,8 +5,6 @@ mod attributes;
 mod constants;
 mod outputs;
 
-use std::collections::BTreeSet;
-
 use self::attributes::Walk;
 use crate::diagnostics::{Diagnostic, Diagnostics, Origin, did_you_mean};
 use crate::ocsf::Schema;
@@ -115,15 +113,6 @@ fn below(at: &Origin, name: &str) -> Origin {
         parent => format!("{parent}.{name}"),
     };
     Origin { key, ..at.clone() }
-}
-
-/// The classes that the events become, each once.
-fn classes(source: &Source) -> BTreeSet<&str> {
-    source
-        .events
-        .iter()
-        .map(|event| event.class.as_str())
-        .collect()
 }
 
 #[cfg(test)]

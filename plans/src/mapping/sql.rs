@@ -10,14 +10,14 @@ use datafusion::sql::sqlparser::parser::ParserError;
 use super::rewrite::{AT_MARK, Rewritten, rewrite};
 use super::scope::{Scope, literal};
 use crate::diagnostics::{Diagnostic, Origin, did_you_mean};
-use crate::functions;
+use crate::session;
 use crate::spec::Sql;
 
 /// The expression as written: not coerced yet, so that a bare column is one.
 pub(super) fn plan(scope: &Scope<'_>, sql: &Sql) -> Result<Expr, Diagnostic> {
     let rewritten = rewrite(scope, sql)?;
     let failed = |error: DataFusionError| explain(scope, sql, &rewritten, &error);
-    let state = functions::state();
+    let state = session::compiling();
     let expr = state
         .create_logical_expr(&rewritten.text, &rewritten.schema)
         .map_err(failed)?;

@@ -171,7 +171,7 @@ impl FileOpener for ShardOpener {
         let (spec, work) = (self.spec.clone(), self.work.clone());
         Ok(Box::pin(async move {
             let shard = crate::read::load_shard(work.as_ref(), &file.object_meta.location).await?;
-            let reader = ShardReader::new(spec, shard)?;
+            let reader = ShardReader::new(&spec, shard)?;
             Ok(reader.into_stream())
         }))
     }

@@ -1,7 +1,7 @@
 //! The one model of a source and its mapping. Every dialect reads into it; it
 //! knows no file format, no network and no clock.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -30,6 +30,16 @@ pub struct Source {
     pub outputs: BTreeMap<String, Output>,
     /// What a foreign dialect says about the load itself.
     pub load: Option<LoadHints>,
+}
+
+impl Source {
+    /// The classes that the events become, each once.
+    pub fn classes(&self) -> BTreeSet<&str> {
+        self.events
+            .iter()
+            .map(|event| event.class.as_str())
+            .collect()
+    }
 }
 
 /// The wire format and its options, such as `delimiter`.

@@ -8,7 +8,8 @@ use arrow::compute::cast;
 use arrow::datatypes::{DataType, Int64Type, SchemaRef};
 
 use super::findings::Findings;
-use super::ocsf::{Judge, Level};
+use super::level::Level;
+use super::ocsf::Judge;
 use super::rules::Rule;
 use crate::ocsf;
 

@@ -3,11 +3,13 @@
 
 mod events;
 mod findings;
+mod level;
 mod listing;
 mod object;
 mod ocsf;
 mod path;
 mod rules;
+mod scalar;
 
 use std::collections::BTreeMap;
 use std::io;

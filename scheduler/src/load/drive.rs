@@ -92,10 +92,25 @@ impl Driver {
     }
 
     async fn load(&self, request: &LoadRequest, asking: &Asking) -> Outcome {
-        let now = self.now();
+        let mut outcome = self.outcome_of(request);
+        let driven = self.drive(request, asking, &mut outcome).await;
+        self.concluded(outcome, driven).await
+    }
+
+    /// The outcome of a load that begins now, under an id of its own.
+    pub(super) fn outcome_of(&self, request: &LoadRequest) -> Outcome {
         let id = Uuid::new_v4().simple().to_string();
-        let mut outcome = Outcome::begun(&id, &dataset::id(request), &request.source, now);
-        if let Err(failure) = self.drive(request, asking, &mut outcome).await {
+        Outcome::begun(&id, &dataset::id(request), &request.source, self.now())
+    }
+
+    /// The outcome of a load that is over, as its record keeps it.
+    pub(super) async fn concluded(
+        &self,
+        mut outcome: Outcome,
+        driven: Result<(), Failure>,
+    ) -> Outcome {
+        if let Err(failure) = driven {
+            let id = &outcome.load_id;
             error!(load.id = %id, "load {id} failed: {failure}");
             outcome.error = Some(failure);
         }

@@ -69,16 +69,17 @@ impl Failure {
 
     /// A report of `error` with everything it says about its causes.
     pub fn of(kind: Kind, code: &str, error: &dyn std::error::Error, remedy: &str) -> Self {
-        Self::new(kind, code, chain(error), remedy)
+        Self::new(kind, code, with_causes(error), remedy)
     }
 }
 
-/// An error's message with those of its causes.
-pub fn chain(error: &dyn std::error::Error) -> String {
+/// An error's message with those of its causes, in one line.
+pub fn with_causes(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
         let message = error.to_string();
+        // Many errors repeat their cause in their own message.
         if !text.ends_with(&message) {
             text.push_str(": ");
             text.push_str(&message);

@@ -146,11 +146,6 @@ impl Inventory {
         &self.counts
     }
 
-    /// How many objects tell no day.
-    pub fn undated_count(&self) -> u64 {
-        self.undated.list.len() as u64
-    }
-
     /// Whether no object was kept.
     pub fn is_empty(&self) -> bool {
         self.counts.objects == 0

@@ -28,7 +28,7 @@ use super::range::{AskedPeriod, Period};
 use super::receipts::Collected;
 use super::request::LoadRequest;
 use super::survey::{self, Survey};
-use super::{dataset, work::digest8};
+use super::work::digest8;
 use crate::status::{PeriodRecord, State};
 
 mod origin;
@@ -52,15 +52,9 @@ struct Rows {
 impl Driver {
     /// Reads the dataset's quarantined rows again and publishes what they became.
     pub async fn replay(&self, request: &LoadRequest) -> Outcome {
-        let now = self.now();
-        let id = Uuid::new_v4().simple().to_string();
-        let mut outcome = Outcome::begun(&id, &dataset::id(request), &request.source, now);
-        if let Err(failure) = self.replay_all(request, &mut outcome).await {
-            outcome.error = Some(failure);
-        }
-        let outcome = outcome.finished(self.now());
-        self.keep(&outcome).await;
-        outcome
+        let mut outcome = self.outcome_of(request);
+        let replayed = self.replay_all(request, &mut outcome).await;
+        self.concluded(outcome, replayed).await
     }
 
     async fn replay_all(
@@ -464,6 +458,7 @@ mod tests {
     use std::sync::Arc;
     use std::sync::atomic::Ordering;
 
+    use super::super::dataset;
     use super::super::fakes::{Dying, Engine, World, later, noon};
     use super::*;
     use crate::status::StatusStore;

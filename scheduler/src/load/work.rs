@@ -59,14 +59,6 @@ impl WorkError {
             | Self::Apart { .. } => false,
         }
     }
-
-    /// Whether there is no such object.
-    pub fn is_absent(&self) -> bool {
-        let Self::Store { source, .. } = self else {
-            return false;
-        };
-        matches!(**source, object_store::Error::NotFound { .. })
-    }
 }
 
 /// A work area, by the names of what it holds.
@@ -305,6 +297,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let work = Work::open(folder.path().to_str().unwrap()).unwrap();
         let error = work.get::<i32>("nothing.json").await.unwrap_err();
-        assert!(error.is_absent());
+        let WorkError::Store { source, .. } = error else {
+            panic!("{error:?}");
+        };
+        assert!(matches!(*source, object_store::Error::NotFound { .. }));
     }
 }

@@ -1,89 +1,32 @@
 //! The status table in a SQLite file, the default of embedded loads. Several processes may
 //! use it at once; the file is made at the first write.
 
+mod row;
+mod tables;
+
 use std::error::Error as StdError;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use plans::receipt::Ledger;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sqlx::sqlite::{
-    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteRow,
-    SqliteSynchronous,
+    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
 use sqlx::{Executor, Row, Sqlite as Engine, Transaction};
 use tokio::sync::OnceCell;
 
+use self::row::Columns;
+use self::tables::{
+    REPLACE_LOAD, REPLACE_PERIOD, SELECT_DATASETS, SELECT_LOAD, SELECT_LOADS, SELECT_PERIOD,
+    SELECT_PERIODS, TABLES, USER_VERSION,
+};
 use super::{Expected, LoadRecord, PeriodRecord, StatusError, StatusStore};
 use crate::load::days::Month;
 
 /// How long a statement waits for another process's transaction.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(20);
-/// Kept in the file's header; another number is another layout of the tables.
-const USER_VERSION: i64 = 1;
-
-const TABLES: &str = "
-CREATE TABLE run_status (
-    dataset TEXT NOT NULL,
-    period TEXT NOT NULL,
-    source_log_type TEXT NOT NULL,
-    load_completed TEXT NOT NULL,
-    state TEXT NOT NULL,
-    asked_days TEXT NOT NULL,
-    covered_days TEXT NOT NULL,
-    config_digest TEXT,
-    input_digest TEXT,
-    load_id TEXT NOT NULL,
-    attempt INTEGER NOT NULL,
-    lease_owner TEXT,
-    lease_until TEXT,
-    revision INTEGER NOT NULL,
-    manifest TEXT,
-    nonce TEXT,
-    rows_read INTEGER NOT NULL,
-    rows_written INTEGER NOT NULL,
-    rows_quarantined INTEGER NOT NULL,
-    rows_filtered INTEGER NOT NULL,
-    rows_duplicated INTEGER NOT NULL,
-    rows_elsewhere INTEGER NOT NULL,
-    objects INTEGER NOT NULL,
-    bytes INTEGER NOT NULL,
-    started_at TEXT,
-    ended_at TEXT,
-    error TEXT,
-    schema_version INTEGER NOT NULL,
-    PRIMARY KEY (dataset, period)
-) WITHOUT ROWID;
-CREATE TABLE loads (
-    load_id TEXT NOT NULL PRIMARY KEY,
-    dataset TEXT NOT NULL,
-    source TEXT NOT NULL,
-    state TEXT NOT NULL,
-    request TEXT NOT NULL,
-    outcome TEXT,
-    started_at TEXT NOT NULL,
-    ended_at TEXT
-) WITHOUT ROWID;
-CREATE INDEX loads_by_start ON loads (started_at);
-PRAGMA user_version = 1;";
-
-const SELECT_PERIOD: &str = "SELECT * FROM run_status WHERE dataset = ? AND period = ?";
-const SELECT_PERIODS: &str = "SELECT * FROM run_status WHERE dataset = ? ORDER BY period";
-const SELECT_DATASETS: &str = "SELECT DISTINCT dataset FROM run_status ORDER BY dataset";
-const SELECT_LOAD: &str = "SELECT * FROM loads WHERE load_id = ?";
-const SELECT_LOADS: &str = "SELECT * FROM loads ORDER BY started_at DESC, load_id DESC LIMIT ?";
-const REPLACE_PERIOD: &str = "INSERT OR REPLACE INTO run_status (
-    dataset, period, source_log_type, load_completed, state, asked_days, covered_days,
-    config_digest, input_digest, load_id, attempt, lease_owner, lease_until, revision, manifest,
-    nonce, rows_read, rows_written, rows_quarantined, rows_filtered, rows_duplicated,
-    rows_elsewhere, objects, bytes, started_at, ended_at, error, schema_version)
-    VALUES (?,?,?,?,?,?,?, ?,?,?,?,?,?,?,?, ?,?,?,?,?,?, ?,?,?,?,?,?,?)";
-const REPLACE_LOAD: &str = "INSERT OR REPLACE INTO loads (
-    load_id, dataset, source, state, request, outcome, started_at, ended_at)
-    VALUES (?,?,?,?,?,?,?,?)";
-
 /// A status table in a file.
 #[derive(Debug)]
 pub struct Sqlite {
@@ -212,48 +155,6 @@ impl Sqlite {
             .bind(i64::from(record.schema_version));
         let replaced = query.execute(&mut **transaction).await;
         replaced.map_err(|error| self.failed(error)).map(drop)
-    }
-
-    fn period(&self, row: &SqliteRow) -> Result<PeriodRecord, StatusError> {
-        let row = Columns { store: self, row };
-        Ok(PeriodRecord {
-            dataset: row.text("dataset")?,
-            period: row.parsed("period")?,
-            source_log_type: row.text("source_log_type")?,
-            load_completed: row.text("load_completed")? == "true",
-            state: row.word("state")?,
-            asked_days: row.json("asked_days")?,
-            covered_days: row.json("covered_days")?,
-            load_id: row.text("load_id")?,
-            attempt: row.count("attempt")?,
-            lease_owner: row.get("lease_owner")?,
-            lease_until: row.maybe_parsed("lease_until")?,
-            revision: row.count("revision")?,
-            manifest: row.get("manifest")?,
-            nonce: row.get("nonce")?,
-            ledger: row.ledger()?,
-            objects: row.count("objects")?,
-            bytes: row.count("bytes")?,
-            started_at: row.maybe_parsed("started_at")?,
-            ended_at: row.maybe_parsed("ended_at")?,
-            error: row.get("error")?,
-            schema_version: row.get("schema_version")?,
-        })
-    }
-
-    fn load_of(&self, row: &SqliteRow) -> Result<LoadRecord, StatusError> {
-        let row = Columns { store: self, row };
-        let outcome: Option<String> = row.get("outcome")?;
-        Ok(LoadRecord {
-            load_id: row.text("load_id")?,
-            dataset: row.text("dataset")?,
-            source: row.text("source")?,
-            state: row.text("state")?,
-            request: row.json("request")?,
-            outcome: outcome.map(|text| self.read(&text)).transpose()?,
-            started_at: row.parsed("started_at")?,
-            ended_at: row.maybe_parsed("ended_at")?,
-        })
     }
 
     fn json<T: Serialize>(&self, value: &T) -> Result<String, StatusError> {
@@ -392,69 +293,6 @@ impl StatusStore for Sqlite {
         let rows = sqlx::query(SELECT_LOADS).bind(limit).fetch_all(pool).await;
         let rows = rows.map_err(|error| self.failed(error))?;
         rows.iter().map(|row| self.load_of(row)).collect()
-    }
-}
-
-/// A row, read by the names of its columns.
-struct Columns<'a> {
-    store: &'a Sqlite,
-    row: &'a SqliteRow,
-}
-
-impl Columns<'_> {
-    fn get<'r, T>(&'r self, column: &'static str) -> Result<T, StatusError>
-    where
-        T: sqlx::Decode<'r, Engine> + sqlx::Type<Engine>,
-    {
-        let value = self.row.try_get(column);
-        value.map_err(|error| self.store.unreadable(&error.to_string()))
-    }
-
-    fn text(&self, column: &'static str) -> Result<String, StatusError> {
-        self.get(column)
-    }
-
-    fn count(&self, column: &'static str) -> Result<u64, StatusError> {
-        self.get(column).map(i64::cast_unsigned)
-    }
-
-    fn parsed<T>(&self, column: &'static str) -> Result<T, StatusError>
-    where
-        T: TryFrom<String, Error: std::fmt::Display>,
-    {
-        let value = T::try_from(self.text(column)?);
-        value.map_err(|error| self.store.unreadable(&format!("{column}: {error}")))
-    }
-
-    fn maybe_parsed<T>(&self, column: &'static str) -> Result<Option<T>, StatusError>
-    where
-        T: TryFrom<String, Error: std::fmt::Display>,
-    {
-        match self.get::<Option<String>>(column)? {
-            Some(_) => self.parsed(column).map(Some),
-            None => Ok(None),
-        }
-    }
-
-    fn json<T: DeserializeOwned>(&self, column: &'static str) -> Result<T, StatusError> {
-        self.store.read(&self.text(column)?)
-    }
-
-    fn word<T: DeserializeOwned>(&self, column: &'static str) -> Result<T, StatusError> {
-        let word = serde_json::Value::String(self.text(column)?);
-        let value = serde_json::from_value(word);
-        value.map_err(|error| self.store.unreadable(&format!("{column}: {error}")))
-    }
-
-    fn ledger(&self) -> Result<Ledger, StatusError> {
-        Ok(Ledger {
-            read: self.count("rows_read")?,
-            written: self.count("rows_written")?,
-            quarantined: self.count("rows_quarantined")?,
-            filtered: self.count("rows_filtered")?,
-            duplicated: self.count("rows_duplicated")?,
-            elsewhere: self.count("rows_elsewhere")?,
-        })
     }
 }
 

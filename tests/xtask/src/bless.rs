@@ -6,10 +6,21 @@ use crate::shell;
 
 /// Runs the tests that own golden files in the mode in which they write them.
 pub(crate) fn run() -> anyhow::Result<()> {
-    let mut command = shell::command("cargo", &["test", "--package", "plans", "--locked"]);
+    // The workspace's features, so that nothing is built that `test` has not built.
+    let arguments = [
+        "test",
+        "--workspace",
+        "--locked",
+        "--test",
+        "sources",
+        "--test",
+        "rejected",
+    ];
+    let mut command = shell::command("cargo", &arguments);
     command.env("LAKEBOLT_BLESS", "1");
     command.env("INSTA_UPDATE", "always");
-    eprintln!("$ LAKEBOLT_BLESS=1 INSTA_UPDATE=always cargo test --package plans");
+    let line = arguments.join(" ");
+    eprintln!("$ LAKEBOLT_BLESS=1 INSTA_UPDATE=always cargo {line}");
     let status = command.status().context("cannot start `cargo`")?;
     if !status.success() {
         bail!("some tests fail even while they rewrite what they expect");

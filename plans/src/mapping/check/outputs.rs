@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{below, classes};
+use super::below;
 use crate::diagnostics::{Diagnostics, Origin, did_you_mean};
 use crate::spec::Source;
 
@@ -10,7 +10,7 @@ use crate::spec::Source;
 const LONGEST: usize = 20;
 
 pub(super) fn check(source: &Source, found: &mut Diagnostics) {
-    let classes = classes(source);
+    let classes = source.classes();
     for (class, output) in &source.outputs {
         if !classes.contains(class.as_str()) {
             let message = format!("no event becomes class `{class}`");

@@ -45,6 +45,15 @@ fn check_event(from: &str, to: &str) -> Vec<String> {
     )
 }
 
+/// Checks the good event with `from` made `to`.
+fn finds(from: &str, to: &str, expected: &str) {
+    let found = check_event(from, to);
+    assert!(
+        found.iter().any(|message| message.contains(expected)),
+        "{found:#?}"
+    );
+}
+
 #[test]
 fn a_good_event_has_nothing_wrong() {
     assert_eq!(check_event("", ""), Vec::<String>::new());
@@ -52,80 +61,73 @@ fn a_good_event_has_nothing_wrong() {
 
 #[test]
 fn what_ocsf_lacks_is_named_with_the_nearest_name() {
-    let check = |from: &str, to: &str, expected: &str| {
-        let found = check_event(from, to);
-        assert!(
-            found.iter().any(|message| message.contains(expected)),
-            "{found:#?}"
-        );
-    };
-    check(
+    finds(
         "\"network_activity\"",
         "\"netwrk_activity\"",
         "did you mean `network_activity`?",
     );
-    check(
+    finds(
         "src_endpoint.ip =",
         "src_endpoint.iq =",
         "has no attribute `iq` (did you mean `src_endpoint.ip`?)",
     );
-    check(
+    finds(
         "[\"cloud\"]",
         "[\"clod\"]",
         "has no profile `clod` (did you mean `cloud`?)",
     );
-    check(
+    finds(
         "severity_id = 1",
         "severity_id = 1\naction_id = 1",
         "belongs to the profile `security_control`",
     );
-    check("\"traffic\"", "\"Trafic\"", "did you mean `Traffic`?");
-    check(
+    finds("\"traffic\"", "\"Trafic\"", "did you mean `Traffic`?");
+    finds(
         "REJECT = 5",
         "REJECT = 55",
         "55 is not a member of the enumeration (known: Unknown (0)",
     );
-    check(
+    finds(
         "severity_id = 1",
         "severity_id = \"High\"",
         "expects a 32-bit integer, found `High` (write 4)",
     );
-    check(
+    finds(
         "severity_id = 1",
         "severity_id = 50",
         "50 is not a member of the enumeration",
     );
-    check(
+    finds(
         "severity_id = 1",
         "severity_id = 1\nmessage = 5",
         "expects text, found 5 (write it in quotes)",
     );
-    check(
+    finds(
         "severity_id = 1",
         "severity_id = 1\nsrc_endpoint.port = 70000",
         "expects a port",
     );
-    check(
+    finds(
         "severity_id = 1",
         "severity_id = 1\nclass_uid = 4002",
         "is derived and cannot be mapped",
     );
-    check(
+    finds(
         "time = \"start\"",
         "time = \"start\"\ntraffic = \"x\"",
         "is an object (`network_traffic`)",
     );
-    check(
+    finds(
         "time = \"start\"",
         "time = [\"start\"]",
         "is a single value, not a list",
     );
-    check(
+    finds(
         "time = \"start\"",
         "time = \"start\"\nunmapped = \"x\"",
         "is filled with what nothing maps",
     );
-    check(
+    finds(
         "time = \"start\"",
         "time = \"start\"\nresources = \"x\"",
         "has no attribute `resources`",
@@ -142,29 +144,22 @@ fn an_agreeing_constant_at_a_derived_attribute_is_harmless() {
 
 #[test]
 fn what_is_missing_is_named_at_every_depth() {
-    let check = |from: &str, to: &str, expected: &str| {
-        let found = check_event(from, to);
-        assert!(
-            found.iter().any(|message| message.contains(expected)),
-            "{found:#?}"
-        );
-    };
-    check(
+    finds(
         "time = \"start\"",
         "",
         "required attribute `time` is missing",
     );
-    check(
+    finds(
         "cloud.provider = \"AWS\"",
         "",
         "required attribute `cloud` is missing (map or set `cloud.provider`)",
     );
-    check(
+    finds(
         "metadata.product.vendor_name = \"AWS\"",
         "",
         "`metadata.product.vendor_name` is missing",
     );
-    check(
+    finds(
         "src_endpoint.ip = \"srcaddr\"",
         "src_endpoint.port = \"p\"",
         "`network_endpoint` needs one of ip",

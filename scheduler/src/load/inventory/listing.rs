@@ -395,7 +395,7 @@ mod tests {
             ]
         );
         assert_eq!(
-            (inventory.counts().outside, inventory.undated_count()),
+            (inventory.counts().outside, inventory.undated().count()),
             (1, 1)
         );
     }

@@ -1,0 +1,27 @@
+//! What the binaries of a cluster have in common: a log on stderr, and an end when
+//! they are told to stop. The command line's process is not one of them.
+
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+
+/// Sends the log to stderr, through a filter such as `info` or `warn,plans=debug`.
+pub fn log(filter: &str) -> anyhow::Result<()> {
+    tracing_subscriber::fmt()
+        .with_env_filter(EnvFilter::try_new(filter)?)
+        .with_writer(std::io::stderr)
+        .init();
+    Ok(())
+}
+
+/// Ends when the process is asked to stop. From this call on, not from the first
+/// poll, a signal no longer ends the process by itself.
+pub fn stop() -> std::io::Result<impl Future<Output = ()> + Send + 'static> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    })
+}

@@ -1,0 +1,96 @@
+//! What long help says below the flags: rules in a line or two, and examples to paste.
+
+pub(super) const TOP: &str = "\
+Settings: a flag, else LAKEBOLT_NAME from the environment (LAKEBOLT_MAX_ATTEMPTS), else the key
+`name` of ./lakebolt.toml (max-attempts = 3), else its default.
+
+Exit codes:
+  0    done, or nothing to do
+  1    a bug
+  2    the command line or the configuration is wrong
+  3    some periods failed; `lakebolt retry LOAD` may help
+  4    a dependency cannot be reached, or no input object was found
+  5    refused: another load holds the period, or the target cannot be written
+  6    verify found objects that break a rule
+  7    cancelled by somebody else
+  130  interrupted
+
+Start with `lakebolt demo`.";
+
+pub(super) const RUN: &str = "\
+Days are UTC. Without a range: every day found in the input, to yesterday. Days that are loaded
+already are skipped, so the same command may be repeated, and finishes what was interrupted.
+
+Examples:
+  lakebolt run vpc_flow --input ./AWSLogs --output ./lake --from 2024-01-22 --to 2024-02-21
+  lakebolt run s3_access --input ./access-logs --output ./lake --days 35
+  lakebolt run vpc_flow --daily=3                       # input and output from lakebolt.toml
+  lakebolt run ./my_source --input ./logs --output ./lake --full-load --format json
+  lakebolt run --request run-input.json --input ./logs --output ./lake";
+
+pub(super) const PLAN: &str = "\
+Examples:
+  lakebolt plan vpc_flow --input ./AWSLogs --output ./lake --from 2024-01-22 --to 2024-02-21
+  lakebolt plan vpc_flow --days 35 --format json";
+
+pub(super) const MAP: &str = "\
+Events go to stdout, one JSON object a line; rejected records go to stderr with their reason.
+No state is kept. Exits 0 also when records were rejected.
+
+Examples:
+  lakebolt map vpc_flow flows.log.gz --limit 10
+  zcat flows.log.gz | lakebolt map ./my_source - | jq .time";
+
+pub(super) const STATUS: &str = "\
+Examples:
+  lakebolt status --output ./lake
+  lakebolt status vpc_flow --output ./lake --format json";
+
+pub(super) const RETRY: &str = "\
+The load's own request is run again for the periods that failed; --output or --state tells where
+its state is kept.
+
+Example:
+  lakebolt retry 0b6e9d6c --output ./lake";
+
+pub(super) const REPLAY: &str = "\
+Rows that the mended mapping takes are published with their period and leave the quarantine.
+
+Example:
+  lakebolt replay vpc_flow --output ./lake";
+
+pub(super) const QUARANTINE: &str = "\
+Examples:
+  lakebolt quarantine vpc_flow --output ./lake
+  lakebolt quarantine vpc_flow --output ./lake --reason unparsable --limit 100";
+
+pub(super) const LINT: &str = "\
+Every error at once, as file:line:column: key: message (remedy). Exits 2 if there is one.
+
+Examples:
+  lakebolt lint ./my_source
+  lakebolt lint ./sources ./config/metadata/vpc-metadata.csv --format json";
+
+pub(super) const VERIFY: &str = "\
+Exits 6 if a rule fails.
+
+Examples:
+  lakebolt verify ./lake
+  lakebolt verify ./lake/ext/vpc_flow/region=eu-central-1 --format json";
+
+pub(super) const SHOW: &str = "\
+Example:
+  lakebolt show ./lake -n 3 | jq .";
+
+pub(super) const DEMO: &str = "\
+Writes sample logs to FOLDER/input and their events to FOLDER/lake, where the state stands too.
+May be run again: what is loaded is then skipped.";
+
+pub(super) const SWEEP: &str = "\
+Example:
+  lakebolt sweep ./lake --min-age 2h";
+
+pub(super) const COMPLETIONS: &str = "\
+Examples:
+  lakebolt completions bash > ~/.local/share/bash-completion/completions/lakebolt
+  lakebolt completions zsh > ~/.zfunc/_lakebolt";
