@@ -26,6 +26,9 @@ struct Args {
     /// Folder for what does not fit in memory.
     #[arg(long, env = "LAKEBOLT_SCRATCH", default_value_os_t = std::env::temp_dir())]
     scratch: PathBuf,
+    /// Where tests want this process to die or to freeze.
+    #[arg(long, env = "LAKEBOLT_CRASH_AT", hide = true)]
+    crash_at: Option<String>,
     /// Log filter, such as `info` or `warn,plans=debug`.
     #[arg(
         long,
@@ -39,6 +42,9 @@ struct Args {
 async fn main() -> anyhow::Result<()> {
     let args = Args::parse();
     process::log(&args.log)?;
+    if let Some(point) = &args.crash_at {
+        plans::crash_point::arm(point)?;
+    }
     let address = args.scheduler.clone();
     let client = SchedulerGrpcClient::connect(address)
         .await

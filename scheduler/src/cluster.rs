@@ -4,6 +4,7 @@
 //! secures that one listener secures the whole.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use ballista_core::config::TaskSchedulingPolicy;
 use ballista_core::error::Result;
@@ -19,8 +20,24 @@ use datafusion_proto::protobuf::{LogicalPlanNode, PhysicalPlanNode};
 use executor::engine::{self, MESSAGE_BYTES};
 use plans::session;
 
-/// An executor that is silent for longer has its tasks run again elsewhere.
-const EXECUTOR_TIMEOUT_SECONDS: u64 = 20;
+/// A busy executor says every five seconds that it lives; one that is given less time
+/// than this would be taken for dead.
+pub const SHORTEST_EXECUTOR_TIMEOUT: Duration = Duration::from_secs(6);
+
+/// What a cluster may be told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// An executor that is silent for longer has its tasks run again elsewhere.
+    pub executor_timeout: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            executor_timeout: Duration::from_secs(20),
+        }
+    }
+}
 
 /// The scheduler's gRPC service.
 pub type Service = SchedulerGrpcServer<SchedulerServer<LogicalPlanNode, PhysicalPlanNode>>;
@@ -29,7 +46,7 @@ pub type Service = SchedulerGrpcServer<SchedulerServer<LogicalPlanNode, Physical
 pub type InProcessClient = SchedulerGrpcClient<Service>;
 
 /// Starts a scheduler.
-pub async fn service() -> Result<Service> {
+pub async fn service(settings: Settings) -> Result<Service> {
     let runtime = Arc::new(RuntimeEnv::default());
     let mut config = SchedulerConfig::default()
         .with_scheduler_policy(TaskSchedulingPolicy::PullStaged)
@@ -38,7 +55,8 @@ pub async fn service() -> Result<Service> {
             Ok(session::state(config, runtime.clone()))
         }));
     config.override_physical_codec = Some(engine::codec());
-    config.executor_timeout_seconds = EXECUTOR_TIMEOUT_SECONDS;
+    let timeout = settings.executor_timeout.max(SHORTEST_EXECUTOR_TIMEOUT);
+    config.executor_timeout_seconds = timeout.as_secs();
     config.expire_dead_executor_interval_seconds = 1;
     let cluster = BallistaCluster::new_from_config(&config).await?;
     let scheduler = create_scheduler(cluster, Arc::new(config)).await?;
@@ -48,8 +66,8 @@ pub async fn service() -> Result<Service> {
 }
 
 /// Starts a scheduler for this process alone.
-pub async fn in_process() -> Result<InProcessClient> {
-    Ok(SchedulerGrpcClient::new(service().await?)
+pub async fn in_process(settings: Settings) -> Result<InProcessClient> {
+    Ok(SchedulerGrpcClient::new(service(settings).await?)
         .max_decoding_message_size(MESSAGE_BYTES)
         .max_encoding_message_size(MESSAGE_BYTES))
 }

@@ -1,10 +1,12 @@
 //! `lakebolt-scheduler`: the Ballista scheduler of a cluster, on one port.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use anyhow::Context;
 use clap::Parser;
 use executor::process;
+use scheduler::cluster::{self, SHORTEST_EXECUTOR_TIMEOUT, Settings};
 use tonic::transport::Server;
 use tracing::info;
 
@@ -15,6 +17,14 @@ struct Args {
     /// Address to listen on.
     #[arg(long, env = "LAKEBOLT_LISTEN", default_value = "127.0.0.1:50050")]
     listen: SocketAddr,
+    /// Seconds without a word from an executor until its tasks run again elsewhere.
+    #[arg(
+        long,
+        env = "LAKEBOLT_EXECUTOR_TIMEOUT",
+        default_value_t = Settings::default().executor_timeout.as_secs(),
+        value_parser = clap::value_parser!(u64).range(SHORTEST_EXECUTOR_TIMEOUT.as_secs()..)
+    )]
+    executor_timeout: u64,
     /// Log filter, such as `info` or `warn,scheduler=debug`.
     #[arg(
         long,
@@ -28,7 +38,10 @@ struct Args {
 async fn main() -> anyhow::Result<()> {
     let args = Args::parse();
     process::log(&args.log)?;
-    let service = scheduler::cluster::service()
+    let settings = Settings {
+        executor_timeout: Duration::from_secs(args.executor_timeout),
+    };
+    let service = cluster::service(settings)
         .await
         .context("the scheduler cannot start")?;
     let stop = process::stop()?;

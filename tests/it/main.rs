@@ -4,6 +4,7 @@
 mod configuration;
 mod coverage;
 mod crash;
+mod executors;
 mod loads;
 mod readers;
 mod samples;

@@ -1,36 +1,40 @@
-//! Ballista, embedded: the real scheduler's and executor's code in this process.
+//! Ballista: a job is submitted to a scheduler and followed to its end.
 //!
-//! The executor pulls its tasks from the scheduler's gRPC service, and both that
-//! loop and our client call the service in process. There is no socket, so there is
-//! nothing for another user to connect to. A cluster puts a channel in the place of
-//! the service; nothing else changes (ADR 0002).
+//! Embedded, the real scheduler's and executor's code run in this process: the
+//! executor pulls its tasks from the scheduler's gRPC service, and both that loop and
+//! our client call the service in process. There is no socket, so there is nothing for
+//! another user to connect to. A cluster puts a channel in the place of the service;
+//! nothing else changes (ADR 0002).
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use ballista_core::serde::protobuf::execute_query_params::Query;
 use ballista_core::serde::protobuf::job_status::Status as JobState;
+use ballista_core::serde::protobuf::scheduler_grpc_client::SchedulerGrpcClient;
 use ballista_core::serde::protobuf::{
-    CancelJobParams, CleanJobDataParams, ExecuteQueryParams, RemoveSessionParams,
+    CancelJobParams, CleanJobDataParams, ExecuteQueryParams, JobStatus, RemoveSessionParams,
 };
 use ballista_core::version;
 use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties};
 use datafusion_proto::physical_plan::{AsExecutionPlan, PhysicalExtensionCodec};
 use datafusion_proto::protobuf::PhysicalPlanNode;
+use executor::engine::MESSAGE_BYTES;
 use executor::{Canceller, Worker, engine};
+use tonic::client::GrpcService;
+use tonic::codegen::{Body, Bytes, StdError};
+use tonic::transport::Channel;
 use tonic::{Request, Status};
+use uuid::Uuid;
 
 use super::{Submit, SubmitError};
-use crate::cluster::{self, InProcessClient};
+use crate::cluster::{self, Service, Settings};
 
 /// A cluster of one scheduler and one executor inside this process.
 pub struct Embedded {
-    client: InProcessClient,
-    codec: Arc<dyn PhysicalExtensionCodec>,
+    jobs: Jobs<Service>,
     worker: Worker,
-    sessions: AtomicU64,
 }
 
 impl std::fmt::Debug for Embedded {
@@ -42,54 +46,138 @@ impl std::fmt::Debug for Embedded {
 impl Embedded {
     /// Starts a cluster that runs `vcores` tasks at once and spills below `scratch`.
     pub async fn start(vcores: usize, scratch: &Path) -> Result<Self, SubmitError> {
-        let client = cluster::in_process().await.map_err(failed)?;
+        let client = cluster::in_process(Settings::default())
+            .await
+            .map_err(failed)?;
         let worker = Worker::start(client.clone(), vcores, scratch).map_err(failed)?;
+        let jobs = Jobs::new(client, Some(worker.canceller()));
+        Ok(Self { jobs, worker })
+    }
+}
+
+#[async_trait]
+impl Submit for Embedded {
+    async fn run(&self, name: &str, plan: Arc<dyn ExecutionPlan>) -> Result<(), SubmitError> {
+        self.jobs.run(name, plan).await
+    }
+
+    async fn close(&self) {
+        self.worker.close();
+    }
+}
+
+/// A cluster whose scheduler is another process. Its tasks are cancelled through the
+/// scheduler alone: one that runs already goes on, and nobody reads its receipt.
+pub struct Remote {
+    jobs: Jobs<Channel>,
+}
+
+impl std::fmt::Debug for Remote {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Remote").finish_non_exhaustive()
+    }
+}
+
+impl Remote {
+    /// Connects to the `lakebolt-scheduler` at a URI such as `http://127.0.0.1:50050`.
+    pub async fn connect(scheduler: &str) -> Result<Self, SubmitError> {
+        let client = SchedulerGrpcClient::connect(scheduler.to_owned()).await;
+        let client = client.map_err(|error| SubmitError::Unreachable {
+            message: format!("no scheduler at {scheduler}: {error}"),
+        })?;
+        let client = client
+            .max_decoding_message_size(MESSAGE_BYTES)
+            .max_encoding_message_size(MESSAGE_BYTES);
         Ok(Self {
+            jobs: Jobs::new(client, None),
+        })
+    }
+}
+
+#[async_trait]
+impl Submit for Remote {
+    async fn run(&self, name: &str, plan: Arc<dyn ExecutionPlan>) -> Result<(), SubmitError> {
+        self.jobs.run(name, plan).await
+    }
+
+    /// The cluster is not ours to close.
+    async fn close(&self) {}
+}
+
+/// What a client's calls go through: a channel, or the service itself.
+trait Transport:
+    GrpcService<
+        tonic::body::Body,
+        Error: Into<StdError>,
+        Future: Send,
+        ResponseBody: Body<Data = Bytes, Error: Into<StdError> + Send> + Send + 'static,
+    > + Clone
+    + Send
+    + Sync
+    + 'static
+{
+}
+
+impl Transport for Channel {}
+impl Transport for Service {}
+
+/// Submits jobs and follows them.
+struct Jobs<C> {
+    client: SchedulerGrpcClient<C>,
+    codec: Arc<dyn PhysicalExtensionCodec>,
+    /// What stops tasks in this process, if they run here.
+    canceller: Option<Canceller>,
+}
+
+impl<C: Transport> Jobs<C> {
+    fn new(client: SchedulerGrpcClient<C>, canceller: Option<Canceller>) -> Self {
+        Self {
             client,
             codec: engine::codec(),
-            worker,
-            sessions: AtomicU64::new(0),
-        })
+            canceller,
+        }
+    }
+
+    async fn run(&self, name: &str, plan: Arc<dyn ExecutionPlan>) -> Result<(), SubmitError> {
+        let partitions = plan.output_partitioning().partition_count();
+        let node = PhysicalPlanNode::try_from_physical_plan(plan, self.codec.as_ref())
+            .map_err(bad_plan)?;
+        let mut query = Vec::new();
+        node.try_encode(&mut query).map_err(bad_plan)?;
+        let mut guard = JobGuard {
+            client: self.client.clone(),
+            canceller: self.canceller.clone(),
+            partitions,
+            job_id: None,
+            // One scheduler serves the sessions of many processes.
+            session_id: format!("lakebolt-{}", Uuid::new_v4().simple()),
+            finished: false,
+        };
+        self.follow(name, query, &mut guard).await
     }
 
     async fn follow(
         &self,
         name: &str,
         query: Vec<u8>,
-        guard: &mut JobGuard,
+        guard: &mut JobGuard<C>,
     ) -> Result<(), SubmitError> {
-        let session_id = format!("lakebolt-{}", self.sessions.fetch_add(1, Ordering::Relaxed));
-        guard.session_id = session_id.clone();
         let mut request = Request::new(ExecuteQueryParams {
             query: Some(Query::PhysicalPlan(query)),
             settings: engine::settings(name),
-            operation_id: session_id.clone(),
-            session_id,
+            operation_id: guard.session_id.clone(),
+            session_id: guard.session_id.clone(),
         });
         version::insert_version_header(request.metadata_mut());
-        let mut states = self
-            .client
-            .clone()
-            .execute_query_push(request)
-            .await
-            .map_err(unreachable)?
-            .into_inner();
+        let mut client = self.client.clone();
+        let states = client.execute_query_push(request).await;
+        let mut states = states.map_err(unreachable)?.into_inner();
         while let Some(state) = states.message().await.map_err(unreachable)? {
             let Some(status) = state.status else { continue };
-            guard.job_id = Some(status.job_id);
-            match status.status {
-                Some(JobState::Successful(_)) => {
-                    guard.finished = true;
-                    return Ok(());
-                }
-                Some(JobState::Failed(job)) => {
-                    guard.finished = true;
-                    return Err(SubmitError::Failed {
-                        retryable: is_io(&job.error),
-                        message: job.error,
-                    });
-                }
-                Some(JobState::Queued(_) | JobState::Running(_)) | None => {}
+            guard.job_id = Some(status.job_id.clone());
+            if let Some(ended) = end_of(status) {
+                guard.finished = true;
+                return ended;
             }
         }
         Err(SubmitError::Unreachable {
@@ -98,42 +186,29 @@ impl Embedded {
     }
 }
 
-#[async_trait]
-impl Submit for Embedded {
-    async fn run(&self, name: &str, plan: Arc<dyn ExecutionPlan>) -> Result<(), SubmitError> {
-        let partitions = plan.output_partitioning().partition_count();
-        let node = PhysicalPlanNode::try_from_physical_plan(plan, self.codec.as_ref())
-            .map_err(bad_plan)?;
-        let mut query = Vec::new();
-        node.try_encode(&mut query).map_err(bad_plan)?;
-        let (client, canceller) = (self.client.clone(), self.worker.canceller());
-        let mut guard = JobGuard {
-            client,
-            canceller,
-            partitions,
-            job_id: None,
-            session_id: String::new(),
-            finished: false,
-        };
-        self.follow(name, query, &mut guard).await
-    }
-
-    async fn close(&self) {
-        self.worker.close();
+/// How the job ended, if it has.
+fn end_of(job: JobStatus) -> Option<Result<(), SubmitError>> {
+    match job.status {
+        Some(JobState::Successful(_)) => Some(Ok(())),
+        Some(JobState::Failed(job)) => Some(Err(SubmitError::Failed {
+            retryable: is_io(&job.error),
+            message: job.error,
+        })),
+        Some(JobState::Queued(_) | JobState::Running(_)) | None => None,
     }
 }
 
 /// Cancels its job when it is dropped before the end, and forgets it in any case.
-struct JobGuard {
-    client: InProcessClient,
-    canceller: Canceller,
+struct JobGuard<C: Transport> {
+    client: SchedulerGrpcClient<C>,
+    canceller: Option<Canceller>,
     partitions: usize,
     job_id: Option<String>,
     session_id: String,
     finished: bool,
 }
 
-impl Drop for JobGuard {
+impl<C: Transport> Drop for JobGuard<C> {
     fn drop(&mut self) {
         let Some(job_id) = self.job_id.take() else {
             return;
@@ -151,7 +226,9 @@ impl Drop for JobGuard {
                         job_id: job_id.clone(),
                     })
                     .await;
-                canceller.cancel(&job_id, partitions).await;
+                if let Some(canceller) = canceller {
+                    canceller.cancel(&job_id, partitions).await;
+                }
             }
             // What fails here is only forgotten later: with the process.
             let _ = client

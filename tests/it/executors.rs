@@ -1,0 +1,284 @@
+//! Executors that die or stand still while a load runs on them: another one takes
+//! over, and every row stands once.
+//!
+//! Scheduler and executors are processes of their own; the driver runs in the test. An
+//! executor has one vcore, so that it ends its old task before it takes another.
+
+use std::net::{TcpListener, TcpStream};
+use std::sync::Arc;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use chrono::{DateTime, Utc};
+use plans::{formats, mapping, ocsf, sources};
+use scheduler::load::attempt::Planner;
+use scheduler::load::drive::{Driver, Timing};
+use scheduler::load::outcome::{LoadState, Outcome};
+use scheduler::load::progress::Unwatched;
+use scheduler::load::request::{LoadRequest, OnStale, Range, Shape};
+use scheduler::status;
+use scheduler::submit::ballista::Remote;
+use tests::days::{Day, day};
+use tests::inputs::Flows;
+use tests::process::binary;
+use tests::{Invocation, Lab, Running, rows};
+use tokio::runtime::Runtime;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+/// The least that a scheduler accepts.
+const EXECUTOR_TIMEOUT: Duration = Duration::from_secs(6);
+const PATIENCE: Duration = Duration::from_secs(120);
+
+fn first() -> Day {
+    day("2024-02-08")
+}
+
+fn last() -> Day {
+    day("2024-02-15")
+}
+
+/// A scheduler with no executor yet, and an input of ten shards, two of them margin.
+struct Cluster {
+    lab: Lab,
+    runtime: Runtime,
+    address: String,
+    _scheduler: Running,
+}
+
+impl Cluster {
+    fn start() -> anyhow::Result<Self> {
+        Self::with(2000)
+    }
+
+    /// A cluster whose input has so many rows a day.
+    fn with(rows: u64) -> anyhow::Result<Self> {
+        let lab = Lab::new()?;
+        Flows::default().write_days(&lab.input(), first().plus(-1), last().plus(1), rows)?;
+        let listen = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+        let timeout = EXECUTOR_TIMEOUT.as_secs().to_string();
+        let scheduler = Invocation::new(&binary("lakebolt-scheduler")?, lab.folder())
+            .args(["--listen", &listen.to_string()])
+            .args(["--executor-timeout", &timeout])
+            .spawn()?;
+        until("the scheduler listens", || {
+            TcpStream::connect(listen).is_ok()
+        });
+        Ok(Self {
+            lab,
+            runtime: Runtime::new()?,
+            address: format!("http://{listen}"),
+            _scheduler: scheduler,
+        })
+    }
+
+    fn executor(&self) -> anyhow::Result<Invocation> {
+        let executor = Invocation::new(&binary("lakebolt-executor")?, self.lab.folder());
+        let scratch = self.lab.folder().as_os_str();
+        Ok(executor
+            .args(["--scheduler", &self.address, "--vcores", "1"])
+            .arg("--scratch")
+            .arg(scratch))
+    }
+
+    /// Starts a load of all days.
+    fn load(&self, full_load: bool) -> anyhow::Result<JoinHandle<Outcome>> {
+        let request = self.request(full_load)?;
+        let driver = self.runtime.block_on(self.driver())?;
+        Ok(self
+            .runtime
+            .spawn(async move { driver.run(&request).await }))
+    }
+
+    async fn driver(&self) -> anyhow::Result<Driver> {
+        let planner: Arc<Planner> = Arc::new(|program, format, task| {
+            plans::pipeline::task_plan(program, format, task.clone()).map_err(Into::into)
+        });
+        let state = self.lab.lake().join(".lakebolt/state.db");
+        std::fs::create_dir_all(self.lab.lake().join(".lakebolt"))?;
+        Ok(Driver {
+            status: status::open(&format!("sqlite:{}", state.display()))?,
+            submit: Arc::new(Remote::connect(&self.address).await?),
+            planner,
+            clock: now,
+            observer: Arc::new(Unwatched),
+            cancel: watch::channel(false).1,
+            timing: Timing::default(),
+        })
+    }
+
+    fn request(&self, full_load: bool) -> anyhow::Result<LoadRequest> {
+        let source = sources::find("vpc_flow")?
+            .load(ocsf::DEFAULT_VERSION)?
+            .source;
+        let columns = formats::find(&source.format.name)?.columns();
+        let program = mapping::compile(
+            &source,
+            ocsf::schema(ocsf::DEFAULT_VERSION)?,
+            columns,
+            false,
+        )?;
+        let uri = |name: &str| format!("file://{}/{name}", self.lab.folder().display());
+        Ok(LoadRequest {
+            source: source.name,
+            program,
+            format: source.format,
+            inputs: vec![uri("input")],
+            output: uri("lake"),
+            name: "default".to_owned(),
+            shape: Shape::Ocsf,
+            range: Range::Between {
+                from: first().to_string().parse()?,
+                to: last().to_string().parse()?,
+            },
+            full_load,
+            on_stale: OnStale::Report,
+            margin: 1,
+            lateness: Duration::from_secs(48 * 60 * 60),
+            region: None,
+            account: None,
+            quarantine: uri("lake.quarantine/"),
+            work: uri("lake/.lakebolt/"),
+            max_quarantine: 5.0,
+            max_attempts: 3,
+            parallel: 2,
+            wait: Duration::ZERO,
+            allow_empty: false,
+            cores: 2,
+            memory_bytes: 64 << 20,
+        })
+    }
+
+    /// Waits for the load, which must have written exactly the input's rows.
+    #[track_caller]
+    fn expect_exact(&self, load: JoinHandle<Outcome>) -> anyhow::Result<()> {
+        let outcome = self.runtime.block_on(async {
+            let ended = tokio::time::timeout(PATIENCE, load).await;
+            ended
+                .expect("the load ends in time")
+                .expect("it does not panic")
+        });
+        assert_eq!(outcome.state, LoadState::Done, "{outcome:#?}");
+        assert!(outcome.rows.adds_up(), "{:?}", outcome.rows);
+        let standing = rows::objects(&self.lab.lake()).len();
+        assert_eq!(outcome.output.objects, u64::try_from(standing)?);
+        assert_eq!(outcome.rows.written, rows::count_all(&self.lab.lake())?);
+        self.lab.assert_exact(first(), last())
+    }
+
+    /// Receipts that stand in the work area.
+    fn receipts(&self) -> usize {
+        let files = rows::files(&self.lab.lake().join(".lakebolt/attempts"));
+        let is_receipt =
+            |path: &&std::path::PathBuf| path.parent().is_some_and(|at| at.ends_with("receipts"));
+        files.iter().filter(is_receipt).count()
+    }
+
+    /// Sweeps, after which nothing but the lake may stand.
+    #[track_caller]
+    fn expect_swept(&self) -> anyhow::Result<()> {
+        self.lab.sweep()?.expect_code(0);
+        let left = rows::files(&self.lab.lake().join(".lakebolt/attempts"));
+        assert!(left.is_empty(), "{left:#?}");
+        assert!(self.lab.staged().is_empty(), "{:#?}", self.lab.staged());
+        self.lab.assert_exact(first(), last())
+    }
+}
+
+#[track_caller]
+fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let since = Instant::now();
+    while !holds() {
+        assert!(since.elapsed() < PATIENCE, "waited in vain: {what}");
+        sleep(Duration::from_millis(10));
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the driver's clock")]
+fn now() -> DateTime<Utc> {
+    Utc::now()
+}
+
+#[test]
+fn an_executor_frozen_past_the_timeout_is_replaced_and_does_no_harm_when_it_wakes()
+-> anyhow::Result<()> {
+    for point in ["stop:before-receipt:2", "stop:during-first-part:2"] {
+        let cluster = Cluster::start()?;
+        let load = cluster.load(false)?;
+        let frozen = cluster.executor()?.crash_at(point).spawn()?;
+        until("the executor freezes", || frozen.is_frozen());
+        assert!(cluster.receipts() > 0, "it had finished a shard");
+        let other = cluster.executor()?.spawn()?;
+        cluster.expect_exact(load)?;
+
+        // The woken one ends its old task before it can take one of the next load.
+        other.kill()?;
+        frozen.thaw()?;
+        cluster.expect_exact(cluster.load(true)?)?;
+        cluster.expect_swept()?;
+    }
+    Ok(())
+}
+
+#[test]
+fn executors_that_wake_while_their_job_still_runs_leave_every_row_once() -> anyhow::Result<()> {
+    let cluster = Cluster::start()?;
+    let load = cluster.load(false)?;
+    let one = cluster
+        .executor()?
+        .crash_at("stop:before-receipt:3")
+        .spawn()?;
+    let other = cluster
+        .executor()?
+        .crash_at("stop:before-receipt:2")
+        .spawn()?;
+    until("both freeze", || one.is_frozen() && other.is_frozen());
+    // Longer than the timeout: their finished shards are to be run again as well.
+    sleep(EXECUTOR_TIMEOUT + Duration::from_secs(3));
+    one.thaw()?;
+    other.thaw()?;
+    cluster.expect_exact(load)?;
+    cluster.expect_swept()
+}
+
+#[test]
+fn an_executor_killed_after_one_of_its_shards_was_finished_is_replaced() -> anyhow::Result<()> {
+    let cluster = Cluster::start()?;
+    let load = cluster.load(false)?;
+    let killed = cluster.executor()?.crash_at("before-receipt:2").spawn()?;
+    assert!(killed.wait()?.was_killed());
+    assert_eq!(cluster.receipts(), 1);
+    let _other = cluster.executor()?.spawn()?;
+    cluster.expect_exact(load)?;
+    cluster.expect_swept()
+}
+
+#[test]
+fn a_load_whose_executors_all_died_goes_on_with_the_next_one() -> anyhow::Result<()> {
+    let cluster = Cluster::start()?;
+    let load = cluster.load(false)?;
+    let doomed = || cluster.executor()?.crash_at("before-receipt:2").spawn();
+    let (one, other) = (doomed()?, doomed()?);
+    assert!(one.wait()?.was_killed());
+    assert!(other.wait()?.was_killed());
+    let _next = cluster.executor()?.spawn()?;
+    cluster.expect_exact(load)?;
+    cluster.expect_swept()
+}
+
+#[test]
+fn of_two_working_executors_one_may_freeze_or_die_at_any_moment() -> anyhow::Result<()> {
+    for harm in [Running::freeze, Running::kill] {
+        let cluster = Cluster::with(8000)?;
+        let load = cluster.load(false)?;
+        let harmed = cluster.executor()?.spawn()?;
+        let _other = cluster.executor()?.spawn()?;
+        until("a shard is finished", || cluster.receipts() > 0);
+        harm(&harmed)?;
+        assert!(!load.is_finished(), "the input is too small for this test");
+        cluster.expect_exact(load)?;
+        let _ = harmed.thaw();
+        cluster.expect_exact(cluster.load(true)?)?;
+    }
+    Ok(())
+}
