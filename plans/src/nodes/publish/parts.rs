@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{DataType, Fields, Schema, SchemaRef};
 use bytes::Bytes;
 use datafusion::common::{DataFusionError, Result};
 use futures::FutureExt;
@@ -13,7 +13,8 @@ use parquet::arrow::arrow_writer::ArrowWriterOptions;
 use parquet::arrow::async_writer::AsyncFileWriter;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::errors::ParquetError;
-use parquet::file::properties::{EnabledStatistics, WriterProperties};
+use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesBuilder};
+use parquet::schema::types::ColumnPath;
 
 use crate::pipeline::TaskSpec;
 use crate::receipt::{Part, PartKind};
@@ -24,8 +25,6 @@ const PAGE_BYTES: usize = 512 << 10;
 const DICTIONARY_BYTES: usize = 512 << 10;
 const ROW_GROUP_BYTES: usize = 48 << 20;
 const PART_BYTES: usize = 256 << 20;
-/// The page limit is checked once for so many values; wide text needs it checked more often.
-const VALUES_BETWEEN_CHECKS: usize = 256;
 
 /// Names and opens the parts of one task attempt at one shard.
 pub(super) struct PartNames {
@@ -97,7 +96,7 @@ impl PartWriter {
         let part = sink.create(&uri, &staging).await.map_err(sink_error)?;
         // Readers take the types from Parquet; Arrow's own (views) would be forced on them.
         let options = ArrowWriterOptions::new()
-            .with_properties(properties())
+            .with_properties(properties(schema))
             .with_skip_arrow_metadata(true);
         let writer =
             AsyncArrowWriter::try_new_with_options(Forward { part }, schema.clone(), options)?;
@@ -167,19 +166,41 @@ impl PartFacts {
     }
 }
 
-fn properties() -> WriterProperties {
-    WriterProperties::builder()
+fn properties(schema: &Schema) -> WriterProperties {
+    let properties = WriterProperties::builder()
         .set_compression(Compression::ZSTD(
             ZstdLevel::try_new(1).expect("zstd has a level 1"),
         ))
         .set_data_page_size_limit(PAGE_BYTES)
         .set_dictionary_page_size_limit(DICTIONARY_BYTES)
-        .set_write_batch_size(VALUES_BETWEEN_CHECKS)
         .set_max_row_group_row_count(None)
         .set_max_row_group_bytes(Some(ROW_GROUP_BYTES))
-        .set_statistics_enabled(EnabledStatistics::Chunk)
         .set_offset_index_disabled(true)
-        .build()
+        // In the order of time, every row group holds nearly every text there is: bounds
+        // of texts would skip nothing, and cost two comparisons a value.
+        .set_statistics_enabled(EnabledStatistics::None);
+    let numbers = numeric_leaves(schema.fields(), &mut Vec::new());
+    let with_bounds = |properties: WriterPropertiesBuilder, path| {
+        properties.set_column_statistics_enabled(path, EnabledStatistics::Chunk)
+    };
+    numbers.into_iter().fold(properties, with_bounds).build()
+}
+
+/// The paths of the columns that are neither text nor repeated.
+fn numeric_leaves(fields: &Fields, parents: &mut Vec<String>) -> Vec<ColumnPath> {
+    let mut paths = Vec::new();
+    for field in fields {
+        parents.push(field.name().clone());
+        match field.data_type() {
+            DataType::Struct(members) => paths.extend(numeric_leaves(members, parents)),
+            leaf if leaf.primitive_width().is_some() => {
+                paths.push(ColumnPath::new(parents.clone()))
+            }
+            _ => {}
+        }
+        parents.pop();
+    }
+    paths
 }
 
 /// Hands the encoder's bytes to the sink.
