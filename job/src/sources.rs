@@ -7,7 +7,7 @@ use plans::diagnostics::Diagnostic;
 use plans::dialects::{self, Loaded};
 use plans::mapping::{self, Program};
 use plans::spec::Source;
-use plans::{formats, ocsf};
+use plans::{formats, lint, ocsf};
 
 use crate::failure::Failure;
 
@@ -104,7 +104,10 @@ fn is_metadata_csv(path: &Path) -> bool {
 
 /// Compiles a source that was read.
 pub(crate) fn compile(loaded: Loaded, version: &str, raw: bool) -> Result<Compiled, Failure> {
-    let Loaded { source, warnings } = loaded;
+    let Loaded {
+        source,
+        mut warnings,
+    } = loaded;
     let schema = ocsf::schema(version)
         .map_err(|error| Failure::usage(error.to_string(), "give one of these with --ocsf"))?;
     let format = formats::find(&source.format.name).map_err(|error| {
@@ -112,7 +115,18 @@ pub(crate) fn compile(loaded: Loaded, version: &str, raw: bool) -> Result<Compil
         let message = format!("{}:{}:{}: {error}", at.file, at.line, at.column);
         Failure::usage(message, "write one of these under `format`")
     })?;
-    let program = mapping::compile(&source, schema, format.columns(), raw)?;
+    let mut verdict = mapping::check(&source, schema, &lint::known_formats);
+    warnings.append(&mut verdict.warnings.0);
+    let compiled = mapping::compile(&source, schema, format.columns(), raw);
+    let program = match (verdict.errors.is_empty(), compiled) {
+        (true, compiled) => compiled?,
+        (false, Ok(_)) => return Err(verdict.errors.into()),
+        (false, Err(more)) => {
+            verdict.errors.append(more);
+            verdict.errors.sort();
+            return Err(verdict.errors.into());
+        }
+    };
     Ok(Compiled {
         source,
         program,

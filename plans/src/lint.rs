@@ -44,29 +44,36 @@ pub fn lint_embedded(files: &[(&str, &str)], rules: &Rules<'_>) -> Findings {
 }
 
 /// Lints a source that was read already.
-pub fn lint_source(source: &Source, rules: &Rules<'_>) -> Diagnostics {
-    let mut found = match ocsf::schema(rules.ocsf_version) {
+pub fn lint_source(source: &Source, rules: &Rules<'_>) -> Findings {
+    let mut verdict = match ocsf::schema(rules.ocsf_version) {
         Ok(schema) => mapping::check(source, schema, rules.formats),
         Err(error) => {
-            let mut found = Diagnostics::default();
-            found.push(&source.format.at, error.to_string(), "choose one of these");
-            return found;
+            let mut errors = Diagnostics::default();
+            errors.push(&source.format.at, error.to_string(), "choose one of these");
+            return Findings {
+                errors: errors.0,
+                ..Findings::default()
+            };
         }
     };
-    found.append((rules.more)(source));
-    found.sort();
-    found
+    verdict.errors.append((rules.more)(source));
+    verdict.errors.sort();
+    Findings {
+        errors: verdict.errors.0,
+        warnings: verdict.warnings.0,
+    }
 }
 
 fn findings(loaded: Result<Loaded, Diagnostics>, rules: &Rules<'_>) -> Findings {
     match loaded {
-        Ok(loaded) => Findings {
-            errors: lint_source(&loaded.source, rules).0,
-            warnings: loaded.warnings,
-        },
+        Ok(loaded) => {
+            let mut found = lint_source(&loaded.source, rules);
+            found.warnings.splice(0..0, loaded.warnings);
+            found
+        }
         Err(found) => Findings {
             errors: found.0,
-            warnings: Vec::new(),
+            ..Findings::default()
         },
     }
 }

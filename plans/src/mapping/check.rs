@@ -13,17 +13,36 @@ use crate::spec::{Event, Format, Source};
 /// The options of a format by its name, or what is known instead of an unknown one.
 pub type FormatOptions<'a> = dyn Fn(&str) -> Result<&'static [&'static str], String> + 'a;
 
+/// What a check found: errors forbid a run, warnings do not.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Verdict {
+    pub errors: Diagnostics,
+    pub warnings: Diagnostics,
+}
+
 /// Everything about a source that OCSF, Security Lake's names or the formats forbid.
-pub fn check(source: &Source, schema: &Schema, formats: &FormatOptions<'_>) -> Diagnostics {
-    let mut found = Diagnostics::default();
-    format(&source.format, formats, &mut found);
+///
+/// What OCSF demands and the source does not give forbids a run of a source of ours. A
+/// foreign one ran without it before, so there it is a warning.
+pub fn check(source: &Source, schema: &Schema, formats: &FormatOptions<'_>) -> Verdict {
+    let (mut errors, mut gaps) = (Diagnostics::default(), Diagnostics::default());
+    format(&source.format, formats, &mut errors);
     for event in &source.events {
-        self::event(event, schema, &mut found);
+        self::event(event, schema, &mut errors, &mut gaps);
     }
-    unreachable_events(&source.events, &mut found);
-    outputs::check(source, &mut found);
-    found.sort();
-    without_repeats(found)
+    unreachable_events(&source.events, &mut errors);
+    outputs::check(source, &mut errors);
+    let mut warnings = Diagnostics::default();
+    match source.load {
+        Some(_) => warnings = gaps,
+        None => errors.append(gaps),
+    }
+    errors.sort();
+    warnings.sort();
+    Verdict {
+        errors: without_repeats(errors),
+        warnings: without_repeats(warnings),
+    }
 }
 
 /// What `base` says wrongly is found once for each event.
@@ -59,7 +78,7 @@ fn format(format: &Format, formats: &FormatOptions<'_>, found: &mut Diagnostics)
     }
 }
 
-fn event(event: &Event, schema: &Schema, found: &mut Diagnostics) {
+fn event(event: &Event, schema: &Schema, found: &mut Diagnostics, gaps: &mut Diagnostics) {
     let Some(class) = schema.class(&event.class) else {
         let message = format!("OCSF {} has no class `{}`", schema.version(), event.class);
         let remedy = match schema.nearest_class(&event.class) {
@@ -81,6 +100,7 @@ fn event(event: &Event, schema: &Schema, found: &mut Diagnostics) {
         class,
         profiles: &event.profiles,
         found,
+        gaps,
     };
     walk.event(event);
 }

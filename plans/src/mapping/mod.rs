@@ -20,6 +20,6 @@ mod tree;
 #[cfg(test)]
 mod tests;
 
-pub use check::{FormatOptions, check};
+pub use check::{FormatOptions, Verdict, check};
 pub use compile::compile;
 pub use program::{Class, Layout, Program, Quarantined, Route};

@@ -26,6 +26,8 @@ pub(super) struct Walk<'a> {
     pub(super) class: &'a Class,
     pub(super) profiles: &'a [String],
     pub(super) found: &'a mut Diagnostics,
+    /// What OCSF demands and nothing gives, or what it derives otherwise.
+    pub(super) gaps: &'a mut Diagnostics,
 }
 
 /// The attributes that one level may have, and what they demand together.
@@ -93,7 +95,7 @@ impl<'a> Walk<'a> {
         let expected = self.derived_value(path);
         let agrees = matches!((&node.value, &expected), (Value::Constant(given), Some(expected)) if given == expected);
         if !agrees {
-            self.found
+            self.gaps
                 .push(&node.at, "is derived and cannot be mapped", "remove it");
         }
     }
@@ -221,7 +223,7 @@ impl<'a> Walk<'a> {
             {
                 let example = self.example(attribute, &path);
                 let message = format!("required attribute `{path}` is missing");
-                self.found
+                self.gaps
                     .push(at, message, format!("map or set `{example}`"));
             }
         }
@@ -269,7 +271,7 @@ impl<'a> Walk<'a> {
             {
                 let names = constraint.attributes.join(", ");
                 let message = format!("`{}` needs one of {names}", level.name);
-                self.found.push(at, message, "map one of them");
+                self.gaps.push(at, message, "map one of them");
             }
         }
     }
