@@ -1,5 +1,6 @@
 //! The same plan through Ballista and through plain DataFusion: the same rows,
 //! the same receipts.
+#![expect(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -156,8 +157,11 @@ fn receipts(root: &Path, attempt: &str) -> Vec<Receipt> {
         .collect()
 }
 
+/// A part's kind, rows, earliest and latest time, and day.
+type PartFacts = (PartKind, u64, i64, i64, i32);
+
 /// What a run left behind, without the names that differ from run to run.
-fn account(root: &Path, attempt: &str) -> (Ledger, Vec<(PartKind, u64, i64, i64, i32)>) {
+fn account(root: &Path, attempt: &str) -> (Ledger, Vec<PartFacts>) {
     let mut ledger = Ledger::default();
     let mut parts = Vec::new();
     for receipt in receipts(root, attempt) {

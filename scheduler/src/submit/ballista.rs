@@ -263,6 +263,10 @@ fn bad_plan(error: impl std::fmt::Display) -> SubmitError {
     }
 }
 
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "it is what `map_err` hands over"
+)]
 fn unreachable(status: Status) -> SubmitError {
     SubmitError::Unreachable {
         message: status.message().to_owned(),
