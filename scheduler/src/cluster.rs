@@ -27,7 +27,8 @@ pub const SHORTEST_EXECUTOR_TIMEOUT: Duration = Duration::from_secs(6);
 /// What a cluster may be told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Settings {
-    /// An executor that is silent for longer has its tasks run again elsewhere.
+    /// An executor that is silent for longer has its tasks run again elsewhere. Less than
+    /// [`SHORTEST_EXECUTOR_TIMEOUT`] is taken for that.
     pub executor_timeout: Duration,
 }
 

@@ -34,7 +34,7 @@ fn check_with(root: &str, event: &str) -> Vec<String> {
         .source;
     let schema = ocsf::schema("1.1.0").expect("pinned");
     let found = check(&source, schema, &formats);
-    found.0.iter().map(ToString::to_string).collect()
+    found.errors.0.iter().map(ToString::to_string).collect()
 }
 
 fn check_event(from: &str, to: &str) -> Vec<String> {
@@ -217,7 +217,7 @@ fn several_classes_need_names_and_conditions() {
         .expect("a good grammar")
         .source;
     let found = check(&source, ocsf::schema("1.1.0").expect("pinned"), &formats);
-    let text = found.to_string();
+    let text = found.errors.to_string();
     assert!(
         text.contains("class `dns_activity` has no output name"),
         "{text}"
