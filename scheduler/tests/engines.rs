@@ -7,13 +7,16 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use datafusion::arrow::datatypes::{DataType, Field, Schema, TimeUnit};
+use datafusion::arrow::array::AsArray;
+use datafusion::arrow::datatypes::{DataType, Field, Int64Type, Schema, TimeUnit};
 use datafusion::logical_expr::{Expr, cast, ident};
+use datafusion::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use datafusion::physical_plan::ExecutionPlan;
 use plans::mapping::{Class, Layout, Program, Route};
 use plans::pipeline::{TaskSpec, task_plan};
 use plans::receipt::{Ledger, PartKind, Receipt};
 use plans::shard::{InputObject, Shard, ShardRef};
+use plans::sinks::Staged;
 use plans::spec::{self, Column, ColumnKind};
 use scheduler::submit::Submit;
 use scheduler::submit::ballista::Embedded;
@@ -74,11 +77,11 @@ fn program() -> Program {
 }
 
 /// Ten shards of three good rows, one broken and one of the next day.
-fn shards(root: &Path, attempt: &str) -> Vec<ShardRef> {
+fn shards(root: &Path, attempt: &str, seconds: &[i64]) -> Vec<ShardRef> {
     let mut refs = Vec::new();
     for number in 0..10 {
         let mut text = String::new();
-        for (row, second) in [70, 50, 60].iter().enumerate() {
+        for (row, second) in seconds.iter().enumerate() {
             text += &format!(
                 "{{\"t\":{},\"who\":\"u{number}-{row}\"}}\n",
                 DAY_START + second
@@ -121,6 +124,15 @@ fn shards(root: &Path, attempt: &str) -> Vec<ShardRef> {
 }
 
 fn plan(root: &Path, attempt: &str) -> Arc<dyn ExecutionPlan> {
+    plan_of(root, attempt, &[70, 50, 60], 64 << 20)
+}
+
+fn plan_of(
+    root: &Path,
+    attempt: &str,
+    seconds: &[i64],
+    memory_bytes: u64,
+) -> Arc<dyn ExecutionPlan> {
     let uri = |name: &str| format!("file://{}/{name}", root.display());
     let task = TaskSpec {
         attempt: attempt.to_owned(),
@@ -128,7 +140,7 @@ fn plan(root: &Path, attempt: &str) -> Arc<dyn ExecutionPlan> {
         source: "test".to_owned(),
         period: "2024-01".to_owned(),
         work: uri("work"),
-        shards: shards(root, attempt),
+        shards: shards(root, attempt, seconds),
         targets: BTreeMap::from([("authentication".to_owned(), uri("lake/ext/test"))]),
         quarantine: uri("quarantine"),
         load_id: "load".to_owned(),
@@ -137,7 +149,7 @@ fn plan(root: &Path, attempt: &str) -> Arc<dyn ExecutionPlan> {
         undated_day: DAY,
         region: None,
         account: None,
-        memory_bytes: 64 << 20,
+        memory_bytes,
     };
     let format = spec::Format {
         name: "json_lines".to_owned(),
@@ -229,4 +241,45 @@ async fn a_dropped_run_is_cancelled_and_another_one_still_works() {
         .await
         .unwrap();
     assert_eq!(account(folder.path(), "kept").0.written, 30);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn runs_that_are_spilled_and_merged_leave_the_same_receipts() {
+    let folder = tempfile::tempdir().unwrap();
+    let local = Local::start(2, folder.path()).unwrap();
+    // Several batches a shard, and in no order.
+    let seconds: Vec<i64> = (0..30_000).map(|row| row * 7919 % 86_400).collect();
+    for (attempt, memory) in [("held", 256 << 20), ("spilled", 1)] {
+        let plan = plan_of(folder.path(), attempt, &seconds, memory);
+        local.run(attempt, plan).await.unwrap();
+    }
+    for receipt in receipts(folder.path(), "spilled") {
+        assert!(receipt.scratch_bytes > 0 && receipt.raw_bytes > 0);
+        for part in &receipt.parts {
+            let times = times(part);
+            assert!(times.is_sorted() && times.len() as u64 == part.rows);
+        }
+    }
+    assert_eq!(
+        account(folder.path(), "spilled"),
+        account(folder.path(), "held")
+    );
+}
+
+/// The times in an unpublished part, none for quarantined rows' parts beyond their number.
+fn times(part: &plans::receipt::Part) -> Vec<i64> {
+    let Staged::File { path } = &part.handle.staged else {
+        panic!("a local part");
+    };
+    let file = fs::File::open(path).unwrap();
+    let batches = ParquetRecordBatchReaderBuilder::try_new(file).unwrap();
+    let mut times = Vec::new();
+    for batch in batches.build().unwrap() {
+        let batch = batch.unwrap();
+        match batch.column_by_name("time") {
+            Some(column) => times.extend(column.as_primitive::<Int64Type>().values()),
+            None => times.extend(vec![0; batch.num_rows()]),
+        }
+    }
+    times
 }

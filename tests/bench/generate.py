@@ -136,9 +136,9 @@ def pools(seed, account):
     random = np.random.default_rng([seed, account])
     interfaces = np.array([f"eni-0{random.integers(16**8):08x}{random.integers(16**8):08x}" for _ in range(240)])
     own = np.array([f"10.{i % 8}.{random.integers(256)}.{random.integers(1, 255)}" for i in range(240)])
-    own6 = np.array([f"2001:db8:{i:x}::{random.integers(1, 65536):x}" for i in range(240)])
+    own6 = np.array([f"2001:db8:{i:x}::{random.integers(1, 65536):x}" for i in range(1, 241)])
     peers = np.array([".".join(map(str, random.integers([3, 0, 0, 1], [200, 256, 256, 255]))) for _ in range(10_000)])
-    peers6 = np.array([f"2600:1f14:{random.integers(65536):x}::{random.integers(1, 65536):x}" for _ in range(300)])
+    peers6 = np.array([f"2600:1f14:{random.integers(1, 65536):x}::{random.integers(1, 65536):x}" for _ in range(300)])
     return interfaces, own, own6, peers, peers6
 
 

@@ -11,7 +11,7 @@ use futures::future::BoxFuture;
 use parquet::arrow::AsyncArrowWriter;
 use parquet::arrow::arrow_writer::ArrowWriterOptions;
 use parquet::arrow::async_writer::AsyncFileWriter;
-use parquet::basic::{Compression, ZstdLevel};
+use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::errors::ParquetError;
 use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesBuilder};
 use parquet::schema::types::ColumnPath;
@@ -180,27 +180,43 @@ fn properties(schema: &Schema) -> WriterProperties {
         // of texts would skip nothing, and cost two comparisons a value.
         .set_statistics_enabled(EnabledStatistics::None);
     let numbers = numeric_leaves(schema.fields(), &mut Vec::new());
-    let with_bounds = |properties: WriterPropertiesBuilder, path| {
-        properties.set_column_statistics_enabled(path, EnabledStatistics::Chunk)
-    };
-    numbers.into_iter().fold(properties, with_bounds).build()
+    let tuned = |properties, (path, width)| tune(properties, path, width);
+    numbers.into_iter().fold(properties, tuned).build()
 }
 
-/// The paths of the columns that are neither text nor repeated.
-fn numeric_leaves(fields: &Fields, parents: &mut Vec<String>) -> Vec<ColumnPath> {
-    let mut paths = Vec::new();
+/// Bounds for every number. Times and counters are 64 bits wide: neighbours are close to
+/// each other where a dictionary would hold nearly every value.
+fn tune(
+    properties: WriterPropertiesBuilder,
+    path: ColumnPath,
+    width: usize,
+) -> WriterPropertiesBuilder {
+    let properties =
+        properties.set_column_statistics_enabled(path.clone(), EnabledStatistics::Chunk);
+    if width < 8 {
+        return properties;
+    }
+    properties
+        .set_column_dictionary_enabled(path.clone(), false)
+        .set_column_encoding(path, Encoding::DELTA_BINARY_PACKED)
+}
+
+/// The paths and widths of the integer columns that are not repeated.
+fn numeric_leaves(fields: &Fields, parents: &mut Vec<String>) -> Vec<(ColumnPath, usize)> {
+    let mut leaves = Vec::new();
     for field in fields {
         parents.push(field.name().clone());
         match field.data_type() {
-            DataType::Struct(members) => paths.extend(numeric_leaves(members, parents)),
-            leaf if leaf.primitive_width().is_some() => {
-                paths.push(ColumnPath::new(parents.clone()))
+            DataType::Struct(members) => leaves.extend(numeric_leaves(members, parents)),
+            DataType::Int32 | DataType::Int64 | DataType::Timestamp(..) => {
+                let width = field.data_type().primitive_width().unwrap_or_default();
+                leaves.push((ColumnPath::new(parents.clone()), width));
             }
             _ => {}
         }
         parents.pop();
     }
-    paths
+    leaves
 }
 
 /// Hands the encoder's bytes to the sink.

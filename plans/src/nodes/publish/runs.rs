@@ -101,10 +101,6 @@ impl Runs {
         &mut self.keys
     }
 
-    pub(super) fn scratch_bytes(&self) -> u64 {
-        self.spill.bytes
-    }
-
     /// Takes the batch whose keys were just added; spills when the run is full.
     pub(super) fn push(&mut self, batch: RecordBatch) -> Result<()> {
         self.held += footprint(&batch);
@@ -142,20 +138,22 @@ impl Runs {
         (std::mem::take(&mut self.batches), keys)
     }
 
-    /// All rows in the order of their groups and times.
-    pub(super) fn into_chunks(mut self) -> Result<BoxStream<'static, Result<Chunk>>> {
+    /// All rows in the order of their groups and times, and the bytes that were spilled.
+    pub(super) fn into_chunks(mut self) -> Result<(BoxStream<'static, Result<Chunk>>, u64)> {
         if self.spill.files.is_empty() {
             let (batches, keys) = self.take_run();
-            return Ok(stream::iter(InMemory {
+            let chunks = InMemory {
                 batches,
                 keys,
                 next: 0,
-            })
-            .boxed());
+            };
+            return Ok((stream::iter(chunks).boxed(), 0));
         }
         self.spill_run()?;
+        let spilled = self.spill.bytes;
         let merged = self.spill.merge(&with_keys(&self.schema))?;
-        Ok(merged.flat_map(|batch| stream::iter(split(batch))).boxed())
+        let chunks = merged.flat_map(|batch| stream::iter(split(batch)));
+        Ok((chunks.boxed(), spilled))
     }
 }
 
@@ -318,7 +316,8 @@ fn footprint(batch: &RecordBatch) -> u64 {
     fixed as u64 + text_span(batch)
 }
 
-fn text_span(batch: &RecordBatch) -> u64 {
+/// Bytes of text from the first line of a batch to the end of its last.
+pub(super) fn text_span(batch: &RecordBatch) -> u64 {
     let (Some(offsets), Some(raw)) = (batch.column_by_name(OFFSET), batch.column_by_name(RAW))
     else {
         return 0;

@@ -16,7 +16,7 @@ use super::classify::{Classifier, Rejection};
 use super::parts::{PartFacts, PartNames, PartWriter, compact_day, sink_error};
 use super::program::PhysicalProgram;
 use super::quarantine::Quarantine;
-use super::runs::{Chunk, Runs};
+use super::runs::{Chunk, Runs, text_span};
 use crate::pipeline::TaskSpec;
 use crate::read::{BATCH_ROWS, io_error, load_shard};
 use crate::receipt::{Ledger, Part, PartKind, Receipt};
@@ -104,6 +104,7 @@ impl Run {
             if batch.num_rows() == 0 {
                 continue;
             }
+            self.raw_bytes += text_span(&batch);
             if batch.num_rows() >= SMALL_BATCH && small.is_empty() {
                 self.take(batch, &mut runs).await?;
                 continue;
@@ -137,8 +138,8 @@ impl Run {
 
     /// Maps and writes the kept rows, one part at a time.
     async fn write(&mut self, runs: Runs) -> Result<()> {
-        self.scratch_bytes = runs.scratch_bytes();
-        let mut chunks = runs.into_chunks()?;
+        let (mut chunks, spilled) = runs.into_chunks()?;
+        self.scratch_bytes = spilled;
         let mut open: Option<(u32, PartWriter)> = None;
         while let Some(chunk) = chunks.next().await {
             let chunk = chunk?;
