@@ -1,9 +1,11 @@
 //! The work area: listing shards, receipts and manifests. No name in it ends in
 //! `.parquet`, since a reader of the target might list them.
 //!
-//!     attempts/{attempt}/owner.json            attempts/{attempt}/shards/{shard}.json
-//!     attempts/{attempt}/receipts/{…}.json     manifests/{dataset8}/{month}-{attempt}.json
-//!     staging/{attempt}/…                      (parts, made by the sink)
+//! ```text
+//! attempts/{attempt}/owner.json            attempts/{attempt}/shards/{shard}.json
+//! attempts/{attempt}/receipts/{…}.json     manifests/{dataset8}/{month}-{attempt}.json
+//! staging/{attempt}/…                      (parts, made by the sink)
+//! ```
 
 use std::path::PathBuf;
 use std::sync::Arc;
