@@ -3,7 +3,9 @@
 //! scheduler's service (a channel, or the service itself in embedded mode).
 
 pub mod engine;
+pub mod polls;
 pub mod process;
+pub mod transport;
 mod worker;
 
-pub use worker::{Canceller, Worker, WorkerError};
+pub use worker::{Canceller, Room, Worker, WorkerError};

@@ -1,28 +1,41 @@
 //! `lakebolt-executor`: joins a scheduler and runs tasks until it is told to stop.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
-use anyhow::Context;
+use ballista_core::serde::protobuf::ExecutorStoppedParams;
 use ballista_core::serde::protobuf::scheduler_grpc_client::SchedulerGrpcClient;
 use clap::Parser;
 use executor::engine::MESSAGE_BYTES;
-use executor::{Worker, process};
-use tracing::info;
+use executor::polls::Polls;
+use executor::transport::Tls;
+use executor::{Room, Worker, process};
+use tokio::time::timeout;
+use tonic::transport::Channel;
+use tracing::{info, warn};
+
+/// Longest wait for the scheduler's answer to the last call.
+const GOODBYE: Duration = Duration::from_secs(2);
 
 /// A lakebolt executor. It pulls its tasks and opens no port.
 #[derive(Parser)]
 #[command(name = "lakebolt-executor", version)]
 struct Args {
-    /// The scheduler's address.
-    #[arg(
-        long,
-        env = "LAKEBOLT_SCHEDULER",
-        default_value = "http://127.0.0.1:50050"
-    )]
+    /// The scheduler's address, HOST:PORT.
+    #[arg(long, env = "LAKEBOLT_SCHEDULER", default_value = "127.0.0.1:50050")]
     scheduler: String,
+    #[command(flatten)]
+    tls: Tls,
+    /// Seconds that running tasks have to end when this process is told to stop.
+    #[arg(long, env = "LAKEBOLT_DRAIN_SECONDS", default_value_t = 60)]
+    drain_seconds: u64,
     /// Tasks that run at once.
     #[arg(long, env = "LAKEBOLT_VCORES", default_value_t = std::thread::available_parallelism().map_or(1, |cores| cores.get()))]
     vcores: usize,
+    /// MiB of rows that tasks may hold together; what is more spills. Without it each task
+    /// holds what its load allows. Formats, mappings and writers come on top.
+    #[arg(long, env = "LAKEBOLT_MEMORY_MIB", value_parser = clap::value_parser!(u32).range(16..))]
+    memory_mib: Option<u32>,
     /// Folder for what does not fit in memory.
     #[arg(long, env = "LAKEBOLT_SCRATCH", default_value_os_t = std::env::temp_dir())]
     scratch: PathBuf,
@@ -45,20 +58,40 @@ async fn main() -> anyhow::Result<()> {
     if let Some(point) = &args.crash_at {
         plans::crash_point::arm(point)?;
     }
-    let address = args.scheduler.clone();
-    let client = SchedulerGrpcClient::connect(address)
-        .await
-        .with_context(|| format!("no scheduler at {}", args.scheduler))?;
-    let client = client
+    let stop = process::stop()?;
+    // It is connected to by the polls, which go on also where the scheduler is not there yet
+    // or comes back.
+    let channel = args.tls.endpoint(&args.scheduler)?.connect_lazy();
+    let scheduler = SchedulerGrpcClient::new(Polls::new(channel))
         .max_decoding_message_size(MESSAGE_BYTES)
         .max_encoding_message_size(MESSAGE_BYTES);
-    let worker = Worker::start(client, args.vcores.max(1), &args.scratch)?;
+    let room = Room {
+        vcores: args.vcores.max(1),
+        memory: args.memory_mib.map(|mib| (mib as usize) << 20),
+    };
+    let worker = Worker::start(scheduler.clone(), room, &args.scratch)?;
     info!(
-        "executor with {} vcores joined {}",
+        "executor with {} vcores polls {}",
         args.vcores, args.scheduler
     );
-    process::stop()?.await;
-    info!("executor stops");
+    stop.await;
+    info!("executor stops: it takes no more tasks and ends those that run");
+    let patience = Duration::from_secs(args.drain_seconds);
+    if timeout(patience, worker.drain()).await.is_err() {
+        warn!("tasks still run after {patience:?}; they are handed back");
+    }
     worker.close();
+    leave(scheduler, worker.id()).await;
     Ok(())
+}
+
+/// Tells the scheduler, so that it needs no timeout to run elsewhere what was not ended.
+async fn leave(mut scheduler: SchedulerGrpcClient<Polls<Channel>>, id: &str) {
+    let stopped = scheduler.executor_stopped(ExecutorStoppedParams {
+        executor_id: id.to_owned(),
+        reason: "told to stop".to_owned(),
+    });
+    if timeout(GOODBYE, stopped).await.is_err() {
+        warn!("the scheduler was not told: it will notice");
+    }
 }

@@ -1,6 +1,8 @@
 //! What the binaries of a cluster have in common: a log on stderr, and an end when
 //! they are told to stop. The command line's process is not one of them.
 
+use std::io::IsTerminal;
+
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
@@ -9,6 +11,7 @@ pub fn log(filter: &str) -> anyhow::Result<()> {
     tracing_subscriber::fmt()
         .with_env_filter(EnvFilter::try_new(filter)?)
         .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
         .init();
     Ok(())
 }

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use ballista_core::BALLISTA_PROTOCOL_VERSION;
 use ballista_core::registry::BallistaFunctionRegistry;
@@ -25,6 +26,9 @@ use tonic::codegen::{Body, Bytes, StdError};
 
 use crate::engine;
 
+/// An executor without a free vcore reports every five seconds.
+const LAST_REPORT: Duration = Duration::from_millis(5500);
+
 /// The stage of a job that has only one, as Ballista counts.
 const ONLY_STAGE: usize = 1;
 
@@ -40,20 +44,40 @@ pub enum WorkerError {
     Runtime(#[from] datafusion::error::DataFusionError),
 }
 
+/// What an executor may use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Room {
+    /// Tasks that run at once.
+    pub vcores: usize,
+    /// Bytes of rows that its tasks may hold together; what is more spills.
+    pub memory: Option<usize>,
+}
+
+impl Room {
+    /// So many tasks, each with the memory that its plan allows it.
+    pub fn of(vcores: usize) -> Self {
+        Self {
+            vcores,
+            memory: None,
+        }
+    }
+}
+
 /// An executor that pulls its tasks until it is closed or dropped.
 pub struct Worker {
     executor: Arc<Executor>,
     permits: Arc<Semaphore>,
+    vcores: usize,
     poll: JoinHandle<()>,
     /// Readable by its owner alone; removed when the worker is dropped.
     _scratch: TempDir,
 }
 
 impl Worker {
-    /// Starts an executor that runs `vcores` tasks at once and spills below `scratch`.
+    /// Starts an executor that spills below `scratch`.
     pub fn start<C>(
         client: SchedulerGrpcClient<C>,
-        vcores: usize,
+        room: Room,
         scratch: &Path,
     ) -> Result<Self, WorkerError>
     where
@@ -70,7 +94,8 @@ impl Worker {
             folder: scratch.display().to_string(),
             source,
         })?;
-        let executor = executor(vcores, scratch.path())?;
+        let vcores = room.vcores;
+        let executor = executor(room, scratch.path())?;
         let permits = Arc::new(Semaphore::new(vcores));
         let codec: BallistaCodec<LogicalPlanNode, PhysicalPlanNode> = BallistaCodec::new(
             Arc::new(BallistaLogicalExtensionCodec::default()),
@@ -91,6 +116,7 @@ impl Worker {
         Ok(Self {
             executor,
             permits,
+            vcores,
             poll,
             _scratch: scratch,
         })
@@ -101,9 +127,28 @@ impl Worker {
         Canceller(self.executor.clone())
     }
 
+    /// The name that the scheduler knows it by.
+    pub fn id(&self) -> &str {
+        &self.executor.metadata.id
+    }
+
     /// Whether tasks are running.
     pub fn is_busy(&self) -> bool {
         self.executor.active_task_count() > 0
+    }
+
+    /// Takes no more tasks, and waits until those that run have ended and been reported. It
+    /// goes on saying that it lives. Dropping the future gives up waiting.
+    pub async fn drain(&self) {
+        let all = u32::try_from(self.vcores).unwrap_or(u32::MAX);
+        // Free ones are taken at once, so that none is offered any more.
+        let was_busy = self.is_busy();
+        let Ok(_all) = self.permits.acquire_many(all).await else {
+            return;
+        };
+        if was_busy {
+            tokio::time::sleep(LAST_REPORT).await;
+        }
     }
 
     /// Takes no more tasks and stops polling.
@@ -134,8 +179,9 @@ impl Canceller {
     }
 }
 
-fn executor(vcores: usize, scratch: &Path) -> Result<Arc<Executor>, WorkerError> {
-    let runtime = session::runtime(scratch)?;
+fn executor(room: Room, scratch: &Path) -> Result<Arc<Executor>, WorkerError> {
+    let vcores = room.vcores;
+    let runtime = session::runtime(scratch, room.memory)?;
     let registry =
         BallistaFunctionRegistry::from(&session::state(engine::session_config(), runtime.clone()));
     let registration = ExecutorRegistration {

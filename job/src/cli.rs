@@ -8,7 +8,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
-use crate::settings::{OutputFormat, Settings};
+use crate::settings::{OutputFormat, ProgressKind, Settings};
 use crate::values;
 
 /// Turns months of raw security logs into OCSF Parquet.
@@ -42,6 +42,12 @@ pub(crate) enum Command {
     /// Shows periods, their states and row counts
     #[command(after_long_help = help::STATUS)]
     Status(StatusArgs),
+    /// Follows a load of a cluster to its end
+    #[command(after_long_help = help::WATCH)]
+    Watch(WatchArgs),
+    /// Stops a load of a cluster
+    #[command(after_long_help = help::CANCEL)]
+    Cancel(ClusterArgs),
     /// Runs the failed periods of a load again
     #[command(after_long_help = help::RETRY)]
     Retry(RetryArgs),
@@ -68,6 +74,11 @@ pub(crate) enum Command {
     /// Removes unpublished uploads and work files that no live attempt owns
     #[command(after_long_help = help::SWEEP)]
     Sweep(SweepArgs),
+    /// Reaches everything that a run would need, and says what is missing
+    #[command(after_long_help = help::DOCTOR)]
+    Doctor(DoctorArgs),
+    /// Prepares what loads are kept in
+    Config(ConfigArgs),
     /// Prints a completion script for a shell
     #[command(after_long_help = help::COMPLETIONS)]
     Completions(CompletionsArgs),
@@ -119,7 +130,7 @@ pub(crate) struct StateArgs {
     /// Target of the loads; names the dataset, and where its state is by default
     #[arg(long, value_name = "URI")]
     pub(crate) output: Option<String>,
-    /// Status store, sqlite:PATH [default: sqlite:OUTPUT/.lakebolt/state.db]
+    /// Status store, sqlite:PATH or dynamodb:TABLE_PREFIX [default: sqlite:OUTPUT/.lakebolt/state.db]
     #[arg(long, value_name = "URI")]
     pub(crate) state: Option<String>,
     /// Name of the dataset [default: default]
@@ -138,7 +149,47 @@ pub(crate) struct StatusArgs {
     #[arg(long, value_name = "ID")]
     pub(crate) load: Option<String>,
     #[command(flatten)]
+    pub(crate) cluster: ClusterFlags,
+    #[command(flatten)]
     pub(crate) state: StateArgs,
+}
+
+/// A cluster, and how it is reached.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct ClusterFlags {
+    /// The cluster's scheduler
+    #[arg(long, value_name = "HOST:PORT")]
+    pub(crate) cluster: Option<String>,
+    /// PEM file of the authority that signed the scheduler's certificate
+    #[arg(long, value_name = "FILE")]
+    pub(crate) tls_ca: Option<PathBuf>,
+    /// PEM file of the certificate to show to the scheduler
+    #[arg(long, value_name = "FILE")]
+    pub(crate) tls_cert: Option<PathBuf>,
+    /// PEM file of that certificate's key
+    #[arg(long, value_name = "FILE")]
+    pub(crate) tls_key: Option<PathBuf>,
+}
+
+/// A load of a cluster.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct ClusterArgs {
+    /// The load's id, or how it starts
+    pub(crate) load: String,
+    #[command(flatten)]
+    pub(crate) cluster: ClusterFlags,
+    /// How the result is printed to stdout [default: human]
+    #[arg(long, value_enum)]
+    pub(crate) format: Option<OutputFormat>,
+}
+
+#[derive(Args, Clone, Debug)]
+pub(crate) struct WatchArgs {
+    #[command(flatten)]
+    pub(crate) of: ClusterArgs,
+    /// How progress is told on stderr [default: auto]
+    #[arg(long, value_enum, value_name = "KIND")]
+    pub(crate) progress: Option<ProgressKind>,
 }
 
 #[derive(Args, Clone, Debug)]
@@ -167,7 +218,7 @@ pub(crate) struct QuarantineArgs {
     /// Only rows with this reason, such as time_outside_margin
     #[arg(long, value_name = "REASON")]
     pub(crate) reason: Option<String>,
-    /// Where rejected rows went [default: OUTPUT.quarantine/]
+    /// Where rejected rows went [default: as of run]
     #[arg(long, value_name = "URI")]
     pub(crate) quarantine: Option<String>,
     #[command(flatten)]
@@ -188,7 +239,7 @@ pub(crate) struct LintArgs {
 
 #[derive(Args, Clone, Debug)]
 pub(crate) struct VerifyArgs {
-    /// A target, any folder below it, or one object
+    /// A target, any folder or prefix below it, or one object
     pub(crate) uri: String,
     /// Findings to print for each rule
     #[arg(long, value_name = "N", default_value = "5")]
@@ -200,7 +251,7 @@ pub(crate) struct VerifyArgs {
 
 #[derive(Args, Clone, Debug)]
 pub(crate) struct ShowArgs {
-    /// A Parquet object, or a folder: its first objects
+    /// A Parquet object, or a folder or prefix: its first objects
     pub(crate) uri: String,
     /// Events to print
     #[arg(long, short = 'n', value_name = "N", default_value = "5")]
@@ -233,12 +284,55 @@ pub(crate) struct SweepArgs {
     /// Only say what would be removed
     #[arg(long)]
     pub(crate) dry_run: bool,
-    /// Status store, sqlite:PATH [default: sqlite:URI/.lakebolt/state.db]
+    /// Status store, sqlite:PATH or dynamodb:TABLE_PREFIX [default: sqlite:URI/.lakebolt/state.db]
     #[arg(long, value_name = "URI")]
     pub(crate) state: Option<String>,
-    /// Work area [default: URI/.lakebolt/]
+    /// Work area [default: as of run]
     #[arg(long, value_name = "URI")]
     pub(crate) work: Option<String>,
+    /// Where rejected rows go [default: as of run]
+    #[arg(long, value_name = "URI")]
+    pub(crate) quarantine: Option<String>,
+    /// IAM role that writes the target [default: as of run]
+    #[arg(long, value_name = "ARN")]
+    pub(crate) role_arn: Option<String>,
+    /// External id that the role's trust policy asks for
+    #[arg(long, value_name = "ID")]
+    pub(crate) external_id: Option<String>,
+    /// How the result is printed to stdout [default: human]
+    #[arg(long, value_enum)]
+    pub(crate) format: Option<OutputFormat>,
+}
+
+#[derive(Args, Clone, Debug)]
+pub(crate) struct DoctorArgs {
+    /// A source that ships or its alias, or a source folder; also checks its classes' targets
+    pub(crate) source: Option<String>,
+    /// Longest that one check may take, such as 10s
+    #[arg(long, value_name = "DURATION", value_parser = values::duration, default_value = "10s")]
+    pub(crate) timeout: Duration,
+    #[command(flatten)]
+    pub(crate) settings: Settings,
+}
+
+#[derive(Args, Clone, Debug)]
+pub(crate) struct ConfigArgs {
+    #[command(subcommand)]
+    pub(crate) command: ConfigCommand,
+}
+
+#[derive(Subcommand, Clone, Debug)]
+pub(crate) enum ConfigCommand {
+    /// Makes the status store's tables where they are absent
+    #[command(after_long_help = help::CONFIG_INIT)]
+    Init(ConfigInitArgs),
+}
+
+#[derive(Args, Clone, Debug)]
+pub(crate) struct ConfigInitArgs {
+    /// Status store, dynamodb:TABLE_PREFIX or sqlite:PATH
+    #[arg(long, value_name = "URI")]
+    pub(crate) state: Option<String>,
     /// How the result is printed to stdout [default: human]
     #[arg(long, value_enum)]
     pub(crate) format: Option<OutputFormat>,
@@ -283,7 +377,7 @@ mod tests {
             --to 2024-02-21 --full-load --as x --region r --account 123456789012 --state sqlite:s \
             --config d --ocsf 1.3.0 --shape raw --margin 2 --lateness 2d --on-stale reload \
             --quarantine q --work w --max-quarantine 1% --max-attempts 5 --parallel 4 --wait 30s \
-            --allow-empty --format json --progress plain -v";
+            --allow-empty --format json --progress plain --cluster h:1 -v";
         let settings = run_settings(line).expect("the line is well formed");
         assert_eq!(settings.input.as_deref().map(<[String]>::len), Some(2));
         assert_eq!(settings.full_load, Some(true));

@@ -18,6 +18,20 @@ pub(crate) struct Interrupt {
     pub(crate) cancel: watch::Receiver<bool>,
 }
 
+/// Ends with the first signal, for commands that have nothing to stop.
+pub(crate) async fn heard() {
+    let terminate = async {
+        match signal(SignalKind::terminate()) {
+            Ok(mut terminate) => terminate.recv().await,
+            Err(_) => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        _ = terminate => {}
+    }
+}
+
 impl Interrupt {
     /// Starts listening; needs a running runtime.
     pub(crate) fn listen() -> Result<Self, Failure> {

@@ -15,6 +15,7 @@ mod progress;
 mod render;
 mod request;
 mod request_file;
+mod scratch;
 mod settings;
 mod sources;
 mod table;

@@ -1,10 +1,10 @@
 //! Progress on stderr: a bar for each running period on a terminal, else a line for
-//! each change of state.
+//! each change of state and for each ten seconds in between.
 
 use std::collections::HashMap;
 use std::io::{self, IsTerminal, Write};
 use std::sync::{Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use scheduler::load::outcome::{PeriodOutcome, PeriodState};
@@ -13,6 +13,8 @@ use scheduler::load::progress::{Happening, Observer, Progress};
 use crate::settings::ProgressKind;
 use crate::table::{bytes, count, plural, seconds};
 
+/// Between two lines of a period that goes on.
+const LINES: Duration = Duration::from_secs(10);
 const TEMPLATE: &str = "{prefix:>10} {bar:24} {decimal_bytes}/{decimal_total_bytes} {decimal_bytes_per_sec} {msg} eta {eta}";
 
 /// Tells a load's progress.
@@ -34,6 +36,8 @@ enum How {
 struct Running {
     bar: ProgressBar,
     since: Instant,
+    /// When a line told of it last.
+    told: Instant,
 }
 
 impl Teller {
@@ -53,18 +57,41 @@ impl Teller {
         }
     }
 
+    /// A line that is not of a period.
+    pub(crate) fn note(&self, line: &str) {
+        if self.how != How::Silent {
+            self.say(line);
+        }
+    }
+
     fn start(&self, period: &str, total: u64) {
-        let bar = self.bars.add(ProgressBar::new(total));
+        let bar = match self.how {
+            How::Bars => self.bars.add(ProgressBar::new(total)),
+            How::Lines | How::Silent => ProgressBar::hidden(),
+        };
         let style = ProgressStyle::with_template(TEMPLATE);
         bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
         bar.set_prefix(period.to_owned());
         let since = Instant::now();
-        if let Some(earlier) = self
-            .running()
-            .insert(period.to_owned(), Running { bar, since })
-        {
+        let running = Running {
+            bar,
+            since,
+            told: since,
+        };
+        if let Some(earlier) = self.running().insert(period.to_owned(), running) {
             earlier.bar.finish_and_clear();
         }
+    }
+
+    /// The line that tells how far a period is, now and then.
+    fn step(&self, progress: &Progress) -> Option<String> {
+        let mut running = self.running();
+        let period = running.get_mut(&progress.period)?;
+        if period.told.elapsed() < LINES {
+            return None;
+        }
+        period.told = Instant::now();
+        Some(step(progress, period.since.elapsed()))
     }
 
     fn advance(&self, progress: &Progress) {
@@ -104,13 +131,16 @@ impl Observer for Teller {
         if self.how == How::Silent {
             return;
         }
-        if self.how == How::Bars {
-            match happening {
-                Happening::PeriodStarted { period, input, .. } => self.start(period, input.bytes),
-                Happening::Progress(progress) => self.advance(progress),
-                Happening::PeriodEnded(outcome) => self.end(&outcome.period),
-                _ => {}
+        match happening {
+            Happening::PeriodStarted { period, input, .. } => self.start(period, input.bytes),
+            Happening::Progress(progress) if self.how == How::Bars => self.advance(progress),
+            Happening::Progress(progress) => {
+                if let Some(line) = self.step(progress) {
+                    self.say(&line);
+                }
             }
+            Happening::PeriodEnded(outcome) => self.end(&outcome.period),
+            _ => {}
         }
         if let Some(line) = line(happening) {
             self.say(&line);
@@ -126,6 +156,35 @@ impl Observer for Teller {
 )]
 fn per_second(rows: u64, elapsed: f64) -> u64 {
     (rows as f64 / elapsed.max(0.001)) as u64
+}
+
+/// How far a period is, how fast, and when it will have read all.
+fn step(progress: &Progress, elapsed: Duration) -> String {
+    let Progress {
+        period,
+        shards_done,
+        shards,
+        bytes_done,
+        bytes: total,
+        rows,
+    } = progress;
+    let (done, total) = (*bytes_done, *total);
+    let elapsed = elapsed.as_secs_f64();
+    let mut line = format!(
+        "{period}: {} of {} shards, {} of {}, {} at {}/s",
+        count(*shards_done as u64),
+        count(*shards as u64),
+        bytes(done),
+        bytes(total),
+        plural(*rows, "row"),
+        count(per_second(*rows, elapsed)),
+    );
+    #[expect(clippy::cast_precision_loss, reason = "a time is shown")]
+    if done > 0 {
+        let left = elapsed * total.saturating_sub(done) as f64 / done as f64;
+        line += &format!(", {} left", seconds(left));
+    }
+    line
 }
 
 /// What a change of state says, in one line.
@@ -205,6 +264,28 @@ mod tests {
     #[test]
     fn steps_within_a_period_are_no_change_of_state() {
         assert_eq!(line(&Happening::Progress(Progress::default())), None);
+    }
+
+    #[test]
+    fn a_line_tells_how_far_how_fast_and_how_long() {
+        let progress = Progress {
+            period: "2024-01".to_owned(),
+            shards_done: 3,
+            shards: 1200,
+            bytes_done: 2_000_000,
+            bytes: 8_000_000,
+            rows: 60_000,
+        };
+        let expected =
+            "2024-01: 3 of 1,200 shards, 2.0 MB of 8.0 MB, 60,000 rows at 3,000/s, 1 min 0 s left";
+        assert_eq!(step(&progress, Duration::from_secs(20)), expected);
+        let begun = Progress {
+            bytes_done: 0,
+            rows: 0,
+            ..progress
+        };
+        let expected = "2024-01: 3 of 1,200 shards, 0 B of 8.0 MB, 0 rows at 0/s";
+        assert_eq!(step(&begun, Duration::from_secs(20)), expected);
     }
 
     #[test]

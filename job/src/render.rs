@@ -8,8 +8,8 @@ use scheduler::load::outcome::{LoadState, Outcome, PeriodOutcome, PeriodState};
 use crate::failure::Failure;
 use crate::table::{Table, bytes, count, plural, seconds};
 
-/// A load's outcome; `state` is where its record stands.
-pub(crate) fn outcome(outcome: &Outcome, state: &str) -> String {
+/// A load's outcome; `place` is the flag that tells where its record stands.
+pub(crate) fn outcome(outcome: &Outcome, place: &str) -> String {
     let mut text = String::new();
     let elapsed = (outcome.ended_at.0 - outcome.started_at.0).as_seconds_f64();
     let word = state_word(outcome.state);
@@ -23,7 +23,7 @@ pub(crate) fn outcome(outcome: &Outcome, state: &str) -> String {
         ),
     );
     if outcome.periods.is_empty() && outcome.error.is_some() {
-        return text + &error_lines(outcome, state);
+        return text + &error_lines(outcome, place);
     }
     text.push_str(&periods(&outcome.periods));
     say(&mut text, ledger_line(&outcome.rows));
@@ -41,7 +41,7 @@ pub(crate) fn outcome(outcome: &Outcome, state: &str) -> String {
         say(&mut text, format!("warning: {warning}"));
     }
     text.push_str(&quarantine_lines(&outcome.periods));
-    text.push_str(&error_lines(outcome, state));
+    text.push_str(&error_lines(outcome, place));
     text
 }
 
@@ -120,7 +120,7 @@ fn quarantine_lines(periods: &[PeriodOutcome]) -> String {
     text
 }
 
-fn error_lines(outcome: &Outcome, state: &str) -> String {
+fn error_lines(outcome: &Outcome, place: &str) -> String {
     let mut text = String::new();
     for period in &outcome.periods {
         if let Some(error) = &period.error {
@@ -146,7 +146,7 @@ fn error_lines(outcome: &Outcome, state: &str) -> String {
     if some_failed {
         say(
             &mut text,
-            format!("again: lakebolt retry {} --state {state}", outcome.load_id),
+            format!("again: lakebolt retry {} {place}", outcome.load_id),
         );
     }
     text
@@ -206,7 +206,7 @@ mod tests {
 
     #[test]
     fn an_outcome_says_what_was_done_and_what_to_do_next() {
-        let text = outcome(&example(), "sqlite:s.db");
+        let text = outcome(&example(), "--state sqlite:s.db");
         for part in [
             "load abc of vpc_flow: failed",
             "1,500 read + 0 duplicated = 1,499 written",

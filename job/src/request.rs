@@ -7,7 +7,9 @@ use std::thread;
 use std::time::Duration;
 
 use plans::spec::LoadHints;
+use plans::stores::{Access, Role};
 use scheduler::load::request::{LoadRequest, Shape};
+use scheduler::status::dynamodb::DEFAULT_PREFIX;
 
 use crate::failure::Failure;
 use crate::settings::Settings;
@@ -35,44 +37,109 @@ pub(crate) struct Places {
 impl Places {
     /// The places that `settings` name; the others follow from the output.
     pub(crate) fn of(settings: &Settings, folder: &Path) -> Result<Self, Failure> {
+        let stores = Stores::of(settings, folder)?;
+        let state = match state_uri(settings, folder) {
+            // The scheduler has its own.
+            Err(_) if settings.cluster.is_some() => String::new(),
+            state => state?,
+        };
+        Ok(Self {
+            state,
+            output: stores.output,
+            work: stores.work,
+            quarantine: stores.quarantine,
+        })
+    }
+
+    /// Who writes where, as far as `settings` alone tell.
+    pub(crate) fn access(&self, settings: &Settings) -> Result<Access, Failure> {
+        let mut access = Access::default();
+        access.grant(&self.output, role(settings)?);
+        access.grant(&self.quarantine, None);
+        access.grant(&self.work, None);
+        Ok(access)
+    }
+}
+
+/// Where a dataset's objects are: `Places` without the state.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Stores {
+    pub(crate) output: String,
+    pub(crate) work: String,
+    pub(crate) quarantine: String,
+}
+
+impl Stores {
+    /// The stores that `settings` name; the others follow from the output.
+    pub(crate) fn of(settings: &Settings, folder: &Path) -> Result<Self, Failure> {
         let output = settings.output.as_deref().ok_or_else(no_output)?;
         let output = uris::absolute("--output", output, folder)?;
         let base = output.trim_end_matches('/');
+        let (work, quarantine) = match uris::bucket(base) {
+            // Beside the target: there is no folder of a bucket that its readers do not list.
+            Some(bucket) => (
+                format!("{bucket}/lakebolt-work/"),
+                format!("{bucket}/lakebolt-quarantine/"),
+            ),
+            None => (format!("{base}/.lakebolt/"), format!("{base}.quarantine/")),
+        };
         let place = |flag: &str, given: Option<&str>, default: String| match given {
             Some(given) => uris::absolute_folder(flag, given, folder),
             None => Ok(default),
         };
-        let work = place(
-            "--work",
-            settings.work.as_deref(),
-            format!("{base}/.lakebolt/"),
-        )?;
-        let quarantine = format!("{base}.quarantine/");
+        let work = place("--work", settings.work.as_deref(), work)?;
         let quarantine = place("--quarantine", settings.quarantine.as_deref(), quarantine)?;
-        refuse_inside(&quarantine, base)?;
-        let state = state_uri(settings, folder)?;
+        refuse_apart("--work", &work, base)?;
+        refuse_apart("--quarantine", &quarantine, base)?;
+        refuse_inside("--quarantine", &quarantine, base)?;
+        // A local one is hidden from readers by the dot of its name.
+        if uris::is_s3(base) {
+            refuse_inside("--work", &work, base)?;
+        }
         Ok(Self {
             output,
             work,
             quarantine,
-            state,
         })
     }
 }
 
-/// Readers of the target would take rejected rows for events.
-fn refuse_inside(quarantine: &str, output: &str) -> Result<(), Failure> {
-    if quarantine.starts_with(&format!("{output}/")) {
-        let message = format!("--quarantine {quarantine} is inside the target");
+/// Readers of the target would take what stands there for events.
+fn refuse_inside(flag: &str, place: &str, output: &str) -> Result<(), Failure> {
+    if uris::is_inside(place, output) {
+        let message = format!("{flag} {place} is inside the target");
         return Err(Failure::usage(message, "choose a folder beside the target"));
     }
     Ok(())
+}
+
+/// Parts are published where they were written: by a rename, or by completing an upload.
+fn refuse_apart(flag: &str, place: &str, output: &str) -> Result<(), Failure> {
+    let (here, remedy) = match (uris::is_s3(place), uris::is_s3(output)) {
+        (true, true) | (false, false) => return Ok(()),
+        (true, false) => ("on S3, and the target is not", "give a local folder"),
+        (false, true) => ("not on S3, and the target is", "give s3://BUCKET/PREFIX"),
+    };
+    let message = format!("{flag} {place} is {here}");
+    Err(Failure::usage(
+        message,
+        format!("{remedy}, or leave {flag} away"),
+    ))
+}
+
+/// A bucket holds no status table.
+fn no_state(output: &str) -> Failure {
+    let remedy = "add --state dynamodb:PREFIX, or --state sqlite:PATH when one machine alone loads";
+    Failure::usage(format!("--output {output} needs --state"), remedy)
 }
 
 /// The status store's URI, absolute.
 pub(crate) fn state_uri(settings: &Settings, folder: &Path) -> Result<String, Failure> {
     let Some(state) = &settings.state else {
         let output = settings.output.as_deref().ok_or_else(no_output)?;
+        if uris::is_s3(output) {
+            return Err(no_state(output));
+        }
         let output = uris::local("--output", output, folder)?;
         return Ok(format!(
             "sqlite:{}",
@@ -84,9 +151,11 @@ pub(crate) fn state_uri(settings: &Settings, folder: &Path) -> Result<String, Fa
             let path = uris::local("--state", path.trim_start_matches("//"), folder)?;
             Ok(format!("sqlite:{}", path.display()))
         }
+        Some(("dynamodb", "")) => Ok(format!("dynamodb:{DEFAULT_PREFIX}")),
+        Some(("dynamodb", prefix)) => Ok(format!("dynamodb:{prefix}")),
         _ => Err(Failure::usage(
             format!("--state {state}: is not a status store known here"),
-            "write sqlite:PATH",
+            "write sqlite:PATH or dynamodb:TABLE_PREFIX",
         )),
     }
 }
@@ -142,6 +211,7 @@ pub(crate) fn resolve(
         program: compiled.program,
         inputs,
         output: places.output.clone(),
+        role: role(settings)?,
         name: settings
             .name
             .clone()
@@ -158,7 +228,7 @@ pub(crate) fn resolve(
         work: places.work.clone(),
         max_quarantine: settings.max_quarantine.unwrap_or(MAX_QUARANTINE),
         max_attempts: settings.max_attempts.unwrap_or(MAX_ATTEMPTS),
-        parallel: settings.parallel.unwrap_or(PARALLEL) as usize,
+        parallel: parallel(settings),
         wait: settings.wait.unwrap_or_default(),
         allow_empty: settings.allow_empty.unwrap_or(false),
         cores: cores(settings),
@@ -167,7 +237,8 @@ pub(crate) fn resolve(
     Ok((request, places))
 }
 
-fn inputs(settings: &Settings, folder: &Path) -> Result<Vec<String>, Failure> {
+/// The inputs, absolute; none is an error.
+pub(crate) fn inputs(settings: &Settings, folder: &Path) -> Result<Vec<String>, Failure> {
     let inputs = settings.input.as_deref().unwrap_or_default();
     if inputs.is_empty() {
         let remedy = "add --input DIR, or `input = \"DIR\"` to lakebolt.toml";
@@ -179,10 +250,34 @@ fn inputs(settings: &Settings, folder: &Path) -> Result<Vec<String>, Failure> {
         .collect()
 }
 
+/// Who writes the target. Checked here because each layer may give one of the two.
+fn role(settings: &Settings) -> Result<Option<Role>, Failure> {
+    match (&settings.role_arn, &settings.external_id) {
+        (None, Some(_)) => Err(Failure::usage(
+            "--external-id is of no use without a role",
+            "add --role-arn ARN",
+        )),
+        (None, None) => Ok(None),
+        (Some(arn), external_id) => Ok(Some(Role {
+            arn: arn.clone(),
+            external_id: external_id.clone(),
+        })),
+    }
+}
+
 /// Tasks that run at once.
 pub(crate) fn cores(settings: &Settings) -> usize {
     let own = || thread::available_parallelism().map_or(1, NonZero::get);
     settings.cores.map_or_else(own, |cores| cores as usize)
+}
+
+/// Periods that run at once; a cluster takes as many as its executors have room for.
+fn parallel(settings: &Settings) -> usize {
+    match (settings.parallel, &settings.cluster) {
+        (Some(parallel), _) => parallel as usize,
+        (None, Some(_)) => 0,
+        (None, None) => PARALLEL as usize,
+    }
 }
 
 /// Whether the parsed columns are written as they are.
@@ -193,6 +288,7 @@ pub(crate) fn is_raw(settings: &Settings) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::exit_code::ExitCode;
 
     fn places(settings: &Settings) -> Result<Places, Failure> {
         Places::of(settings, Path::new("/users/me"))
@@ -223,6 +319,67 @@ mod tests {
         assert!(places(&settings).is_err_and(|failure| failure.message.contains("inside")));
     }
 
+    fn on_s3(output: &str) -> Settings {
+        Settings {
+            state: Some("sqlite:s.db".to_owned()),
+            ..with_output(output)
+        }
+    }
+
+    #[test]
+    fn on_s3_work_and_quarantine_stand_beside_the_target() {
+        for output in ["s3://lake/a/b/", "s3a://lake"] {
+            let places = places(&on_s3(output)).expect("a target is given");
+            assert_eq!(
+                places.output,
+                output.trim_end_matches('/').replace("s3a", "s3")
+            );
+            assert_eq!(places.work, "s3://lake/lakebolt-work/");
+            assert_eq!(places.quarantine, "s3://lake/lakebolt-quarantine/");
+            assert_eq!(places.state, "sqlite:/users/me/s.db");
+        }
+    }
+
+    #[test]
+    fn a_target_on_s3_needs_a_state_store() {
+        let failure = places(&with_output("s3://lake/a")).expect_err("none is given");
+        assert!(failure.message.contains("needs --state"), "{failure}");
+        assert!(
+            failure.remedy.contains("--state dynamodb:PREFIX"),
+            "{failure}"
+        );
+        assert!(failure.remedy.contains("sqlite:PATH"), "{failure}");
+        assert!(Stores::of(&with_output("s3://lake/a"), Path::new("/")).is_ok());
+    }
+
+    fn refused(output: &str, work: Option<&str>, quarantine: Option<&str>) -> String {
+        let settings = Settings {
+            work: work.map(str::to_owned),
+            quarantine: quarantine.map(str::to_owned),
+            ..on_s3(output)
+        };
+        let failure = places(&settings).expect_err("it is refused");
+        assert_eq!(failure.code, ExitCode::Usage);
+        failure.message
+    }
+
+    #[test]
+    fn work_and_quarantine_are_of_the_targets_kind_of_store() {
+        assert!(
+            refused("lake", Some("s3://lake/w"), None).contains("on S3, and the target is not")
+        );
+        assert!(refused("lake", None, Some("s3://lake/q")).contains("--quarantine s3://lake/q/"));
+        assert!(refused("s3://lake/a", None, Some("q")).contains("not on S3"));
+        assert!(refused("s3://lake/a", Some("./w"), None).contains("--work file:///users/me/w/"));
+    }
+
+    #[test]
+    fn on_s3_nothing_stands_inside_what_readers_list() {
+        assert!(refused("s3://lake/a", Some("s3://lake/a/w"), None).contains("inside"));
+        assert!(refused("s3://lake/a", None, Some("s3://lake/a")).contains("inside"));
+        assert!(refused("s3://lake", None, Some("s3://lake/ext/q")).contains("inside"));
+    }
+
     #[test]
     fn a_state_store_is_named_by_its_scheme() {
         let state = |state: &str| Settings {
@@ -235,7 +392,10 @@ mod tests {
             uri("sqlite:///tmp/s.db").as_deref(),
             Some("sqlite:/tmp/s.db")
         );
-        assert_eq!(uri("dynamodb:x"), None);
+        assert_eq!(uri("dynamodb:x").as_deref(), Some("dynamodb:x"));
+        let framework = "dynamodb:asl-etl-framework";
+        assert_eq!(uri("dynamodb:").as_deref(), Some(framework));
+        assert_eq!(uri("redis:x"), None);
         assert_eq!(uri("s.db"), None);
     }
 
@@ -243,6 +403,15 @@ mod tests {
     fn no_target_is_refused_with_two_ways_to_give_one() {
         let failure = places(&Settings::default()).expect_err("none is given");
         assert!(failure.remedy.contains("--output") && failure.remedy.contains("lakebolt.toml"));
+    }
+
+    #[test]
+    fn an_external_id_needs_a_role_whichever_layer_gives_it() {
+        let mut settings = with_output("s3://lake");
+        settings.external_id = Some("x".to_owned());
+        assert!(role(&settings).is_err());
+        settings.role_arn = Some("arn:aws:iam::123456789012:role/r".to_owned());
+        assert!(matches!(role(&settings), Ok(Some(role)) if role.external_id.is_some()));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //! file, the environment, `lakebolt.toml`, a source's own hints) fills the same
 //! struct; a higher layer's value hides a lower one's.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
@@ -61,7 +62,7 @@ pub(crate) enum EngineName {
 #[derive(Args, Clone, Debug, Default, PartialEq)]
 #[group(id = "settings")]
 pub(crate) struct Settings {
-    /// Input: a folder, an object or a prefix; may be given several times
+    /// Input: a folder, an object or s3://BUCKET/PREFIX; may be given several times
     #[arg(long, value_name = "URI", help_heading = "What is read")]
     pub(crate) input: Option<Vec<String>>,
 
@@ -92,7 +93,9 @@ pub(crate) struct Settings {
           default_missing_value = "true", hide_possible_values = true, help_heading = "Days")]
     pub(crate) full_load: Option<bool>,
 
-    /// Target folder; objects stand below ext/SOURCE/region=…/accountId=…/eventDay=…/
+    /// Target, a folder or s3://BUCKET[/PREFIX]
+    ///
+    /// Objects stand below ext/SOURCE/region=…/accountId=…/eventDay=…/.
     #[arg(long, value_name = "URI", help_heading = "What is written")]
     pub(crate) output: Option<String>,
 
@@ -112,7 +115,16 @@ pub(crate) struct Settings {
     #[arg(long, value_name = "ACCOUNT", help_heading = "What is written")]
     pub(crate) account: Option<String>,
 
-    /// Where rejected rows go, outside the target [default: OUTPUT.quarantine/]
+    /// IAM role that writes the target, instead of the process's own identity
+    #[arg(long, value_name = "ARN", help_heading = "What is written")]
+    pub(crate) role_arn: Option<String>,
+
+    /// External id that the role's trust policy asks for
+    #[arg(long, value_name = "ID", help_heading = "What is written")]
+    pub(crate) external_id: Option<String>,
+
+    /// Where rejected rows go, outside the target
+    /// [default: OUTPUT.quarantine/, on S3 s3://BUCKET/lakebolt-quarantine/]
     #[arg(long, value_name = "URI", help_heading = "What is written")]
     pub(crate) quarantine: Option<String>,
 
@@ -125,11 +137,12 @@ pub(crate) struct Settings {
     #[arg(long = "as", value_name = "NAME", help_heading = "State")]
     pub(crate) name: Option<String>,
 
-    /// Status store, sqlite:PATH [default: sqlite:OUTPUT/.lakebolt/state.db]
+    /// Status store, sqlite:PATH or dynamodb:TABLE_PREFIX [default: sqlite:OUTPUT/.lakebolt/state.db]
     #[arg(long, value_name = "URI", help_heading = "State")]
     pub(crate) state: Option<String>,
 
-    /// Work area for unpublished parts and receipts [default: OUTPUT/.lakebolt/]
+    /// Work area for receipts, manifests and unpublished parts
+    /// [default: OUTPUT/.lakebolt/, on S3 s3://BUCKET/lakebolt-work/]
     #[arg(long, value_name = "URI", help_heading = "State")]
     pub(crate) work: Option<String>,
 
@@ -176,6 +189,22 @@ pub(crate) struct Settings {
     #[arg(long, value_enum, value_name = "KIND", help_heading = "Running")]
     pub(crate) progress: Option<ProgressKind>,
 
+    /// Scheduler of a cluster that runs the load, instead of this process
+    #[arg(long, value_name = "HOST:PORT", help_heading = "Running")]
+    pub(crate) cluster: Option<String>,
+
+    /// PEM file of the authority that signed the scheduler's certificate
+    #[arg(long, value_name = "FILE", help_heading = "Running")]
+    pub(crate) tls_ca: Option<PathBuf>,
+
+    /// PEM file of the certificate to show to the scheduler
+    #[arg(long, value_name = "FILE", help_heading = "Running")]
+    pub(crate) tls_cert: Option<PathBuf>,
+
+    /// PEM file of that certificate's key
+    #[arg(long, value_name = "FILE", help_heading = "Running")]
+    pub(crate) tls_key: Option<PathBuf>,
+
     /// What runs the plans
     #[arg(long, value_enum, hide = true)]
     pub(crate) engine: Option<EngineName>,
@@ -211,9 +240,10 @@ impl Settings {
     pub(crate) fn beside(self, low: Self) -> Self {
         let high = self;
         layered!(high over low:
-            input, from, to, days, daily, full_load, output, ocsf, shape, region, account,
+            input, from, to, days, daily, full_load, output, role_arn, external_id, ocsf, shape, region, account,
             quarantine, max_quarantine, name, state, work, on_stale, wait, config, margin,
-            lateness, allow_empty, max_attempts, parallel, format, progress, engine, cores, memory)
+            lateness, allow_empty, max_attempts, parallel, format, progress, engine, cores, memory,
+            cluster, tls_ca, tls_cert, tls_key)
     }
 
     fn names_days(&self) -> bool {

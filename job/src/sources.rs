@@ -3,22 +3,12 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use plans::diagnostics::Diagnostic;
-use plans::dialects::{self, Loaded};
-use plans::mapping::{self, Program};
-use plans::spec::Source;
-use plans::{formats, lint, ocsf};
+use plans::compiled::{self, CompileError};
+use plans::dialects::{self, File, Loaded};
+
+pub(crate) use plans::compiled::Compiled;
 
 use crate::failure::Failure;
-
-/// A source that is ready to load.
-#[derive(Debug)]
-pub(crate) struct Compiled {
-    pub(crate) source: Source,
-    pub(crate) program: Program,
-    /// What was accepted though it should be mended.
-    pub(crate) warnings: Vec<Diagnostic>,
-}
 
 /// Where sources are looked for, and which OCSF they map to.
 #[derive(Clone, Debug)]
@@ -41,6 +31,14 @@ impl Shelf {
             )
         })?;
         Ok(shipped.load(&self.ocsf)?)
+    }
+
+    /// The files of the source called `name`, unless it is one that ships.
+    pub(crate) fn own_files(&self, name: &str) -> Result<Vec<File>, Failure> {
+        match self.path_of(name) {
+            Some(path) => Ok(dialects::files(&path)?),
+            None => Ok(Vec::new()),
+        }
     }
 
     /// Reads and compiles the source called `name`.
@@ -104,32 +102,13 @@ fn is_metadata_csv(path: &Path) -> bool {
 
 /// Compiles a source that was read.
 pub(crate) fn compile(loaded: Loaded, version: &str, raw: bool) -> Result<Compiled, Failure> {
-    let Loaded {
-        source,
-        mut warnings,
-    } = loaded;
-    let schema = ocsf::schema(version)
-        .map_err(|error| Failure::usage(error.to_string(), "give one of these with --ocsf"))?;
-    let format = formats::find(&source.format.name).map_err(|error| {
-        let at = &source.format.at;
-        let message = format!("{}:{}:{}: {error}", at.file, at.line, at.column);
-        Failure::usage(message, "write one of these under `format`")
-    })?;
-    let mut verdict = mapping::check(&source, schema, &lint::known_formats);
-    warnings.append(&mut verdict.warnings.0);
-    let compiled = mapping::compile(&source, schema, format.columns(), raw);
-    let program = match (verdict.errors.is_empty(), compiled) {
-        (true, compiled) => compiled?,
-        (false, Ok(_)) => return Err(verdict.errors.into()),
-        (false, Err(more)) => {
-            verdict.errors.append(more);
-            verdict.errors.sort();
-            return Err(verdict.errors.into());
+    compiled::compile(loaded, version, raw).map_err(|error| match error {
+        CompileError::Version(error) => {
+            Failure::usage(error.to_string(), "give one of these with --ocsf")
         }
-    };
-    Ok(Compiled {
-        source,
-        program,
-        warnings,
+        error @ CompileError::Format { .. } => {
+            Failure::usage(error.to_string(), "write one of these under `format`")
+        }
+        CompileError::Wrong(diagnostics) => diagnostics.into(),
     })
 }

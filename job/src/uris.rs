@@ -1,14 +1,28 @@
 //! URIs as users write them, made absolute.
 
+mod s3;
+
 use std::path::{Path, PathBuf};
 
 use url::Url;
 
 use crate::failure::Failure;
 
-/// The `file:` URI that `text`, a path or a URI, names; `folder` is where paths start.
+/// The `file:` or `s3:` URI that `text`, a path or a URI, names; `folder` is where paths start.
 pub(crate) fn absolute(flag: &str, text: &str, folder: &Path) -> Result<String, Failure> {
-    Ok(to_uri(flag, &local(flag, text, folder)?)?.to_string())
+    match s3::rest(text) {
+        Some(rest) => s3::absolute(rest).map_err(|wrong| {
+            let remedy = "write s3://BUCKET or s3://BUCKET/PREFIX";
+            Failure::usage(format!("{flag} {text}: {wrong}"), remedy)
+        }),
+        None => {
+            let path = path_of(text, folder).map_err(|wrong| {
+                let remedy = "give a path, file:///PATH or s3://BUCKET/PREFIX";
+                Failure::usage(format!("{flag} {text}: {wrong}"), remedy)
+            })?;
+            Ok(to_uri(flag, &path)?.to_string())
+        }
+    }
 }
 
 /// As `absolute`, and with a slash at its end.
@@ -17,22 +31,48 @@ pub(crate) fn absolute_folder(flag: &str, text: &str, folder: &Path) -> Result<S
     Ok(format!("{}/", uri.trim_end_matches('/')))
 }
 
-/// The path that `text` names on this machine.
+/// The path on this machine that `text` names, where nothing else will do.
 pub(crate) fn local(flag: &str, text: &str, folder: &Path) -> Result<PathBuf, Failure> {
-    let refused = |message: String| {
-        let remedy = "give a path or file:///PATH; other stores are not read or written yet";
-        Failure::usage(format!("{flag} {text}: {message}"), remedy)
-    };
+    path_of(text, folder).map_err(|wrong| {
+        let remedy = "give a path or file:///PATH of this machine";
+        Failure::usage(format!("{flag} {text}: {wrong}"), remedy)
+    })
+}
+
+/// Whether a URI as `absolute` gives it is of S3.
+pub(crate) fn is_s3(uri: &str) -> bool {
+    s3::rest(uri).is_some()
+}
+
+/// Whether readers of the target `output` would list `place`, a folder. Both are absolute;
+/// `output` has no slash at its end.
+pub(crate) fn is_inside(place: &str, output: &str) -> bool {
+    match is_s3(output) {
+        true => s3::is_inside(place, output),
+        false => place.starts_with(&format!("{output}/")),
+    }
+}
+
+/// `s3://BUCKET` of a URI of S3.
+pub(crate) fn bucket(uri: &str) -> Option<String> {
+    let bucket = s3::rest(uri)?.split('/').next()?;
+    Some(format!("s3://{bucket}"))
+}
+
+fn path_of(text: &str, folder: &Path) -> Result<PathBuf, String> {
     if text.is_empty() {
-        return Err(refused("is empty".to_owned()));
+        return Err("is empty".to_owned());
     }
     let path = match text.split_once("://") {
         None => PathBuf::from(text),
         Some(("file", _)) => Url::parse(text)
             .ok()
             .and_then(|url| url.to_file_path().ok())
-            .ok_or_else(|| refused("is not a file URI".to_owned()))?,
-        Some((scheme, _)) => return Err(refused(format!("{scheme}:// is not known here"))),
+            .ok_or("is not a file URI")?,
+        Some((scheme, _)) if s3::rest(text).is_some() => {
+            return Err(format!("{scheme}:// cannot be used here"));
+        }
+        Some((scheme, _)) => return Err(format!("{scheme}:// is not known here")),
     };
     Ok(clean(&folder.join(path)))
 }
@@ -80,18 +120,39 @@ mod tests {
     }
 
     #[test]
+    fn a_uri_of_s3_stays_what_it_is_in_any_folder() {
+        check("s3://bucket/AWSLogs/", "s3://bucket/AWSLogs");
+        check("s3a://bucket/a b", "s3://bucket/a b");
+        assert_eq!(bucket("s3://lake/a/b").as_deref(), Some("s3://lake"));
+        assert_eq!(bucket("s3://lake").as_deref(), Some("s3://lake"));
+        assert_eq!(bucket("file:///lake"), None);
+    }
+
+    #[test]
     fn another_store_is_refused_with_what_is_known() {
-        let refused = absolute("--output", "s3://bucket/lake", Path::new("/"));
+        let refused = absolute("--output", "gs://bucket/lake", Path::new("/"));
         assert!(refused.is_err_and(|failure| {
-            failure.message.contains("s3://") && failure.remedy.contains("file:///")
+            failure.message.contains("gs://")
+                && failure.remedy.contains("file:///")
+                && failure.remedy.contains("s3://")
         }));
+        let refused = absolute("--output", "s3://Bucket/lake", Path::new("/"));
+        assert!(refused.is_err_and(|failure| failure.message.contains("bucket's name")));
         assert!(absolute("--output", "", Path::new("/")).is_err());
         assert!(absolute("--output", "file://host/x", Path::new("/")).is_err());
     }
 
     #[test]
+    fn where_only_a_path_will_do_s3_is_refused() {
+        let refused = local("--config", "s3://bucket/sources", Path::new("/"));
+        assert!(refused.is_err_and(|failure| failure.message.contains("cannot be used here")));
+    }
+
+    #[test]
     fn a_folder_uri_ends_in_one_slash() {
-        let uri = absolute_folder("--work", "w//", Path::new("/")).ok();
-        assert_eq!(uri.as_deref(), Some("file:///w/"));
+        let uri = |text| absolute_folder("--work", text, Path::new("/")).ok();
+        assert_eq!(uri("w//").as_deref(), Some("file:///w/"));
+        assert_eq!(uri("s3://bucket").as_deref(), Some("s3://bucket/"));
+        assert_eq!(uri("s3://bucket/w//").as_deref(), Some("s3://bucket/w/"));
     }
 }

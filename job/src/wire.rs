@@ -9,6 +9,7 @@ use datafusion::physical_plan::ExecutionPlan;
 use scheduler::load::attempt::Planner;
 use scheduler::load::drive::{Driver, Timing};
 use scheduler::load::progress::Observer;
+use scheduler::load::watch::Activity;
 use scheduler::status::memory::Memory;
 use scheduler::status::{self, StatusError, StatusStore};
 use scheduler::submit::ballista::Embedded;
@@ -37,10 +38,10 @@ pub(crate) fn block_on<T>(future: impl Future<Output = Result<T, Failure>>) -> R
     result
 }
 
-/// Opens the status store; `must_exist` keeps a mistyped path from making a new one.
+/// Opens the status store; `must_exist` keeps a mistyped path from making a new one. Tables
+/// that are not there say so at their first use.
 pub(crate) fn open_status(uri: &str, must_exist: bool) -> Result<Arc<dyn StatusStore>, Failure> {
-    let path = uri.trim_start_matches("sqlite:");
-    if must_exist && !Path::new(path).exists() {
+    if must_exist && state_file(uri).is_some_and(|file| !file.exists()) {
         let message = format!("no state stands at {uri}");
         return Err(Failure::usage(
             message,
@@ -50,21 +51,22 @@ pub(crate) fn open_status(uri: &str, must_exist: bool) -> Result<Arc<dyn StatusS
     status::open(uri).map_err(|error| status_failure(&error))
 }
 
-/// The status store for commands that write nothing: what is not there is empty.
+/// The status store for commands that write nothing: a file that is not there is empty.
 pub(crate) fn peek_status(uri: &str) -> Result<Arc<dyn StatusStore>, Failure> {
-    match Path::new(uri.trim_start_matches("sqlite:")).exists() {
-        true => open_status(uri, true),
-        false => Ok(Arc::new(Memory::default())),
+    match state_file(uri).is_some_and(|file| !file.exists()) {
+        true => Ok(Arc::new(Memory::default())),
+        false => open_status(uri, true),
     }
+}
+
+/// The file of a status store that is one.
+fn state_file(uri: &str) -> Option<&Path> {
+    uri.strip_prefix("sqlite:").map(Path::new)
 }
 
 /// What a failing status store means for the process.
 pub(crate) fn status_failure(error: &StatusError) -> Failure {
-    let message = with_causes(error);
-    if error.retryable() {
-        return Failure::unavailable(message, "check --state, and that it can be written");
-    }
-    Failure::usage(message, "check --state")
+    scheduler::load::failure::Failure::from(error).into()
 }
 
 /// Starts the engine that runs `cores` tasks at once and spills below `scratch`.
@@ -109,6 +111,7 @@ pub(crate) fn driver(
         observer,
         cancel,
         timing: Timing::default(),
+        activity: Activity::default(),
     }
 }
 

@@ -13,6 +13,7 @@ use crate::mapping::Program;
 use crate::nodes::publish::{PhysicalProgram, PublishExec};
 use crate::nodes::scan::{ScanSpec, scan};
 use crate::shard::ShardRef;
+use crate::stores::Access;
 use crate::{session, spec, stores};
 
 /// What a task writes and which rows are its own, besides the program and the shards.
@@ -33,6 +34,9 @@ pub struct TaskSpec {
     pub targets: BTreeMap<String, String>,
     /// Folder URI for quarantined rows.
     pub quarantine: String,
+    /// In whose name they are written.
+    #[serde(default)]
+    pub access: Access,
     pub load_id: String,
     /// Days (since 1970-01-01) that the task owns: its period clipped to those asked for.
     pub days: Vec<i32>,
@@ -60,7 +64,7 @@ pub fn task_plan(
     let physical = PhysicalProgram::plan(program, &schema, &session::planning())?;
     let work = stores::open(&task.work).map_err(|error| DataFusionError::External(error.into()))?;
     let work = ObjectStoreUrl::parse(work.uri)?;
-    let scan = scan(scan_spec, work, &task.shards);
+    let scan = scan(scan_spec, work, &task.shards)?;
     Ok(Arc::new(PublishExec::new(
         scan,
         Arc::new(physical),

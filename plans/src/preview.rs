@@ -20,6 +20,7 @@ use crate::receipt::Ledger;
 use crate::session;
 use crate::shard::{InputObject, Shard};
 use crate::spec;
+use crate::stores::Access;
 
 /// A row's fate, in the order of the rows.
 #[derive(Clone, Debug, PartialEq)]
@@ -81,6 +82,7 @@ fn task(program: &Program, account: Option<String>) -> TaskSpec {
         shards: Vec::new(),
         targets: BTreeMap::new(),
         quarantine: String::new(),
+        access: Access::default(),
         load_id: String::new(),
         days: Vec::new(),
         margin: u32::MAX,

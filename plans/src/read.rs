@@ -2,6 +2,7 @@
 //! Arrow columns in one pass. Memory is bounded by the read window, the blocks of
 //! the decompressor and one batch, whatever the objects' sizes and number.
 
+use std::collections::VecDeque;
 use std::io;
 use std::ops::Range;
 use std::sync::Arc;
@@ -19,6 +20,7 @@ use crate::formats::decompress::Decompressor;
 use crate::formats::{self, Decoder, DecoderRequest, Reading};
 use crate::nodes::scan::ScanSpec;
 use crate::read_parquet::ParquetReader;
+use crate::reported::Reported;
 use crate::shard::{InputObject, Shard};
 use crate::stores;
 
@@ -26,6 +28,9 @@ use crate::stores;
 pub const BATCH_ROWS: usize = 8192;
 /// Bytes asked of the store at once. The next window is fetched while one is decoded.
 const WINDOW: u64 = 2 << 20;
+/// Objects, and bytes of them, that are fetched before they are read.
+const OBJECTS_AHEAD: usize = 8;
+const BYTES_AHEAD: u64 = 3 << 20;
 
 /// The shard list at `location` of the work area.
 pub async fn load_shard(work: &dyn ObjectStore, location: &Path) -> Result<Shard> {
@@ -41,7 +46,11 @@ pub async fn load_shard(work: &dyn ObjectStore, location: &Path) -> Result<Shard
 
 /// Ballista runs a task again for an I/O error and for no other.
 pub fn io_error(error: object_store::Error) -> DataFusionError {
-    DataFusionError::IoError(io::Error::other(error))
+    let trouble = stores::Trouble::from(error);
+    match trouble.cause.retryable() {
+        true => DataFusionError::IoError(io::Error::other(Reported::of(&trouble))),
+        false => DataFusionError::External(Reported::of(&trouble).into()),
+    }
 }
 
 /// Reads the objects of a shard in their order.
@@ -49,6 +58,8 @@ pub struct ShardReader {
     request: DecoderRequest,
     reading: Reading,
     objects: std::vec::IntoIter<InputObject>,
+    /// Objects whose first bytes are under way.
+    ahead: VecDeque<ObjectReader>,
     opened: u32,
     current: Option<ObjectReader>,
 }
@@ -69,6 +80,7 @@ impl ShardReader {
             request,
             reading: format.reading(),
             objects: shard.objects.into_iter(),
+            ahead: VecDeque::new(),
             opened: 0,
             current: None,
         })
@@ -90,16 +102,34 @@ impl ShardReader {
                 }
                 self.current = None;
             }
-            let Some(object) = self.objects.next() else {
+            self.open_ahead()?;
+            self.current = self.ahead.pop_front();
+            if self.current.is_none() {
                 return Ok(None);
+            }
+        }
+    }
+
+    /// Opens the next objects: small ones would cost a round trip each if one waited for
+    /// the other.
+    fn open_ahead(&mut self) -> Result<()> {
+        while self.ahead.len() < OBJECTS_AHEAD {
+            let under_way: u64 = self.ahead.iter().map(ObjectReader::under_way).sum();
+            if under_way > BYTES_AHEAD {
+                return Ok(());
+            }
+            let Some(object) = self.objects.next() else {
+                return Ok(());
             };
             let request = DecoderRequest {
                 object: self.opened,
                 ..self.request.clone()
             };
             self.opened += 1;
-            self.current = Some(ObjectReader::open(&object, &self.reading, request)?);
+            let reader = ObjectReader::open(&object, &self.reading, request)?;
+            self.ahead.push_back(reader);
         }
+        Ok(())
     }
 }
 
@@ -118,13 +148,7 @@ impl ObjectReader {
             Path::parse(&object.path).map_err(|error| DataFusionError::External(error.into()))?;
         Ok(match reading {
             Reading::Blocks(new_decoder) => {
-                let windows = Windows {
-                    store,
-                    path,
-                    size: object.size,
-                    next: 0,
-                    ahead: None,
-                };
+                let windows = Windows::begin(store, path, object.size);
                 let (decompressor, decoder) = (Decompressor::new(), new_decoder(request));
                 Self::Blocks(Box::new(BlockReader {
                     windows,
@@ -141,6 +165,14 @@ impl ObjectReader {
                 request,
             ))),
         })
+    }
+
+    /// Bytes that were asked for and not read yet, before the first batch.
+    fn under_way(&self) -> u64 {
+        match self {
+            Self::Blocks(reader) => reader.windows.next,
+            Self::Parquet(_) => 0,
+        }
     }
 
     async fn next_batch(&mut self) -> Result<Option<RecordBatch>> {
@@ -205,6 +237,19 @@ struct Windows {
 }
 
 impl Windows {
+    /// Asks for the first window at once.
+    fn begin(store: Arc<dyn ObjectStore>, path: Path, size: u64) -> Self {
+        let mut windows = Self {
+            store,
+            path,
+            size,
+            next: 0,
+            ahead: None,
+        };
+        windows.ahead = windows.fetch();
+        windows
+    }
+
     async fn next(&mut self) -> Result<Option<Bytes>> {
         let Some(current) = self.ahead.take().or_else(|| self.fetch()) else {
             return Ok(None);

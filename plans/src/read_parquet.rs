@@ -12,7 +12,7 @@ use arrow::array::{
 use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::{DataType, SchemaRef, TimeUnit};
 use bytes::Bytes;
-use datafusion::common::Result;
+use datafusion::common::{DataFusionError, Result};
 use futures::FutureExt;
 use futures::StreamExt;
 use futures::future::BoxFuture;
@@ -25,6 +25,7 @@ use parquet::errors::ParquetError;
 use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
 
 use crate::formats::{DecoderRequest, arrow_type};
+use crate::read::io_error;
 use crate::spec::{Column, ColumnKind, TimeUnit as Unit};
 
 /// Reads one Parquet object in batches of the scan's schema.
@@ -96,9 +97,10 @@ impl ParquetReader {
     /// failures of the task: the object may well be whole.
     fn broken(&mut self, error: ParquetError) -> Result<RecordBatch> {
         if let ParquetError::External(source) = error {
-            return Err(datafusion::common::DataFusionError::IoError(
-                std::io::Error::other(source),
-            ));
+            return Err(match source.downcast::<object_store::Error>() {
+                Ok(error) => io_error(*error),
+                Err(source) => DataFusionError::IoError(std::io::Error::other(source)),
+            });
         }
         let schema: SchemaRef = self.request.schema.clone();
         let parsed = self
@@ -117,10 +119,10 @@ impl ParquetReader {
 }
 
 /// An object as the Parquet reader wants it: byte ranges and the footer.
-struct StoredFile {
-    store: Arc<dyn ObjectStore>,
-    path: Path,
-    size: u64,
+pub(crate) struct StoredFile {
+    pub(crate) store: Arc<dyn ObjectStore>,
+    pub(crate) path: Path,
+    pub(crate) size: u64,
 }
 
 impl AsyncFileReader for StoredFile {

@@ -4,8 +4,10 @@
 use std::path::Path;
 use std::sync::{Arc, LazyLock};
 
-use datafusion::common::{DFSchema, Result};
+use datafusion::common::{DFSchema, DataFusionError, Result};
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
+use datafusion::execution::memory_pool::FairSpillPool;
+use datafusion::execution::object_store::ObjectStoreRegistry;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion::execution::{SessionState, TaskContext};
@@ -14,9 +16,11 @@ use datafusion::logical_expr::simplify::SimplifyContext;
 use datafusion::optimizer::simplify_expressions::ExprSimplifier;
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::prelude::{SessionConfig, SessionContext};
+use object_store::ObjectStore;
+use url::Url;
 
-use crate::functions;
 use crate::read::BATCH_ROWS;
+use crate::{functions, stores};
 
 /// Bytes that spilled runs may take on disk.
 const SCRATCH_BYTES: u64 = 100 << 30;
@@ -38,14 +42,36 @@ pub fn config() -> SessionConfig {
     config
 }
 
-/// A runtime whose spilled runs go below `scratch`.
-pub fn runtime(scratch: &Path) -> Result<Arc<RuntimeEnv>> {
+/// A runtime whose spilled runs go below `scratch`. Rows that tasks hold share `memory` bytes,
+/// where it is told.
+pub fn runtime(scratch: &Path, memory: Option<usize>) -> Result<Arc<RuntimeEnv>> {
     let disk = DiskManagerBuilder::default()
         .with_mode(DiskManagerMode::Directories(vec![scratch.to_path_buf()]))
         .with_max_temp_directory_size(SCRATCH_BYTES);
-    RuntimeEnvBuilder::new()
+    let mut builder = RuntimeEnvBuilder::new()
         .with_disk_manager_builder(disk)
-        .build_arc()
+        .with_object_store_registry(Arc::new(Stores));
+    if let Some(bytes) = memory {
+        builder = builder.with_memory_pool(Arc::new(FairSpillPool::new(bytes)));
+    }
+    builder.build_arc()
+}
+
+/// Every store that `stores` knows, without being registered first.
+#[derive(Debug)]
+struct Stores;
+
+impl ObjectStoreRegistry for Stores {
+    /// Stores are opened by their URIs alone: what a caller made is not kept.
+    fn register_store(&self, _: &Url, _: Arc<dyn ObjectStore>) -> Option<Arc<dyn ObjectStore>> {
+        None
+    }
+
+    fn get_store(&self, url: &Url) -> Result<Arc<dyn ObjectStore>> {
+        let opened = stores::open(url.as_str());
+        let opened = opened.map_err(|error| DataFusionError::External(error.into()))?;
+        Ok(opened.store)
+    }
 }
 
 /// A session with all of our functions.

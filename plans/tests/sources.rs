@@ -186,6 +186,7 @@ fn plan(source: &Source, raw: bool) -> Arc<dyn ExecutionPlan> {
         work: "file:///work".to_owned(),
         shards: vec![shard("0000"), shard("0001")],
         targets: classes.collect(),
+        access: plans::stores::Access::default(),
         quarantine: "file:///quarantine".to_owned(),
         load_id: "l1".to_owned(),
         days: vec![19_737],

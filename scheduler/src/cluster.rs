@@ -4,12 +4,14 @@
 //! secures that one listener secures the whole.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use axum::Router;
 use ballista_core::config::TaskSchedulingPolicy;
 use ballista_core::error::Result;
 use ballista_core::serde::protobuf::scheduler_grpc_client::SchedulerGrpcClient;
 use ballista_core::serde::protobuf::scheduler_grpc_server::SchedulerGrpcServer;
+use ballista_scheduler::api::get_routes;
 use ballista_scheduler::cluster::BallistaCluster;
 use ballista_scheduler::config::SchedulerConfig;
 use ballista_scheduler::scheduler_process::create_scheduler;
@@ -35,40 +37,88 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            executor_timeout: Duration::from_secs(20),
+            executor_timeout: Duration::from_secs(12),
         }
     }
 }
 
+type Server = SchedulerServer<LogicalPlanNode, PhysicalPlanNode>;
+
 /// The scheduler's gRPC service.
-pub type Service = SchedulerGrpcServer<SchedulerServer<LogicalPlanNode, PhysicalPlanNode>>;
+pub type Service = SchedulerGrpcServer<Server>;
 
 /// A client that calls the service in its own process: no socket, nothing to connect to.
 pub type InProcessClient = SchedulerGrpcClient<Service>;
 
-/// Starts a scheduler.
-pub async fn service(settings: Settings) -> Result<Service> {
-    let runtime = Arc::new(RuntimeEnv::default());
-    let mut config = SchedulerConfig::default()
-        .with_scheduler_policy(TaskSchedulingPolicy::PullStaged)
-        .with_override_config_producer(Arc::new(engine::session_config))
-        .with_override_session_builder(Arc::new(move |config: SessionConfig| {
-            Ok(session::state(config, runtime.clone()))
-        }));
-    config.override_physical_codec = Some(engine::codec());
-    let timeout = settings.executor_timeout.max(SHORTEST_EXECUTOR_TIMEOUT);
-    config.executor_timeout_seconds = timeout.as_secs();
-    config.expire_dead_executor_interval_seconds = 1;
-    let cluster = BallistaCluster::new_from_config(&config).await?;
-    let scheduler = create_scheduler(cluster, Arc::new(config)).await?;
-    Ok(SchedulerGrpcServer::new(scheduler)
-        .max_decoding_message_size(MESSAGE_BYTES)
-        .max_encoding_message_size(MESSAGE_BYTES))
+/// Ballista's scheduler. Clones are the same one.
+#[derive(Clone)]
+pub struct Scheduler {
+    server: Arc<Server>,
+    executor_timeout: Duration,
 }
 
-/// Starts a scheduler for this process alone.
-pub async fn in_process(settings: Settings) -> Result<InProcessClient> {
-    Ok(SchedulerGrpcClient::new(service(settings).await?)
-        .max_decoding_message_size(MESSAGE_BYTES)
-        .max_encoding_message_size(MESSAGE_BYTES))
+impl Scheduler {
+    pub async fn start(settings: Settings) -> Result<Self> {
+        let runtime = Arc::new(RuntimeEnv::default());
+        let mut config = SchedulerConfig::default()
+            .with_scheduler_policy(TaskSchedulingPolicy::PullStaged)
+            .with_override_config_producer(Arc::new(engine::session_config))
+            .with_override_session_builder(Arc::new(move |config: SessionConfig| {
+                Ok(session::state(config, runtime.clone()))
+            }));
+        config.override_physical_codec = Some(engine::codec());
+        let executor_timeout = settings.executor_timeout.max(SHORTEST_EXECUTOR_TIMEOUT);
+        config.executor_timeout_seconds = executor_timeout.as_secs();
+        config.expire_dead_executor_interval_seconds = 1;
+        let cluster = BallistaCluster::new_from_config(&config).await?;
+        let server = create_scheduler(cluster, Arc::new(config)).await?;
+        Ok(Self {
+            server: Arc::new(server),
+            executor_timeout,
+        })
+    }
+
+    /// What executors and clients call.
+    pub fn service(&self) -> Service {
+        SchedulerGrpcServer::from_arc(self.server.clone())
+            .max_decoding_message_size(MESSAGE_BYTES)
+            .max_encoding_message_size(MESSAGE_BYTES)
+    }
+
+    /// A client in this process.
+    pub fn client(&self) -> InProcessClient {
+        SchedulerGrpcClient::new(self.service())
+            .max_decoding_message_size(MESSAGE_BYTES)
+            .max_encoding_message_size(MESSAGE_BYTES)
+    }
+
+    /// Ballista's REST interface: `/api/state`, `/api/jobs`, `/api/metrics` and more.
+    pub fn rest(&self) -> Router {
+        get_routes(self.server.clone())
+    }
+
+    /// Executors that were heard from lately, by how many tasks each runs at once.
+    pub async fn executors(&self) -> Vec<usize> {
+        let known = self
+            .server
+            .state
+            .executor_manager
+            .get_executors_state()
+            .await;
+        let now = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
+        let lives =
+            |seen: Option<Duration>| seen.is_some_and(|seen| seen + self.executor_timeout >= now);
+        let known = known.unwrap_or_default().into_iter();
+        let alive = known.filter(|(_, seen, _)| lives(*seen));
+        alive
+            .map(|(about, ..)| about.specification.vcores as usize)
+            .collect()
+    }
+
+    /// Tasks that the executors run at once.
+    pub async fn vcores(&self) -> usize {
+        self.executors().await.into_iter().sum()
+    }
 }

@@ -3,5 +3,6 @@
 
 pub mod cluster;
 pub mod load;
+pub mod service;
 pub mod status;
 pub mod submit;

@@ -1,14 +1,25 @@
-//! `lakebolt-scheduler`: the Ballista scheduler of a cluster, on one port.
+//! `lakebolt-scheduler`: Ballista's scheduler and the load service of a cluster, on one port.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use chrono::{DateTime, Utc};
 use clap::Parser;
 use executor::process;
-use scheduler::cluster::{self, SHORTEST_EXECUTOR_TIMEOUT, Settings};
-use tonic::transport::Server;
-use tracing::info;
+use executor::transport::Tls;
+use scheduler::cluster::{SHORTEST_EXECUTOR_TIMEOUT, Scheduler, Settings};
+use scheduler::load::attempt::Planner;
+use scheduler::load::drive::{Driver, Timing};
+use scheduler::load::watch::Activity;
+use scheduler::service::listen;
+use scheduler::service::loads::Loads;
+use scheduler::service::run::{Drivers, Runner};
+use scheduler::status::{self, StatusStore};
+use scheduler::submit::Submit;
+use scheduler::submit::cluster::Cluster;
+use tracing::{info, warn};
 
 /// A lakebolt scheduler. Executors pull from it; nothing else of a cluster listens.
 #[derive(Parser)]
@@ -17,6 +28,13 @@ struct Args {
     /// Address to listen on.
     #[arg(long, env = "LAKEBOLT_LISTEN", default_value = "127.0.0.1:50050")]
     listen: SocketAddr,
+    /// Status store, `sqlite:PATH` or `dynamodb:TABLE_PREFIX`.
+    #[arg(
+        long,
+        env = "LAKEBOLT_STATE",
+        default_value = "sqlite:lakebolt-state.db"
+    )]
+    state: String,
     /// Seconds without a word from an executor until its tasks run again elsewhere.
     #[arg(
         long,
@@ -25,6 +43,19 @@ struct Args {
         value_parser = clap::value_parser!(u64).range(SHORTEST_EXECUTOR_TIMEOUT.as_secs()..)
     )]
     executor_timeout: u64,
+    /// Seconds in which some shard of a period has to get on, or its attempt is given up.
+    #[arg(
+        long,
+        env = "LAKEBOLT_PROGRESS_DEADLINE",
+        default_value_t = Timing::default().progress_deadline.as_secs(),
+        value_parser = clap::value_parser!(u64).range(60..)
+    )]
+    progress_deadline: u64,
+    #[command(flatten)]
+    tls: Tls,
+    /// Where tests want this process to die or to freeze.
+    #[arg(long, env = "LAKEBOLT_CRASH_AT", hide = true)]
+    crash_at: Option<String>,
     /// Log filter, such as `info` or `warn,scheduler=debug`.
     #[arg(
         long,
@@ -38,18 +69,58 @@ struct Args {
 async fn main() -> anyhow::Result<()> {
     let args = Args::parse();
     process::log(&args.log)?;
+    if let Some(point) = &args.crash_at {
+        plans::crash_point::arm(point)?;
+    }
     let settings = Settings {
         executor_timeout: Duration::from_secs(args.executor_timeout),
     };
-    let service = cluster::service(settings)
-        .await
-        .context("the scheduler cannot start")?;
+    let tls = args.tls.server()?;
+    let status = status::open(&args.state)?;
+    let scheduler = Scheduler::start(settings).await;
+    let scheduler = scheduler.context("the scheduler cannot start")?;
+    let engine: Arc<dyn Submit> = Arc::new(Cluster::new(scheduler.clone()));
+    let timing = Timing {
+        progress_deadline: Duration::from_secs(args.progress_deadline),
+        ..Timing::default()
+    };
+    let drivers = drivers(status.clone(), engine, timing);
+    let runner = Arc::new(Runner::new(status, drivers, now));
     let stop = process::stop()?;
+    if tls.is_none() && !args.listen.ip().is_loopback() {
+        warn!(
+            "whoever reaches {} may run loads: give --tls-ca, --tls-cert and --tls-key",
+            args.listen
+        );
+    }
     info!("scheduler listens on {}", args.listen);
-    let served = Server::builder()
-        .add_service(service)
-        .serve_with_shutdown(args.listen, stop);
-    served
+    listen::serve(args.listen, tls, scheduler, Loads::new(runner), stop)
         .await
         .with_context(|| format!("cannot serve on {}", args.listen))
+}
+
+fn drivers(status: Arc<dyn StatusStore>, submit: Arc<dyn Submit>, timing: Timing) -> Box<Drivers> {
+    let planner: Arc<Planner> = Arc::new(|program, format, task| {
+        plans::pipeline::task_plan(program, format, task.clone()).map_err(Into::into)
+    });
+    let activity = Activity::default();
+    Box::new(move |observer, cancel| Driver {
+        status: status.clone(),
+        submit: submit.clone(),
+        planner: planner.clone(),
+        clock: now,
+        observer,
+        cancel,
+        timing,
+        activity: activity.clone(),
+    })
+}
+
+/// The clock of this process.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "everything else is passed what this returns"
+)]
+fn now() -> DateTime<Utc> {
+    Utc::now()
 }

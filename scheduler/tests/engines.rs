@@ -53,6 +53,8 @@ fn program() -> Program {
             uid: 3002,
             name: "authentication".to_owned(),
             output: "test".to_owned(),
+            target: None,
+            role: None,
         },
         when: None,
         also: false,
@@ -113,6 +115,12 @@ fn shards(root: &Path, attempt: &str, seconds: &[i64]) -> Vec<ShardRef> {
             .join(format!("{id}.json"));
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(&path, &list).unwrap();
+        // An attempt without an owner is over.
+        fs::write(
+            root.join("work/attempts").join(attempt).join("owner.json"),
+            "{}",
+        )
+        .unwrap();
         let path = path.to_string_lossy().trim_start_matches('/').to_owned();
         refs.push(ShardRef {
             id,
@@ -142,6 +150,7 @@ fn plan_of(
         work: uri("work"),
         shards: shards(root, attempt, seconds),
         targets: BTreeMap::from([("authentication".to_owned(), uri("lake/ext/test"))]),
+        access: plans::stores::Access::default(),
         quarantine: uri("quarantine"),
         load_id: "load".to_owned(),
         days: vec![DAY],

@@ -5,22 +5,8 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use tests::days::{Day, day};
+use tests::points::{AFTER_COMMIT, BEFORE_COMMIT};
 use tests::{Lab, rows};
-
-const BEFORE_COMMIT: [&str; 6] = [
-    "after-claim",
-    "after-listing",
-    "during-first-part",
-    "before-receipt",
-    "before-manifest",
-    "before-commit",
-];
-const AFTER_COMMIT: [&str; 4] = [
-    "after-commit",
-    "between-completions",
-    "before-deletion",
-    "before-done",
-];
 
 fn first() -> Day {
     day("2024-02-10")

@@ -16,6 +16,7 @@ use scheduler::load::drive::{Driver, Timing};
 use scheduler::load::outcome::{LoadState, Outcome};
 use scheduler::load::progress::Unwatched;
 use scheduler::load::request::{LoadRequest, OnStale, Range, Shape};
+use scheduler::load::watch::Activity;
 use scheduler::status;
 use scheduler::submit::ballista::Remote;
 use tests::days::{Day, day};
@@ -104,6 +105,7 @@ impl Cluster {
             observer: Arc::new(Unwatched),
             cancel: watch::channel(false).1,
             timing: Timing::default(),
+            activity: Activity::default(),
         })
     }
 
@@ -124,6 +126,7 @@ impl Cluster {
             program,
             format: source.format,
             inputs: vec![uri("input")],
+            role: None,
             output: uri("lake"),
             name: "default".to_owned(),
             shape: Shape::Ocsf,

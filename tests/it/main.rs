@@ -1,11 +1,19 @@
 //! The integration tests: one binary, a module for each promise. They run the real
 //! `lakebolt`, so build it first (`cargo xtask test` does).
 
+mod chaos;
+mod cluster;
+mod cluster_many;
 mod configuration;
 mod coverage;
 mod crash;
 mod executors;
 mod loads;
 mod readers;
+mod s3;
+mod s3_crash;
+mod s3_faults;
+mod s3_refusals;
 mod samples;
 mod together;
+mod two_drivers;

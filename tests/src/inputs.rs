@@ -10,6 +10,7 @@ use flate2::read::MultiGzDecoder;
 use flate2::write::GzEncoder;
 
 use crate::days::{Day, SECONDS};
+use crate::random::Random;
 
 /// First line of every flow log file.
 pub const FLOW_HEADER: &str = "version account-id interface-id srcaddr dstaddr srcport dstport \
@@ -45,7 +46,7 @@ impl Flows {
     /// Writes the `number`-th file of a day. Its first flow began ten seconds before
     /// the day, as deliveries after midnight have it.
     pub fn write(&self, input: &Path, day: Day, number: u64, rows: u64) -> anyhow::Result<PathBuf> {
-        let mut random = Random(self.seed ^ (day.0.unsigned_abs() << 20) ^ (number << 8));
+        let mut random = Random::new(self.seed ^ (day.0.unsigned_abs() << 20) ^ (number << 8));
         let mut lines = vec![FLOW_HEADER.to_owned()];
         for row in 0..rows {
             let start = match row {
@@ -109,11 +110,11 @@ impl Flows {
 
 /// Writes a flat folder's S3 access log of a day, with the shapes that real ones have.
 pub fn write_s3_access(input: &Path, day: Day, rows: u64) -> anyhow::Result<PathBuf> {
-    let mut random = Random(day.0.unsigned_abs());
+    let mut random = Random::new(day.0.unsigned_abs());
     let lines: Vec<String> = (0..rows)
         .map(|row| access_line(&mut random, day, row))
         .collect();
-    let path = input.join(format!("{day}-00-15-00-{:016X}", random.next()));
+    let path = input.join(format!("{day}-00-15-00-{:016X}", random.draw()));
     fs::create_dir_all(input)?;
     fs::write(&path, lines.join("\n") + "\n").with_context(|| path.display().to_string())?;
     Ok(path)
@@ -131,7 +132,7 @@ fn access_line(random: &mut Random, day: Day, row: u64) -> String {
         "{owner} logs-bucket [{date:02}/{month}/{year}:{hour:02}:{minute:02}:07 +0000] \
          192.0.2.{} arn:aws:iam::111122223333:user/dev {:016X}",
         1 + random.below(254),
-        random.next()
+        random.draw()
     );
     match row % 5 {
         0 => format!(
@@ -169,22 +170,6 @@ pub fn read_gzip(path: &Path) -> anyhow::Result<String> {
         .read_to_string(&mut text)
         .with_context(|| path.display().to_string())?;
     Ok(text)
-}
-
-/// A small generator of our own (splitmix64): the same numbers everywhere.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    fn below(&mut self, bound: u64) -> u64 {
-        self.next() % bound
-    }
 }
 
 #[cfg(test)]

@@ -131,6 +131,11 @@ impl Running {
         self.signal(Signal::INT)
     }
 
+    /// Sends SIGTERM, as a container's runtime does.
+    pub fn terminate(&self) -> anyhow::Result<()> {
+        self.signal(Signal::TERM)
+    }
+
     fn signal(&self, signal: Signal) -> anyhow::Result<()> {
         let id = i32::try_from(self.child.id())?;
         let id = Pid::from_raw(id).context("a child has an id")?;
@@ -150,6 +155,15 @@ impl Running {
             after.chars().next()
         });
         state == Some('T')
+    }
+
+    /// The largest resident size that it has had, in KiB; 0 once it has ended.
+    pub fn peak_memory_kib(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()));
+        let status = status.unwrap_or_default();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let size = line.and_then(|line| line.split_whitespace().next());
+        size.and_then(|size| size.parse().ok()).unwrap_or_default()
     }
 
     /// Waits for its end and gives what it said.

@@ -12,20 +12,25 @@ use crate::process::{Invocation, binaries};
 /// An acceptance script, ready for its arguments; `None` when there is no Python for
 /// it, which is said aloud and counted: `cargo xtask test` then fails.
 pub fn script(test: &str, name: &str, folder: &Path) -> anyhow::Result<Option<Invocation>> {
-    let target = target()?;
-    let python = target.join("acceptance-venv/bin/python");
-    if !python.exists() {
-        skip(
-            &target,
-            test,
-            "no acceptance-venv below the target folder: run `cargo xtask test`",
-        )?;
+    let Some(python) = interpreter(test)? else {
         return Ok(None);
-    }
+    };
     let script = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("acceptance")
         .join(name);
     Ok(Some(Invocation::new(&python, folder).arg(script)))
+}
+
+/// The interpreter with the acceptance tests' packages; `None` as in `script`.
+pub fn interpreter(test: &str) -> anyhow::Result<Option<PathBuf>> {
+    let target = target()?;
+    let python = target.join("acceptance-venv/bin/python");
+    if python.exists() {
+        return Ok(Some(python));
+    }
+    let reason = "no acceptance-venv below the target folder: run `cargo xtask test`";
+    skip(&target, test, reason)?;
+    Ok(None)
 }
 
 /// A file of the folder that stands beside the checkout on machines that have it:

@@ -26,7 +26,8 @@ Examples:
   lakebolt run s3_access --input ./access-logs --output ./lake --days 35
   lakebolt run vpc_flow --daily=3                       # input and output from lakebolt.toml
   lakebolt run ./my_source --input ./logs --output ./lake --full-load --format json
-  lakebolt run --request run-input.json --input ./logs --output ./lake";
+  lakebolt run --request run-input.json --input ./logs --output ./lake
+  lakebolt run vpc_flow --input s3://logs --output s3://lake --days 35 --cluster scheduler:50050";
 
 pub(super) const PLAN: &str = "\
 Examples:
@@ -45,6 +46,19 @@ pub(super) const STATUS: &str = "\
 Examples:
   lakebolt status --output ./lake
   lakebolt status vpc_flow --output ./lake --format json";
+
+pub(super) const WATCH: &str = "\
+Tells the same as `run --cluster` and exits with the load's own code. Ctrl-C stops the watching,
+not the load.
+
+Example:
+  lakebolt watch 0b6e9d6c --cluster scheduler:50050";
+
+pub(super) const CANCEL: &str = "\
+What is published stays. Exits 5 when the load is not running.
+
+Example:
+  lakebolt cancel 0b6e9d6c --cluster scheduler:50050";
 
 pub(super) const RETRY: &str = "\
 The load's own request is run again for the periods that failed; --output or --state tells where
@@ -89,6 +103,20 @@ May be run again: what is loaded is then skipped.";
 pub(super) const SWEEP: &str = "\
 Example:
   lakebolt sweep ./lake --min-age 2h";
+
+pub(super) const DOCTOR: &str = "\
+Takes the settings of run. Nothing is loaded, and nothing is left behind. Exits 4 if a check fails.
+
+Examples:
+  lakebolt doctor vpc_flow --input ./AWSLogs --output ./lake
+  lakebolt doctor --input s3://logs/AWSLogs --output s3://lake --state dynamodb:lakebolt
+  lakebolt doctor vpc_flow --format json | jq '.checks[] | select(.state != \"ok\")'";
+
+pub(super) const CONFIG_INIT: &str = "\
+Tables that stand are checked and left as they are; new ones are billed on demand. May be run again.
+
+Example:
+  lakebolt config init --state dynamodb:asl-etl-framework";
 
 pub(super) const COMPLETIONS: &str = "\
 Examples:

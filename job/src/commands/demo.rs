@@ -44,7 +44,7 @@ pub(super) fn run(args: &DemoArgs, context: &Context) -> Result<ExitCode, Failur
         )?);
     }
     let code = load(&prepared, context)?;
-    show_lake(&args.folder, &folder, &prepared)?;
+    show_lake(&args.folder, &prepared)?;
     Ok(code)
 }
 
@@ -154,16 +154,20 @@ fn day_of(fate: &Fate) -> Option<Day> {
 }
 
 /// A few events, a query, and what to try next.
-fn show_lake(shown: &Path, folder: &Path, prepared: &[Prepared]) -> Result<(), Failure> {
+fn show_lake(shown: &Path, prepared: &[Prepared]) -> Result<(), Failure> {
     let mut text = String::new();
-    let failed = |error| super::show::unreadable(&error);
     for load in prepared {
         let source = &load.request.source;
-        let paths = show::objects(&folder.join("lake/ext").join(source)).map_err(failed)?;
-        // Writing to text does not fail.
-        let _ = writeln!(text, "{source}: {}", plural(paths.len() as u64, "object"));
-        let take = |event: &str| writeln!(text, "{event}").is_ok();
-        show::events(&paths, EVENTS_SHOWN, take).map_err(failed)?;
+        let uri = format!("{}/ext/{source}", load.request.output);
+        wire::block_on(async {
+            let objects = show::objects(&uri).await;
+            let objects = objects.map_err(|error| super::show::unreached(&error))?;
+            // Writing to text does not fail.
+            let _ = writeln!(text, "{source}: {}", plural(objects.len() as u64, "object"));
+            let take = |event: &str| writeln!(text, "{event}").is_ok();
+            let shown = show::events(&objects, EVENTS_SHOWN, take).await;
+            shown.map_err(|error| super::show::unreadable(&error))
+        })?;
     }
     let lake = shown.join("lake");
     let lake = lake.display();

@@ -1,7 +1,5 @@
 //! What run, retry and replay have in common: settings in, a driver, an outcome out.
 
-use std::fs;
-use std::path::Path;
 use std::sync::Arc;
 
 use scheduler::load::days::Moment;
@@ -20,13 +18,15 @@ use crate::progress::Teller;
 use crate::render;
 use crate::request::{self, Places};
 use crate::request_file;
+use crate::scratch::Scratch;
 use crate::settings::{OutputFormat, Settings};
 use crate::sources::{Compiled, Shelf};
-use crate::uris;
 use crate::wire;
 
 /// A load that is ready to be driven.
 pub(crate) struct Prepared {
+    /// The source as it was named.
+    pub(crate) asked: String,
     pub(crate) request: LoadRequest,
     pub(crate) places: Places,
     pub(crate) settings: Settings,
@@ -63,6 +63,7 @@ pub(crate) fn of_source(
     let settings = settings.over(request::hinted(compiled.source.load.as_ref())?);
     let (request, places) = request::resolve(compiled, &settings, context.folder())?;
     Ok(Prepared {
+        asked: source.to_owned(),
         request,
         places,
         settings,
@@ -75,15 +76,31 @@ pub(crate) fn compile(
     settings: &Settings,
     context: &Context,
 ) -> Result<Compiled, Failure> {
-    let shelf = Shelf {
-        own: context.config(settings.config.as_deref())?,
-        ocsf: context.ocsf(settings.ocsf.as_deref()),
-    };
+    let shelf = shelf(settings, context)?;
     let compiled = shelf.compile(source, request::is_raw(settings))?;
     for warning in &compiled.warnings {
         tracing::warn!("{warning}");
     }
     Ok(compiled)
+}
+
+/// Where sources are looked for.
+pub(crate) fn shelf(settings: &Settings, context: &Context) -> Result<Shelf, Failure> {
+    Ok(Shelf {
+        own: context.config(settings.config.as_deref())?,
+        ocsf: context.ocsf(settings.ocsf.as_deref()),
+    })
+}
+
+/// Refuses what a scheduler cannot be asked for.
+pub(crate) fn refuse_cluster(settings: &Settings, command: &str) -> Result<(), Failure> {
+    match settings.cluster.is_some() && settings.state.is_none() {
+        true => Err(Failure::usage(
+            format!("{command} does not ask a cluster"),
+            "give the scheduler's status store with --state",
+        )),
+        false => Ok(()),
+    }
 }
 
 /// Runs `drive` with a driver of its own, prints the outcome and says how to exit.
@@ -106,10 +123,10 @@ pub(crate) fn with_driver<T>(
     let settings = &prepared.settings;
     wire::block_on(async {
         let interrupt = Interrupt::listen()?;
-        let scratch = scratch(&prepared.places)?;
+        let scratch = Scratch::make(&prepared.places.work)?;
         let status = wire::open_status(&prepared.places.state, false)?;
         let cores = prepared.request.cores;
-        let engine = wire::start_engine(settings.engine, cores, &scratch).await?;
+        let engine = wire::start_engine(settings.engine, cores, scratch.folder()).await?;
         let quiet = context.verbosity.quiet;
         let kind = settings.progress.unwrap_or_default();
         let teller = Arc::new(Teller::new(kind, quiet, context.bars.clone()));
@@ -127,25 +144,21 @@ fn finish(
 ) -> Result<ExitCode, Failure> {
     let code = interrupt.code(ExitCode::from_number(outcome.exit_code.into()));
     outcome.exit_code = code.number();
-    match prepared.settings.output_format() {
-        OutputFormat::Human => output::print(&render::outcome(&outcome, &prepared.places.state))?,
-        OutputFormat::Json => output::print_json(&outcome)?,
-    }
-    Ok(code)
+    let place = format!("--state {}", prepared.places.state);
+    print(&outcome, &place, prepared.settings.output_format())
 }
 
-/// The folder where sorting spills: on the target's filesystem, which has room.
-fn scratch(places: &Places) -> Result<std::path::PathBuf, Failure> {
-    let scratch = uris::local("--work", &places.work, Path::new("/"))?.join("scratch");
-    fs::create_dir_all(&scratch).map_err(|error| {
-        let message = format!("{} cannot be made: {error}", scratch.display());
-        Failure::new(
-            ExitCode::Refused,
-            message,
-            "check the permissions of --output and --work",
-        )
-    })?;
-    Ok(scratch)
+/// Prints the outcome and says how to exit; `place` is the flag that finds the load again.
+pub(crate) fn print(
+    outcome: &Outcome,
+    place: &str,
+    format: OutputFormat,
+) -> Result<ExitCode, Failure> {
+    match format {
+        OutputFormat::Human => output::print(&render::outcome(outcome, place))?,
+        OutputFormat::Json => output::print_json(outcome)?,
+    }
+    Ok(ExitCode::from_number(outcome.exit_code.into()))
 }
 
 /// The outcome of a load that was refused before it had one.

@@ -1,7 +1,12 @@
 //! One file per command, each thin: arguments in, a library's answer out.
 
+mod cancel;
+mod cluster;
+mod cluster_status;
 mod completions;
+mod config;
 mod demo;
+mod doctor;
 mod lint;
 mod loads;
 mod map;
@@ -15,14 +20,15 @@ mod sources;
 mod status;
 mod sweep;
 mod verify;
+mod watch;
 
 use std::ffi::OsString;
 use std::io::{self, Write};
 
 use clap::error::ErrorKind;
 
-use crate::cli::{Cli, Command};
-use crate::config::{self, Environment};
+use crate::cli::{Cli, Command, ConfigCommand};
+use crate::config::{Environment, explain_text};
 use crate::context::Context;
 use crate::exit_code::ExitCode;
 use crate::failure::Failure;
@@ -32,7 +38,7 @@ use crate::render;
 use crate::settings::OutputFormat;
 
 /// Names of the commands whose result is a load's outcome.
-const LOADS: [&str; 3] = ["run", "retry", "replay"];
+const LOADS: [&str; 4] = ["run", "retry", "replay", "watch"];
 
 /// Runs the command and reports why it failed, if it did.
 pub(crate) fn dispatch(cli: Cli) -> ExitCode {
@@ -43,7 +49,7 @@ pub(crate) fn dispatch(cli: Cli) -> ExitCode {
     };
     let is_load = matches!(
         cli.command,
-        Command::Run(_) | Command::Retry(_) | Command::Replay(_)
+        Command::Run(_) | Command::Retry(_) | Command::Replay(_) | Command::Watch(_)
     );
     let mut format = asked.unwrap_or_default();
     let result = prepare(verbosity).and_then(|context| {
@@ -71,6 +77,8 @@ fn run(command: Command, context: &Context) -> Result<ExitCode, Failure> {
         Command::Plan(args) => plan::run(args, context),
         Command::Map(args) => map::run(&args, context),
         Command::Status(args) => status::run(&args, context),
+        Command::Watch(args) => watch::run(&args, context),
+        Command::Cancel(args) => cancel::run(&args, context),
         Command::Retry(args) => retry::run(args, context),
         Command::Replay(args) => replay::run(args, context),
         Command::Quarantine(args) => quarantine::run(&args, context),
@@ -80,6 +88,10 @@ fn run(command: Command, context: &Context) -> Result<ExitCode, Failure> {
         Command::Sources(args) => sources::run(&args, context),
         Command::Demo(args) => demo::run(&args, context),
         Command::Sweep(args) => sweep::run(&args, context),
+        Command::Doctor(args) => doctor::run(args, context),
+        Command::Config(args) => match args.command {
+            ConfigCommand::Init(args) => config::run(&args, context),
+        },
         Command::Completions(args) => completions::run(&args),
     }
 }
@@ -87,6 +99,8 @@ fn run(command: Command, context: &Context) -> Result<ExitCode, Failure> {
 fn asked_format(command: &Command) -> Option<OutputFormat> {
     match command {
         Command::Run(args) | Command::Plan(args) => args.settings.format,
+        Command::Watch(args) => args.of.format,
+        Command::Cancel(args) => args.format,
         Command::Retry(args) => args.settings.format,
         Command::Replay(args) => args.settings.format,
         Command::Status(args) => args.state.format,
@@ -95,6 +109,10 @@ fn asked_format(command: &Command) -> Option<OutputFormat> {
         Command::Verify(args) => args.format,
         Command::Sources(args) => args.format,
         Command::Sweep(args) => args.format,
+        Command::Doctor(args) => args.settings.format,
+        Command::Config(args) => match &args.command {
+            ConfigCommand::Init(args) => args.format,
+        },
         // These print lines of their own.
         Command::Map(_) | Command::Show(_) | Command::Demo(_) | Command::Completions(_) => {
             Some(OutputFormat::Human)
@@ -113,7 +131,7 @@ pub(crate) fn misused(error: &clap::Error, arguments: &[OsString]) -> ExitCode {
         return ExitCode::Done;
     }
     let _ = error.print();
-    let (message, mut remedy) = config::explain_text(&error.to_string());
+    let (message, mut remedy) = explain_text(&error.to_string());
     if remedy.is_empty() {
         remedy = remedy_of(error.kind()).to_owned();
         let _ = writeln!(io::stderr(), " help: {remedy}");

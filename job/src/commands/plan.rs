@@ -22,6 +22,7 @@ use crate::wire;
 
 pub(super) fn run(args: LoadArgs, context: &Context) -> Result<ExitCode, Failure> {
     let prepared = loads::prepare(args, context)?;
+    loads::refuse_cluster(&prepared.settings, "plan")?;
     let plan = wire::block_on(async {
         let interrupt = Interrupt::listen()?;
         let status = wire::peek_status(&prepared.places.state)?;

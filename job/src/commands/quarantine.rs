@@ -1,33 +1,39 @@
 //! `lakebolt quarantine`: what was set aside, why, and where it stood.
 
 use std::fmt::Write;
+use std::path::Path;
 
 use plans::show::{self, Quarantined, Summary};
 
-use super::show::unreadable;
+use super::show::{unreached, unreadable};
 use crate::cli::QuarantineArgs;
 use crate::context::Context;
 use crate::exit_code::ExitCode;
 use crate::failure::Failure;
 use crate::output;
-use crate::request::Places;
+use crate::request::Stores;
 use crate::settings::{OutputFormat, Settings};
 use crate::sources::Shelf;
 use crate::table::{Table, count, plural};
 use crate::uris;
+use crate::wire;
 
 /// Longest piece of a raw row that is shown.
 const RAW_CHARACTERS: usize = 200;
 
 pub(super) fn run(args: &QuarantineArgs, context: &Context) -> Result<ExitCode, Failure> {
     let source = source_name(&args.source, context)?;
-    let root = uris::local("--quarantine", &folder_of(args, context)?, context.folder())?;
-    let paths = match root.exists() {
-        true => show::objects(&root).map_err(|error| unreadable(&error))?,
-        false => Vec::new(),
-    };
-    let summary = show::quarantined(&paths, &source, args.reason.as_deref(), args.limit);
-    let summary = summary.map_err(|error| unreadable(&error))?;
+    let folder = folder_of(args, context)?;
+    let summary = wire::block_on(async {
+        let objects = match is_absent(&folder) {
+            true => Vec::new(),
+            false => show::objects(&folder)
+                .await
+                .map_err(|error| unreached(&error))?,
+        };
+        let summary = show::quarantined(&objects, &source, args.reason.as_deref(), args.limit);
+        summary.await.map_err(|error| unreadable(&error))
+    })?;
     match context.format(args.state.format) {
         OutputFormat::Human => output::print(&human(&source, &summary))?,
         OutputFormat::Json => output::print_json(&json(&source, &summary))?,
@@ -47,6 +53,13 @@ fn source_name(name: &str, context: &Context) -> Result<String, Failure> {
         .map_or_else(|_| name.to_owned(), |loaded| loaded.source.name))
 }
 
+/// Nothing was ever rejected into a local folder that is not there.
+fn is_absent(folder: &str) -> bool {
+    let path = uris::local("--quarantine", folder, Path::new("/"));
+    path.is_ok_and(|path| !path.exists())
+}
+
+/// The URI of the quarantine.
 fn folder_of(args: &QuarantineArgs, context: &Context) -> Result<String, Failure> {
     let flags = Settings {
         output: args.state.output.clone(),
@@ -54,15 +67,9 @@ fn folder_of(args: &QuarantineArgs, context: &Context) -> Result<String, Failure
         ..Settings::default()
     };
     let settings = flags.over(context.defaults.clone());
-    match (settings.quarantine, &settings.output) {
-        (Some(quarantine), _) => Ok(quarantine),
-        (None, _) => {
-            let settings = Settings {
-                quarantine: None,
-                ..settings
-            };
-            Ok(Places::of(&settings, context.folder())?.quarantine)
-        }
+    match &settings.quarantine {
+        Some(quarantine) => uris::absolute_folder("--quarantine", quarantine, context.folder()),
+        None => Ok(Stores::of(&settings, context.folder())?.quarantine),
     }
 }
 

@@ -13,6 +13,7 @@ use crate::wire;
 
 pub(super) fn run(args: ReplayArgs, context: &Context) -> Result<ExitCode, Failure> {
     let mut settings = args.settings.over(context.defaults.clone());
+    loads::refuse_cluster(&settings, "replay")?;
     if settings.input.is_none() {
         settings.input = wire::block_on(earlier_input(&args.source, &settings, context))?;
     }

@@ -3,6 +3,7 @@
 use scheduler::load::saved::SavedRequest;
 use scheduler::status::LoadRecord;
 
+use super::cluster;
 use super::loads::{self, Prepared};
 use crate::cli::RetryArgs;
 use crate::context::Context;
@@ -14,6 +15,9 @@ use crate::wire;
 
 pub(super) fn run(args: RetryArgs, context: &Context) -> Result<ExitCode, Failure> {
     let settings = args.settings.over(context.defaults.clone());
+    if settings.cluster.is_some() {
+        return cluster::retry(&args.load, &settings, context);
+    }
     let state = request::state_uri(&settings, context.folder())?;
     let record = wire::block_on(find(&state, &args.load))?;
     let prepared = prepared(&record, settings, state, context)?;
@@ -76,6 +80,7 @@ fn prepared(
         state,
     };
     Ok(Prepared {
+        asked: request.source.clone(),
         request,
         places,
         settings,

@@ -6,6 +6,7 @@ use scheduler::load::days::Moment;
 use scheduler::status::{LoadRecord, PeriodRecord, StatusStore};
 use serde_json::json;
 
+use super::{cluster, cluster_status};
 use crate::cli::StatusArgs;
 use crate::context::Context;
 use crate::exit_code::ExitCode;
@@ -30,9 +31,14 @@ pub(super) fn run(args: &StatusArgs, context: &Context) -> Result<ExitCode, Fail
         output: args.state.output.clone(),
         state: args.state.state.clone(),
         name: args.state.name.clone(),
-        ..Settings::default()
+        ..cluster::reaching(&args.cluster)
     };
     let settings = flags.over(context.defaults.clone());
+    // A place that is named outranks the cluster of a settings file.
+    let is_named = args.state.state.is_some() || args.state.output.is_some();
+    if args.cluster.cluster.is_some() || (settings.cluster.is_some() && !is_named) {
+        return cluster_status::run(args, &settings, context);
+    }
     let state = request::state_uri(&settings, context.folder())?;
     let found = wire::block_on(async {
         let status = wire::open_status(&state, true)?;
@@ -93,7 +99,7 @@ fn is_asked(
 }
 
 /// A source that ships may be asked for by an alias.
-fn same_source(stored: &str, asked: &str) -> bool {
+pub(super) fn same_source(stored: &str, asked: &str) -> bool {
     let shipped = plans::sources::find(asked).map(|shipped| shipped.name);
     stored == asked || shipped.is_ok_and(|name| name == stored)
 }

@@ -1,7 +1,11 @@
 //! `lakebolt sweep`: removes what no live attempt owns.
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
 
+use plans::sinks;
+use plans::stores::Access;
+use scheduler::load::debris::Debris;
 use scheduler::load::sweep::{Sweep, Swept};
 use scheduler::load::work::Work;
 
@@ -20,20 +24,26 @@ pub(super) fn run(args: &SweepArgs, context: &Context) -> Result<ExitCode, Failu
         output: Some(args.uri.clone()),
         state: args.state.clone(),
         work: args.work.clone(),
+        quarantine: args.quarantine.clone(),
+        role_arn: args.role_arn.clone(),
+        external_id: args.external_id.clone(),
         ..Settings::default()
     };
     let lower = Settings {
         state: context.defaults.state.clone(),
         work: context.defaults.work.clone(),
+        quarantine: context.defaults.quarantine.clone(),
+        role_arn: context.defaults.role_arn.clone(),
+        external_id: context.defaults.external_id.clone(),
         ..Settings::default()
     };
-    let places = Places::of(&settings.over(lower), context.folder())?;
+    let settings = settings.over(lower);
+    let places = Places::of(&settings, context.folder())?;
+    let access = places.access(&settings)?;
     let swept = wire::block_on(async {
-        let work = Work::open(&places.work)
-            .map_err(|error| Failure::usage(with_causes(&error), "check URI and --work"))?;
         let sweep = Sweep {
             status: wire::open_status(&places.state, true)?,
-            work,
+            debris: debris(&places, &access)?,
             clock: wire::now,
             min_age: args.min_age,
             dry_run: args.dry_run,
@@ -47,12 +57,25 @@ pub(super) fn run(args: &SweepArgs, context: &Context) -> Result<ExitCode, Failu
     Ok(ExitCode::Done)
 }
 
+fn debris(places: &Places, access: &Access) -> Result<Debris, Failure> {
+    let refused =
+        |error: &dyn std::error::Error| Failure::usage(with_causes(error), "check URI and --work");
+    let work = Work::open(&places.work).map_err(|error| refused(&error))?;
+    let sink = sinks::open(&places.output, &places.work, access);
+    Ok(Debris {
+        work,
+        publisher: sink.map_err(|error| refused(&error))?.publisher,
+        folders: BTreeSet::from([places.output.clone(), places.quarantine.clone()]),
+    })
+}
+
 fn json(swept: &Swept, dry_run: bool) -> serde_json::Value {
     serde_json::json!({
         "schema_version": 1,
         "exit_code": ExitCode::Done.number(),
         "dry_run": dry_run,
         "removed": swept.removed,
+        "aborted": swept.aborted,
         "bytes": swept.bytes,
         "unknown": swept.unknown,
         "passes": swept.passes,
@@ -65,6 +88,9 @@ fn human(swept: &Swept, dry_run: bool) -> String {
         // Writing to text does not fail.
         let _ = writeln!(text, "{name}");
     }
+    for uri in &swept.aborted {
+        let _ = writeln!(text, "the upload of {uri}");
+    }
     for name in &swept.unknown {
         let _ = writeln!(
             text,
@@ -72,7 +98,8 @@ fn human(swept: &Swept, dry_run: bool) -> String {
         );
     }
     let verb = if dry_run { "would remove" } else { "removed" };
-    let removed = plural(swept.removed.len() as u64, "left-over");
+    let removed = swept.removed.len() + swept.aborted.len();
+    let removed = plural(removed as u64, "left-over");
     let _ = writeln!(text, "{verb} {removed}, {}", bytes(swept.bytes));
     text
 }

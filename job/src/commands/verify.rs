@@ -6,29 +6,29 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressStyle};
 use plans::verify::{self, Finding, Report, Rule, Tally, Weight};
 
+use super::show::unreached;
 use crate::cli::VerifyArgs;
 use crate::context::Context;
 use crate::exit_code::ExitCode;
-use crate::failure::{Failure, with_causes};
+use crate::failure::Failure;
 use crate::output;
 use crate::settings::OutputFormat;
 use crate::table::{Table, bytes, count, plural};
 use crate::uris;
+use crate::wire;
 
 pub(super) fn run(args: &VerifyArgs, context: &Context) -> Result<ExitCode, Failure> {
-    let root = uris::local("URI", &args.uri, context.folder())?;
+    let uri = uris::absolute("URI", &args.uri, context.folder())?;
     let bar = bar(context);
-    let report = verify::verify(&root, args.limit, |done, of| {
-        bar.set_length(of as u64);
-        bar.set_position(done as u64);
+    let report = wire::block_on(async {
+        let report = verify::verify(&uri, args.limit, |done, of| {
+            bar.set_length(of as u64);
+            bar.set_position(done as u64);
+        });
+        report.await.map_err(|error| unreached(&error))
     });
     bar.finish_and_clear();
-    let report = report.map_err(|error| {
-        Failure::unavailable(
-            with_causes(&error),
-            "check the path, and that it can be read",
-        )
-    })?;
+    let report = report?;
     if report.objects == 0 {
         let message = format!("no Parquet object stands below {}", args.uri);
         return Err(Failure::unavailable(

@@ -57,9 +57,19 @@ static DIALECTS: &[Dialect] = &[
 /// Reads the source that stands at `path`: a folder, or one of its files.
 pub fn load(path: &Path, ocsf_version: &str) -> Result<Loaded, Diagnostics> {
     known_version(path, ocsf_version)?;
+    let (dialect, files) = gather(path)?;
+    (dialect.read)(&files, ocsf_version)
+}
+
+/// The files that [`load`] reads, such as to send them elsewhere.
+pub fn files(path: &Path) -> Result<Vec<File>, Diagnostics> {
+    gather(path).map(|(_, files)| files)
+}
+
+fn gather(path: &Path) -> Result<(&'static Dialect, Vec<File>), Diagnostics> {
     for dialect in DIALECTS {
         if let Some(files) = (dialect.gather)(path) {
-            return (dialect.read)(&files?, ocsf_version);
+            return Ok((dialect, files?));
         }
     }
     Err(broken_file(path, "no source stands here", expected_files()))
@@ -151,6 +161,13 @@ fn read_files(paths: &[PathBuf]) -> Result<Vec<File>, Diagnostics> {
         }
     }
     found.into_result(files)
+}
+
+impl File {
+    /// Its name without the folder.
+    pub fn base_name(&self) -> &str {
+        base_name(&self.name)
+    }
 }
 
 /// The part of a file's name behind the last slash.

@@ -18,7 +18,7 @@ use crate::diagnostics::{Diagnostics, Origin, did_you_mean};
 use crate::formats;
 use crate::functions::Redaction;
 use crate::ocsf::{self, Schema};
-use crate::spec::{Column, Constant, Event, Source, Sql, Value};
+use crate::spec::{Column, Constant, Event, Output, Source, Sql, Value};
 
 /// Compiles `source` against `schema`; `format_columns` are those that its format
 /// brings. The raw shape keeps the parsed columns as they are.
@@ -220,6 +220,8 @@ impl Compiler<'_> {
             uid: class.uid,
             name: class.name.clone(),
             output: own.unwrap_or_else(|| self.source.name.clone()),
+            target: output.and_then(|output| output.uri.clone()),
+            role: output.and_then(Output::role),
         }
     }
 
@@ -321,6 +323,8 @@ impl Compiler<'_> {
                 uid: 0,
                 name: "raw".to_owned(),
                 output: self.source.name.clone(),
+                target: None,
+                role: None,
             },
             when: None,
             also: false,

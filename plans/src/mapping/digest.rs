@@ -41,6 +41,7 @@ fn forget_places(source: &mut Source) {
         .for_each(|filter| sql(&mut filter.when));
     for event in &mut source.events {
         event.at = Origin::default();
+        event.profiles_at = Origin::default();
         event.when.iter_mut().for_each(sql);
         object(&mut event.attributes);
     }
@@ -72,5 +73,31 @@ fn node(node: &mut Node) {
             object(&mut each.item);
         }
         Value::Constant(_) => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{dialects, formats, ocsf, sources};
+
+    #[test]
+    fn the_same_files_at_another_place_have_the_same_digest() {
+        let shipped = sources::find("vpc_flow").expect("it ships");
+        let digest_at = |place: &str| {
+            let files = shipped.files().iter();
+            let files: Vec<(String, String)> = files
+                .map(|(name, text)| (format!("{place}{name}"), format!("\n{text}")))
+                .collect();
+            let files: Vec<(&str, &str)> = files
+                .iter()
+                .map(|(name, text)| (name.as_str(), text.as_str()))
+                .collect();
+            let loaded = dialects::load_embedded(&files, ocsf::DEFAULT_VERSION);
+            let source = loaded.expect("it is right").source;
+            let columns = formats::find(&source.format.name).expect("known").columns();
+            digest(&source, ocsf::DEFAULT_VERSION, &columns, false)
+        };
+        assert_eq!(digest_at(""), digest_at("/somewhere/else/"));
     }
 }

@@ -4,6 +4,7 @@ use arrow::datatypes::SchemaRef;
 use datafusion::logical_expr::Expr;
 
 use crate::spec::Column;
+use crate::stores::Role;
 
 /// A source's mapping as expressions over `formats::schema_of(parsed())`.
 #[derive(Clone, Debug)]
@@ -57,6 +58,10 @@ pub struct Class {
     pub name: String,
     /// The output's own name (`[output.CLASS] name`), else the source's.
     pub output: String,
+    /// Where it goes (`[output.CLASS] uri`), when that is not the load's own target.
+    pub target: Option<String>,
+    /// Who writes it (`[output.CLASS] role_arn, external_id`), when not the load itself.
+    pub role: Option<Role>,
 }
 
 /// How a field of the output is made. Structs whose members are all NULL are NULL.

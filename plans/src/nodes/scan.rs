@@ -9,6 +9,7 @@ use std::fmt::{Debug, Formatter};
 use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
+use chrono::DateTime;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{DataFusionError, Result, plan_err};
 use datafusion::datasource::listing::PartitionedFile;
@@ -21,7 +22,8 @@ use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
 use datafusion::physical_plan::{DisplayFormatType, ExecutionPlan};
-use object_store::ObjectStore;
+use object_store::path::Path;
+use object_store::{ObjectMeta, ObjectStore};
 use serde::{Deserialize, Serialize};
 
 use crate::formats::schema_of;
@@ -77,14 +79,30 @@ impl ShardSource {
 }
 
 /// A scan of `shards`, whose lists stand in the store at `work`: one partition each.
-pub fn scan(spec: ScanSpec, work: ObjectStoreUrl, shards: &[ShardRef]) -> Arc<dyn ExecutionPlan> {
-    let groups = shards
-        .iter()
-        .map(|shard| FileGroup::new(vec![PartitionedFile::new(shard.path.clone(), shard.size)]));
+pub fn scan(
+    spec: ScanSpec,
+    work: ObjectStoreUrl,
+    shards: &[ShardRef],
+) -> Result<Arc<dyn ExecutionPlan>> {
+    let groups: Result<Vec<_>> = shards.iter().map(group).collect();
     let config = FileScanConfigBuilder::new(work, Arc::new(ShardSource::new(spec)))
-        .with_file_groups(groups.collect())
+        .with_file_groups(groups?)
         .build();
-    DataSourceExec::from_data_source(config)
+    Ok(DataSourceExec::from_data_source(config))
+}
+
+/// A shard's list as a group of its own. Its path is taken as it is, not encoded again.
+fn group(shard: &ShardRef) -> Result<FileGroup> {
+    let location =
+        Path::parse(&shard.path).map_err(|error| DataFusionError::External(error.into()))?;
+    let list = ObjectMeta {
+        location,
+        last_modified: DateTime::UNIX_EPOCH,
+        size: shard.size,
+        e_tag: None,
+        version: None,
+    };
+    Ok(FileGroup::new(vec![PartitionedFile::from(list)]))
 }
 
 /// The configuration of a scan of ours, if `plan` is one.

@@ -4,93 +4,92 @@
 mod json;
 mod quarantine;
 
-use std::fs::{self, File};
-use std::io;
-use std::path::{Path, PathBuf};
-
 use arrow::array::RecordBatch;
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use futures::{Stream, StreamExt, TryStreamExt};
+use parquet::arrow::ParquetRecordBatchStreamBuilder;
 use parquet::errors::ParquetError;
 
 pub use json::{row, write_rows};
 pub use quarantine::{Quarantined, Summary, quarantined};
 
+use crate::objects::{self, Object, ObjectError};
+use crate::stores::Trouble;
+
 #[derive(Debug, thiserror::Error)]
 pub enum ShowError {
-    #[error("{path}: cannot be listed")]
-    Unlisted {
-        path: String,
-        #[source]
-        source: io::Error,
-    },
-    #[error("{path}: cannot be read as Parquet")]
+    #[error(transparent)]
+    Object(#[from] ObjectError),
+    #[error("{name}: cannot be read as Parquet")]
     Unreadable {
-        path: String,
+        name: String,
         #[source]
         source: ParquetError,
     },
 }
 
-/// The Parquet objects below `root` (a folder or an object), in the order of their
+/// The Parquet objects below `uri` (or the object that it names), in the order of their
 /// names; work areas and other hidden folders are left out.
-pub fn objects(root: &Path) -> Result<Vec<PathBuf>, ShowError> {
-    let mut found = Vec::new();
-    let unlisted = |path: &Path| {
-        let path = path.display().to_string();
-        move |source| ShowError::Unlisted { path, source }
-    };
-    if fs::metadata(root).map_err(unlisted(root))?.is_file() {
-        return Ok(vec![root.to_path_buf()]);
-    }
-    let mut folders = vec![root.to_path_buf()];
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(&folder).map_err(unlisted(&folder))? {
-            let path = entry.map_err(unlisted(&folder))?.path();
-            let name = path.file_name().unwrap_or_default().to_string_lossy();
-            if name.starts_with(['.', '_']) {
-                continue;
-            }
-            if path.is_dir() {
-                folders.push(path);
-            } else if name.ends_with(".parquet") {
-                found.push(path);
-            }
-        }
-    }
-    found.sort();
-    Ok(found)
+pub async fn objects(uri: &str) -> Result<Vec<Object>, ObjectError> {
+    let mut objects = objects::list(uri).await?;
+    objects.retain(|object| {
+        let hidden = || {
+            object
+                .below()
+                .split('/')
+                .any(|name| name.starts_with(['.', '_']))
+        };
+        let is_parquet = || object.name.ends_with(".parquet");
+        object.below().is_empty() || is_parquet() && !hidden() && !object.is_beside_lake()
+    });
+    Ok(objects)
 }
 
-/// The batches of one object.
-fn batches(
-    path: &Path,
+/// The first `limit` rows of one object; only their row groups are fetched.
+async fn batches(
+    object: &Object,
     rows: usize,
-) -> Result<impl Iterator<Item = Result<RecordBatch, ShowError>> + use<>, ShowError> {
-    let name = path.display().to_string();
-    let unreadable = move |source| ShowError::Unreadable {
-        path: name.clone(),
-        source,
-    };
-    let file = File::open(path).map_err(|error| unreadable(error.into()))?;
-    let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(&unreadable)?;
-    let reader = builder.with_batch_size(rows.max(1)).build();
-    let reader = reader.map_err(&unreadable)?;
-    Ok(reader.map(move |batch| batch.map_err(|error| unreadable(error.into()))))
+    limit: Option<usize>,
+) -> Result<impl Stream<Item = Result<RecordBatch, ShowError>> + Unpin + use<>, ShowError> {
+    let name = object.name.clone();
+    let unreadable = move |error| unreadable(&name, error);
+    let builder = ParquetRecordBatchStreamBuilder::new(object.ranges()?).await;
+    let mut builder = builder.map_err(&unreadable)?.with_batch_size(rows.max(1));
+    if let Some(limit) = limit {
+        builder = builder.with_limit(limit);
+    }
+    let stream = builder.build().map_err(&unreadable)?;
+    Ok(stream.map(move |batch| batch.map_err(&unreadable)))
 }
 
-/// Hands the first `limit` events of `paths` to `take`, as one line of JSON each;
+/// What fails on the way to an object says nothing about the object.
+fn unreadable(name: &str, error: ParquetError) -> ShowError {
+    let name = name.to_owned();
+    match error {
+        ParquetError::External(source) if source.is::<object_store::Error>() => {
+            let source = Trouble::of(source.as_ref());
+            ShowError::Object(ObjectError::Unreached { name, source })
+        }
+        source => ShowError::Unreadable { name, source },
+    }
+}
+
+/// Hands the first `limit` events of `objects` to `take`, as one line of JSON each;
 /// `take` says whether it wants more. Returns how many it got.
-pub fn events(
-    paths: &[PathBuf],
+pub async fn events(
+    objects: &[Object],
     limit: usize,
     mut take: impl FnMut(&str) -> bool,
 ) -> Result<usize, ShowError> {
     let mut shown = 0;
-    for path in paths {
-        for batch in batches(path, limit.clamp(1, 1024))? {
-            let batch = batch?;
+    for object in objects {
+        if shown == limit {
+            break;
+        }
+        let left = limit - shown;
+        let mut batches = batches(object, left.min(BATCH_ROWS), Some(left)).await?;
+        while let Some(batch) = batches.try_next().await? {
             for index in 0..batch.num_rows() {
-                if shown == limit || !take(&row(&batch, index)) {
+                if !take(&row(&batch, index)) {
                     return Ok(shown);
                 }
                 shown += 1;
@@ -100,8 +99,12 @@ pub fn events(
     Ok(shown)
 }
 
+const BATCH_ROWS: usize = 1024;
+
 #[cfg(test)]
 mod tests {
+    use std::fs::{self, File};
+    use std::path::Path;
     use std::sync::Arc;
 
     use arrow::array::{ArrayRef, Int64Array};
@@ -119,31 +122,38 @@ mod tests {
         writer.close().expect("writable");
     }
 
-    #[test]
-    fn the_first_events_of_a_folder_come_in_the_order_of_its_objects() {
+    #[tokio::test]
+    async fn the_first_events_of_a_folder_come_in_the_order_of_its_objects() {
         let folder = tempfile::tempdir().expect("a folder for the test");
         write(&folder.path().join("ext/b.parquet"), &[3]);
         write(&folder.path().join("ext/a.parquet"), &[1, 2]);
         write(&folder.path().join(".lakebolt/x.parquet"), &[0]);
-        let paths = objects(folder.path()).expect("listable");
+        let uri = format!("file://{}", folder.path().display());
+        let found = objects(&uri).await.expect("listable");
         let mut lines = Vec::new();
-        let shown = events(&paths, 5, |line| {
+        let shown = events(&found, 5, |line| {
             lines.push(line.to_owned());
             true
         });
-        assert_eq!(shown.ok(), Some(3));
+        assert_eq!(shown.await.ok(), Some(3));
         assert_eq!(lines, [r#"{"time":1}"#, r#"{"time":2}"#, r#"{"time":3}"#]);
-        assert_eq!(events(&paths, 2, |_| true).ok(), Some(2));
-        assert_eq!(events(&paths, 5, |_| false).ok(), Some(0));
+        assert_eq!(events(&found, 2, |_| true).await.ok(), Some(2));
+        assert_eq!(events(&found, 1, |_| true).await.ok(), Some(1));
+        assert_eq!(events(&found, 5, |_| false).await.ok(), Some(0));
     }
 
-    #[test]
-    fn what_is_no_parquet_is_an_error_with_its_path() {
+    #[tokio::test]
+    async fn what_is_no_parquet_is_an_error_with_its_path() {
         let folder = tempfile::tempdir().expect("a folder for the test");
         let path = folder.path().join("a.parquet");
         fs::write(&path, "no").expect("writable");
-        let error = events(&[path], 1, |_| true).expect_err("it is no Parquet");
+        let found = objects(&path.display().to_string())
+            .await
+            .expect("it is there");
+        let error = events(&found, 1, |_| true).await;
+        let error = error.expect_err("it is no Parquet");
         assert!(error.to_string().contains("a.parquet"));
-        assert!(objects(&folder.path().join("none")).is_err());
+        let absent = folder.path().join("none").display().to_string();
+        assert!(objects(&absent).await.is_err());
     }
 }

@@ -1,14 +1,15 @@
 //! What stands in a quarantine: how many rows for which reason, and the first of them.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 
 use arrow::array::{ArrayRef, AsArray, RecordBatch};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Int64Type};
+use futures::TryStreamExt;
 use serde::Serialize;
 
 use super::{ShowError, batches};
+use crate::objects::Object;
 
 /// A row that was set aside.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -33,19 +34,20 @@ pub struct Summary {
 
 const BATCH_ROWS: usize = 4096;
 
-/// Reads the rows of `source` in `paths`, and keeps the first `limit` that have
+/// Reads the rows of `source` in `objects`, and keeps the first `limit` that have
 /// `reason`, if one is asked for.
-pub fn quarantined(
-    paths: &[PathBuf],
+pub async fn quarantined(
+    objects: &[Object],
     source: &str,
     reason: Option<&str>,
     limit: usize,
 ) -> Result<Summary, ShowError> {
     let mut reasons: BTreeMap<String, u64> = BTreeMap::new();
     let mut summary = Summary::default();
-    for path in paths {
-        for batch in batches(path, BATCH_ROWS)? {
-            let columns = Columns::of(&batch?);
+    for object in objects {
+        let mut batches = batches(object, BATCH_ROWS, None).await?;
+        while let Some(batch) = batches.try_next().await? {
+            let columns = Columns::of(&batch);
             for row in 0..columns.rows {
                 let kind = columns.text(&columns.reason, row);
                 if columns.text(&columns.source, row) != source {
@@ -127,6 +129,7 @@ mod tests {
     use arrow::array::{BinaryViewArray, StringViewArray, UInt64Array};
     use parquet::arrow::ArrowWriter;
 
+    use super::super::objects;
     use super::*;
 
     fn batch() -> RecordBatch {
@@ -154,8 +157,8 @@ mod tests {
         .expect("same lengths")
     }
 
-    #[test]
-    fn rows_are_counted_by_reason_and_the_first_are_kept() {
+    #[tokio::test]
+    async fn rows_are_counted_by_reason_and_the_first_are_kept() {
         let folder = tempfile::tempdir().expect("a folder for the test");
         let path = folder.path().join("q.parquet");
         let file = File::create(&path).expect("writable");
@@ -163,8 +166,11 @@ mod tests {
         writer.write(&batch()).expect("writable");
         writer.close().expect("writable");
 
-        let paths = [path];
-        let all = quarantined(&paths, "vpc_flow", None, 2).expect("readable");
+        let found = objects(&path.display().to_string())
+            .await
+            .expect("it is there");
+        let all = quarantined(&found, "vpc_flow", None, 2);
+        let all = all.await.expect("readable");
         assert_eq!(all.rows, 3);
         assert_eq!(
             all.reasons,
@@ -177,7 +183,8 @@ mod tests {
         );
         assert_eq!(all.first[0].raw, "x");
 
-        let some = quarantined(&paths, "vpc_flow", Some("unrouted"), 9).expect("readable");
+        let some = quarantined(&found, "vpc_flow", Some("unrouted"), 9);
+        let some = some.await.expect("readable");
         assert_eq!((some.rows, some.first.len()), (3, 1));
     }
 }

@@ -13,14 +13,17 @@ use super::{PartHandle, Publisher, SinkError, Staged, UnpublishedPart, Unpublish
 /// Writes below the work area and publishes by rename, so both must be one filesystem.
 #[derive(Debug)]
 pub struct Local {
+    work: PathBuf,
     staging: PathBuf,
 }
 
 impl Local {
     /// A sink that stages below `work`, a `file:` URI or a path.
     pub fn new(work: &str) -> Result<Self, SinkError> {
+        let work = path_of(work)?;
         Ok(Self {
-            staging: path_of(work)?.join("staging"),
+            staging: work.join("staging"),
+            work,
         })
     }
 }
@@ -81,6 +84,16 @@ impl UnpublishedPart for LocalPart {
         })
     }
 
+    fn handle(&self) -> PartHandle {
+        PartHandle {
+            uri: self.uri.clone(),
+            size: self.size,
+            staged: Staged::File {
+                path: self.path.to_string_lossy().into_owned(),
+            },
+        }
+    }
+
     async fn finish(mut self: Box<Self>) -> Result<PartHandle, SinkError> {
         let failed = |source| SinkError::Io {
             uri: self.path.display().to_string(),
@@ -88,13 +101,7 @@ impl UnpublishedPart for LocalPart {
         };
         self.file.flush().await.map_err(failed)?;
         self.file.sync_data().await.map_err(failed)?;
-        Ok(PartHandle {
-            uri: self.uri,
-            size: self.size,
-            staged: Staged::File {
-                path: self.path.to_string_lossy().into_owned(),
-            },
-        })
+        Ok(self.handle())
     }
 }
 
@@ -163,6 +170,39 @@ impl Publisher for Local {
             }),
         }
     }
+
+    /// Makes the folder, unless it could not be written or a rename could not reach it.
+    async fn probe(&self, folder: &str, name: &str) -> Result<Vec<String>, SinkError> {
+        let target = path_of(folder)?;
+        let probe = target.join(format!(".{name}"));
+        let probed = async {
+            fs::create_dir_all(&probe).await?;
+            fs::remove_dir(&probe).await?;
+            same_filesystem(&self.work, &target)
+        };
+        let unwritable = |source| SinkError::Unwritable {
+            uri: folder.to_owned(),
+            source,
+        };
+        match probed.await.map_err(unwritable)? {
+            true => Ok(Vec::new()),
+            false => Err(SinkError::Apart {
+                uri: folder.to_owned(),
+                work: self.work.display().to_string(),
+            }),
+        }
+    }
+}
+
+#[cfg(unix)]
+fn same_filesystem(a: &Path, b: &Path) -> std::io::Result<bool> {
+    use std::os::unix::fs::MetadataExt;
+    Ok(std::fs::metadata(a)?.dev() == std::fs::metadata(b)?.dev())
+}
+
+#[cfg(not(unix))]
+fn same_filesystem(_: &Path, _: &Path) -> std::io::Result<bool> {
+    Ok(true)
 }
 
 async fn remove(path: &Path) -> Result<(), SinkError> {

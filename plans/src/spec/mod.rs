@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::diagnostics::Origin;
+use crate::stores::Role;
 
 /// A kind of log: how it is read and what it becomes.
 #[derive(Clone, Debug, PartialEq)]
@@ -202,6 +203,16 @@ pub struct Output {
     pub role_arn: Option<String>,
     pub external_id: Option<String>,
     pub at: Origin,
+}
+
+impl Output {
+    /// The role that writes it.
+    pub fn role(&self) -> Option<Role> {
+        Some(Role {
+            arn: self.role_arn.clone()?,
+            external_id: self.external_id.clone(),
+        })
+    }
 }
 
 /// What a metadata CSV says about the load; flags outrank it.

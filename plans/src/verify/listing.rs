@@ -1,83 +1,51 @@
-//! The objects below a folder, and what does not belong there.
+//! The objects below a URI, and what does not belong there.
 
-use std::fs;
-use std::io;
-use std::path::{Path, PathBuf};
-
-/// A file below the folder that is verified.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Found {
-    pub(super) path: PathBuf,
-    /// The path with `/`, as findings and rules take it.
-    pub(super) name: String,
-    pub(super) size: u64,
-}
+use crate::objects::{self, Object, ObjectError};
 
 /// Parquet objects and strays, each in the order of their names.
 #[derive(Debug, Default)]
 pub(super) struct Listing {
-    pub(super) objects: Vec<Found>,
-    pub(super) strays: Vec<Found>,
+    pub(super) objects: Vec<Object>,
+    pub(super) strays: Vec<Object>,
 }
 
 /// Folder of the default work area: no reader of the target lists Parquet there.
 const WORK: &str = ".lakebolt";
 
-/// Lists `root`, a folder or one file. `shown` stands before the names.
-pub(super) fn list(root: &Path) -> io::Result<Listing> {
+/// Lists what stands below `uri`, or the one object that it names.
+pub(super) async fn list(uri: &str) -> Result<Listing, ObjectError> {
     let mut listing = Listing::default();
-    let about = fs::metadata(root)?;
-    if about.is_file() {
-        listing.objects.push(found(root, about.len()));
-        return Ok(listing);
+    for object in objects::list(uri).await? {
+        listing.sort_in(object);
     }
-    let mut folders = vec![root.to_path_buf()];
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(&folder)? {
-            let entry = entry?;
-            let path = entry.path();
-            if fs::metadata(&path)?.is_dir() {
-                folders.push(path);
-                continue;
-            }
-            listing.sort_in(found(&path, entry.metadata()?.len()), root);
-        }
-    }
-    listing.objects.sort_by(|a, b| a.name.cmp(&b.name));
-    listing.strays.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(listing)
 }
 
 impl Listing {
-    fn sort_in(&mut self, file: Found, root: &Path) {
-        let below = file.path.strip_prefix(root).unwrap_or(&file.path);
-        let mut segments = below.iter().map(|segment| segment.to_string_lossy());
-        let is_work = segments.clone().next().is_some_and(|first| first == WORK);
+    fn sort_in(&mut self, object: Object) {
+        if object.is_beside_lake() {
+            return;
+        }
+        let mut segments = object.below().split('/');
+        let is_work = segments.clone().next() == Some(WORK);
         let hidden = segments.any(|name| name.starts_with(['_', '.']));
-        let is_parquet = file.name.ends_with(".parquet");
+        let is_parquet = object.name.ends_with(".parquet") || object.below().is_empty();
         match (is_work, is_parquet && !hidden) {
             (true, _) if !is_parquet => {}
-            (false, true) => self.objects.push(file),
-            _ => self.strays.push(file),
+            (false, true) => self.objects.push(object),
+            _ => self.strays.push(object),
         }
-    }
-}
-
-fn found(path: &Path, size: u64) -> Found {
-    let segments: Vec<_> = path.iter().map(|part| part.to_string_lossy()).collect();
-    Found {
-        path: path.to_path_buf(),
-        name: segments.join("/").replacen("//", "/", 1),
-        size,
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
-    #[test]
-    fn objects_are_told_from_strays_and_the_work_area_is_left_out() {
+    #[tokio::test]
+    async fn objects_are_told_from_strays_and_the_work_area_is_left_out() {
         let folder = tempfile::tempdir().expect("a folder for the test");
         let files = [
             "ext/s/a.parquet",
@@ -91,16 +59,22 @@ mod tests {
             fs::create_dir_all(path.parent().expect("it has one")).expect("writable");
             fs::write(path, "x").expect("writable");
         }
-        let listing = list(folder.path()).expect("readable");
-        let names = |files: &[Found]| -> Vec<String> {
-            let name = |file: &Found| {
-                file.path
-                    .file_name()
-                    .map(|name| name.to_string_lossy().into_owned())
-            };
+        let uri = format!("file://{}/", folder.path().display());
+        let listing = list(&uri).await.expect("readable");
+        let names = |files: &[Object]| -> Vec<String> {
+            let name = |file: &Object| file.name.rsplit('/').next().map(str::to_owned);
             files.iter().filter_map(name).collect()
         };
         assert_eq!(names(&listing.objects), ["a.parquet"]);
         assert_eq!(names(&listing.strays), ["d.parquet", "b.parquet", "c.crc"]);
+    }
+
+    #[tokio::test]
+    async fn one_file_is_an_object_whatever_its_name() {
+        let folder = tempfile::tempdir().expect("a folder for the test");
+        let file = folder.path().join("part-0");
+        fs::write(&file, "x").expect("writable");
+        let listing = list(&file.display().to_string()).await.expect("readable");
+        assert_eq!((listing.objects.len(), listing.strays.len()), (1, 0));
     }
 }

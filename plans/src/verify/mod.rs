@@ -1,5 +1,6 @@
 //! Reads objects back and judges them by Security Lake's rules and by OCSF. It
-//! trusts nothing that the writer remembers, and holds one batch per thread.
+//! trusts nothing that the writer remembers, and holds one batch per thread; of an object
+//! that is no file it judges a copy.
 
 mod events;
 mod findings;
@@ -12,19 +13,19 @@ mod rules;
 mod scalar;
 
 use std::collections::BTreeMap;
-use std::io;
 use std::num::NonZero;
-use std::path::Path;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc;
 use std::thread;
+
+use futures::{StreamExt, TryStreamExt, stream};
 
 pub use findings::{Finding, Tally};
 pub use rules::{Rule, Weight};
 
 use findings::Findings;
-use listing::{Found, Listing};
+use listing::Listing;
 use object::Examined;
+
+use crate::objects::{Object, ObjectError};
 
 /// 5 minutes are the least that an object may stand for.
 const MOST_OBJECTS_A_DAY: usize = 288;
@@ -41,14 +42,6 @@ pub struct Report {
     pub rules: Vec<(Rule, Tally)>,
 }
 
-#[derive(Debug, thiserror::Error)]
-#[error("{path}: cannot be listed")]
-pub struct VerifyError {
-    pub path: String,
-    #[source]
-    pub source: io::Error,
-}
-
 impl Report {
     /// Whether no demand is broken.
     pub fn passed(&self) -> bool {
@@ -60,63 +53,43 @@ impl Report {
     }
 }
 
-/// Judges every object below `root`, a folder or one object, keeping the first
+/// Judges every object below `uri`, a folder, a prefix or one object, keeping the first
 /// `limit` findings of each rule. `seen` hears how many objects are done, of how many.
-pub fn verify(
-    root: &Path,
+pub async fn verify(
+    uri: &str,
     limit: usize,
-    seen: impl Fn(usize, usize) + Send + Sync,
-) -> Result<Report, VerifyError> {
-    let unlisted = |source| VerifyError {
-        path: root.display().to_string(),
-        source,
-    };
-    let root = std::path::absolute(root).map_err(unlisted)?;
-    let listing = listing::list(&root).map_err(unlisted)?;
+    seen: impl Fn(usize, usize),
+) -> Result<Report, ObjectError> {
+    let listing = listing::list(uri).await?;
     let mut summary = Summary::new(&listing, limit);
-    examine_all(&listing.objects, limit, |index, examined| {
-        summary.add(&listing.objects[index], examined);
-        seen(index + 1, listing.objects.len());
-    });
+    let cores = thread::available_parallelism().map_or(1, NonZero::get);
+    let examined = listing.objects.iter().map(|object| examine(object, limit));
+    // In order; some wait for their bytes while others are examined.
+    let mut examined = stream::iter(examined).buffered(2 * cores);
+    let mut objects = listing.objects.iter().zip(1..);
+    while let Some(examined) = examined.try_next().await? {
+        if let Some((object, done)) = objects.next() {
+            summary.add(object, examined);
+            seen(done, listing.objects.len());
+        }
+    }
+    drop(examined);
     Ok(summary.report(&listing))
 }
 
-/// Examines objects on every core; `take` gets the results in their order.
-fn examine_all(objects: &[Found], limit: usize, mut take: impl FnMut(usize, Examined)) {
-    let threads = thread::available_parallelism().map_or(1, NonZero::get);
-    let next = AtomicUsize::new(0);
-    // Bounded, so that a slow object does not let results pile up behind it.
-    let (sender, receiver) = mpsc::sync_channel(threads * 4);
-    thread::scope(|scope| {
-        for _ in 0..threads.min(objects.len()) {
-            let (sender, next) = (sender.clone(), &next);
-            scope.spawn(move || {
-                while let Some(index) = claim(next, objects.len()) {
-                    if sender
-                        .send((index, object::examine(&objects[index], limit)))
-                        .is_err()
-                    {
-                        return;
-                    }
-                }
-            });
-        }
-        drop(sender);
-        let mut early = BTreeMap::new();
-        let mut due = 0;
-        for (index, examined) in receiver {
-            early.insert(index, examined);
-            while let Some(examined) = early.remove(&due) {
-                take(due, examined);
-                due += 1;
-            }
-        }
-    });
-}
-
-fn claim(next: &AtomicUsize, count: usize) -> Option<usize> {
-    let index = next.fetch_add(1, Ordering::Relaxed);
-    (index < count).then_some(index)
+/// Fetches an object and examines it on a thread of its own. What is wrong with the object is
+/// a finding; what is wrong with the way to it is an error.
+async fn examine(object: &Object, limit: usize) -> Result<Examined, ObjectError> {
+    let file = match object.file().await {
+        Err(error) if !error.is_of_object() => return Err(error),
+        file => file,
+    };
+    let object = object.clone();
+    let examined = tokio::task::spawn_blocking(move || object::examine(&object, file, limit));
+    match examined.await {
+        Ok(examined) => Ok(examined),
+        Err(error) => std::panic::resume_unwind(error.into_panic()),
+    }
 }
 
 /// What is gathered over all objects.
@@ -154,7 +127,7 @@ impl Summary {
         summary
     }
 
-    fn add(&mut self, object: &Found, examined: Examined) {
+    fn add(&mut self, object: &Object, examined: Examined) {
         self.rows += examined.rows;
         if let (Some(class), Some(schema)) = (examined.class, examined.schema) {
             self.compare(object, (examined.target, class), schema);
@@ -168,7 +141,7 @@ impl Summary {
         self.findings.absorb(examined.findings);
     }
 
-    fn compare(&mut self, object: &Found, key: (String, i64), schema: u64) {
+    fn compare(&mut self, object: &Object, key: (String, i64), schema: u64) {
         self.findings.checked(Rule::SameSchema, 1);
         let first = self
             .schemas

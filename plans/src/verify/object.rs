@@ -15,9 +15,9 @@ use parquet::file::serialized_reader::SerializedPageReader;
 
 use super::events::Events;
 use super::findings::Findings;
-use super::listing::Found;
 use super::path;
 use super::rules::Rule;
+use crate::objects::{Object, ObjectError};
 
 const LARGEST_PAGE: usize = 1 << 20;
 const LARGEST_ROW_GROUP: i64 = 256 << 20;
@@ -39,32 +39,31 @@ pub(super) struct Examined {
     pub(super) schema: Option<u64>,
 }
 
-/// Checks everything that one object tells by itself.
-pub(super) fn examine(object: &Found, limit: usize) -> Examined {
+/// Checks everything that one object tells by itself; `file` holds its bytes.
+pub(super) fn examine(object: &Object, file: Result<File, ObjectError>, limit: usize) -> Examined {
     let mut findings = Findings::new(&object.name, limit);
     let placed = path::place(&object.name, &mut findings);
     let large = (object.size > LARGEST_OBJECT).then(|| format!("{} bytes", object.size));
     findings.judge(Rule::ObjectSize, large);
+    let folder = object.name.rsplit_once('/');
     let mut examined = Examined {
         findings,
         rows: 0,
         target: placed.target.clone(),
-        folder: object
-            .name
-            .rsplit_once('/')
-            .map_or("", |(folder, _)| folder)
-            .to_owned(),
+        folder: folder.map_or("", |(folder, _)| folder).to_owned(),
         class: None,
         schema: None,
     };
-    let read = read(object, placed.day, &mut examined);
-    let unreadable = read.err().map(|error| error.to_string());
+    let unreadable = match file {
+        Ok(file) => read(file, placed.day, &mut examined).err(),
+        Err(error) => Some(ParquetError::External(Box::new(error))),
+    };
+    let unreadable = unreadable.map(|error| error.to_string());
     examined.findings.judge(Rule::Readable, unreadable);
     examined
 }
 
-fn read(object: &Found, day: Option<i32>, examined: &mut Examined) -> Result<(), ParquetError> {
-    let file = File::open(&object.path)?;
+fn read(file: File, day: Option<i32>, examined: &mut Examined) -> Result<(), ParquetError> {
     // What the writer's Arrow schema says is left out: other readers do not see it.
     let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
     let metadata = ArrowReaderMetadata::load(&file, options)?;

@@ -1,5 +1,5 @@
 use std::fs::{self, File};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow::array::{
@@ -142,8 +142,16 @@ impl Lake {
 
     fn report(&self) -> Report {
         self.write();
-        verify(self.folder.path(), 5, |_, _| {}).expect("listable")
+        verified(self.folder.path())
     }
+}
+
+fn verified(root: &Path) -> Report {
+    let uri = format!("file://{}", root.display());
+    let runtime = tokio::runtime::Builder::new_current_thread().build();
+    let report = verify(&uri, 5, |_, _| {});
+    let report = runtime.expect("threads can be started").block_on(report);
+    report.expect("listable")
 }
 
 /// The names of the rules that are broken.
@@ -335,7 +343,7 @@ fn an_object_that_is_no_parquet_is_found() {
     let lake = Lake::new();
     let path = lake.write();
     fs::write(path.with_file_name("b.parquet"), "PAR1 not quite").expect("writable");
-    let report = verify(lake.folder.path(), 5, |_, _| {}).expect("listable");
+    let report = verified(lake.folder.path());
     assert_eq!(broken(&report), ["readable"]);
     assert_eq!(report.objects, 2);
 }

@@ -1,15 +1,13 @@
 //! One attempt of a task, up to its receipts: shards are listed, the plan is made and
 //! submitted, and what it wrote is counted. Nothing here is visible to a reader.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Instant;
 
 use datafusion::physical_plan::ExecutionPlan;
 use plans::crash_point;
 use plans::mapping::Program;
 use plans::pipeline::TaskSpec;
-use plans::receipt::Receipt;
 use plans::shard::{Shard, ShardRef};
 use plans::spec::Format;
 use serde::{Deserialize, Serialize};
@@ -24,10 +22,10 @@ use super::progress::{Happening, Progress};
 use super::range::AskedPeriod;
 use super::receipts::{self, Collected};
 use super::shards::{self, Packing};
+use super::watch::Watch;
 use super::work::{attempt_name, digest8};
 use super::{dataset, work::Work};
 use crate::status::PeriodRecord;
-use crate::submit::SubmitError;
 
 /// Why no plan could be made.
 pub type PlanError = Box<dyn std::error::Error + Send + Sync>;
@@ -53,6 +51,8 @@ pub struct Attempt<'a> {
     pub inventory: &'a Inventory,
     pub days: BTreeSet<Day>,
     pub undated_day: Day,
+    /// Where rejected rows go.
+    pub quarantine: String,
     pub name: String,
     pub number: u64,
 }
@@ -77,6 +77,7 @@ impl<'a> Attempt<'a> {
             inventory,
             days,
             undated_day: load.survey.undated_day,
+            quarantine: load.request().quarantine.clone(),
             name: attempt_name(&record.load_id, record.period, record.attempt),
             number: record.attempt,
         }
@@ -148,9 +149,17 @@ impl<'a> Attempt<'a> {
             Failure::of(Kind::Work, "no_plan", error.as_ref(), remedy)
         })?;
         let running = self.load.driver.submit.run(&self.name, plan);
+        let progress = Progress {
+            period: self.asked.period.to_string(),
+            shards,
+            bytes: input.bytes,
+            ..Progress::default()
+        };
+        let driver = self.load.driver;
+        let watch = Watch::new(self.work(), &self.name, progress);
         tokio::select! {
             ended = running => ended.map_err(Failure::from),
-            stalled = self.watch(shards, input) => Err(stalled),
+            followed = watch.follow(driver.timing, &driver.activity, driver.observer.as_ref()) => followed,
         }
     }
 
@@ -164,7 +173,8 @@ impl<'a> Attempt<'a> {
             work: request.work.clone(),
             shards,
             targets: dataset::targets(request),
-            quarantine: request.quarantine.clone(),
+            quarantine: self.quarantine.clone(),
+            access: dataset::access(request),
             load_id: self.load.id.clone(),
             days: self.days.iter().map(|day| day.0).collect(),
             margin: request.margin,
@@ -173,48 +183,6 @@ impl<'a> Attempt<'a> {
             account: request.account.clone(),
             memory_bytes: request.memory_bytes,
         }
-    }
-
-    /// Tells of receipts as they come. Ends when none has come for too long.
-    async fn watch(&self, shards: usize, input: Volume) -> Failure {
-        let timing = self.load.driver.timing;
-        let mut progress = Progress {
-            period: self.asked.period.to_string(),
-            shards,
-            bytes: input.bytes,
-            ..Progress::default()
-        };
-        let (mut seen, mut last) = (Seen::default(), Instant::now());
-        while last.elapsed() < timing.progress_deadline {
-            tokio::time::sleep(timing.poll).await;
-            match self.look(&mut seen, &mut progress).await {
-                Ok(true) => {
-                    last = Instant::now();
-                    self.load.tell(&Happening::Progress(progress.clone()));
-                }
-                Ok(false) => {}
-                Err(error) => warn!(%error, "receipts cannot be read just now"),
-            }
-        }
-        stalled(timing.progress_deadline.as_secs(), &progress)
-    }
-
-    /// Whether a shard has got its first receipt since the last look.
-    async fn look(&self, seen: &mut Seen, progress: &mut Progress) -> Result<bool, Failure> {
-        let mut news = false;
-        for (name, _) in self.work().list(&receipts::folder(&self.name)).await? {
-            if !seen.names.insert(name.clone()) {
-                continue;
-            }
-            let receipt: Receipt = self.work().get(&name).await?;
-            if seen.shards.insert(receipt.shard) {
-                news = true;
-                progress.shards_done += 1;
-                progress.bytes_done += receipt.input_bytes;
-                progress.rows += receipt.ledger.read;
-            }
-        }
-        Ok(news)
     }
 
     /// Task completion only tells when to look: an engine that failed after every
@@ -260,27 +228,4 @@ impl<'a> Attempt<'a> {
     fn work(&self) -> &Work {
         &self.load.survey.work
     }
-}
-
-/// Receipts and shards that were counted.
-#[derive(Default)]
-struct Seen {
-    names: HashSet<String>,
-    shards: HashSet<String>,
-}
-
-fn stalled(seconds: u64, progress: &Progress) -> Failure {
-    let Progress {
-        shards_done,
-        shards,
-        ..
-    } = progress;
-    let message = format!("no shard was finished for {seconds} s, after {shards_done} of {shards}");
-    let error = SubmitError::Failed {
-        message,
-        retryable: true,
-    };
-    let mut failure = Failure::from(error);
-    failure.code = "no_progress".to_owned();
-    failure
 }

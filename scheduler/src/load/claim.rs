@@ -129,7 +129,8 @@ impl Claimant {
 
     fn refusal(&self, record: &PeriodRecord) -> Option<ClaimError> {
         match record.lease(Moment((self.clock)())) {
-            Lease::Held { owner, .. } if !owner::is_gone(&owner) => {
+            // Our own is one whose answer was lost: it is taken once more.
+            Lease::Held { owner, .. } if owner != self.owner && !owner::is_gone(&owner) => {
                 Some(self.held_by(record.period, Some(record)))
             }
             Lease::Held { .. } | Lease::Free | Lease::Expired { .. } => None,

@@ -1,6 +1,9 @@
 //! What state is kept about: a source, a target, a shape and a name. Pure.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+
+use plans::mapping::Class;
+use plans::stores::Access;
 
 use super::request::{LoadRequest, Shape};
 use super::work::digest8;
@@ -25,16 +28,53 @@ pub fn inputs(request: &LoadRequest) -> Vec<String> {
     inputs
 }
 
-/// The folder of each class: `{output}/ext/{name}`, unless the output is that already.
+/// The folder of each class: `{output}/ext/{name}`, unless the output is that already. A
+/// class may have an output of its own.
 pub fn targets(request: &LoadRequest) -> BTreeMap<String, String> {
     let classes = request.program.routes.iter().map(|route| &route.class);
     let mut targets: BTreeMap<String, String> = classes
-        .map(|class| (class.name.clone(), target(&request.output, &class.output)))
+        .map(|class| {
+            (
+                class.name.clone(),
+                target(output_of(request, class), &class.output),
+            )
+        })
         .collect();
     if request.shape == Shape::Raw {
         targets.insert("raw".to_owned(), target(&request.output, &request.source));
     }
     targets
+}
+
+/// Every folder that parts go to, and that a load has to be able to write.
+pub fn folders(request: &LoadRequest) -> BTreeSet<String> {
+    let mut folders: BTreeSet<String> = targets(request).into_values().collect();
+    folders.insert(trimmed(&request.quarantine).to_owned());
+    folders
+}
+
+/// Who writes where: roles are for targets, not for what stands beside them.
+pub fn access(request: &LoadRequest) -> Access {
+    let mut access = Access::default();
+    access.grant(&request.output, request.role.clone());
+    access.grant(&request.quarantine, None);
+    access.grant(&request.work, None);
+    let targets = targets(request);
+    for route in &request.program.routes {
+        let own = route
+            .class
+            .role
+            .as_ref()
+            .zip(targets.get(&route.class.name));
+        if let Some((role, folder)) = own {
+            access.grant(folder, Some(role.clone()));
+        }
+    }
+    access
+}
+
+fn output_of<'a>(request: &'a LoadRequest, class: &'a Class) -> &'a str {
+    class.target.as_deref().unwrap_or(&request.output)
 }
 
 fn target(output: &str, name: &str) -> String {
@@ -53,7 +93,36 @@ fn trimmed(uri: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
+    use plans::stores::Role;
+
+    use super::super::fakes::World;
     use super::*;
+
+    #[test]
+    fn a_class_may_go_elsewhere_and_be_written_by_another() {
+        let role = |arn: &str| Role {
+            arn: arn.to_owned(),
+            external_id: None,
+        };
+        let mut request = World::new().request("2024-02-01", "2024-02-01");
+        request.output = "s3://lake".to_owned();
+        request.quarantine = "s3://lake/rejected/".to_owned();
+        request.role = Some(role("of the load"));
+        let name = |request: &LoadRequest, uri: &str| {
+            let access = access(request);
+            access.role(uri).map(|role| role.arn.clone())
+        };
+        let part = "s3://lake/ext/vpc/region=r/a.parquet";
+        assert_eq!(name(&request, part).as_deref(), Some("of the load"));
+        assert_eq!(name(&request, "s3://lake/rejected/a.parquet"), None);
+        let class = &mut request.program.routes[0].class;
+        class.target = Some("s3://other/x".to_owned());
+        class.role = Some(role("of the class"));
+        let part = "s3://other/x/ext/vpc/region=r/a.parquet";
+        assert_eq!(name(&request, part).as_deref(), Some("of the class"));
+        assert_eq!(name(&request, "s3://other/y"), None);
+        assert!(folders(&request).contains("s3://other/x/ext/vpc"));
+    }
 
     #[test]
     fn the_source_stands_once_in_a_target() {

@@ -18,6 +18,7 @@ use super::attempt::Planner;
 use super::claim::{Claimant, Clock};
 use super::days::{Day, Moment, Month};
 use super::failure::{Failure, Kind};
+use super::manifest::Manifest;
 use super::outcome::{Outcome, PeriodOutcome, PeriodState};
 use super::period::Task;
 use super::progress::{Happening, Observer};
@@ -25,8 +26,9 @@ use super::range::AskedPeriod;
 use super::remaining::Remaining;
 use super::request::LoadRequest;
 use super::saved::SavedRequest;
-use super::survey::{Asking, Survey};
-use super::{dataset, owner};
+use super::survey::{Asking, Survey, When};
+use super::watch::Activity;
+use super::{dataset, owner, work};
 use crate::status::{LoadRecord, State, StatusStore};
 use crate::submit::Submit;
 
@@ -41,27 +43,33 @@ pub struct Driver {
     /// Becomes true when what runs has to stop. What is committed is finished first.
     pub cancel: watch::Receiver<bool>,
     pub timing: Timing,
+    /// Shared by all drivers of one engine.
+    pub activity: Activity,
 }
 
 /// How long a driver waits for what.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timing {
     pub lease: Duration,
-    /// Without a new receipt for this long, an attempt is given up.
+    /// Without a step of any shard for this long, an attempt is given up. A shard that takes
+    /// long says every half minute that it gets on.
     pub progress_deadline: Duration,
     /// Between two looks for receipts.
     pub poll: Duration,
     /// Before the second attempt; doubles with each further one.
     pub backoff: Duration,
+    /// How long a status store that is away is waited for in the midst of a load.
+    pub patience: Duration,
 }
 
 impl Default for Timing {
     fn default() -> Self {
         Self {
             lease: Duration::from_secs(30),
-            progress_deadline: Duration::from_secs(15 * 60),
+            progress_deadline: Duration::from_secs(5 * 60),
             poll: Duration::from_millis(500),
             backoff: Duration::from_secs(1),
+            patience: Duration::from_secs(120),
         }
     }
 }
@@ -81,19 +89,33 @@ impl Driver {
         self.load(request, &Asking::Range).await
     }
 
+    /// Runs a load that was taken on earlier, maybe by a process that has died since, to its
+    /// end. Its record stands in the status store; its end is the caller's to record.
+    pub async fn take_up(
+        &self,
+        request: &LoadRequest,
+        asking: &Asking,
+        taken_on: &LoadRecord,
+    ) -> Outcome {
+        let mut outcome = Outcome::begun(
+            &taken_on.load_id,
+            &taken_on.dataset,
+            &taken_on.source,
+            taken_on.started_at,
+        );
+        let since = Some(taken_on.started_at);
+        let driven = self.drive(request, asking, since, &mut outcome).await;
+        self.ended(outcome, driven)
+    }
+
     /// Loads the periods again that an earlier load did not get done.
     pub async fn retry(&self, request: &LoadRequest, earlier: &LoadRecord) -> Outcome {
-        let outcome = earlier.outcome.clone();
-        let outcome = outcome.and_then(|json| serde_json::from_value::<Outcome>(json).ok());
-        // A load that died, or failed as a whole, did nothing that could be told apart.
-        let told = outcome.filter(|outcome| outcome.error.is_none());
-        let asking = told.map_or(Asking::Range, |outcome| Asking::Days(undone(&outcome)));
-        self.load(request, &asking).await
+        self.load(request, &Asking::again(earlier)).await
     }
 
     async fn load(&self, request: &LoadRequest, asking: &Asking) -> Outcome {
         let mut outcome = self.outcome_of(request);
-        let driven = self.drive(request, asking, &mut outcome).await;
+        let driven = self.drive(request, asking, None, &mut outcome).await;
         self.concluded(outcome, driven).await
     }
 
@@ -104,36 +126,40 @@ impl Driver {
     }
 
     /// The outcome of a load that is over, as its record keeps it.
-    pub(super) async fn concluded(
-        &self,
-        mut outcome: Outcome,
-        driven: Result<(), Failure>,
-    ) -> Outcome {
+    pub(super) async fn concluded(&self, outcome: Outcome, driven: Result<(), Failure>) -> Outcome {
+        let outcome = self.ended(outcome, driven);
+        self.keep(&outcome).await;
+        outcome
+    }
+
+    fn ended(&self, mut outcome: Outcome, driven: Result<(), Failure>) -> Outcome {
         if let Err(failure) = driven {
             let id = &outcome.load_id;
             error!(load.id = %id, "load {id} failed: {failure}");
             outcome.error = Some(failure);
         }
-        let outcome = outcome.finished(self.now());
-        self.keep(&outcome).await;
-        outcome
+        outcome.finished(self.now())
     }
 
     async fn drive(
         &self,
         request: &LoadRequest,
         asking: &Asking,
+        since: Option<Moment>,
         outcome: &mut Outcome,
     ) -> Result<(), Failure> {
         if matches!(asking, Asking::Days(days) if days.is_empty()) {
             return Ok(());
         }
-        let started = outcome.started_at;
-        let survey = Survey::make(request, asking, self.status.clone(), started).await?;
+        let when = When {
+            now: self.now(),
+            since,
+        };
+        let survey = Survey::make(request, asking, self.status.clone(), when).await?;
         let remaining = survey.remaining().await?;
         refuse_empty(&survey)?;
-        prepare(request, &survey).await?;
         outcome.warnings = warnings(&remaining);
+        outcome.warnings.extend(prepare(request, &survey).await?);
         self.begin(request, outcome).await?;
         let load = Load {
             driver: self,
@@ -163,9 +189,14 @@ impl Driver {
         request: &LoadRequest,
         outcome: &Outcome,
     ) -> Result<(), Failure> {
-        let request = serde_json::to_value(SavedRequest::of(request)).map_err(|error| {
-            Failure::of(Kind::Bug, "request_unsaved", &error, "please report it")
-        })?;
+        // A load that was taken on has its record already, with more than a request.
+        let taken_on = self.status.load(&outcome.load_id).await?;
+        let request = match taken_on {
+            Some(record) => record.request,
+            None => serde_json::to_value(SavedRequest::of(request)).map_err(|error| {
+                Failure::of(Kind::Bug, "request_unsaved", &error, "please report it")
+            })?,
+        };
         let record = LoadRecord {
             load_id: outcome.load_id.clone(),
             dataset: outcome.dataset.clone(),
@@ -229,7 +260,11 @@ impl Load<'_> {
             .into_values()
             .map(|tasks| self.month(tasks))
             .collect();
-        let parallel = self.request().parallel.max(1);
+        let parallel = match self.request().parallel {
+            // As many as the engine takes: it admits them one by one.
+            0 => months.len().max(1),
+            parallel => parallel,
+        };
         let outcomes: Vec<Vec<PeriodOutcome>> = stream::iter(months)
             .buffer_unordered(parallel)
             .collect()
@@ -250,15 +285,35 @@ impl Load<'_> {
 
     async fn period(&self, asked: &AskedPeriod, remaining: &Remaining) -> PeriodOutcome {
         if self.is_settled(asked, remaining) {
-            return skipped(asked, remaining);
+            let earlier = self.published_earlier(asked).await;
+            return earlier.unwrap_or_else(|| skipped(asked, remaining));
         }
-        if self.driver.is_cancelled() {
-            let days = asked.days.iter().copied().collect();
-            let name = asked.period.to_string();
-            return PeriodOutcome::new(&name, days, PeriodState::Failed, "not begun")
-                .failed(Failure::cancelled());
+        let admitted = tokio::select! {
+            biased;
+            () = self.driver.cancelled() => None,
+            admitted = self.driver.submit.admit() => Some(admitted),
+        };
+        match admitted {
+            Some(_admitted) => Box::pin(Task { load: self, asked }.run()).await,
+            None => not_begun(asked),
         }
-        Box::pin(Task { load: self, asked }.run()).await
+    }
+
+    /// What this load published of the period before it was taken up again.
+    async fn published_earlier(&self, asked: &AskedPeriod) -> Option<PeriodOutcome> {
+        let record = self.survey.record(asked.period.month())?;
+        let is_ours = record.load_id == self.id && record.state == State::Done;
+        let name = record.manifest.as_ref().filter(|_| is_ours)?;
+        let manifest: Manifest = self.survey.work.get(name).await.ok()?;
+        self.own(asked, &manifest)
+    }
+
+    /// The outcome of a period that a manifest of this load published.
+    pub(super) fn own(&self, asked: &AskedPeriod, manifest: &Manifest) -> Option<PeriodOutcome> {
+        let is_of_task = manifest.coverage.keys().all(|day| asked.days.contains(day));
+        let period = asked.period.to_string();
+        (manifest.load_id == self.id && is_of_task && !manifest.coverage.is_empty())
+            .then(|| PeriodOutcome::published(&period, manifest))
     }
 
     /// Whether there is nothing to load, to mark or to finish.
@@ -294,6 +349,12 @@ impl fmt::Debug for Driver {
     }
 }
 
+fn not_begun(asked: &AskedPeriod) -> PeriodOutcome {
+    let days = asked.days.iter().copied().collect();
+    let name = asked.period.to_string();
+    PeriodOutcome::new(&name, days, PeriodState::Failed, "not begun").failed(Failure::cancelled())
+}
+
 /// The outcome of a period of which nothing remains to do.
 pub(super) fn skipped(asked: &AskedPeriod, remaining: &Remaining) -> PeriodOutcome {
     let days = asked.days.iter().copied().collect();
@@ -323,6 +384,17 @@ pub(super) fn warnings(remaining: &[Remaining]) -> Vec<String> {
         .collect()
 }
 
+impl Asking {
+    /// What an earlier load did not get done.
+    pub fn again(earlier: &LoadRecord) -> Self {
+        let outcome = earlier.outcome.clone();
+        let outcome = outcome.and_then(|json| serde_json::from_value::<Outcome>(json).ok());
+        // A load that died, or failed as a whole, did nothing that could be told apart.
+        let told = outcome.filter(|outcome| outcome.error.is_none());
+        told.map_or(Self::Range, |outcome| Self::Days(undone(&outcome)))
+    }
+}
+
 /// The days of a load's periods that failed.
 fn undone(outcome: &Outcome) -> BTreeSet<Day> {
     let failed = outcome.periods.iter();
@@ -343,14 +415,16 @@ pub(super) fn refuse_empty(survey: &Survey) -> Result<(), Failure> {
     Err(Failure::new(Kind::Dependency, "no_input", message, remedy))
 }
 
-/// Makes the folders, and refuses a target that could not be published to.
-async fn prepare(request: &LoadRequest, survey: &Survey<'_>) -> Result<(), Failure> {
+/// Makes the folders, and refuses a target that could not be published to. Tells what the
+/// user should know about the targets.
+async fn prepare(request: &LoadRequest, survey: &Survey<'_>) -> Result<Vec<String>, Failure> {
     survey.work.prepare().await?;
-    let targets = [&request.output, &request.quarantine];
-    for target in targets {
-        survey.work.reaches(target).await?;
+    let mut warnings = BTreeSet::new();
+    for folder in dataset::folders(request) {
+        let name = work::probe_name();
+        warnings.extend(survey.publisher.probe(&folder, &name).await?);
     }
-    Ok(())
+    Ok(warnings.into_iter().collect())
 }
 
 pub(super) fn log(load: &str, outcome: &PeriodOutcome) {

@@ -447,6 +447,32 @@ async fn dies_everywhere(
     panic!("more writes than expected");
 }
 
+/// Of each write neither the request nor the answer may have come through; more calls fail
+/// than one write is tried.
+#[tokio::test]
+async fn a_status_store_that_is_away_at_any_write_is_waited_for() {
+    let rounds = (1..=12).flat_map(|at| [(at, false), (at, true)]);
+    let rounds = rounds.map(|(at, after)| async move {
+        let world = turn_of_month();
+        let status = Dying::away(world.status.clone(), at, after, 14);
+        let mut driver = world.driver_on(status, &Engine::with(&[]), noon);
+        driver.timing.patience = Duration::from_secs(60);
+        let outcome = driver.run(&whole(&world)).await;
+        assert_eq!(outcome.exit_code, 0, "write {at}, {after}: {outcome:?}");
+        assert_eq!(world.rows(), ["a", "b", "c", "d"], "write {at}, {after}");
+        for record in records(&world).await {
+            assert_eq!(record.state, State::Done, "write {at}, {after}");
+        }
+        let written: u64 = outcome
+            .periods
+            .iter()
+            .map(|period| period.rows.written)
+            .sum();
+        assert_eq!(written, 4, "write {at}, {after}: {outcome:?}");
+    });
+    futures::future::join_all(rounds).await;
+}
+
 #[tokio::test]
 async fn a_load_that_dies_at_any_write_is_taken_up_again() {
     dies_everywhere(&[], whole, &[]).await;

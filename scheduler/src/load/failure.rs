@@ -9,7 +9,12 @@ use super::receipts::ReceiptError;
 use super::work::WorkError;
 use crate::status::StatusError;
 use crate::submit::SubmitError;
+pub use plans::reported::with_causes;
 use plans::sinks::SinkError;
+
+/// Codes of failures that say nothing about the work.
+const LOST: &str = "lease_lost";
+const UNREACHABLE: &str = "status_unreachable";
 
 /// What kind of failure it is, which decides the exit code.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -57,6 +62,12 @@ impl Failure {
         self
     }
 
+    /// Whether the load was cut off from the status store: what stands there by now says
+    /// how to go on.
+    pub fn is_cut_off(&self) -> bool {
+        self.code == LOST || self.code == UNREACHABLE
+    }
+
     /// The load was stopped on purpose.
     pub fn cancelled() -> Self {
         Self::new(
@@ -73,46 +84,32 @@ impl Failure {
     }
 }
 
-/// An error's message with those of its causes, in one line.
-pub fn with_causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let message = error.to_string();
-        // Many errors repeat their cause in their own message.
-        if !text.ends_with(&message) {
-            text.push_str(": ");
-            text.push_str(&message);
-        }
-        cause = error.source();
-    }
-    text
-}
-
 impl From<StatusError> for Failure {
     fn from(error: StatusError) -> Self {
-        let (kind, code, remedy) = match &error {
-            StatusError::Conflict { .. } => (
-                Kind::Refused,
-                "status_conflict",
-                "another load changed the same period: run it again",
-            ),
-            StatusError::Unreachable { .. } => (
-                Kind::Dependency,
-                "status_unreachable",
-                "check --state, and that it can be written",
-            ),
-            StatusError::NoStore { .. } => {
-                (Kind::Usage, "bad_state_uri", "give --state as sqlite:PATH")
+        Self::from(&error)
+    }
+}
+
+impl From<&StatusError> for Failure {
+    fn from(error: &StatusError) -> Self {
+        let (kind, code) = match error {
+            StatusError::Conflict { .. } => (Kind::Refused, "status_conflict"),
+            StatusError::Unreachable { .. } => (Kind::Dependency, UNREACHABLE),
+            StatusError::Denied { .. }
+            | StatusError::NoCredentials { .. }
+            | StatusError::Skewed { .. } => (Kind::Dependency, "status_denied"),
+            StatusError::NoStore { .. } | StatusError::BadUri { .. } => {
+                (Kind::Usage, "bad_state_uri")
             }
-            StatusError::Unreadable { .. } => (
-                Kind::Usage,
-                "status_unreadable",
-                "the state was written by another version: use that one, or another --state",
-            ),
+            StatusError::NoTable { .. } => (Kind::Usage, "status_table_missing"),
+            StatusError::NoRegion { .. } => (Kind::Usage, "no_region"),
+            StatusError::Unreadable { .. }
+            | StatusError::TwoTables { .. }
+            | StatusError::OtherShape { .. } => (Kind::Usage, "status_unreadable"),
+            StatusError::TooLarge { .. } => (Kind::Work, "status_item_too_large"),
+            StatusError::Rejected { .. } => (Kind::Dependency, "status_rejected"),
         };
-        let retryable = matches!(error, StatusError::Unreachable { .. });
-        Self::of(kind, code, &error, remedy).retryable(retryable)
+        Self::of(kind, code, error, &error.remedy()).retryable(error.retryable())
     }
 }
 
@@ -128,14 +125,14 @@ impl From<ClaimError> for Failure {
             ),
             ClaimError::Lost { .. } => Self::of(
                 Kind::Refused,
-                "lease_lost",
+                LOST,
                 &error,
                 "another load took over and finishes the period: see `lakebolt status`",
             )
             .retryable(retryable),
             ClaimError::Unanswered(_) => Self::of(
                 Kind::Dependency,
-                "status_unreachable",
+                UNREACHABLE,
                 &error,
                 "run the load again when the status store answers: it takes up what is there",
             ),
@@ -154,21 +151,17 @@ impl From<WorkError> for Failure {
     fn from(error: WorkError) -> Self {
         let retryable = error.retryable();
         let (kind, code) = match &error {
-            WorkError::NoStore { .. } => (Kind::Usage, "work_area_unusable"),
+            WorkError::BadUri { .. } => (Kind::Usage, "work_area_unusable"),
             WorkError::Io { .. } | WorkError::Store { .. } => {
                 (Kind::Dependency, "work_area_unreachable")
             }
             WorkError::Unreadable { .. } => (Kind::Work, "work_area_unreadable"),
-            WorkError::Unwritable { .. } => (Kind::Refused, "target_not_writable"),
-            WorkError::Apart { .. } => (Kind::Usage, "work_area_apart"),
         };
         let remedy = match &error {
-            WorkError::Unwritable { .. } => {
-                "check the target's permissions, and that it is mounted"
-            }
-            WorkError::Apart { .. } => "put --work on the filesystem of the target",
-            _ => "check --work, and that it can be read and written",
+            WorkError::Store { source, .. } => source.cause.remedy(),
+            _ => None,
         };
+        let remedy = remedy.unwrap_or("check --work, and that it can be read and written");
         Self::of(kind, code, &error, remedy).retryable(retryable)
     }
 }
@@ -177,17 +170,25 @@ impl From<SinkError> for Failure {
     fn from(error: SinkError) -> Self {
         let retryable = error.retryable();
         let (kind, code) = match &error {
-            SinkError::Io { .. } => (Kind::Refused, "target_not_writable"),
+            SinkError::Io { .. } | SinkError::Unwritable { .. } => {
+                (Kind::Refused, "target_not_writable")
+            }
+            SinkError::Store { .. } => (Kind::Dependency, "target_unreachable"),
+            SinkError::Apart { .. } => (Kind::Usage, "work_area_apart"),
             SinkError::PartLost { .. } => (Kind::Work, "parts_lost"),
             SinkError::NoSink { .. } | SinkError::BadUri { .. } => (Kind::Usage, "bad_target"),
         };
-        Self::of(
-            kind,
-            code,
-            &error,
-            "check --output, that it can be written and that there is room",
-        )
-        .retryable(retryable)
+        let remedy = match &error {
+            SinkError::Store { trouble, .. } => trouble.cause.remedy(),
+            SinkError::Unwritable { .. } => {
+                Some("check the target's permissions, and that it is mounted")
+            }
+            SinkError::Apart { .. } => Some("put --work on the filesystem of the target"),
+            _ => None,
+        };
+        let remedy =
+            remedy.unwrap_or("check --output, that it can be written and that there is room");
+        Self::of(kind, code, &error, remedy).retryable(retryable)
     }
 }
 

@@ -1,7 +1,7 @@
 //! For tests: an engine that does by itself what a plan would do, and a status store
 //! that stops answering in the middle of a load.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -29,9 +29,10 @@ use super::outcome::Outcome;
 use super::progress::Unwatched;
 use super::replay::rows::{self, Rejected};
 use super::request::{LoadRequest, OnStale, Range, Shape};
+use super::watch::Activity;
 use super::work::Work;
 use crate::status::memory::Memory;
-use crate::status::{Expected, LoadRecord, PeriodRecord, StatusError, StatusStore};
+use crate::status::{Expected, LoadRecord, PeriodRecord, Prepared, StatusError, StatusStore};
 use crate::submit::{Submit, SubmitError};
 
 /// What goes wrong in the engine.
@@ -178,7 +179,7 @@ async fn write(
     let name = format!("{source}-{period}-{date}-{digest}-{shard}{task}.zstd.parquet");
     let uri = format!("{target}/region=r/accountId=a/eventDay={date}/{name}");
     let staging = format!("{}/{kind}-{date}-{shard}-{task}", spec.attempt);
-    let sink = sinks::open(&uri, &spec.work).unwrap();
+    let sink = sinks::open(&uri, &spec.work, &spec.access).unwrap();
     let mut part = sink.writer.create(&uri, &staging).await.unwrap();
     part.write(encoded(kind, lines)).await.unwrap();
     Part {
@@ -258,7 +259,8 @@ impl Submit for Engine {
     async fn close(&self) {}
 }
 
-/// A store whose process dies at one of its writes: from then on nothing returns.
+/// A store whose process dies at one of its writes: from then on nothing returns. Or one that
+/// is away from then on, for some calls.
 #[derive(Debug)]
 pub(super) struct Dying {
     pub(super) inner: Arc<Memory>,
@@ -269,6 +271,10 @@ pub(super) struct Dying {
     after: bool,
     pub(super) died: watch::Sender<bool>,
     dead: AtomicBool,
+    /// Calls that fail where it is only away.
+    away: Option<u64>,
+    /// Those of them that are left.
+    left: AtomicU64,
 }
 
 impl Dying {
@@ -280,26 +286,57 @@ impl Dying {
             after,
             died: watch::Sender::new(false),
             dead: AtomicBool::new(false),
+            away: None,
+            left: AtomicU64::new(0),
         })
     }
 
-    async fn die(&self) {
+    /// A store that answers nothing to so many calls from that write on.
+    pub(super) fn away(inner: Arc<Memory>, at: u64, after: bool, calls: u64) -> Arc<Self> {
+        let dying = Arc::into_inner(Self::at(inner, at, after)).expect("nobody else has it");
+        Arc::new(Self {
+            away: Some(calls),
+            ..dying
+        })
+    }
+
+    async fn die(&self) -> Result<(), StatusError> {
+        if let Some(calls) = self.away {
+            self.left.store(calls, Ordering::Relaxed);
+            return Err(Self::unreachable());
+        }
         self.dead.store(true, Ordering::Relaxed);
         self.died.send_replace(true);
         std::future::pending().await
     }
 
-    async fn live(&self) {
+    async fn live(&self) -> Result<(), StatusError> {
         if self.dead.load(Ordering::Relaxed) {
-            self.die().await;
+            return self.die().await;
+        }
+        let order = Ordering::Relaxed;
+        let left = self
+            .left
+            .fetch_update(order, order, |left| left.checked_sub(1));
+        left.map_or(Ok(()), |_| Err(Self::unreachable()))
+    }
+
+    fn unreachable() -> StatusError {
+        StatusError::Unreachable {
+            uri: "dying:".to_owned(),
+            source: "it is away".into(),
         }
     }
 }
 
 #[async_trait]
 impl StatusStore for Dying {
+    async fn prepare(&self) -> Result<Vec<Prepared>, StatusError> {
+        self.inner.prepare().await
+    }
+
     async fn get(&self, dataset: &str, period: Month) -> Result<Option<PeriodRecord>, StatusError> {
-        self.live().await;
+        self.live().await?;
         self.inner.get(dataset, period).await
     }
 
@@ -312,16 +349,16 @@ impl StatusStore for Dying {
     }
 
     async fn put(&self, record: &PeriodRecord, expected: &Expected) -> Result<(), StatusError> {
-        self.live().await;
+        self.live().await?;
         let dies = self.writes.fetch_add(1, Ordering::Relaxed) + 1 == self.at;
         if dies && !self.after {
-            self.die().await;
+            return self.die().await;
         }
         self.inner.put(record, expected).await?;
-        if dies {
-            self.die().await;
+        match dies {
+            true => self.die().await,
+            false => Ok(()),
         }
-        Ok(())
     }
 
     async fn put_load(&self, load: &LoadRecord) -> Result<(), StatusError> {
@@ -334,6 +371,10 @@ impl StatusStore for Dying {
 
     async fn loads(&self, limit: usize) -> Result<Vec<LoadRecord>, StatusError> {
         self.inner.loads(limit).await
+    }
+
+    async fn load_ids(&self) -> Result<BTreeSet<String>, StatusError> {
+        self.inner.load_ids().await
     }
 }
 
@@ -395,6 +436,7 @@ impl World {
                 at: plans::diagnostics::Origin::default(),
             },
             inputs: vec![self.uri("input")],
+            role: None,
             output: self.uri("lake"),
             name: "default".to_owned(),
             shape: Shape::Ocsf,
@@ -442,7 +484,9 @@ impl World {
                 progress_deadline: Duration::from_secs(20),
                 poll: Duration::from_millis(10),
                 backoff: Duration::from_millis(1),
+                patience: Duration::from_millis(200),
             },
+            activity: Activity::default(),
         }
     }
 
@@ -467,7 +511,7 @@ impl World {
         let files = self.files("lake.quarantine");
         let mut all: Vec<Rejected> = files
             .iter()
-            .flat_map(|path| rows::read(path).unwrap())
+            .flat_map(|path| rows::read(std::fs::read(path).unwrap().into()).unwrap())
             .collect();
         all.sort_by(|a, b| (&a.object, a.line).cmp(&(&b.object, b.line)));
         all
@@ -500,6 +544,8 @@ pub(super) fn program(digest: &str) -> Program {
         uid: 4001,
         name: "network_activity".to_owned(),
         output: "vpc".to_owned(),
+        target: None,
+        role: None,
     };
     Program {
         source: "vpc".to_owned(),

@@ -133,6 +133,13 @@ impl Manifest {
         }
     }
 
+    /// The objects that this attempt made visible.
+    pub fn published(&self) -> impl Iterator<Item = &LiveObject> {
+        let added: BTreeSet<&str> = self.added.iter().map(|part| part.uri.as_str()).collect();
+        let live = self.objects.values().flatten();
+        live.filter(move |object| added.contains(object.uri.as_str()))
+    }
+
     /// The manifest after quarantined rows were read again: everything stays but the
     /// objects in `replaced`, which held `rows` of them.
     pub fn replayed(

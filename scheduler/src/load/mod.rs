@@ -7,6 +7,7 @@ pub mod attempt;
 pub mod claim;
 pub mod dataset;
 pub mod days;
+pub mod debris;
 pub mod drive;
 #[cfg(test)]
 mod drive_tests;
@@ -32,4 +33,5 @@ pub mod shards;
 pub mod survey;
 pub mod sweep;
 pub mod task;
+pub mod watch;
 pub mod work;

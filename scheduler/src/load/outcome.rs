@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::days::{Day, Moment};
 use super::failure::{Failure, Kind};
+use super::manifest::Manifest;
 
 pub const SCHEMA_VERSION: u32 = 1;
 
@@ -236,19 +237,38 @@ impl PeriodOutcome {
         self
     }
 
+    /// A period that this load published before its process died. What was read for it is
+    /// not known any more.
+    pub fn published(period: &str, manifest: &Manifest) -> Self {
+        let days = manifest.coverage.keys().copied().collect();
+        let mut outcome = Self::new(period, days, PeriodState::Done, "published earlier");
+        outcome.rows = manifest.ledger;
+        outcome.reasons.clone_from(&manifest.reasons);
+        let events = manifest.published();
+        let events = events.filter(|object| object.kind == PartKind::Events);
+        outcome.count_objects(events.map(|object| (object.class_uid, object.rows, object.bytes)));
+        outcome
+    }
+
     /// Adds up the published parts by class.
     pub fn count(&mut self, parts: &[Part], window: Duration) {
+        let events = parts.iter().filter(|part| part.kind == PartKind::Events);
+        self.count_objects(events.map(|part| (part.class_uid, part.rows, part.handle.size)));
+        self.publish_seconds = window.as_secs_f64();
+    }
+
+    /// Adds up objects of events by class: class, rows and bytes of each.
+    fn count_objects(&mut self, objects: impl Iterator<Item = (u32, u64, u64)>) {
         let mut classes: BTreeMap<u32, ClassOutcome> = BTreeMap::new();
-        for part in parts.iter().filter(|part| part.kind == PartKind::Events) {
-            let class = classes.entry(part.class_uid).or_default();
-            class.class_uid = part.class_uid;
-            class.rows += part.rows;
+        for (class_uid, rows, bytes) in objects {
+            let class = classes.entry(class_uid).or_default();
+            class.class_uid = class_uid;
+            class.rows += rows;
             class.objects += 1;
             self.output.objects += 1;
-            self.output.bytes += part.handle.size;
+            self.output.bytes += bytes;
         }
         self.classes = classes.into_values().collect();
-        self.publish_seconds = window.as_secs_f64();
     }
 }
 

@@ -49,8 +49,39 @@ impl Task<'_> {
             Ok(claim) => self.under(claim).await,
             Err(failure) => self.failed(failure),
         };
+        let cut_off = Instant::now();
+        let patience = self.load.driver.timing.patience;
+        while is_cut_off(&outcome) && cut_off.elapsed() < patience {
+            match self.claimed_again(&outcome).await {
+                Ok(Some(claim)) => outcome = self.under(claim).await,
+                Err(failure) if failure.is_cut_off() => {}
+                Ok(None) | Err(_) => break,
+            }
+        }
         outcome.seconds = started.elapsed().as_secs_f64();
         outcome
+    }
+
+    /// The lease once more, after a pause: what was committed is finished under it. None where
+    /// another has taken it meanwhile.
+    async fn claimed_again(&self, outcome: &PeriodOutcome) -> Result<Option<Claim>, Failure> {
+        let pause = self.load.driver.timing.backoff;
+        let why = outcome.error.as_ref().map(|failure| &failure.message);
+        self.load.tell(&Happening::Retrying {
+            period: self.asked.period.to_string(),
+            why: why.cloned().unwrap_or_default(),
+            pause,
+        });
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            () = self.load.driver.cancelled() => return Err(Failure::cancelled()),
+        }
+        let (status, dataset) = (&self.load.driver.status, &self.load.survey.dataset);
+        let record = status.get(dataset, self.asked.period.month()).await?;
+        match record.is_some_and(|record| record.load_id != self.load.id) {
+            true => Ok(None),
+            false => self.claimed().await.map(Some),
+        }
     }
 
     pub(super) async fn claimed(&self) -> Result<Claim, Failure> {
@@ -74,7 +105,7 @@ impl Task<'_> {
 
     async fn remove_attempt(&self, record: &PeriodRecord) {
         let name = attempt_name(&record.load_id, record.period, record.attempt);
-        if let Err(error) = self.load.survey.work.remove_attempt(&name).await {
+        if let Err(error) = self.load.survey.debris().remove(&name).await {
             warn!(%error, "an attempt's work files could not be removed");
         }
     }
@@ -122,13 +153,15 @@ impl Task<'_> {
 
     async fn attempt(&self, claim: &Claim) -> Result<PeriodOutcome, Failure> {
         let press = self.load.survey.press(self.load.driver.clock);
+        let mut published = None;
         if claim.record().await.state.is_committed() {
-            press.finish(claim).await?;
+            let manifest = press.finish(claim).await?;
+            published = self.load.own(self.asked, &manifest);
         }
         let decision = self.stoppable(claim, self.decide(claim)).await?;
         if decision.days.is_empty() {
             self.close(claim, &decision.remaining).await?;
-            return Ok(skipped(self.asked, &decision.remaining));
+            return Ok(published.unwrap_or_else(|| skipped(self.asked, &decision.remaining)));
         }
         if claim.record().await.state != State::Running {
             claim.next_attempt("").await?;
@@ -366,6 +399,10 @@ impl Task<'_> {
         PeriodOutcome::new(&period, days, PeriodState::Failed, &failure.code.clone())
             .failed(failure)
     }
+}
+
+fn is_cut_off(outcome: &PeriodOutcome) -> bool {
+    outcome.error.as_ref().is_some_and(Failure::is_cut_off)
 }
 
 /// The state of a period of which nothing remained to do.

@@ -12,7 +12,7 @@ use super::outcome::Volume;
 use super::range::{AskedPeriod, Period};
 use super::remaining::{LoadReason, Remaining, SkipReason};
 use super::request::LoadRequest;
-use super::survey::{Asking, Survey};
+use super::survey::{Asking, Survey, When};
 use crate::status::State;
 
 /// The decisions of a load.
@@ -50,7 +50,8 @@ impl Driver {
     /// Decides as `run` does, and writes nothing.
     pub async fn plan(&self, request: &LoadRequest) -> Result<LoadPlan, Failure> {
         let (status, now) = (self.status.clone(), self.now());
-        let survey = Survey::make(request, &Asking::Range, status, now).await?;
+        let when = When { now, since: None };
+        let survey = Survey::make(request, &Asking::Range, status, when).await?;
         let remaining = survey.remaining().await?;
         refuse_empty(&survey)?;
         let periods = survey.asked.iter().zip(&remaining);

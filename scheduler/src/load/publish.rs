@@ -16,6 +16,7 @@ use tracing::{info, warn};
 
 use super::claim::{Claim, ClaimError, Clock};
 use super::days::{Day, Moment};
+use super::debris::Debris;
 use super::manifest::Manifest;
 use super::task::Event;
 use super::work::{Work, WorkError, attempt_name};
@@ -57,6 +58,7 @@ impl PublishError {
 /// What publishing needs beside the claim.
 #[derive(Clone, Debug)]
 pub struct Press {
+    pub debris: Debris,
     pub work: Work,
     pub publisher: Arc<dyn Publisher>,
     pub clock: Clock,
@@ -164,7 +166,7 @@ impl Press {
                 warn!(%error, "an unneeded part could not be thrown away");
             }
         }
-        if let Err(error) = self.work.remove_attempt(&manifest.attempt).await {
+        if let Err(error) = self.debris.remove(&manifest.attempt).await {
             warn!(%error, "an attempt's work files could not be removed");
         }
     }

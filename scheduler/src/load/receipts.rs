@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use plans::nodes::publish::is_pulse;
 use plans::receipt::{Ledger, Part, PartKind, Receipt};
 use plans::sinks::PartHandle;
 
@@ -64,6 +65,9 @@ pub async fn collect(
 ) -> Result<Collected, ReceiptError> {
     let mut receipts = Vec::new();
     for (name, _) in work.list(&folder(attempt)).await? {
+        if is_pulse(&name) {
+            continue;
+        }
         let receipt: Receipt = work.get(&name).await?;
         receipts.push((name, receipt));
     }

@@ -25,6 +25,9 @@ pub struct Question<'a> {
     /// Covered days of which published objects are missing.
     pub missing_parts: &'a BTreeSet<Day>,
     pub full_load: bool,
+    /// When the load was taken on, if that was before now, maybe by another process: what it
+    /// has loaded since is not loaded once more.
+    pub since: Option<Moment>,
     pub on_stale: OnStale,
     /// `LoadRequest::closing_delay`.
     pub lateness: Duration,
@@ -178,7 +181,7 @@ impl Question<'_> {
         let Some(coverage) = self.coverage(day) else {
             return self.uncovered(day);
         };
-        if self.full_load {
+        if self.full_load && !self.is_ours(coverage) {
             return Load(FullLoad);
         }
         if self.missing_parts.contains(&day) {
@@ -191,6 +194,11 @@ impl Question<'_> {
             Input::Changed if self.is_closed(day) => Load(InputChanged),
             Input::Changed => Load(OpenDay),
         }
+    }
+
+    /// Whether this load itself loaded it, before it was taken up again.
+    fn is_ours(&self, coverage: &DayCoverage) -> bool {
+        self.since.is_some_and(|since| coverage.loaded_at >= since)
     }
 
     fn uncovered(&self, day: Day) -> Verdict {
@@ -445,6 +453,7 @@ mod tests {
                 config_digest: CONFIG,
                 missing_parts: &self.missing,
                 full_load: self.full_load,
+                since: None,
                 on_stale: self.on_stale,
                 lateness: 2 * DAY,
                 now: self.now,

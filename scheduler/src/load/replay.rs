@@ -3,20 +3,20 @@
 //! the origin it had.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
 use std::time::Instant;
 
 use bytes::Bytes;
+use object_store::ObjectStoreExt;
 use plans::receipt::{Ledger, Part, PartKind};
 use plans::shard::{InputObject, Shard};
-use plans::sinks::local::path_of;
 use plans::sinks::{self, PartHandle, Staged};
-use plans::stores;
+use plans::stores::{self, Trouble};
 use tracing::warn;
 use uuid::Uuid;
 
 use super::attempt::Attempt;
 use super::claim::Claim;
+use super::dataset;
 use super::days::Day;
 use super::drive::{Driver, Load, log};
 use super::failure::{Failure, Kind};
@@ -165,7 +165,7 @@ impl Replay<'_> {
         let mut of_origin: BTreeMap<(Day, String), Vec<Rejected>> = BTreeMap::new();
         for object in quarantined(base) {
             rows.replaced.insert(object.uri.clone());
-            for row in read(object).await? {
+            for row in read(&object.uri).await? {
                 let key = (object.day, row.object.clone());
                 of_origin.entry(key).or_default().push(row);
             }
@@ -212,6 +212,10 @@ impl Replay<'_> {
             record,
         );
         attempt.undated_day = undated.unwrap_or(survey.undated_day);
+        if !survey.work.is_local() {
+            let rejected = format!("attempts/{}/rejected", attempt.name);
+            attempt.quarantine = survey.work.uri_of(&rejected);
+        }
         attempt
     }
 
@@ -259,12 +263,8 @@ impl Replay<'_> {
             .partition(|part| part.kind == PartKind::Quarantine);
         collected.parts = events;
         for part in rejected {
-            let Staged::File { path } = &part.handle.staged else {
-                return Err(unreadable(&part.handle.uri, "it is not a file"));
-            };
-            let read = rows::read(&PathBuf::from(path));
-            let read = read.map_err(|error| unreadable(&part.handle.uri, error))?;
-            let read = read.into_iter().map(|row| with_origin(row, &origins));
+            let read = self.rejected(&part.handle).await?.into_iter();
+            let read = read.map(|row| with_origin(row, &origins));
             again.entry(Day(part.day)).or_default().extend(read);
             collected.losers.push(part.handle);
         }
@@ -273,6 +273,18 @@ impl Replay<'_> {
             collected.parts.push(part);
         }
         Ok(())
+    }
+
+    /// The rows of a part of this attempt. Where nobody sees it in the work area, it is
+    /// published there: an upload cannot be read.
+    async fn rejected(&self, part: &PartHandle) -> Result<Vec<Rejected>, Failure> {
+        match &part.staged {
+            Staged::File { path } => read(path).await,
+            Staged::Upload { .. } => {
+                self.survey().publisher.complete(part).await?;
+                read(&part.uri).await
+            }
+        }
     }
 
     async fn part(
@@ -286,11 +298,11 @@ impl Replay<'_> {
         let bytes = rows::encode(rejected).map_err(|error| unreadable(quarantine, error))?;
         let date = day.to_string().replace('-', "");
         let (period, digest) = (self.task.asked.period, digest8(&attempt.name));
-        let file = format!("{source}-{period}-{date}-{digest}-replay.zstd.parquet");
+        let file = format!("{source}-{period}-{date}-{digest}-replay-0.zstd.parquet");
         let folder = quarantine.trim_end_matches('/');
         let uri = format!("{folder}/eventDay={date}/{file}");
         let staging = format!("{}/replay-{date}", attempt.name);
-        let sink = sinks::open(&uri, &request.work)?;
+        let sink = sinks::open(&uri, &request.work, &dataset::access(request))?;
         let mut part = sink.writer.create(&uri, &staging).await?;
         part.write(bytes).await?;
         Ok(quarantine_part(part.finish().await?, day, rejected.len()))
@@ -365,11 +377,15 @@ fn is_whole(row: &Rejected) -> bool {
     row.raw.is_some() && !row.reason.starts_with("truncated")
 }
 
-async fn read(object: &LiveObject) -> Result<Vec<Rejected>, Failure> {
-    let path = path_of(&object.uri)?;
-    let read = tokio::task::spawn_blocking(move || rows::read(&path)).await;
+async fn read(uri: &str) -> Result<Vec<Rejected>, Failure> {
+    let object = stores::open(uri).map_err(|error| unreadable(uri, error))?;
+    let bytes = async { object.store.get(&object.path).await?.bytes().await };
+    let bytes = bytes
+        .await
+        .map_err(|error| unreadable(uri, Trouble::from(error)))?;
+    let read = tokio::task::spawn_blocking(move || rows::read(bytes)).await;
     let read = read.unwrap_or_else(|error| Err(error.into()));
-    read.map_err(|error| unreadable(&object.uri, error))
+    read.map_err(|error| unreadable(uri, error))
 }
 
 fn object_name(attempt: &str, shard: &str, index: usize) -> String {

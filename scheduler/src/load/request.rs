@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use plans::mapping::Program;
+use plans::stores::Role;
 use serde::{Deserialize, Serialize};
 
 use super::days::Day;
@@ -16,10 +17,12 @@ pub struct LoadRequest {
     pub program: Program,
     /// Format name and options, for the scan.
     pub format: plans::spec::Format,
-    /// Folder, object or prefix URIs (`file:///…`).
+    /// Folder, object or prefix URIs (`file:///…`, `s3://…`).
     pub inputs: Vec<String>,
-    /// Target URI (`file:///…`), as given.
+    /// Target URI (`file:///…`, `s3://…`), as given.
     pub output: String,
+    /// Who writes it, when not this process itself.
+    pub role: Option<Role>,
     /// `--as`
     pub name: String,
     pub shape: Shape,
@@ -36,7 +39,7 @@ pub struct LoadRequest {
     /// Per cent of the rows read.
     pub max_quarantine: f64,
     pub max_attempts: u32,
-    /// Periods at once.
+    /// Periods at once; 0 leaves it to the engine.
     pub parallel: usize,
     /// How long to wait for another's lease.
     pub wait: Duration,

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use plans::mapping::Program;
 use plans::spec::Format;
+use plans::stores::Role;
 use serde::{Deserialize, Serialize};
 
 use super::request::{LoadRequest, OnStale, Range, Shape};
@@ -15,6 +16,8 @@ pub struct SavedRequest {
     pub config_digest: String,
     pub inputs: Vec<String>,
     pub output: String,
+    #[serde(default)]
+    pub role: Option<Role>,
     pub name: String,
     pub shape: Shape,
     pub range: Range,
@@ -43,6 +46,7 @@ impl SavedRequest {
             config_digest: request.program.digest,
             inputs: request.inputs,
             output: request.output,
+            role: request.role,
             name: request.name,
             shape: request.shape,
             range: request.range,
@@ -72,6 +76,7 @@ impl SavedRequest {
             format,
             inputs: self.inputs,
             output: self.output,
+            role: self.role,
             name: self.name,
             shape: self.shape,
             range: self.range,

@@ -13,8 +13,13 @@ pub struct Packing {
     pub target_bytes: u64,
     /// Bounds the list of a shard of tiny objects.
     pub max_objects: usize,
-    /// With more shards than this, neighbours are merged as far as the other two allow.
+    /// With more shards than this, neighbours are merged as far as the first two allow.
     pub max_shards: usize,
+    /// With more shards than this, small neighbours are merged: a task costs about as much
+    /// as reading 100 kB.
+    pub many_shards: usize,
+    /// What small neighbours come to, so that many tasks are left to share.
+    pub small_bytes: u64,
 }
 
 impl Default for Packing {
@@ -23,6 +28,8 @@ impl Default for Packing {
             target_bytes: 16 * 1024 * 1024,
             max_objects: 4096,
             max_shards: 512,
+            many_shards: 32,
+            small_bytes: 4 * 1024 * 1024,
         }
     }
 }
@@ -41,8 +48,15 @@ pub fn pack(objects: Vec<InputObject>, days: &BTreeSet<Day>, packing: &Packing) 
         let pieces = cut(run, packing).into_iter();
         lists.extend(pieces.map(|piece| (key.kind, piece)));
     }
+    if lists.len() > packing.many_shards {
+        lists = merged(
+            lists,
+            packing.small_bytes.min(packing.target_bytes),
+            packing,
+        );
+    }
     if lists.len() > packing.max_shards {
-        lists = merged(lists, packing);
+        lists = merged(lists, packing.target_bytes, packing);
     }
     named(lists)
 }
@@ -123,20 +137,13 @@ fn even_share(run: &[InputObject], packing: &Packing) -> u64 {
     share.saturating_add(largest / 2).min(target)
 }
 
-/// Neighbours put together while they stay within the target.
-fn merged(lists: Vec<(Kind, List)>, packing: &Packing) -> Vec<(Kind, List)> {
+/// Neighbours put together while they stay within `limit`.
+fn merged(lists: Vec<(Kind, List)>, limit: u64, packing: &Packing) -> Vec<(Kind, List)> {
     let mut merged: Vec<(Kind, List)> = Vec::new();
     for (kind, list) in lists {
         let last = merged.last_mut().filter(|(last, _)| *last == kind);
         match last {
-            Some((_, last))
-                if last.takes(
-                    list.bytes,
-                    list.objects.len(),
-                    packing.target_bytes,
-                    packing,
-                ) =>
-            {
+            Some((_, last)) if last.takes(list.bytes, list.objects.len(), limit, packing) => {
                 last.bytes = last.bytes.saturating_add(list.bytes);
                 last.objects.extend(list.objects);
             }
@@ -181,6 +188,8 @@ mod tests {
             target_bytes,
             max_objects,
             max_shards,
+            many_shards: usize::MAX,
+            small_bytes: 0,
         }
     }
 
@@ -250,6 +259,22 @@ mod tests {
     }
 
     #[test]
+    fn with_more_than_a_few_runs_small_ones_are_merged_to_less_than_the_target() {
+        let objects = || {
+            let accounts = ["a", "b", "c", "d"];
+            let own = accounts.map(|account| object(account, Some(1), account, 4));
+            own.into_iter().collect::<Vec<_>>()
+        };
+        let few = |many_shards| Packing {
+            many_shards,
+            small_bytes: 8,
+            ..packing(16, 100, 100)
+        };
+        assert_eq!(shown(objects(), &few(4)), ["a", "b", "c", "d"]);
+        assert_eq!(shown(objects(), &few(3)), ["a b", "c d"]);
+    }
+
+    #[test]
     fn ids_sort_as_they_are_numbered() {
         let objects = (0..10_001).map(|number| object("x", Some(1), &number.to_string(), 99));
         let shards = pack(objects.collect(), &BTreeSet::new(), &packing(1, 1, 1));
@@ -282,7 +307,11 @@ mod tests {
                     object(&number.to_string(), day, &account.to_string(), size)
                 })
                 .collect();
-            let packing = packing(target, max_objects, max_shards);
+            let packing = Packing {
+                many_shards: max_shards / 2,
+                small_bytes: target / 2,
+                ..packing(target, max_objects, max_shards)
+            };
             let shards = pack(objects.clone(), &BTreeSet::from([Day(1), Day(2)]), &packing);
             let mut packed: Vec<InputObject> = Vec::new();
             for shard in &shards {

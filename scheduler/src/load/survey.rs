@@ -8,6 +8,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 use plans::sinks::{self, Publisher};
 
 use super::days::{Day, Moment, Month};
+use super::debris::Debris;
 use super::failure::{Failure, Kind};
 use super::inventory::{self, Inventory, InventoryError};
 use super::manifest::Manifest;
@@ -26,6 +27,8 @@ const AT_ONCE: usize = 32;
 pub struct Survey<'a> {
     pub request: &'a LoadRequest,
     pub now: Moment,
+    /// When the load was taken on, where it is taken up again.
+    pub since: Option<Moment>,
     pub dataset: String,
     pub inputs: Vec<String>,
     pub status: Arc<dyn StatusStore>,
@@ -39,6 +42,14 @@ pub struct Survey<'a> {
     pub another_input: bool,
     /// Owns rows of undated objects whose time cannot be read, whatever load reads them.
     pub undated_day: Day,
+}
+
+/// The times of a load.
+#[derive(Clone, Copy, Debug)]
+pub struct When {
+    pub now: Moment,
+    /// When it was taken on, where it is taken up again.
+    pub since: Option<Moment>,
 }
 
 /// Which days a load is about.
@@ -78,10 +89,10 @@ impl<'a> Survey<'a> {
         request: &'a LoadRequest,
         asking: &Asking,
         status: Arc<dyn StatusStore>,
-        now: Moment,
+        When { now, since }: When,
     ) -> Result<Self, Failure> {
         let work = Work::open(&request.work)?;
-        let publisher = sinks::open(&request.output, &request.work)?.publisher;
+        let publisher = publisher(request)?;
         let dataset = dataset::id(request);
         let records = status.periods(&dataset).await?;
         let revisit = revisited(request, asking, &records, now);
@@ -96,6 +107,7 @@ impl<'a> Survey<'a> {
             inputs,
             request,
             now,
+            since,
             dataset,
             status,
             work,
@@ -117,9 +129,10 @@ impl<'a> Survey<'a> {
         Ok(Self {
             request,
             now,
+            since: None,
             inputs: dataset::inputs(request),
             work: Work::open(&request.work)?,
-            publisher: sinks::open(&request.output, &request.work)?.publisher,
+            publisher: publisher(request)?,
             window: Window {
                 from: Some(now.day()),
                 to: now.day(),
@@ -226,6 +239,7 @@ impl<'a> Survey<'a> {
             config_digest: &self.request.program.digest,
             missing_parts: missing,
             full_load: self.request.full_load,
+            since: self.since,
             on_stale: self.request.on_stale,
             lateness: self.request.closing_delay(),
             now: self.now,
@@ -272,9 +286,18 @@ impl<'a> Survey<'a> {
 
     pub fn press(&self, clock: super::claim::Clock) -> publish::Press {
         publish::Press {
+            debris: self.debris(),
             work: self.work.clone(),
             publisher: self.publisher.clone(),
             clock,
+        }
+    }
+
+    pub fn debris(&self) -> Debris {
+        Debris {
+            work: self.work.clone(),
+            publisher: self.publisher.clone(),
+            folders: dataset::folders(self.request),
         }
     }
 }
@@ -329,6 +352,11 @@ fn revisited(
         (Asking::Range, Range::Daily(_)) => remaining::revisit(records, now.day()),
         _ => BTreeSet::new(),
     }
+}
+
+fn publisher(request: &LoadRequest) -> Result<Arc<dyn Publisher>, Failure> {
+    let access = dataset::access(request);
+    Ok(sinks::open(&request.output, &request.work, &access)?.publisher)
 }
 
 fn window(
@@ -387,7 +415,11 @@ impl From<InventoryError> for Failure {
             InventoryError::NotFound { .. } => (Kind::Dependency, "input_not_found"),
             InventoryError::Listing { .. } => (Kind::Dependency, "input_unreachable"),
         };
-        let remedy = "check --input, and that it can be listed";
+        let remedy = match &error {
+            InventoryError::Listing { source, .. } => source.cause.remedy(),
+            _ => None,
+        };
+        let remedy = remedy.unwrap_or("check --input, and that it can be listed");
         let mut failure = Self::of(kind, code, &error, remedy);
         failure.retryable = retryable;
         failure

@@ -1,5 +1,6 @@
 //! Removes what loads left behind in a work area: attempts that no live task owns,
-//! their unpublished parts, and manifests that nothing refers to.
+//! their unpublished parts, manifests that nothing refers to, and probes of loads that
+//! died while they began.
 //!
 //! It lists first and reads the status afterwards, so that what begins in between is
 //! younger than its listing. Nothing of an attempt is touched before a conditional
@@ -10,17 +11,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use plans::sinks::Staged;
+use plans::nodes::publish::attempt_digest;
+use plans::sinks::{Pending, Staged};
 use serde::Serialize;
 use tracing::info;
 
 use super::claim::Clock;
 use super::days::Moment;
+use super::debris::Debris;
 use super::failure::Failure;
 use super::manifest::Manifest;
 use super::owner;
 use super::task::Event;
-use super::work::{Work, attempt_name};
+use super::work::{PROBES, Work, attempt_name, digest8, is_probe};
 use crate::status::{Lease, PeriodRecord, State, StatusError, StatusStore};
 
 const MOST_PASSES: u32 = 10;
@@ -29,7 +32,7 @@ const MOST_PASSES: u32 = 10;
 #[derive(Clone, Debug)]
 pub struct Sweep {
     pub status: Arc<dyn StatusStore>,
-    pub work: Work,
+    pub debris: Debris,
     pub clock: Clock,
     /// Nothing younger is touched, nor a lease that ended more recently.
     pub min_age: Duration,
@@ -40,17 +43,21 @@ pub struct Sweep {
 /// What a sweep did.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Swept {
-    /// Attempts and manifests that were removed, or would be, by their names in the work area.
+    /// Attempts, manifests and probes that were removed, or would be, by their names in the
+    /// work area.
     pub removed: BTreeSet<String>,
     pub bytes: u64,
-    /// Attempts of loads that this status store does not know: left alone.
+    /// Uploads that were aborted, or would be: the URIs that they were for.
+    pub aborted: BTreeSet<String>,
+    /// Attempts of loads that this status store does not know, and uploads that are none of
+    /// a load's: left alone.
     pub unknown: BTreeSet<String>,
     pub passes: u32,
 }
 
 /// Something in the work area that may be removed as a whole.
 #[derive(Debug)]
-struct Debris {
+struct Remnant {
     bytes: u64,
     newest: DateTime<Utc>,
 }
@@ -59,6 +66,8 @@ struct Debris {
 #[derive(Debug, Default)]
 struct Live {
     attempts: BTreeSet<String>,
+    /// Digests of attempts whose uploads are still to be completed.
+    digests: BTreeSet<String>,
     manifests: BTreeSet<String>,
 }
 
@@ -79,10 +88,11 @@ impl Sweep {
     async fn pass(&self, swept: &mut Swept) -> Result<usize, Failure> {
         let attempts = self.attempts().await?;
         let manifests = self.manifests().await?;
+        let pending = self.debris.pending().await?;
         let live = self.live().await?;
-        let mut found = 0;
-        for (name, debris) in attempts {
-            if live.attempts.contains(&name) || !self.is_old(debris.newest) {
+        let mut found = self.abort(pending, &live, swept).await?;
+        for (name, remnant) in attempts {
+            if live.attempts.contains(&name) || !self.is_old(remnant.newest) {
                 continue;
             }
             if !self.is_known(&name).await? {
@@ -90,22 +100,92 @@ impl Sweep {
                 continue;
             }
             found += 1;
-            self.remove(swept, &name, debris.bytes);
+            self.remove(swept, &name, remnant.bytes);
             if !self.dry_run {
-                self.work.remove_attempt(&name).await?;
+                self.work().remove_attempt(&name).await?;
             }
         }
-        for (name, debris) in manifests {
-            if live.keeps(&name) || !self.is_old(debris.newest) || !self.is_ours(&name).await? {
+        for (name, remnant) in manifests {
+            if live.keeps(&name) || !self.is_old(remnant.newest) || !self.is_ours(&name).await? {
                 continue;
             }
             found += 1;
-            self.remove(swept, &name, debris.bytes);
+            self.remove(swept, &name, remnant.bytes);
             if !self.dry_run {
-                self.work.remove(&name).await?;
+                self.work().remove(&name).await?;
+            }
+        }
+        found += self.probes(swept).await?;
+        Ok(found)
+    }
+
+    /// Removes what was written only to see whether it can be, and says how much there was.
+    async fn probes(&self, swept: &mut Swept) -> Result<usize, Failure> {
+        let mut found = 0;
+        for (name, meta) in self.work().list(PROBES).await? {
+            if !is_probe(&name) || !self.is_old(meta.last_modified) {
+                continue;
+            }
+            found += 1;
+            self.remove(swept, &name, meta.size);
+            if !self.dry_run {
+                self.work().remove(&name).await?;
             }
         }
         Ok(found)
+    }
+
+    /// Aborts the uploads of attempts that nobody works on, and says how many there were.
+    async fn abort(
+        &self,
+        pending: Vec<Pending>,
+        live: &Live,
+        swept: &mut Swept,
+    ) -> Result<usize, Failure> {
+        if pending.is_empty() {
+            return Ok(0);
+        }
+        let mut alive: BTreeSet<String> = live.attempts.iter().map(|name| digest8(name)).collect();
+        alive.extend(live.digests.iter().cloned());
+        let known = self.known_digests().await?;
+        let mut found = 0;
+        for Pending { handle, since } in pending {
+            let digest = attempt_digest(&handle.uri);
+            if digest.is_some_and(|digest| alive.contains(digest)) || !self.is_old(since) {
+                continue;
+            }
+            if !digest.is_some_and(|digest| known.contains(digest)) && !is_probe(&handle.uri) {
+                swept.unknown.insert(handle.uri);
+                continue;
+            }
+            found += 1;
+            info!("sweeping the upload of {}", handle.uri);
+            if !self.dry_run {
+                self.debris.publisher.abort(&handle).await?;
+            }
+            swept.aborted.insert(handle.uri);
+        }
+        Ok(found)
+    }
+
+    /// The digests of all attempts that there may have been, by any load known here.
+    async fn known_digests(&self) -> Result<BTreeSet<String>, Failure> {
+        let loads = self.status.load_ids().await?;
+        let mut digests = BTreeSet::new();
+        for dataset in self.status.datasets().await? {
+            for record in self.status.periods(&dataset).await? {
+                for load in &loads {
+                    let attempts = 1..=record.attempt;
+                    let names = attempts.map(|n| attempt_name(load, record.period, n));
+                    digests.extend(names.map(|name| digest8(&name)));
+                }
+            }
+        }
+        Ok(digests)
+    }
+
+    fn work(&self) -> &Work {
+        &self.debris.work
     }
 
     #[expect(clippy::unused_self, reason = "says who removes")]
@@ -116,10 +196,10 @@ impl Sweep {
     }
 
     /// Attempts with work files or unpublished parts.
-    async fn attempts(&self) -> Result<BTreeMap<String, Debris>, Failure> {
+    async fn attempts(&self) -> Result<BTreeMap<String, Remnant>, Failure> {
         let mut found = BTreeMap::new();
         for folder in ["attempts", "staging"] {
-            for (name, meta) in self.work.list(folder).await? {
+            for (name, meta) in self.work().list(folder).await? {
                 let attempt = name.split('/').nth(1).unwrap_or_default().to_owned();
                 add(&mut found, attempt, meta.size, meta.last_modified);
             }
@@ -127,9 +207,9 @@ impl Sweep {
         Ok(found)
     }
 
-    async fn manifests(&self) -> Result<BTreeMap<String, Debris>, Failure> {
+    async fn manifests(&self) -> Result<BTreeMap<String, Remnant>, Failure> {
         let mut found = BTreeMap::new();
-        for (name, meta) in self.work.list("manifests").await? {
+        for (name, meta) in self.work().list("manifests").await? {
             add(&mut found, name, meta.size, meta.last_modified);
         }
         Ok(found)
@@ -156,11 +236,12 @@ impl Sweep {
             return Ok(());
         };
         live.manifests.insert(name.clone());
-        let manifest: Manifest = self.work.get(name).await?;
+        let manifest: Manifest = self.work().get(name).await?;
         let unsettled = matches!(record.state, State::Publishing | State::Repairing);
         if unsettled || !manifest.repair.is_empty() {
             live.manifests.extend(manifest.previous.clone());
             live.attempts.extend(staged_by(&manifest));
+            live.digests.extend(uploaded_by(&manifest));
             live.attempts.insert(manifest.attempt);
         }
         Ok(())
@@ -230,7 +311,14 @@ fn attempt_of(manifest: &str) -> Option<&str> {
     name.get("yyyy-MM-".len()..)
 }
 
-/// The attempts whose unpublished parts a manifest names.
+/// The digests of the attempts whose parts a manifest names.
+fn uploaded_by(manifest: &Manifest) -> BTreeSet<String> {
+    let parts = manifest.added.iter().chain(&manifest.losers);
+    let digests = parts.filter_map(|part| attempt_digest(&part.uri));
+    digests.map(str::to_owned).collect()
+}
+
+/// The attempts whose files a manifest names.
 fn staged_by(manifest: &Manifest) -> BTreeSet<String> {
     let parts = manifest.added.iter().chain(&manifest.losers);
     let paths = parts.filter_map(|part| match &part.staged {
@@ -244,24 +332,33 @@ fn staged_by(manifest: &Manifest) -> BTreeSet<String> {
     paths.filter_map(attempt).collect()
 }
 
-fn add(found: &mut BTreeMap<String, Debris>, name: String, bytes: u64, modified: DateTime<Utc>) {
-    let debris = found.entry(name).or_insert(Debris {
+fn add(found: &mut BTreeMap<String, Remnant>, name: String, bytes: u64, modified: DateTime<Utc>) {
+    let remnant = found.entry(name).or_insert(Remnant {
         bytes: 0,
         newest: modified,
     });
-    debris.bytes += bytes;
-    debris.newest = debris.newest.max(modified);
+    remnant.bytes += bytes;
+    remnant.newest = remnant.newest.max(modified);
 }
 
 #[cfg(test)]
 mod tests {
+    use plans::sinks;
+    use plans::stores::Access;
+
     use super::super::fakes::{Engine, Fault, World, later, noon};
     use super::*;
 
     fn sweep(world: &World, clock: Clock, min_age: Duration) -> Sweep {
         Sweep {
             status: world.status.clone(),
-            work: Work::open(&world.uri("lake/.lakebolt")).unwrap(),
+            debris: Debris {
+                work: Work::open(&world.uri("lake/.lakebolt")).unwrap(),
+                publisher: sinks::open("file:///", "/", &Access::default())
+                    .unwrap()
+                    .publisher,
+                folders: BTreeSet::new(),
+            },
             clock,
             min_age,
             dry_run: false,
@@ -318,6 +415,20 @@ mod tests {
         assert_eq!(world.files("lake/.lakebolt/manifests").len(), 1);
         request.full_load = false;
         assert_eq!(world.run(&request, &[]).await.exit_code, 0);
+    }
+
+    #[tokio::test]
+    async fn a_probe_whose_load_died_goes_once_it_is_old() {
+        let world = world();
+        let probe = world.path("lake/.lakebolt/probes/lakebolt-probe-1");
+        std::fs::create_dir_all(probe.parent().unwrap()).unwrap();
+        std::fs::write(&probe, "null").unwrap();
+        let young = sweep(&world, noon, Duration::from_secs(60)).run().await;
+        assert!(young.unwrap().removed.is_empty());
+        let old = sweep(&world, far, Duration::from_secs(60)).run().await;
+        let removed = old.unwrap().removed;
+        assert!(removed.contains("probes/lakebolt-probe-1"), "{removed:?}");
+        assert!(!probe.exists());
     }
 
     #[tokio::test]

@@ -4,48 +4,49 @@
 //! ```text
 //! attempts/{attempt}/owner.json            attempts/{attempt}/shards/{shard}.json
 //! attempts/{attempt}/receipts/{…}.json     manifests/{dataset8}/{month}-{attempt}.json
-//! staging/{attempt}/…                      (parts, made by the sink)
+//! staging/{attempt}/…                      (local parts, made by the sink)
+//! probes/{probe}                           (for a moment, where a load begins)
 //! ```
 
+use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use futures::TryStreamExt;
-use object_store::local::LocalFileSystem;
+use futures::{StreamExt, TryStreamExt};
 use object_store::path::Path;
 use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt, PutPayload};
-use plans::sinks::local::path_of;
+use plans::stores::{self, Cause, StoreError, Trouble};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 
 use super::days::Month;
 
+/// Where [`Work::prepare`] looks whether it can write.
+pub const PROBES: &str = "probes";
+const PROBE: &str = "lakebolt-probe-";
+
 #[derive(Debug, thiserror::Error)]
 pub enum WorkError {
-    #[error("{uri}: no store of that kind can hold a work area; known are file")]
-    NoStore { uri: String },
+    #[error("{uri}: cannot be a work area")]
+    BadUri {
+        uri: String,
+        #[source]
+        source: StoreError,
+    },
     #[error("{uri}: cannot be read or written")]
     Io {
         uri: String,
         #[source]
         source: std::io::Error,
     },
-    #[error("{uri}: cannot be reached")]
+    #[error("{uri}: cannot be read or written")]
     Store {
         uri: String,
         #[source]
-        source: Box<object_store::Error>,
+        source: Trouble,
     },
-    #[error("{uri}: cannot be written to")]
-    Unwritable {
-        uri: String,
-        #[source]
-        source: std::io::Error,
-    },
-    #[error("{uri}: is on another filesystem than the work area {work}")]
-    Apart { uri: String, work: String },
     #[error("{uri}: not what this version writes: {what}")]
     Unreadable { uri: String, what: String },
 }
@@ -54,11 +55,9 @@ impl WorkError {
     /// Whether the same call may succeed later without a change to the input.
     pub fn retryable(&self) -> bool {
         match self {
-            Self::Store { .. } | Self::Io { .. } => true,
-            Self::NoStore { .. }
-            | Self::Unreadable { .. }
-            | Self::Unwritable { .. }
-            | Self::Apart { .. } => false,
+            Self::Io { .. } => true,
+            Self::Store { source, .. } => source.cause.retryable(),
+            Self::BadUri { .. } | Self::Unreadable { .. } => false,
         }
     }
 }
@@ -69,62 +68,44 @@ pub struct Work {
     uri: String,
     store: Arc<dyn ObjectStore>,
     root: Path,
-    folder: PathBuf,
+    /// The same as a folder of this machine's filesystem, where it is one.
+    folder: Option<PathBuf>,
 }
 
 impl Work {
-    /// The work area at `uri`, a `file:` URI or a path; nothing is made yet.
+    /// The work area at `uri`, or at a path; nothing is made yet.
     pub fn open(uri: &str) -> Result<Self, WorkError> {
-        let no_store = || WorkError::NoStore {
+        let located = stores::open(uri).map_err(|source| WorkError::BadUri {
             uri: uri.to_owned(),
-        };
-        if uri.contains("://") && !uri.starts_with("file://") {
-            return Err(no_store());
-        }
-        let folder = path_of(uri).map_err(|_| no_store())?;
-        let folder = std::path::absolute(folder).map_err(|_| no_store())?;
+            source,
+        })?;
         Ok(Self {
             uri: uri.trim_end_matches('/').to_owned(),
-            store: Arc::new(LocalFileSystem::new()),
-            root: Path::from_absolute_path(&folder).map_err(|_| no_store())?,
-            folder,
+            store: located.store,
+            root: located.path,
+            folder: located.local,
         })
     }
 
     /// Makes the folder, for its owner alone: receipts and quarantined rows pass through it.
+    /// Where there are no folders, finds out whether it can be written.
     pub async fn prepare(&self) -> Result<(), WorkError> {
+        let Some(folder) = &self.folder else {
+            let name = format!("{PROBES}/{}", probe_name());
+            self.put(&name, &()).await?;
+            return self.remove(&name).await;
+        };
         let mut builder = tokio::fs::DirBuilder::new();
         builder.recursive(true);
         #[cfg(unix)]
         builder.mode(0o700);
-        let made = builder.create(&self.folder).await;
-        made.map_err(|source| Self::io(&self.folder, source))
+        let made = builder.create(folder).await;
+        made.map_err(|source| Self::io(folder, source))
     }
 
-    /// Makes a target's folder, unless it could not be written or a rename could not reach it.
-    pub async fn reaches(&self, target: &str) -> Result<(), WorkError> {
-        let Ok(folder) = path_of(target) else {
-            return Err(WorkError::NoStore {
-                uri: target.to_owned(),
-            });
-        };
-        let probe = folder.join(format!(".lakebolt-{}", uuid::Uuid::new_v4().simple()));
-        let probed = async {
-            tokio::fs::create_dir_all(&probe).await?;
-            tokio::fs::remove_dir(&probe).await?;
-            same_filesystem(&self.folder, &folder)
-        };
-        let unwritable = |source| WorkError::Unwritable {
-            uri: target.to_owned(),
-            source,
-        };
-        match probed.await.map_err(unwritable)? {
-            true => Ok(()),
-            false => Err(WorkError::Apart {
-                uri: target.to_owned(),
-                work: self.uri.clone(),
-            }),
-        }
+    /// Whether it is a folder of this machine's filesystem.
+    pub fn is_local(&self) -> bool {
+        self.folder.is_some()
     }
 
     pub fn uri(&self) -> &str {
@@ -154,19 +135,16 @@ impl Work {
         value: &T,
     ) -> Result<(), WorkError> {
         self.put(name, value).await?;
-        let (file, top) = (self.folder.join(name), self.folder.clone());
-        let synced = tokio::task::spawn_blocking(move || {
-            std::fs::File::open(&file)?.sync_all()?;
-            for folder in file.ancestors().skip(1) {
-                std::fs::File::open(folder)?.sync_all()?;
-                if folder == top {
-                    break;
-                }
-            }
-            Ok(())
-        });
+        let Some(top) = self.folder.clone() else {
+            return Ok(());
+        };
+        let file = top.join(name);
+        let synced = tokio::task::spawn_blocking(move || synced(&file, &top));
         let synced = synced.await.unwrap_or_else(|error| Err(error.into()));
-        synced.map_err(|source| Self::io(&self.folder.join(name), source))
+        synced.map_err(|source| WorkError::Io {
+            uri: self.uri_of(name),
+            source,
+        })
     }
 
     /// Writes bytes as they are.
@@ -201,23 +179,31 @@ impl Work {
 
     /// Removes one object; gone already is success.
     pub async fn remove(&self, name: &str) -> Result<(), WorkError> {
-        match self.store.delete(&self.path(name)).await {
-            Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
-            Err(source) => Err(self.failed(name, source)),
+        let removed = self.store.delete(&self.path(name)).await;
+        match removed.map_err(Trouble::from) {
+            Err(trouble) if trouble.cause != Cause::NotFound => Err(self.troubled(name, trouble)),
+            _ => Ok(()),
         }
     }
 
-    /// Removes everything that an attempt left here, its unpublished parts included.
+    /// Removes everything that an attempt left here.
     pub async fn remove_attempt(&self, attempt: &str) -> Result<(), WorkError> {
-        for folder in ["attempts", "staging"] {
-            let folder = self.folder.join(folder).join(attempt);
-            match tokio::fs::remove_dir_all(&folder).await {
-                Ok(()) => {}
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-                Err(source) => return Err(Self::io(&folder, source)),
+        for name in ["attempts", "staging"] {
+            let name = format!("{name}/{attempt}");
+            match &self.folder {
+                Some(folder) => remove_folder(&folder.join(name)).await?,
+                None => self.remove_all(&name).await?,
             }
         }
         Ok(())
+    }
+
+    async fn remove_all(&self, name: &str) -> Result<(), WorkError> {
+        let listed = self.store.list(Some(&self.path(name)));
+        let paths = listed.map_ok(|object| object.location).boxed();
+        let removed = self.store.delete_stream(paths);
+        let removed = removed.try_for_each(|_| async { Ok(()) }).await;
+        removed.map_err(|error| self.failed(name, error))
     }
 
     pub fn uri_of(&self, name: &str) -> String {
@@ -245,23 +231,46 @@ impl Work {
         }
     }
 
-    fn failed(&self, name: &str, source: object_store::Error) -> WorkError {
+    fn failed(&self, name: &str, error: object_store::Error) -> WorkError {
+        self.troubled(name, error.into())
+    }
+
+    fn troubled(&self, name: &str, source: Trouble) -> WorkError {
         WorkError::Store {
             uri: self.uri_of(name),
-            source: Box::new(source),
+            source,
         }
     }
 }
 
-#[cfg(unix)]
-fn same_filesystem(a: &std::path::Path, b: &std::path::Path) -> std::io::Result<bool> {
-    use std::os::unix::fs::MetadataExt;
-    Ok(std::fs::metadata(a)?.dev() == std::fs::metadata(b)?.dev())
+async fn remove_folder(folder: &std::path::Path) -> Result<(), WorkError> {
+    match tokio::fs::remove_dir_all(folder).await {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(Work::io(folder, error)),
+        _ => Ok(()),
+    }
 }
 
-#[cfg(not(unix))]
-fn same_filesystem(_: &std::path::Path, _: &std::path::Path) -> std::io::Result<bool> {
-    Ok(true)
+/// A new file is there for good once its folders are written too.
+fn synced(file: &std::path::Path, top: &std::path::Path) -> std::io::Result<()> {
+    std::fs::File::open(file)?.sync_all()?;
+    for folder in file.ancestors().skip(1) {
+        std::fs::File::open(folder)?.sync_all()?;
+        if folder == top {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// The name of an object that is never published, unlike any other.
+pub fn probe_name() -> String {
+    format!("{PROBE}{}", uuid::Uuid::new_v4().simple())
+}
+
+/// Whether what stands at `uri`, or was begun there, was only to see whether it can be.
+pub fn is_probe(uri: &str) -> bool {
+    let name = uri.rsplit('/').next().unwrap_or_default();
+    name.starts_with(PROBE)
 }
 
 /// The name of an attempt: from what a period's record says, so that `sweep` can tell
@@ -302,6 +311,6 @@ mod tests {
         let WorkError::Store { source, .. } = error else {
             panic!("{error:?}");
         };
-        assert!(matches!(*source, object_store::Error::NotFound { .. }));
+        assert_eq!(source.cause, Cause::NotFound);
     }
 }

@@ -10,17 +10,19 @@ use super::{DayCoverage, Expected, LoadRecord, PeriodRecord, State, StatusError,
 use crate::load::days::{Moment, Month};
 
 /// Runs the whole suite. `make` gives a new store without items at every call.
-pub(super) async fn obeys_the_contract(make: impl Fn() -> Arc<dyn StatusStore>) {
-    a_new_store_is_empty(make()).await;
-    every_attribute_comes_back(make()).await;
-    items_come_in_the_order_of_their_periods(make()).await;
-    a_write_that_expects_something_else_changes_nothing(make()).await;
-    the_item_of_a_conflict_is_the_one_that_stands(make()).await;
-    of_many_first_writers_one_wins(make()).await;
-    of_many_that_replace_one_item_one_wins(make()).await;
-    every_turn_of_a_contested_counter_counts(make()).await;
-    loads_come_back_newest_first(make()).await;
-    a_load_is_written_over(make()).await;
+pub(super) async fn obeys_the_contract(make: impl AsyncFn() -> Arc<dyn StatusStore>) {
+    a_new_store_is_empty(make().await).await;
+    every_attribute_comes_back(make().await).await;
+    items_come_in_the_order_of_their_periods(make().await).await;
+    a_write_that_expects_something_else_changes_nothing(make().await).await;
+    the_item_of_a_conflict_is_the_one_that_stands(make().await).await;
+    of_many_first_writers_one_wins(make().await).await;
+    of_many_that_replace_one_item_one_wins(make().await).await;
+    every_turn_of_a_contested_counter_counts(make().await).await;
+    loads_come_back_newest_first(make().await).await;
+    a_load_is_written_over(make().await).await;
+    the_ids_of_all_loads_are_known(make().await).await;
+    what_is_prepared_twice_stands(make().await).await;
 }
 
 type Store = Arc<dyn StatusStore>;
@@ -31,6 +33,7 @@ async fn a_new_store_is_empty(store: Store) {
     assert!(store.datasets().await.expect("datasets").is_empty());
     assert!(store.loads(10).await.expect("loads").is_empty());
     assert_eq!(store.load("l").await.expect("load"), None);
+    assert!(store.load_ids().await.expect("ids").is_empty());
 }
 
 async fn every_attribute_comes_back(store: Store) {
@@ -215,6 +218,25 @@ async fn a_load_is_written_over(store: Store) {
     store.put_load(&record).await.expect("put");
     assert_eq!(store.load("l").await.expect("load"), Some(record));
     assert_eq!(store.loads(99).await.expect("loads").len(), 1);
+}
+
+async fn the_ids_of_all_loads_are_known(store: Store) {
+    for load_id in ["b", "a", "b", "c"] {
+        let record = load(load_id, "2024-02-01T00:00:00Z");
+        store.put_load(&record).await.expect("put");
+    }
+    let ids = store.load_ids().await.expect("ids");
+    assert_eq!(ids.into_iter().collect::<Vec<_>>(), ["a", "b", "c"]);
+}
+
+async fn what_is_prepared_twice_stands(store: Store) {
+    store.prepare().await.expect("prepared");
+    let record = PeriodRecord::new("d", month("2024-01"), "vpc_flow");
+    store.put(&record, &Expected::Absent).await.expect("put");
+    let again = store.prepare().await.expect("prepared again");
+    assert!(again.iter().all(|prepared| !prepared.made), "{again:?}");
+    let stands = store.get("d", record.period).await.expect("get");
+    assert_eq!(stands, Some(record));
 }
 
 fn load(load_id: &str, started_at: &str) -> LoadRecord {

@@ -1,12 +1,12 @@
 //! A status store that ends with its process: for tests, and for loads that keep no state.
 //! Items are kept as the text that other stores would write, so that it is no more exact.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 
-use super::{Expected, LoadRecord, PeriodRecord, StatusError, StatusStore};
+use super::{Expected, LoadRecord, PeriodRecord, Prepared, StatusError, StatusStore};
 use crate::load::days::Month;
 
 #[derive(Debug, Default)]
@@ -28,6 +28,10 @@ impl Memory {
 
 #[async_trait]
 impl StatusStore for Memory {
+    async fn prepare(&self) -> Result<Vec<Prepared>, StatusError> {
+        Ok(Vec::new())
+    }
+
     async fn get(&self, dataset: &str, period: Month) -> Result<Option<PeriodRecord>, StatusError> {
         let items = self.items();
         let text = items.periods.get(&(dataset.to_owned(), period));
@@ -78,6 +82,10 @@ impl StatusStore for Memory {
         loads.truncate(limit);
         Ok(loads)
     }
+
+    async fn load_ids(&self) -> Result<BTreeSet<String>, StatusError> {
+        Ok(self.items().loads.keys().cloned().collect())
+    }
 }
 
 fn write<T: serde::Serialize>(item: &T) -> Result<String, StatusError> {
@@ -107,6 +115,6 @@ mod tests {
 
     #[tokio::test]
     async fn obeys_the_contract() {
-        super::super::contract::obeys_the_contract(|| Arc::new(Memory::default())).await;
+        super::super::contract::obeys_the_contract(async || Arc::new(Memory::default()) as _).await;
     }
 }

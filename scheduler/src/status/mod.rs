@@ -13,8 +13,12 @@ use crate::load::days::{Day, Moment, Month};
 
 #[cfg(test)]
 mod contract;
+pub mod dynamodb;
+mod error;
 pub mod memory;
 pub mod sqlite;
+
+pub use self::error::StatusError;
 
 /// The version of the items that this code writes and reads.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -166,7 +170,7 @@ pub struct LoadRecord {
     pub load_id: String,
     pub dataset: String,
     pub source: String,
-    /// `running`, `done`, `failed`, `cancelled` or `refused`.
+    /// `queued` (on a cluster), `running`, `done`, `failed`, `cancelled` or `refused`.
     pub state: String,
     /// What was asked for, to run it again (`retry`).
     pub request: serde_json::Value,
@@ -199,10 +203,7 @@ impl Expected {
         let stands = current
             .as_ref()
             .map_or(Self::Absent, PeriodRecord::expected);
-        let grows = match self {
-            Self::Absent => true,
-            Self::Is { revision, .. } => record.revision > *revision,
-        };
+        let grows = self.precedes(record);
         debug_assert!(
             grows,
             "a write has to be a later revision than what it replaces"
@@ -214,43 +215,37 @@ impl Expected {
             current: current.map(Box::new),
         })
     }
-}
 
-#[derive(Debug, thiserror::Error)]
-pub enum StatusError {
-    #[error("the item was changed by another")]
-    Conflict { current: Option<Box<PeriodRecord>> },
-    #[error("the status store at {uri} cannot be reached")]
-    Unreachable {
-        uri: String,
-        #[source]
-        source: Box<dyn std::error::Error + Send + Sync>,
-    },
-    #[error("the status store at {uri} holds what this version cannot read: {what}")]
-    Unreadable { uri: String, what: String },
-    #[error("{uri}: no status store of that kind; known are {known}")]
-    NoStore { uri: String, known: String },
-}
-
-impl StatusError {
-    /// Whether the same call may succeed later without a change to the input.
-    pub fn retryable(&self) -> bool {
+    /// Whether `record` is a later revision than what it replaces.
+    pub(crate) fn precedes(&self, record: &PeriodRecord) -> bool {
         match self {
-            Self::Unreachable { .. } => true,
-            Self::Conflict { .. } | Self::Unreadable { .. } | Self::NoStore { .. } => false,
+            Self::Absent => true,
+            Self::Is { revision, .. } => record.revision > *revision,
         }
     }
+}
+
+/// A table or file that `prepare` made or found.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Prepared {
+    pub name: String,
+    /// False where it stood already.
+    pub made: bool,
 }
 
 type Open = fn(&str) -> Result<Arc<dyn StatusStore>, StatusError>;
 
 /// Every kind of status store, by the scheme of its URI, in alphabetical order.
 static STORES: &[(&str, Open)] = &[
+    ("dynamodb", |prefix| {
+        Ok(Arc::new(dynamodb::DynamoDb::new(prefix)?))
+    }),
     ("memory", |_| Ok(Arc::new(memory::Memory::default()))),
     ("sqlite", |path| Ok(Arc::new(sqlite::Sqlite::new(path)))),
 ];
 
-/// Opens the status store at `sqlite:PATH`, or a `memory:` one that ends with the process.
+/// Opens the status store at `sqlite:PATH` or `dynamodb:TABLE_PREFIX`, or a `memory:` one that
+/// ends with the process.
 /// Touches nothing yet: what cannot be reached says so at its first use.
 pub fn open(uri: &str) -> Result<Arc<dyn StatusStore>, StatusError> {
     let (scheme, rest) = uri.split_once(':').unwrap_or(("", uri));
@@ -271,6 +266,8 @@ fn known_stores() -> String {
 /// The port. Adapters obey `contract`.
 #[async_trait]
 pub trait StatusStore: Send + Sync + std::fmt::Debug {
+    /// Makes what the store keeps its items in, where it is absent, and checks what stands there.
+    async fn prepare(&self) -> Result<Vec<Prepared>, StatusError>;
     async fn get(&self, dataset: &str, period: Month) -> Result<Option<PeriodRecord>, StatusError>;
     /// In the order of their periods.
     async fn periods(&self, dataset: &str) -> Result<Vec<PeriodRecord>, StatusError>;
@@ -283,6 +280,8 @@ pub trait StatusStore: Send + Sync + std::fmt::Debug {
     async fn load(&self, load_id: &str) -> Result<Option<LoadRecord>, StatusError>;
     /// Newest first.
     async fn loads(&self, limit: usize) -> Result<Vec<LoadRecord>, StatusError>;
+    /// The ids of all loads.
+    async fn load_ids(&self) -> Result<BTreeSet<String>, StatusError>;
 }
 
 #[cfg(test)]
@@ -370,9 +369,13 @@ mod tests {
         assert!(path.exists());
         let memory = open("memory:").expect("known");
         assert!(memory.datasets().await.expect("datasets").is_empty());
-        for uri in ["redis:x", "state.db", "", "dynamodb:prefix"] {
+        open("dynamodb:prefix").expect("known");
+        for uri in ["redis:x", "state.db", ""] {
             let error = open(uri).expect_err("unknown").to_string();
-            assert!(error.ends_with("known are memory, sqlite"), "{error}");
+            assert!(
+                error.ends_with("known are dynamodb, memory, sqlite"),
+                "{error}"
+            );
         }
     }
 }

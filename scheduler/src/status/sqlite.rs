@@ -4,6 +4,7 @@
 mod row;
 mod tables;
 
+use std::collections::BTreeSet;
 use std::error::Error as StdError;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -19,10 +20,10 @@ use tokio::sync::OnceCell;
 
 use self::row::Columns;
 use self::tables::{
-    REPLACE_LOAD, REPLACE_PERIOD, SELECT_DATASETS, SELECT_LOAD, SELECT_LOADS, SELECT_PERIOD,
-    SELECT_PERIODS, TABLES, USER_VERSION,
+    REPLACE_LOAD, REPLACE_PERIOD, SELECT_DATASETS, SELECT_LOAD, SELECT_LOAD_IDS, SELECT_LOADS,
+    SELECT_PERIOD, SELECT_PERIODS, TABLES, USER_VERSION,
 };
-use super::{Expected, LoadRecord, PeriodRecord, StatusError, StatusStore};
+use super::{Expected, LoadRecord, PeriodRecord, Prepared, StatusError, StatusStore};
 use crate::load::days::Month;
 
 /// How long a statement waits for another process's transaction.
@@ -203,6 +204,13 @@ impl Sqlite {
 
 #[async_trait]
 impl StatusStore for Sqlite {
+    async fn prepare(&self) -> Result<Vec<Prepared>, StatusError> {
+        let made = !self.path.exists();
+        self.writable().await?;
+        let name = self.path.display().to_string();
+        Ok(vec![Prepared { name, made }])
+    }
+
     async fn get(&self, dataset: &str, period: Month) -> Result<Option<PeriodRecord>, StatusError> {
         let Some(pool) = self.readable().await? else {
             return Ok(None);
@@ -294,6 +302,18 @@ impl StatusStore for Sqlite {
         let rows = rows.map_err(|error| self.failed(error))?;
         rows.iter().map(|row| self.load_of(row)).collect()
     }
+
+    async fn load_ids(&self) -> Result<BTreeSet<String>, StatusError> {
+        let Some(pool) = self.readable().await? else {
+            return Ok(BTreeSet::new());
+        };
+        let rows = sqlx::query(SELECT_LOAD_IDS).fetch_all(pool).await;
+        let rows = rows.map_err(|error| self.failed(error))?;
+        let ids = rows
+            .iter()
+            .map(|row| Columns { store: self, row }.text("load_id"));
+        ids.collect()
+    }
 }
 
 async fn user_version<'e>(
@@ -331,9 +351,9 @@ mod tests {
     async fn obeys_the_contract() {
         let folder = tempfile::tempdir().expect("a folder");
         let number = std::sync::atomic::AtomicUsize::new(0);
-        super::super::contract::obeys_the_contract(|| {
+        super::super::contract::obeys_the_contract(async || {
             let number = number.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-            Arc::new(status_in(&folder.path().join(number.to_string())))
+            Arc::new(status_in(&folder.path().join(number.to_string()))) as _
         })
         .await;
     }

@@ -21,7 +21,7 @@ use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties};
 use datafusion_proto::physical_plan::{AsExecutionPlan, PhysicalExtensionCodec};
 use datafusion_proto::protobuf::PhysicalPlanNode;
 use executor::engine::MESSAGE_BYTES;
-use executor::{Canceller, Worker, engine};
+use executor::{Canceller, Room, Worker, engine};
 use tonic::client::GrpcService;
 use tonic::codegen::{Body, Bytes, StdError};
 use tonic::transport::Channel;
@@ -29,7 +29,9 @@ use tonic::{Request, Status};
 use uuid::Uuid;
 
 use super::{Submit, SubmitError};
-use crate::cluster::{self, Service, Settings};
+use plans::reported;
+
+use crate::cluster::{Scheduler, Service, Settings};
 
 /// A cluster of one scheduler and one executor inside this process.
 pub struct Embedded {
@@ -46,10 +48,11 @@ impl std::fmt::Debug for Embedded {
 impl Embedded {
     /// Starts a cluster that runs `vcores` tasks at once and spills below `scratch`.
     pub async fn start(vcores: usize, scratch: &Path) -> Result<Self, SubmitError> {
-        let client = cluster::in_process(Settings::default())
+        let scheduler = Scheduler::start(Settings::default())
             .await
             .map_err(failed)?;
-        let worker = Worker::start(client.clone(), vcores, scratch).map_err(failed)?;
+        let client = scheduler.client();
+        let worker = Worker::start(client.clone(), Room::of(vcores), scratch).map_err(failed)?;
         let jobs = Jobs::new(client, Some(worker.canceller()));
         Ok(Self { jobs, worker })
     }
@@ -105,7 +108,7 @@ impl Submit for Remote {
 }
 
 /// What a client's calls go through: a channel, or the service itself.
-trait Transport:
+pub(super) trait Transport:
     GrpcService<
         tonic::body::Body,
         Error: Into<StdError>,
@@ -122,7 +125,7 @@ impl Transport for Channel {}
 impl Transport for Service {}
 
 /// Submits jobs and follows them.
-struct Jobs<C> {
+pub(super) struct Jobs<C> {
     client: SchedulerGrpcClient<C>,
     codec: Arc<dyn PhysicalExtensionCodec>,
     /// What stops tasks in this process, if they run here.
@@ -130,7 +133,7 @@ struct Jobs<C> {
 }
 
 impl<C: Transport> Jobs<C> {
-    fn new(client: SchedulerGrpcClient<C>, canceller: Option<Canceller>) -> Self {
+    pub(super) fn new(client: SchedulerGrpcClient<C>, canceller: Option<Canceller>) -> Self {
         Self {
             client,
             codec: engine::codec(),
@@ -138,7 +141,11 @@ impl<C: Transport> Jobs<C> {
         }
     }
 
-    async fn run(&self, name: &str, plan: Arc<dyn ExecutionPlan>) -> Result<(), SubmitError> {
+    pub(super) async fn run(
+        &self,
+        name: &str,
+        plan: Arc<dyn ExecutionPlan>,
+    ) -> Result<(), SubmitError> {
         let partitions = plan.output_partitioning().partition_count();
         let node = PhysicalPlanNode::try_from_physical_plan(plan, self.codec.as_ref())
             .map_err(bad_plan)?;
@@ -192,7 +199,7 @@ fn end_of(job: JobStatus) -> Option<Result<(), SubmitError>> {
         Some(JobState::Successful(_)) => Some(Ok(())),
         Some(JobState::Failed(job)) => Some(Err(SubmitError::Failed {
             retryable: is_io(&job.error),
-            message: job.error,
+            message: reported::words(&job.error).to_owned(),
         })),
         Some(JobState::Queued(_) | JobState::Running(_)) | None => None,
     }

@@ -32,7 +32,7 @@ impl Local {
             .tempdir_in(scratch);
         let scratch = scratch.map_err(|error| failed(error.to_string()))?;
         let runtime =
-            session::runtime(scratch.path()).map_err(|error| failed(error.to_string()))?;
+            session::runtime(scratch.path(), None).map_err(|error| failed(error.to_string()))?;
         let context = session::state(session::config(), runtime).task_ctx();
         Ok(Self {
             cores,

@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use datafusion::physical_plan::ExecutionPlan;
 
 pub mod ballista;
+pub mod cluster;
 pub mod local;
 
 #[derive(Debug, thiserror::Error)]
@@ -29,11 +30,33 @@ impl SubmitError {
     }
 }
 
+/// Room for one period; given back when it is dropped.
+#[derive(Default)]
+pub struct Admission(Option<Box<dyn std::any::Any + Send + Sync>>);
+
+impl Admission {
+    /// Room that `permit` gives back.
+    pub fn of(permit: impl Send + Sync + 'static) -> Self {
+        Self(Some(Box::new(permit)))
+    }
+}
+
+impl std::fmt::Debug for Admission {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Admission").field(&self.0.is_some()).finish()
+    }
+}
+
 /// The port: runs plans until they end. Dropping the future cancels the job.
 #[async_trait]
 pub trait Submit: Send + Sync + std::fmt::Debug {
     /// Runs every partition of `plan` to its end. `name` is for logs and listings.
     async fn run(&self, name: &str, plan: Arc<dyn ExecutionPlan>) -> Result<(), SubmitError>;
+    /// Waits until the engine has room for another period, which it keeps until the answer
+    /// is dropped.
+    async fn admit(&self) -> Admission {
+        Admission::default()
+    }
     /// Stops what still runs and removes what was left on disk.
     async fn close(&self);
 }

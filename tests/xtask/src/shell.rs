@@ -13,10 +13,26 @@ pub(crate) fn root() -> &'static Path {
         .expect("this package stands two folders below the root")
 }
 
+/// What `cargo run` says about this package to it. Build scripts that ask for these (ring's)
+/// would run again whenever a checkout stands elsewhere, and all above them be built again.
+const OWN: [&str; 8] = [
+    "CARGO_MANIFEST_DIR",
+    "CARGO_MANIFEST_LINKS",
+    "CARGO_MANIFEST_PATH",
+    "CARGO_PKG_NAME",
+    "CARGO_PKG_VERSION_MAJOR",
+    "CARGO_PKG_VERSION_MINOR",
+    "CARGO_PKG_VERSION_PATCH",
+    "CARGO_PKG_VERSION_PRE",
+];
+
 /// A command that runs in the root and says what it is.
 pub(crate) fn command(program: &str, arguments: &[&str]) -> Command {
     let mut command = Command::new(program);
     command.args(arguments).current_dir(root());
+    for name in OWN {
+        command.env_remove(name);
+    }
     command
 }
 

@@ -22,8 +22,10 @@ pub(crate) fn run(arguments: &[String]) -> anyhow::Result<()> {
     if skipped.exists() {
         fs::remove_dir_all(&skipped)?;
     }
-    // Tests run the real binaries, which `cargo test` alone does not build.
-    shell::run("cargo", &["build", "--workspace", "--bins", "--locked"])?;
+    // Tests run the real binaries, which `cargo test` alone does not build. All targets, since
+    // fewer would be built with other features, and everything below them twice.
+    let build = ["build", "--workspace", "--all-targets", "--locked"];
+    shell::run("cargo", &build)?;
     let counts = cargo_test(arguments)?;
     let skips = skips(&skipped);
     println!(

@@ -292,7 +292,9 @@ impl Encoder<'_> {
     }
 
     fn route(&mut self, route: &PhysicalRoute) -> Result<RouteShape> {
-        let Class { uid, name, output } = route.class.clone();
+        let Class {
+            uid, name, output, ..
+        } = route.class.clone();
         let required = route.required.iter();
         Ok(RouteShape {
             event: route.event.clone(),
@@ -384,7 +386,13 @@ impl Decoder {
         let required = route.required.into_iter();
         Ok(PhysicalRoute {
             event: route.event,
-            class: Class { uid, name, output },
+            class: Class {
+                uid,
+                name,
+                output,
+                target: None,
+                role: None,
+            },
             when: self.optional(route.when)?,
             also: route.also,
             time: self.expr(route.time)?,

@@ -18,8 +18,10 @@ use parquet::schema::types::ColumnPath;
 
 use crate::pipeline::TaskSpec;
 use crate::receipt::{Part, PartKind};
+use crate::reported::Reported;
 use crate::sinks::{PartHandle, SinkError, UnpublishedPart, UnpublishedWriter};
 
+const SUFFIX: &str = ".zstd.parquet";
 /// Security Lake allows 1 MB a page and 256 MB a row group and an object.
 const PAGE_BYTES: usize = 512 << 10;
 const DICTIONARY_BYTES: usize = 512 << 10;
@@ -53,10 +55,19 @@ impl PartNames {
         let day = compact_day(day);
         let name = format!("{kind}{source}-{period}-{day}-{digest8}-{number}");
         (
-            format!("{folder}/{name}.zstd.parquet"),
+            format!("{folder}/{name}{SUFFIX}"),
             format!("{attempt}/{name}.part"),
         )
     }
+}
+
+/// The digest of the attempt that a part belongs to, from the part's URI.
+pub fn attempt_digest(uri: &str) -> Option<&str> {
+    let name = uri.rsplit('/').next()?.strip_suffix(SUFFIX)?;
+    // …-{digest8}-{run}-{n}; a source's own name may have dashes too.
+    let digest = name.rsplit('-').nth(2)?;
+    let is_hex = digest.len() == 8 && digest.bytes().all(|byte| byte.is_ascii_hexdigit());
+    is_hex.then_some(digest)
 }
 
 /// `yyyyMMdd`
@@ -115,7 +126,7 @@ impl PartWriter {
         min_time: i64,
         max_time: i64,
     ) -> Result<()> {
-        self.writer.write(batch).await?;
+        self.writer.write(batch).await.map_err(writer_error)?;
         self.rows += batch.num_rows() as u64;
         self.min_time = self.min_time.min(min_time);
         self.max_time = self.max_time.max(max_time);
@@ -128,7 +139,7 @@ impl PartWriter {
     }
 
     pub(super) async fn finish(mut self) -> Result<Part> {
-        self.writer.finish().await?;
+        self.writer.finish().await.map_err(writer_error)?;
         let handle = self
             .writer
             .into_inner()
@@ -238,10 +249,52 @@ impl AsyncFileWriter for Forward {
     }
 }
 
-/// Ballista runs a task again for an I/O error and for no other.
-pub(super) fn sink_error(error: SinkError) -> DataFusionError {
-    if error.retryable() {
-        return DataFusionError::IoError(std::io::Error::other(error));
+/// The sink's own error, which the encoder only passes on.
+fn writer_error(error: ParquetError) -> DataFusionError {
+    match error {
+        ParquetError::External(source) => match source.downcast::<SinkError>() {
+            Ok(error) => sink_error(*error),
+            Err(source) => DataFusionError::External(source),
+        },
+        error => error.into(),
     }
-    DataFusionError::External(Box::new(error))
+}
+
+/// Ballista runs a task again for an I/O error and for no other.
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "`map_err` hands its error over"
+)]
+pub(super) fn sink_error(error: SinkError) -> DataFusionError {
+    let reported = Reported::of(&error);
+    match error.retryable() {
+        true => DataFusionError::IoError(std::io::Error::other(reported)),
+        false => DataFusionError::External(reported.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_parts_name_tells_its_attempt_and_another_name_tells_none() {
+        let folder = "s3://lake/ext/my-logs/region=r/accountId=a/eventDay=20240115";
+        for name in [
+            "my-logs-2024-01-20240115-0011aabb-0000c0ffee00-0",
+            "quarantine-my-logs-2024-01-15-20240115-0011aabb-00001234abcd-12",
+            "my-logs-2024-01-20240115-0011aabb-replay-0",
+        ] {
+            let uri = format!("{folder}/{name}.zstd.parquet");
+            assert_eq!(attempt_digest(&uri), Some("0011aabb"), "{name}");
+        }
+        for name in [
+            "part-00000-0011aabb-c000.snappy.parquet",
+            "a.zstd.parquet",
+            "lakebolt-probe-0011aabb",
+            "x-0011aabz-1-0.zstd.parquet",
+        ] {
+            assert_eq!(attempt_digest(&format!("{folder}/{name}")), None, "{name}");
+        }
+    }
 }

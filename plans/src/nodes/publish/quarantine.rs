@@ -196,7 +196,11 @@ impl Rows {
 fn facts(task: &TaskSpec, day: i32) -> PartFacts {
     PartFacts {
         kind: PartKind::Quarantine,
-        folder: format!("{}/eventDay={}", task.quarantine, compact_day(day)),
+        folder: format!(
+            "{}/eventDay={}",
+            task.quarantine.trim_end_matches('/'),
+            compact_day(day)
+        ),
         class_uid: 0,
         region: String::new(),
         account: String::new(),

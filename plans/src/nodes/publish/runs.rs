@@ -9,7 +9,9 @@ use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef, UInt32Type
 use datafusion::common::Result;
 use datafusion::execution::SpillFile;
 use datafusion::execution::TaskContext;
-use datafusion::execution::memory_pool::MemoryConsumer;
+use datafusion::execution::memory_pool::{
+    MemoryConsumer, MemoryPool, MemoryReservation, UnboundedMemoryPool,
+};
 use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_expr::{LexOrdering, PhysicalSortExpr};
 use datafusion::physical_plan::SpillManager;
@@ -48,6 +50,8 @@ pub(super) struct Runs {
     held: u64,
     batches: Vec<RecordBatch>,
     keys: Vec<Key>,
+    /// What is held, of what all tasks of the process may hold.
+    reservation: MemoryReservation,
     spill: Spill,
 }
 
@@ -55,7 +59,6 @@ struct Spill {
     manager: SpillManager,
     files: Vec<(Arc<dyn SpillFile>, usize)>,
     bytes: u64,
-    context: Arc<TaskContext>,
     metrics: ExecutionPlanMetricsSet,
     partition: usize,
 }
@@ -64,7 +67,7 @@ impl Runs {
     pub(super) fn new(
         schema: SchemaRef,
         budget: u64,
-        context: Arc<TaskContext>,
+        context: &TaskContext,
         partition: usize,
     ) -> Self {
         let metrics = ExecutionPlanMetricsSet::new();
@@ -74,11 +77,12 @@ impl Runs {
             SpillMetrics::new(&metrics, partition),
             spilled,
         );
+        let consumer = MemoryConsumer::new("rows in no order yet").with_can_spill(true);
+        let reservation = consumer.register(context.memory_pool());
         let spill = Spill {
             manager,
             files: Vec::new(),
             bytes: 0,
-            context,
             metrics,
             partition,
         };
@@ -88,6 +92,7 @@ impl Runs {
             held: 0,
             batches: Vec::new(),
             keys: Vec::new(),
+            reservation,
             spill,
         }
     }
@@ -105,7 +110,8 @@ impl Runs {
     pub(super) fn push(&mut self, batch: RecordBatch) -> Result<()> {
         self.held += footprint(&batch);
         self.batches.push(batch);
-        if self.held >= self.budget {
+        let held = usize::try_from(self.held).unwrap_or(usize::MAX);
+        if self.held >= self.budget || self.reservation.try_resize(held).is_err() {
             self.spill_run()?;
         }
         Ok(())
@@ -126,7 +132,9 @@ impl Runs {
             columns.push(Arc::new(times));
             Ok(RecordBatch::try_new(schema.clone(), columns)?)
         });
-        self.spill.write(sorted)
+        self.spill.write(sorted)?;
+        self.reservation.free();
+        Ok(())
     }
 
     fn take_run(&mut self) -> (Vec<RecordBatch>, Vec<Key>) {
@@ -146,6 +154,7 @@ impl Runs {
                 batches,
                 keys,
                 next: 0,
+                _reservation: self.reservation,
             };
             return Ok((stream::iter(chunks).boxed(), 0));
         }
@@ -186,14 +195,15 @@ impl Spill {
             .files
             .into_iter()
             .map(|(file, largest)| self.manager.read_spill_as_stream(file, Some(largest)));
-        let pool = self.context.memory_pool();
+        // A batch of each run: refusing it would fail what could not be done with less.
+        let pool: Arc<dyn MemoryPool> = Arc::new(UnboundedMemoryPool::default());
         let merged = StreamingMergeBuilder::new()
             .with_streams(streams.collect::<Result<_>>()?)
             .with_schema(schema.clone())
             .with_expressions(&order)
             .with_metrics(BaselineMetrics::new(&self.metrics, self.partition))
             .with_batch_size(BATCH_ROWS)
-            .with_reservation(MemoryConsumer::new("merge of sorted runs").register(pool))
+            .with_reservation(MemoryConsumer::new("merge of sorted runs").register(&pool))
             .build()?;
         Ok(merged.boxed())
     }
@@ -204,6 +214,7 @@ struct InMemory {
     batches: Vec<RecordBatch>,
     keys: Vec<Key>,
     next: usize,
+    _reservation: MemoryReservation,
 }
 
 impl Iterator for InMemory {
@@ -334,4 +345,62 @@ pub(super) fn text_span(batch: &RecordBatch) -> u64 {
         .value(offsets.len() - 1)
         .saturating_sub(offsets.value(0))
         + last as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use datafusion::prelude::SessionConfig;
+
+    use super::*;
+    use crate::session;
+
+    /// Rows of eight bytes each, in an order that is none.
+    fn batch(number: u32) -> (RecordBatch, Vec<Key>) {
+        let rows = 1000;
+        let values = (0..rows).map(|row| i64::from(row * 7919 % rows));
+        let values: Vec<i64> = values.collect();
+        let key = |(row, time): (usize, &i64)| Key {
+            group: 0,
+            time: *time,
+            batch: number,
+            row: row as u32,
+        };
+        let keys = values.iter().enumerate().map(key).collect();
+        let schema = Schema::new(vec![Field::new("value", DataType::Int64, false)]);
+        let column = Arc::new(Int64Array::from(values));
+        let batch = RecordBatch::try_new(Arc::new(schema), vec![column]);
+        (batch.expect("one column"), keys)
+    }
+
+    /// The times of ten batches in order, and the bytes that were spilled on the way.
+    async fn sorted(memory: Option<usize>) -> (Vec<i64>, u64) {
+        let scratch = tempfile::tempdir().expect("a folder");
+        let runtime = session::runtime(scratch.path(), memory).expect("a runtime");
+        let state = session::state(SessionConfig::new(), runtime);
+        let context = TaskContext::from(&state);
+        let schema = batch(0).0.schema();
+        let mut runs = Runs::new(schema, u64::MAX, &context, 0);
+        for _ in 0..10 {
+            let (batch, keys) = batch(runs.next_index());
+            runs.keys().extend(keys);
+            runs.push(batch).expect("room on disk");
+        }
+        let (mut chunks, spilled) = runs.into_chunks().expect("runs");
+        let mut times = Vec::new();
+        while let Some(chunk) = chunks.next().await {
+            let rows = chunk.expect("a chunk").rows;
+            times.extend(rows.column(0).as_primitive::<Int64Type>().values());
+        }
+        (times, spilled)
+    }
+
+    #[tokio::test]
+    async fn what_all_tasks_may_hold_bounds_a_run_whatever_its_own_budget_is() {
+        let (in_memory, nothing) = sorted(None).await;
+        let (merged, spilled) = sorted(Some(20_000)).await;
+        assert_eq!((in_memory.len(), nothing), (10_000, 0));
+        assert!(spilled > 0);
+        assert!(in_memory.is_sorted());
+        assert_eq!(merged, in_memory);
+    }
 }

@@ -11,17 +11,21 @@ use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use futures::{StreamExt, TryStreamExt};
 use object_store::path::Path;
 use object_store::{ObjectStoreExt, PutPayload};
+use tracing::debug;
 
+use super::begun::Begun;
 use super::classify::{Classifier, Rejection};
+use super::fence;
 use super::parts::{PartFacts, PartNames, PartWriter, compact_day, sink_error};
 use super::program::PhysicalProgram;
+use super::pulse::{self, Advance, Heart};
 use super::quarantine::Quarantine;
 use super::runs::{Chunk, Runs, text_span};
 use crate::pipeline::TaskSpec;
 use crate::read::{BATCH_ROWS, io_error, load_shard};
 use crate::receipt::{Ledger, Part, PartKind, Receipt};
 use crate::shard::Shard;
-use crate::sinks::{self, UnpublishedWriter};
+use crate::sinks;
 use crate::stores::{self, Located};
 
 /// Batches below this many rows are joined first: tiny files make tiny batches.
@@ -42,13 +46,41 @@ pub(super) struct Job {
 pub(super) async fn run(job: Job, input: SendableRecordBatchStream) -> Result<Receipt> {
     let work =
         stores::open(&job.task.work).map_err(|error| DataFusionError::External(error.into()))?;
-    let shard = load_shard(work.store.as_ref(), &Path::from(job.shard.as_str())).await?;
+    let list = Path::parse(&job.shard).map_err(|error| DataFusionError::External(error.into()))?;
+    let shard = load_shard(work.store.as_ref(), &list).await?;
     let mut run = Run::new(&job, &shard)?;
-    let runs = run.ingest(input, &job).await?;
-    run.write(runs).await?;
-    let receipt = run.receipt(&job, &shard).await?;
+    let (advance, name) = (run.advance.clone(), run.names.run.clone());
+    let heart = Heart {
+        work: &work,
+        folder: &receipts_folder(&work.path, &job.task.attempt),
+        shard: &shard.id,
+        run: &name,
+        advance: &advance,
+    };
+    let written = tokio::select! {
+        written = run.whole(input, &job, &shard) => written,
+        over = fence::over(&work, &job.task.attempt) => Err(over),
+        never = heart.beat(pulse::EVERY) => match never {},
+    };
+    let receipt = match written {
+        Ok(receipt) => receipt,
+        Err(error) => {
+            run.sink.abort().await;
+            return Err(error);
+        }
+    };
     crate::crash_point::reach("before-receipt");
-    put_receipt(&work, &receipt, &run.names.run).await?;
+    let path = put_receipt(&work, &receipt, &run.names.run).await?;
+    // Whoever removed the attempt meanwhile may have looked before all of this stood there.
+    if fence::is_over(&work, &receipt.attempt).await {
+        run.sink.abort().await;
+        if let Err(error) = work.store.delete(&path).await {
+            debug!(%error, "a receipt is left to `lakebolt sweep`");
+        }
+        return Err(fence::gone(&receipt.attempt));
+    }
+    let (attempt, rows) = (&receipt.attempt, receipt.ledger.read);
+    debug!(attempt, shard = receipt.shard, rows, "shard done");
     Ok(receipt)
 }
 
@@ -57,19 +89,21 @@ struct Run {
     task: Arc<TaskSpec>,
     classifier: Classifier,
     quarantine: Quarantine,
-    sink: Arc<dyn UnpublishedWriter>,
+    sink: Begun,
     names: PartNames,
     parts: Vec<Part>,
     ledger: Ledger,
     raw_bytes: u64,
     scratch_bytes: u64,
+    advance: Arc<Advance>,
 }
 
 impl Run {
     fn new(job: &Job, shard: &Shard) -> Result<Self> {
         let (program, task) = (job.program.clone(), job.task.clone());
         let target = task.targets.values().next().unwrap_or(&task.quarantine);
-        let sink = sinks::open(target, &task.work).map_err(sink_error)?.writer;
+        let sink = sinks::open(target, &task.work, &task.access);
+        let sink = Begun::new(sink.map_err(sink_error)?);
         let run = format!("{}{:08x}", shard.id, nonce());
         Ok(Self {
             classifier: Classifier::new(program.clone(), task.clone(), shard),
@@ -84,9 +118,21 @@ impl Run {
             ledger: Ledger::default(),
             raw_bytes: 0,
             scratch_bytes: 0,
+            advance: Arc::default(),
             program,
             task,
         })
+    }
+
+    async fn whole(
+        &mut self,
+        input: SendableRecordBatchStream,
+        job: &Job,
+        shard: &Shard,
+    ) -> Result<Receipt> {
+        let runs = self.ingest(input, job).await?;
+        self.write(runs).await?;
+        self.receipt(job, shard).await
     }
 
     /// Reads the shard to its end and keeps the task's own rows.
@@ -95,7 +141,7 @@ impl Run {
         let mut runs = Runs::new(
             schema.clone(),
             self.task.memory_bytes,
-            job.context.clone(),
+            &job.context,
             job.partition,
         );
         let mut small: Vec<RecordBatch> = Vec::new();
@@ -125,10 +171,11 @@ impl Run {
     async fn take(&mut self, batch: RecordBatch, runs: &mut Runs) -> Result<()> {
         let mut rejections = Vec::new();
         let (index, before) = (runs.next_index(), runs.keys().len());
+        self.advance.read(batch.num_rows());
         self.classifier
             .classify(&batch, index, runs.keys(), &mut rejections)?;
         self.quarantine
-            .add(&batch, &rejections, self.sink.as_ref(), &mut self.names)
+            .add(&batch, &rejections, &self.sink, &mut self.names)
             .await?;
         if runs.keys().len() > before {
             runs.push(batch)?;
@@ -143,6 +190,7 @@ impl Run {
         let mut open: Option<(u32, PartWriter)> = None;
         while let Some(chunk) = chunks.next().await {
             let chunk = chunk?;
+            self.advance.mapped(chunk.rows.num_rows());
             let Some(mapped) = self.map(&chunk).await? else {
                 continue;
             };
@@ -183,12 +231,7 @@ impl Run {
             })
             .collect();
         self.quarantine
-            .add(
-                &chunk.rows,
-                &rejections,
-                self.sink.as_ref(),
-                &mut self.names,
-            )
+            .add(&chunk.rows, &rejections, &self.sink, &mut self.names)
             .await?;
         let mut keep = vec![true; mapped.num_rows()];
         rejections
@@ -221,7 +264,7 @@ impl Run {
             account,
             day,
         };
-        PartWriter::create(self.sink.as_ref(), &mut self.names, facts, &route.schema).await
+        PartWriter::create(&self.sink, &mut self.names, facts, &route.schema).await
     }
 
     async fn close(&mut self, open: Option<(u32, PartWriter)>) -> Result<()> {
@@ -235,10 +278,7 @@ impl Run {
     }
 
     async fn receipt(&mut self, job: &Job, shard: &Shard) -> Result<Receipt> {
-        let quarantined = self
-            .quarantine
-            .finish(self.sink.as_ref(), &mut self.names)
-            .await?;
+        let quarantined = self.quarantine.finish(&self.sink, &mut self.names).await?;
         self.parts.extend(quarantined);
         let counted = self.classifier.ledger;
         let ledger = Ledger {
@@ -269,7 +309,7 @@ pub fn receipts_folder(work: &Path, attempt: &str) -> Path {
     work.clone().join("attempts").join(attempt).join("receipts")
 }
 
-async fn put_receipt(work: &Located, receipt: &Receipt, run: &str) -> Result<()> {
+async fn put_receipt(work: &Located, receipt: &Receipt, run: &str) -> Result<Path> {
     let path = receipts_folder(&work.path, &receipt.attempt).join(format!("{run}.json"));
     let bytes =
         serde_json::to_vec(receipt).map_err(|error| DataFusionError::External(error.into()))?;
@@ -277,7 +317,7 @@ async fn put_receipt(work: &Located, receipt: &Receipt, run: &str) -> Result<()>
         .put(&path, PutPayload::from(bytes))
         .await
         .map_err(io_error)?;
-    Ok(())
+    Ok(path)
 }
 
 /// 32 bits that no other run of the shard has, by the standard library's seeding.

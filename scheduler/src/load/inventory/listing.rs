@@ -6,7 +6,7 @@ use std::sync::Arc;
 use futures::stream::{self, StreamExt, TryStreamExt};
 use object_store::path::Path;
 use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
-use plans::stores::{Located, StoreError};
+use plans::stores::{Located, StoreError, Trouble};
 
 use super::{Inventory, Listed, Place};
 use crate::load::layout;
@@ -29,7 +29,7 @@ pub enum InventoryError {
     Listing {
         uri: String,
         #[source]
-        source: object_store::Error,
+        source: Trouble,
     },
 }
 
@@ -37,7 +37,7 @@ impl InventoryError {
     /// Whether the same call may succeed later without a change to the input.
     pub fn retryable(&self) -> bool {
         match self {
-            Self::Listing { .. } => true,
+            Self::Listing { source, .. } => source.cause.retryable(),
             Self::Store { .. } | Self::NotFound { .. } => false,
         }
     }
@@ -51,7 +51,10 @@ pub(super) async fn list(inputs: &[String], window: Window) -> Result<Inventory,
             return Err(InventoryError::NotFound { uri });
         }
         let listed = collector.input(&input).await;
-        listed.map_err(|source| InventoryError::Listing { uri, source })?;
+        listed.map_err(|error| InventoryError::Listing {
+            uri,
+            source: error.into(),
+        })?;
     }
     Ok(collector.inventory.finished())
 }
@@ -85,6 +88,13 @@ struct Collector {
     place_ids: HashMap<Place, u32>,
 }
 
+/// Why an object could not be looked at. The answer to HEAD has no body, so a store tells
+/// its reason only when the same place is listed.
+async fn reason(input: &Located, error: object_store::Error) -> object_store::Error {
+    let listed = input.store.list(Some(&input.path)).try_next().await;
+    listed.err().unwrap_or(error)
+}
+
 /// What a folder turned out to be.
 enum Folder {
     /// Its objects stand in it, or are all of one day: listed as a stream.
@@ -113,7 +123,7 @@ impl Collector {
                     return Ok(());
                 }
                 Err(object_store::Error::NotFound { .. }) => {}
-                Err(error) => return Err(error),
+                Err(error) => return Err(reason(input, error).await),
             }
         }
         let leaves = self.leaves(input).await?;
@@ -140,11 +150,7 @@ impl Collector {
                     Folder::Leaf(path) => leaves.push(path),
                     Folder::Inner { folders, objects } => {
                         objects.iter().for_each(|object| self.object(input, object));
-                        for folder in folders {
-                            if self.enters(input, &folder).await? {
-                                level.push(folder);
-                            }
-                        }
+                        level.extend(self.entered(input, folders).await?);
                     }
                 }
             }
@@ -152,19 +158,31 @@ impl Collector {
         Ok(leaves)
     }
 
-    async fn enters(
+    /// The folders that may hold objects of the window. Each look at one is a request, so that
+    /// many are looked at side by side.
+    async fn entered(
         &mut self,
         input: &Located,
-        folder: &Path,
-    ) -> Result<bool, object_store::Error> {
-        if let Some(skip) = folder.filename().and_then(layout::skip_folder) {
-            self.skipped(skip);
-            return Ok(false);
+        folders: Vec<Path>,
+    ) -> Result<Vec<Path>, object_store::Error> {
+        let mut candidates = Vec::new();
+        for folder in folders {
+            match folder.filename().and_then(layout::skip_folder) {
+                Some(skip) => self.skipped(skip),
+                None => candidates.push(folder),
+            }
         }
-        let enters = layout::may_hold(folder.as_ref(), &self.window)
-            || self.is_dated_otherwise(input, folder).await?;
-        self.inventory.counts.pruned_folders += u64::from(!enters);
-        Ok(enters)
+        let all = candidates.len();
+        let this = &*self;
+        let judged = stream::iter(candidates).map(|folder| async move {
+            let enters = layout::may_hold(folder.as_ref(), &this.window)
+                || this.is_dated_otherwise(input, &folder).await?;
+            Ok::<_, object_store::Error>(enters.then_some(folder))
+        });
+        let judged: Vec<Option<Path>> = judged.buffered(PARALLEL).try_collect().await?;
+        let entered: Vec<Path> = judged.into_iter().flatten().collect();
+        self.inventory.counts.pruned_folders += (all - entered.len()) as u64;
+        Ok(entered)
     }
 
     /// Whether a folder of another day is one of a backup or an export, say, and its objects tell

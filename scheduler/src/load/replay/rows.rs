@@ -1,8 +1,5 @@
 //! Quarantined rows, read from their objects and written to new ones.
 
-use std::fs::File;
-use std::path::Path;
-
 use bytes::Bytes;
 use datafusion::arrow::array::{
     Array, AsArray, BinaryBuilder, RecordBatch, StringBuilder, UInt64Builder,
@@ -33,8 +30,8 @@ pub(in crate::load) struct Rejected {
 pub(in crate::load) type RowsError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Every row of a quarantine object.
-pub(in crate::load) fn read(path: &Path) -> Result<Vec<Rejected>, RowsError> {
-    let reader = ParquetRecordBatchReaderBuilder::try_new(File::open(path)?)?.build()?;
+pub(in crate::load) fn read(object: Bytes) -> Result<Vec<Rejected>, RowsError> {
+    let reader = ParquetRecordBatchReaderBuilder::try_new(object)?.build()?;
     let mut rows = Vec::new();
     for batch in reader {
         append(&batch?, &mut rows)?;
@@ -137,6 +134,9 @@ mod tests {
         let rows = [row(Some(b"x\xff")), row(None)];
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), encode(&rows).unwrap()).unwrap();
-        assert_eq!(read(file.path()).unwrap(), rows);
+        assert_eq!(
+            read(std::fs::read(file.path()).unwrap().into()).unwrap(),
+            rows
+        );
     }
 }

@@ -53,6 +53,7 @@ pub(super) const SELECT_PERIODS: &str =
     "SELECT * FROM run_status WHERE dataset = ? ORDER BY period";
 pub(super) const SELECT_DATASETS: &str = "SELECT DISTINCT dataset FROM run_status ORDER BY dataset";
 pub(super) const SELECT_LOAD: &str = "SELECT * FROM loads WHERE load_id = ?";
+pub(super) const SELECT_LOAD_IDS: &str = "SELECT load_id FROM loads";
 pub(super) const SELECT_LOADS: &str =
     "SELECT * FROM loads ORDER BY started_at DESC, load_id DESC LIMIT ?";
 pub(super) const REPLACE_PERIOD: &str = "INSERT OR REPLACE INTO run_status (

@@ -7,6 +7,13 @@ use object_store::ObjectStore;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 
+pub mod access;
+pub mod s3;
+mod trouble;
+
+pub use access::{Access, Role};
+pub use trouble::{Cause, Trouble};
+
 /// A store, and the path in it that a URI names.
 #[derive(Clone, Debug)]
 pub struct Located {
@@ -24,16 +31,19 @@ pub enum StoreError {
     BadUri { uri: String },
     #[error("{uri}: no store of that kind is known; known are {known}")]
     NoStore { uri: String, known: String },
+    #[error("{uri}: {what}")]
+    BadName { uri: String, what: &'static str },
 }
 
 type Open = fn(&str) -> Result<Located, StoreError>;
 
 /// Every kind of store, by the scheme of its URIs, in alphabetical order.
-static STORES: &[(&str, Open)] = &[("file", file)];
+static STORES: &[(&str, Open)] = &[("file", file), ("s3", s3::locate)];
 
-/// Opens the store that `uri` (or an absolute path) stands in. Nothing is read.
+/// Opens the store that `uri` (or an absolute path) stands in. Nothing is read, and
+/// nothing is connected to.
 pub fn open(uri: &str) -> Result<Located, StoreError> {
-    let scheme = uri.split_once("://").map_or("file", |(scheme, _)| scheme);
+    let scheme = scheme(uri);
     match STORES.iter().find(|(known, _)| *known == scheme) {
         Some((_, open)) => open(uri),
         None => Err(StoreError::NoStore {
@@ -41,6 +51,11 @@ pub fn open(uri: &str) -> Result<Located, StoreError> {
             known: known_schemes(),
         }),
     }
+}
+
+/// The kind of store that a URI names; a path names the filesystem.
+pub fn scheme(uri: &str) -> &str {
+    uri.split_once("://").map_or("file", |(scheme, _)| scheme)
 }
 
 fn known_schemes() -> String {
@@ -87,7 +102,7 @@ mod tests {
     #[test]
     fn another_scheme_lists_the_known_ones() {
         let error = open("gopher://x/y").expect_err("an unknown scheme");
-        assert!(error.to_string().ends_with("known are file"), "{error}");
+        assert!(error.to_string().ends_with("known are file, s3"), "{error}");
     }
 
     #[test]

@@ -1,0 +1,378 @@
+//! Polls that are answered once, however often the network fails.
+//!
+//! A poll carries what became of tasks and brings new ones. Ballista forgets both when the
+//! call fails: a task whose end was lost is waited for without end, and so is one that was
+//! handed out in an answer that never came. So each poll has a number; the executor sends a
+//! poll that failed again under the same number, and the scheduler gives the answer that it
+//! gave before.
+
+use std::collections::HashMap;
+use std::collections::hash_map::RandomState;
+use std::convert::Infallible;
+use std::hash::{BuildHasher, Hasher};
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
+use http_body_util::{BodyExt, Full};
+use plans::reported::with_causes;
+use tokio::sync::OnceCell;
+use tonic::body::Body;
+use tonic::client::GrpcService;
+use tonic::codegen::{Body as HttpBody, Bytes, Service, StdError};
+use tonic::server::NamedService;
+use tracing::warn;
+
+const PATH: &str = "/ballista.protobuf.SchedulerGrpc/PollWork";
+const EXECUTOR: HeaderName = HeaderName::from_static("lakebolt-executor");
+const NUMBER: HeaderName = HeaderName::from_static("lakebolt-poll");
+/// Before a poll is sent again.
+const PAUSE: Duration = Duration::from_millis(500);
+/// An executor that is silent for longer gets no answer twice.
+const FORGOTTEN: Duration = Duration::from_secs(600);
+
+/// A message with its headers and trailers, as it can be sent again.
+#[derive(Clone, Debug)]
+struct Whole {
+    bytes: Bytes,
+    trailers: Option<HeaderMap>,
+}
+
+impl Whole {
+    async fn read<B>(body: B) -> Result<Self, StdError>
+    where
+        B: HttpBody<Data = Bytes>,
+        B::Error: Into<StdError>,
+    {
+        let collected = body.collect().await.map_err(Into::into)?;
+        let trailers = collected.trailers().cloned();
+        Ok(Self {
+            bytes: collected.to_bytes(),
+            trailers,
+        })
+    }
+
+    fn body(self) -> Body {
+        let trailers = self.trailers;
+        let body = Full::new(self.bytes);
+        Body::new(body.with_trailers(async move { trailers.map(Ok) }))
+    }
+}
+
+/// A way to the scheduler that sends a poll again until it is answered.
+#[derive(Clone, Debug)]
+pub struct Polls<C> {
+    way: C,
+    executor: HeaderValue,
+    sent: Arc<AtomicU64>,
+}
+
+impl<C> Polls<C> {
+    /// Polls over `way`, by an executor of its own.
+    pub fn new(way: C) -> Self {
+        // 64 bits that no other has, by the standard library's seeding.
+        let name = RandomState::new().build_hasher().finish();
+        Self {
+            way,
+            executor: HeaderValue::from(name),
+            sent: Arc::default(),
+        }
+    }
+
+    fn number(&self) -> HeaderValue {
+        HeaderValue::from(self.sent.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+impl<C> GrpcService<Body> for Polls<C>
+where
+    C: GrpcService<Body> + Clone + Send + 'static,
+    C::Error: Into<StdError>,
+    C::Future: Send,
+    C::ResponseBody: HttpBody<Data = Bytes> + Send + 'static,
+    <C::ResponseBody as HttpBody>::Error: Into<StdError>,
+{
+    type ResponseBody = Body;
+    type Error = StdError;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, StdError>> + Send>>;
+
+    /// The way is waited for by each call, which may have to wait more than once.
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), StdError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, mut request: Request<Body>) -> Self::Future {
+        let is_poll = request.uri().path() == PATH;
+        if is_poll {
+            let headers = request.headers_mut();
+            headers.insert(EXECUTOR, self.executor.clone());
+            headers.insert(NUMBER, self.number());
+        }
+        let mut way = self.way.clone();
+        Box::pin(async move {
+            let (head, body) = request.into_parts();
+            let body = Whole::read(body).await?;
+            let mut tries = 0u64;
+            loop {
+                tries += 1;
+                let request = Request::from_parts(head.clone(), body.clone().body());
+                match answered(&mut way, request).await {
+                    Err(error) if is_poll => {
+                        // Soon, and then less and less often.
+                        if tries.is_power_of_two() {
+                            let why = with_causes(error.as_ref());
+                            warn!("the scheduler did not answer, it is asked again: {why}");
+                        }
+                        tokio::time::sleep(PAUSE).await;
+                    }
+                    answer => return answer,
+                }
+            }
+        })
+    }
+}
+
+/// The whole answer, since it may be lost half way.
+async fn answered<C>(way: &mut C, request: Request<Body>) -> Result<Response<Body>, StdError>
+where
+    C: GrpcService<Body>,
+    C::Error: Into<StdError>,
+    C::ResponseBody: HttpBody<Data = Bytes>,
+    <C::ResponseBody as HttpBody>::Error: Into<StdError>,
+{
+    let ready = std::future::poll_fn(|context| way.poll_ready(context)).await;
+    ready.map_err(Into::into)?;
+    let (head, body) = way.call(request).await.map_err(Into::into)?.into_parts();
+    Ok(Response::from_parts(head, Whole::read(body).await?.body()))
+}
+
+type Answer = Arc<OnceCell<Option<(http::response::Parts, Whole)>>>;
+
+/// The last poll of an executor.
+#[derive(Debug)]
+struct Last {
+    number: HeaderValue,
+    answer: Answer,
+    at: Instant,
+}
+
+/// The scheduler's service, which answers a poll that is sent again as it did before.
+#[derive(Clone, Debug)]
+pub struct Answered<S> {
+    service: S,
+    last: Arc<Mutex<HashMap<HeaderValue, Last>>>,
+}
+
+impl<S> Answered<S> {
+    pub fn new(service: S) -> Self {
+        Self {
+            service,
+            last: Arc::default(),
+        }
+    }
+
+    /// The place of this poll's answer, which may be there already.
+    fn place(&self, executor: HeaderValue, number: &HeaderValue) -> Answer {
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        last.retain(|_, last| now.duration_since(last.at) < FORGOTTEN);
+        let fresh = || Last {
+            number: number.clone(),
+            answer: Answer::default(),
+            at: now,
+        };
+        let known = last.entry(executor).or_insert_with(fresh);
+        if known.number != *number {
+            *known = fresh();
+        }
+        known.at = now;
+        known.answer.clone()
+    }
+}
+
+impl<S: NamedService> NamedService for Answered<S> {
+    const NAME: &'static str = S::NAME;
+}
+
+impl<S> Service<Request<Body>> for Answered<S>
+where
+    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
+    S: Clone + Send + 'static,
+    S::Future: Send,
+{
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.service.poll_ready(context)
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        let headers = request.headers();
+        let named = headers
+            .get(EXECUTOR)
+            .cloned()
+            .zip(headers.get(NUMBER).cloned());
+        let (Some((executor, number)), PATH) = (named, request.uri().path()) else {
+            return Box::pin(self.service.call(request));
+        };
+        let answer = self.place(executor, &number);
+        let mut service = self.service.clone();
+        Box::pin(async move {
+            // A task of its own: a connection that ends must not end it half way.
+            let kept = answer.clone();
+            let asked = tokio::spawn(async move {
+                kept.get_or_init(|| async {
+                    let Ok(response) = service.call(request).await;
+                    let (head, body) = response.into_parts();
+                    match Whole::read(body).await {
+                        Ok(body) => Some((head, body)),
+                        Err(error) => {
+                            warn!(%error, "a poll could not be answered");
+                            None
+                        }
+                    }
+                })
+                .await;
+            });
+            if let Err(error) = asked.await {
+                warn!(%error, "a poll could not be answered");
+            }
+            Ok(match answer.get().cloned().flatten() {
+                Some((head, body)) => Response::from_parts(head, body.body()),
+                None => tonic::Status::internal("the poll was not answered").into_http(),
+            })
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A scheduler that counts what it is asked.
+    #[derive(Clone, Default)]
+    struct Counting(Arc<AtomicU64>);
+
+    impl Service<Request<Body>> for Counting {
+        type Response = Response<Body>;
+        type Error = Infallible;
+        type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
+
+        fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn call(&mut self, request: Request<Body>) -> Self::Future {
+            let count = self.0.clone();
+            Box::pin(async move {
+                let asked = Whole::read(request.into_body()).await.expect("whole");
+                tokio::time::sleep(Duration::from_millis(5)).await;
+                let number = count.fetch_add(1, Ordering::Relaxed);
+                let bytes = [asked.bytes.as_ref(), number.to_string().as_bytes()].concat();
+                let mut trailers = HeaderMap::new();
+                trailers.insert("grpc-status", HeaderValue::from_static("0"));
+                let whole = Whole {
+                    bytes: bytes.into(),
+                    trailers: Some(trailers),
+                };
+                Ok(Response::new(whole.body()))
+            })
+        }
+    }
+
+    /// A way that loses so many answers, and before each goes away while it waits for one.
+    #[derive(Clone)]
+    struct Lossy {
+        to: Answered<Counting>,
+        losses: Arc<AtomicU64>,
+    }
+
+    impl GrpcService<Body> for Lossy {
+        type ResponseBody = Body;
+        type Error = StdError;
+        type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, StdError>> + Send>>;
+
+        fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), StdError>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn call(&mut self, request: Request<Body>) -> Self::Future {
+            let mut to = self.to.clone();
+            let left = |left: u64| left.checked_sub(1);
+            let order = Ordering::Relaxed;
+            let lost = self.losses.fetch_update(order, order, left).ok();
+            Box::pin(async move {
+                let answer = Service::call(&mut to, request);
+                match lost {
+                    // Odd ones go away before the answer is there, even ones after it.
+                    Some(lost) if lost % 2 == 1 => {
+                        let patience = Duration::from_millis(1);
+                        let _ = tokio::time::timeout(patience, answer).await;
+                        Err("cut".into())
+                    }
+                    Some(_) => {
+                        let _ = answer.await;
+                        Err("cut".into())
+                    }
+                    None => Ok(answer.await?),
+                }
+            })
+        }
+    }
+
+    fn lossy(losses: u64) -> (Counting, Polls<Lossy>) {
+        let counting = Counting::default();
+        let way = Lossy {
+            to: Answered::new(counting.clone()),
+            losses: Arc::new(AtomicU64::new(losses)),
+        };
+        (counting, Polls::new(way))
+    }
+
+    async fn ask(
+        polls: &mut Polls<Lossy>,
+        path: &str,
+        text: &'static str,
+    ) -> Result<Whole, StdError> {
+        let body = Body::new(Full::new(Bytes::from_static(text.as_bytes())));
+        let request = Request::builder().uri(path).body(body)?;
+        Whole::read(polls.call(request).await?.into_body()).await
+    }
+
+    #[tokio::test]
+    async fn a_poll_whose_answers_are_lost_is_served_once_and_answered() {
+        let (counting, mut polls) = lossy(2);
+        let first = ask(&mut polls, PATH, "a").await.unwrap();
+        assert_eq!(first.bytes, "a0");
+        assert_eq!(first.trailers.unwrap()["grpc-status"], "0");
+        let second = ask(&mut polls, PATH, "b").await.unwrap();
+        assert_eq!(second.bytes, "b1");
+        assert_eq!(counting.0.load(Ordering::Relaxed), 2);
+    }
+
+    #[tokio::test]
+    async fn executors_do_not_get_each_others_answers() {
+        let (counting, mut one) = lossy(0);
+        let mut other = Polls::new(one.way.clone());
+        assert_eq!(ask(&mut one, PATH, "a").await.unwrap().bytes, "a0");
+        assert_eq!(ask(&mut other, PATH, "b").await.unwrap().bytes, "b1");
+        assert_eq!(counting.0.load(Ordering::Relaxed), 2);
+    }
+
+    #[tokio::test]
+    async fn what_is_no_poll_fails_as_it_did() {
+        let (_, mut polls) = lossy(1);
+        let asked = ask(
+            &mut polls,
+            "/ballista.protobuf.SchedulerGrpc/CancelJob",
+            "a",
+        )
+        .await;
+        assert!(asked.is_err());
+    }
+}

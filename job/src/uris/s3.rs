@@ -1,0 +1,99 @@
+//! S3 URIs as users write them. A key is taken as it is: `%20` in it is three characters.
+
+use plans::stores::s3::is_bucket;
+
+/// Schemes that mean S3; the others are Hadoop's names for the same objects.
+const SCHEMES: &[&str] = &["s3", "s3a", "s3n"];
+
+/// The text after the scheme, when `text` is a URI of S3.
+pub(super) fn rest(text: &str) -> Option<&str> {
+    let (scheme, rest) = text.split_once("://")?;
+    SCHEMES.contains(&scheme).then_some(rest)
+}
+
+/// `s3://BUCKET` or `s3://BUCKET/PREFIX`, without a slash at its end.
+pub(super) fn absolute(rest: &str) -> Result<String, &'static str> {
+    let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
+    if !is_bucket(bucket) {
+        return Err("a bucket's name has 3 to 63 of a-z, 0-9, `.` and `-`");
+    }
+    let prefix = prefix.trim_end_matches('/');
+    if prefix.is_empty() {
+        return Ok(format!("s3://{bucket}"));
+    }
+    for part in prefix.split('/') {
+        match part {
+            "" => return Err("`//` in a key names another object than `/` does"),
+            "." | ".." => return Err("a key has no `.` or `..` folders"),
+            part if part.contains(char::is_control) => return Err("has a control character"),
+            _ => {}
+        }
+    }
+    Ok(format!("s3://{bucket}/{prefix}"))
+}
+
+/// Whether readers of `output` would list `place`. A target that is a whole bucket is read
+/// at `ext/` and `region=…/`, so that the other prefixes of the bucket are beside it.
+pub(super) fn is_inside(place: &str, output: &str) -> bool {
+    let Some(below) = place.strip_prefix(output) else {
+        return false;
+    };
+    let is_bucket = rest(output).is_some_and(|rest| !rest.contains('/'));
+    match (below.is_empty(), below.strip_prefix('/')) {
+        (true, _) => true,
+        (false, Some(key)) if is_bucket => {
+            key.is_empty() || key.starts_with("ext/") || key.starts_with("region=")
+        }
+        (false, below) => below.is_some(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(text: &str, expected: &str) {
+        let uri = rest(text).map(absolute);
+        assert_eq!(uri, Some(Ok(expected.to_owned())), "{text}");
+    }
+
+    #[test]
+    fn a_prefix_is_taken_verbatim_and_ends_without_a_slash() {
+        check("s3://logs", "s3://logs");
+        check("s3://logs/", "s3://logs");
+        check("s3://logs/a/b//", "s3://logs/a/b");
+        check("s3a://logs/a b+c%20é/d?e#f", "s3://logs/a b+c%20é/d?e#f");
+        check("s3n://my.logs-1/x", "s3://my.logs-1/x");
+    }
+
+    #[test]
+    fn a_key_that_would_name_other_objects_is_refused() {
+        for text in ["logs//a", "logs/a//b", "logs/./a", "logs/a/..", "logs/a\nb"] {
+            assert!(absolute(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn bucket_names_follow_the_rules_of_aws() {
+        for name in ["abc", "a.b-1", "123", &"a".repeat(63)] {
+            assert!(is_bucket(name), "{name}");
+        }
+        let long = "a".repeat(64);
+        for name in [
+            "", "ab", &long, "Logs", "a_b", "-ab", "ab-", ".ab", "a..b", "10.0.0.1", "a b",
+        ] {
+            assert!(!is_bucket(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn what_readers_of_a_target_list_is_inside_it() {
+        assert!(is_inside("s3://lake/a/w/", "s3://lake/a"));
+        assert!(is_inside("s3://lake/a/", "s3://lake/a"));
+        assert!(!is_inside("s3://lake/ab/", "s3://lake/a"));
+        assert!(!is_inside("s3://lakes/a/", "s3://lake"));
+        assert!(!is_inside("s3://lake/lakebolt-work/", "s3://lake"));
+        assert!(is_inside("s3://lake/ext/work/", "s3://lake"));
+        assert!(is_inside("s3://lake/", "s3://lake"));
+    }
+}

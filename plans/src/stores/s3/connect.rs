@@ -1,0 +1,142 @@
+//! From the SDK's configuration to a client of one bucket.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_config::SdkConfig;
+use aws_types::service_config::ServiceConfigKey;
+use http::Method;
+use object_store::aws::{AmazonS3, AmazonS3Builder};
+use object_store::client::{HttpClient, HttpConnector, ReqwestConnector};
+use object_store::{BackoffConfig, ClientOptions, RetryConfig};
+use tracing::debug;
+
+use super::ConnectError;
+use super::credentials::Credentials;
+use super::requests::Requests;
+use crate::aws;
+use crate::stores::Role;
+
+/// What stand-ins take where no region is set.
+const ANY_REGION: &str = "us-east-1";
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// For one try of one request: a part of 8 MiB passes at 2 Mbit/s.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(40);
+/// Failures are tried again for this long; signatures are good for 15 minutes.
+const RETRY_TIMEOUT: Duration = Duration::from_secs(120);
+const RETRIES: usize = 8;
+
+/// Connects to `bucket` as this process, or as `role`.
+pub(super) async fn connect(
+    bucket: &str,
+    role: Option<&Role>,
+) -> Result<(AmazonS3, Requests), ConnectError> {
+    let config = aws::config().await;
+    let credentials = Arc::new(Credentials::of(role).await?);
+    let endpoint = endpoint(config).await;
+    let options = options(endpoint.as_deref());
+    let http = client(&options)?;
+    let region = match &endpoint {
+        Some(_) => set_region(config).unwrap_or_else(|| ANY_REGION.to_owned()),
+        None => region(config, &http, bucket).await?,
+    };
+    let url = match &endpoint {
+        Some(endpoint) => format!("{}/{bucket}", endpoint.trim_end_matches('/')),
+        None => format!("https://s3.{region}.{}/{bucket}", domain(&region)),
+    };
+    debug!("bucket {bucket} is at {url}, region {region}");
+    let mut builder = AmazonS3Builder::new()
+        .with_bucket_name(bucket)
+        .with_region(&region)
+        .with_credentials(credentials.clone())
+        .with_client_options(options)
+        .with_retry(retries())
+        .with_disable_tagging(true);
+    if let Some(endpoint) = &endpoint {
+        builder = builder.with_endpoint(endpoint);
+    }
+    let store = builder
+        .build()
+        .map_err(|error| ConnectError::Client(error.to_string()))?;
+    let requests = Requests {
+        url,
+        region,
+        credentials,
+        http,
+    };
+    Ok((store, requests))
+}
+
+fn options(endpoint: Option<&str>) -> ClientOptions {
+    let plain = endpoint.is_some_and(|endpoint| endpoint.starts_with("http://"));
+    ClientOptions::new()
+        .with_allow_http(plain)
+        .with_connect_timeout(CONNECT_TIMEOUT)
+        .with_timeout(REQUEST_TIMEOUT)
+}
+
+fn retries() -> RetryConfig {
+    RetryConfig {
+        backoff: BackoffConfig {
+            init_backoff: Duration::from_millis(100),
+            max_backoff: Duration::from_secs(10),
+            base: 2.0,
+        },
+        max_retries: RETRIES,
+        retry_timeout: RETRY_TIMEOUT,
+    }
+}
+
+fn client(options: &ClientOptions) -> Result<HttpClient, ConnectError> {
+    let connected = ReqwestConnector::default().connect(options);
+    connected.map_err(|error| ConnectError::Client(error.to_string()))
+}
+
+/// `AWS_ENDPOINT_URL_S3` or the profile's own for S3, else the one for every service.
+async fn endpoint(config: &SdkConfig) -> Option<String> {
+    let key = ServiceConfigKey::builder()
+        .service_id("s3")
+        .env("AWS_ENDPOINT_URL")
+        .profile("endpoint_url")
+        .build();
+    let own = config.service_config().zip(key.ok());
+    let own = own.and_then(|(services, key)| services.load_config(key));
+    own.or_else(|| config.endpoint_url().map(str::to_owned))
+}
+
+fn set_region(config: &SdkConfig) -> Option<String> {
+    config.region().map(|region| region.as_ref().to_owned())
+}
+
+/// The bucket's own region, whatever region is set: a lake and its logs may be in two.
+/// S3 tells it in every answer to a HEAD, also to strangers.
+/// <https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadBucket.html>
+async fn region(
+    config: &SdkConfig,
+    http: &HttpClient,
+    bucket: &str,
+) -> Result<String, ConnectError> {
+    let set = set_region(config);
+    let near = set.as_deref().unwrap_or(ANY_REGION);
+    let url = format!("https://s3.{near}.{}/{bucket}", domain(near));
+    let told = head(http, &url).await;
+    told.or(set).ok_or(ConnectError::NoRegion)
+}
+
+async fn head(http: &HttpClient, url: &str) -> Option<String> {
+    let request = http::Request::builder().method(Method::HEAD).uri(url);
+    let answer = http.execute(request.body(Vec::new().into()).ok()?).await;
+    let answer = answer
+        .inspect_err(|error| debug!("HEAD {url}: {error}"))
+        .ok()?;
+    let region = answer.headers().get("x-amz-bucket-region")?;
+    region.to_str().ok().map(str::to_owned)
+}
+
+fn domain(region: &str) -> &'static str {
+    if region.starts_with("cn-") {
+        "amazonaws.com.cn"
+    } else {
+        "amazonaws.com"
+    }
+}

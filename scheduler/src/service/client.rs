@@ -1,0 +1,324 @@
+//! The client's side of the protocol: submits a load and follows it, also over the restart
+//! of its scheduler.
+
+use std::time::Duration;
+
+use executor::engine::MESSAGE_BYTES;
+use executor::transport::{Tls, TransportError};
+use tonic::transport::Channel;
+use tonic::{Code, Status};
+
+use super::proto::loads_client::LoadsClient;
+use super::proto::watch_response::Event;
+use super::proto::{
+    CancelRequest, GetRequest, ListRequest, LoadInfo, Standing, SubmitRequest, WatchRequest,
+};
+use super::{events, request};
+use crate::load::failure::{Failure, Kind, with_causes};
+use crate::load::outcome::Outcome;
+use crate::load::progress::{Happening, Observer};
+use crate::load::request::LoadRequest;
+use crate::service::source::Sent;
+
+const PAUSE: Duration = Duration::from_millis(250);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+const MOST_LISTED: u32 = 1000;
+/// How long a scheduler that does not answer is asked again.
+const PATIENCE: Duration = Duration::from_secs(300);
+/// The same for a scheduler that has not answered at all yet.
+const FIRST_PATIENCE: Duration = Duration::from_secs(10);
+
+/// A scheduler's load service.
+#[derive(Clone, Debug)]
+pub struct Client {
+    address: String,
+    loads: LoadsClient<Channel>,
+}
+
+impl Client {
+    /// The service at `address`; it is connected to when it is first asked.
+    pub fn new(address: &str, tls: &Tls) -> Result<Self, Failure> {
+        let endpoint = tls.endpoint(address).map_err(|error| bad_address(&error))?;
+        let loads = LoadsClient::new(endpoint.connect_lazy())
+            .max_decoding_message_size(MESSAGE_BYTES)
+            .max_encoding_message_size(MESSAGE_BYTES);
+        Ok(Self {
+            address: address.to_owned(),
+            loads,
+        })
+    }
+
+    /// Has the load taken on, under an id that the caller chose.
+    pub async fn submit(
+        &self,
+        load_id: &str,
+        load: &LoadRequest,
+        source: &Sent,
+    ) -> Result<(), Failure> {
+        self.ask(SubmitRequest {
+            load_id: load_id.to_owned(),
+            load: Some(request::load(load)),
+            source: Some(source.sent()),
+            retry_of: None,
+        })
+        .await
+    }
+
+    /// Has what `earlier` did not get done taken on again, as a load of its own.
+    pub async fn retry(&self, load_id: &str, earlier: &str) -> Result<(), Failure> {
+        self.ask(SubmitRequest {
+            load_id: load_id.to_owned(),
+            retry_of: Some(earlier.to_owned()),
+            ..SubmitRequest::default()
+        })
+        .await
+    }
+
+    async fn ask(&self, asked: SubmitRequest) -> Result<(), Failure> {
+        // The id makes it harmless to ask twice.
+        let submit = || {
+            let (mut loads, asked) = (self.loads.clone(), asked.clone());
+            async move { loads.submit(asked).await }
+        };
+        self.persist(submit).await.map(drop)
+    }
+
+    /// Whether the load was running; it stops soon.
+    pub async fn cancel(&self, load_id: &str) -> Result<bool, Failure> {
+        let asked = CancelRequest {
+            load_id: load_id.to_owned(),
+        };
+        let cancel = || {
+            let (mut loads, asked) = (self.loads.clone(), asked.clone());
+            async move { loads.cancel(asked).await }
+        };
+        let answer = self.persist(cancel).await?;
+        Ok(answer.into_inner().running)
+    }
+
+    pub async fn get(&self, load_id: &str) -> Result<LoadInfo, Failure> {
+        let asked = GetRequest {
+            load_id: load_id.to_owned(),
+        };
+        let get = || {
+            let (mut loads, asked) = (self.loads.clone(), asked.clone());
+            async move { loads.get(asked).await }
+        };
+        let load = self.persist(get).await?.into_inner().load;
+        load.ok_or_else(|| unreadable(&self.address))
+    }
+
+    /// The id of the load whose id is, or starts with, `id`.
+    pub async fn find(&self, id: &str) -> Result<String, Failure> {
+        if request::load_id("load_id", id).is_ok() {
+            return Ok(id.to_owned());
+        }
+        let loads = self.list(MOST_LISTED).await?;
+        let ids = loads.into_iter().map(|load| load.load_id);
+        let mut matching = ids.filter(|known| known.starts_with(id));
+        match (matching.next(), matching.next()) {
+            (Some(id), None) => Ok(id),
+            (None, _) => Err(unknown(format!("no load {id} at {}", self.address))),
+            (Some(_), Some(_)) => Err(unknown(format!("several loads start with {id}"))),
+        }
+    }
+
+    /// The newest loads, without their outcomes.
+    pub async fn list(&self, limit: u32) -> Result<Vec<LoadInfo>, Failure> {
+        let list = || {
+            let mut loads = self.loads.clone();
+            async move { loads.list(ListRequest { limit }).await }
+        };
+        Ok(self.persist(list).await?.into_inner().loads)
+    }
+
+    /// Tells `observer` what happens to the load until it has ended, and gives its outcome.
+    /// `away` is called once each time that the scheduler is lost.
+    pub async fn follow(
+        &self,
+        load_id: &str,
+        observer: &dyn Observer,
+        away: &(dyn Fn(&str) + Sync),
+    ) -> Result<Outcome, Failure> {
+        let mut told = Told::default();
+        let mut tries = Tries::new(FIRST_PATIENCE);
+        loop {
+            let status = match self.watch(load_id, observer, &mut told, &mut tries).await {
+                Ok(ended) => return outcome(&ended).ok_or_else(|| unreadable(&self.address)),
+                Err(status) => status,
+            };
+            if !is_passing(&status) || tries.exhausted() {
+                return Err(self.failure(&status));
+            }
+            if tries.are_fresh() && told.is_known {
+                away(&self.address);
+            }
+            tries.pause().await;
+        }
+    }
+
+    async fn watch(
+        &self,
+        load_id: &str,
+        observer: &dyn Observer,
+        told: &mut Told,
+        tries: &mut Tries,
+    ) -> Result<LoadInfo, Status> {
+        let asked = WatchRequest {
+            load_id: load_id.to_owned(),
+        };
+        let mut events = self.loads.clone().watch(asked).await?.into_inner();
+        while let Some(response) = events.message().await? {
+            *tries = Tries::new(PATIENCE);
+            match response.event {
+                Some(Event::Standing(standing)) => told.catch_up(standing, observer),
+                Some(Event::Ended(ended)) => return Ok(ended),
+                Some(event) => told.pass_on(event, observer),
+                // Of a newer scheduler.
+                None => {}
+            }
+        }
+        Err(Status::unavailable("the scheduler ended its answer"))
+    }
+
+    /// Asks until there is an answer that is not about the way to the scheduler.
+    async fn persist<T, F>(&self, ask: impl Fn() -> F) -> Result<T, Failure>
+    where
+        F: Future<Output = Result<T, Status>>,
+    {
+        let mut tries = Tries::new(FIRST_PATIENCE);
+        loop {
+            match ask().await {
+                Ok(answer) => return Ok(answer),
+                Err(status) if is_passing(&status) && !tries.exhausted() => tries.pause().await,
+                Err(status) => return Err(self.failure(&status)),
+            }
+        }
+    }
+
+    fn failure(&self, status: &Status) -> Failure {
+        let (message, remedy) = match status.message().rsplit_once('\n') {
+            Some((message, remedy)) => (message.to_owned(), remedy),
+            None => (status.message().to_owned(), ""),
+        };
+        let (kind, code) = match status.code() {
+            Code::InvalidArgument | Code::FailedPrecondition | Code::AlreadyExists => {
+                (Kind::Usage, "submission_refused")
+            }
+            Code::NotFound => (Kind::Usage, "no_load"),
+            Code::ResourceExhausted => (Kind::Refused, "cluster_full"),
+            _ => return self.unreachable(status),
+        };
+        Failure::new(kind, code, message, remedy)
+    }
+
+    fn unreachable(&self, status: &Status) -> Failure {
+        let why = with_causes(status);
+        let message = format!("the scheduler at {} cannot be reached: {why}", self.address);
+        let remedy = "check --cluster, --tls-ca, --tls-cert and --tls-key, and that it runs";
+        Failure::new(Kind::Dependency, "scheduler_unreachable", message, remedy)
+    }
+}
+
+/// What the observer was told already, so that a fresh standing is no repetition.
+#[derive(Default)]
+struct Told {
+    /// Something was told.
+    is_known: bool,
+    said: std::collections::BTreeSet<String>,
+}
+
+impl Told {
+    fn catch_up(&mut self, standing: Standing, observer: &dyn Observer) {
+        self.is_known = true;
+        let listed = standing.listed.map(Event::Listed);
+        let started = standing.started.into_iter().map(Event::PeriodStarted);
+        let warnings = standing.warnings.into_iter().map(Event::Warning);
+        let ended = standing.ended.into_iter().map(Event::PeriodEnded);
+        let progress = standing.progress.into_iter().map(Event::Progress);
+        let all = listed.into_iter().chain(warnings).chain(ended);
+        for event in all.chain(started).chain(progress) {
+            self.pass_on(event, observer);
+        }
+    }
+
+    fn pass_on(&mut self, event: Event, observer: &dyn Observer) {
+        let Some(happening) = events::happening(event) else {
+            return;
+        };
+        let key = match &happening {
+            Happening::Listed { .. } => Some("listed".to_owned()),
+            Happening::PeriodStarted {
+                period, attempt, ..
+            } => Some(format!("{period} {attempt}")),
+            Happening::PeriodEnded(outcome) => Some(format!("{} ended", outcome.period)),
+            Happening::Warning(text) => Some(format!("warning {text}")),
+            Happening::Progress(_) | Happening::Retrying { .. } => None,
+        };
+        if key.is_none_or(|key| self.said.insert(key)) {
+            observer.observe(&happening);
+        }
+    }
+}
+
+/// Pauses that grow, within a patience that ends.
+struct Tries {
+    pause: Duration,
+    left: Duration,
+}
+
+impl Tries {
+    fn new(patience: Duration) -> Self {
+        Self {
+            pause: PAUSE,
+            left: patience,
+        }
+    }
+
+    fn are_fresh(&self) -> bool {
+        self.pause == PAUSE
+    }
+
+    fn exhausted(&self) -> bool {
+        self.left.is_zero()
+    }
+
+    async fn pause(&mut self) {
+        tokio::time::sleep(self.pause).await;
+        self.left = self.left.saturating_sub(self.pause);
+        self.pause = (self.pause * 2).min(LONGEST_PAUSE);
+    }
+}
+
+/// Whether the same call may succeed later: the scheduler is away or starts.
+fn is_passing(status: &Status) -> bool {
+    matches!(
+        status.code(),
+        Code::Unavailable
+            | Code::Unknown
+            | Code::Cancelled
+            | Code::DeadlineExceeded
+            | Code::Internal
+    )
+}
+
+/// The outcome of a load that has ended.
+pub fn outcome(info: &LoadInfo) -> Option<Outcome> {
+    serde_json::from_str(info.outcome_json.as_deref()?).ok()
+}
+
+fn unknown(message: String) -> Failure {
+    let remedy = "write the whole id, as `lakebolt status --cluster` prints it";
+    Failure::new(Kind::Usage, "no_load", message, remedy)
+}
+
+fn bad_address(error: &TransportError) -> Failure {
+    let remedy = "write HOST:PORT, and with TLS --tls-ca, --tls-cert and --tls-key";
+    Failure::of(Kind::Usage, "bad_cluster", error, remedy)
+}
+
+fn unreadable(address: &str) -> Failure {
+    let message = format!("the answer of the scheduler at {address} cannot be read");
+    let remedy = "use the same version of lakebolt on both sides";
+    Failure::new(Kind::Usage, "answer_unreadable", message, remedy)
+}

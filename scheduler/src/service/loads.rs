@@ -1,0 +1,386 @@
+//! The server's side of the protocol: takes loads on, tells how they stand, cancels them.
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+use futures::{Stream, stream};
+use tokio::sync::{Mutex, broadcast, watch};
+use tonic::{Code, Request, Response, Status};
+use tracing::info;
+
+use super::board::Live;
+use super::events;
+use super::proto::loads_server;
+use super::proto::watch_response::Event;
+use super::proto::{
+    CancelRequest, CancelResponse, GetRequest, GetResponse, ListRequest, ListResponse, Load,
+    LoadInfo, Source, Standing, SubmitRequest, SubmitResponse, WatchRequest, WatchResponse,
+};
+use super::request::{self, Invalid};
+use super::run::{QUEUED, Recorded, Runner, Submitted, is_unfinished};
+use super::source::Sent;
+use crate::load::dataset;
+use crate::load::days::Moment;
+use crate::load::failure::Failure;
+use crate::load::request::Shape;
+use crate::load::saved::SavedRequest;
+use crate::status::{LoadRecord, StatusError};
+
+/// Loads that have not ended, at most.
+const MOST: usize = 1000;
+const LISTED: usize = 20;
+const MOST_LISTED: u32 = 1000;
+/// Larger than any request that is well formed.
+pub const REQUEST_BYTES: usize = 4 << 20;
+
+/// Where a scheduler is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// It takes up what an earlier one had not finished.
+    Resuming,
+    Serving,
+    /// It takes on nothing and lets go of what runs.
+    Draining,
+}
+
+/// The load service. Clones are the same one.
+#[derive(Clone)]
+pub struct Loads {
+    runner: Arc<Runner>,
+    stage: Arc<watch::Sender<Stage>>,
+    /// One at a time, so that the same load is not taken on twice.
+    submitting: Arc<Mutex<()>>,
+}
+
+impl Loads {
+    pub fn new(runner: Arc<Runner>) -> Self {
+        Self {
+            runner,
+            stage: Arc::new(watch::channel(Stage::Resuming).0),
+            submitting: Arc::default(),
+        }
+    }
+
+    pub fn runner(&self) -> &Runner {
+        &self.runner
+    }
+
+    pub fn stage(&self) -> Stage {
+        *self.stage.borrow()
+    }
+
+    /// Takes up what is unfinished, and serves.
+    pub async fn resume(&self) -> Result<(), StatusError> {
+        self.runner.resume().await?;
+        self.stage.send_if_modified(|stage| {
+            let resuming = *stage == Stage::Resuming;
+            if resuming {
+                *stage = Stage::Serving;
+            }
+            resuming
+        });
+        Ok(())
+    }
+
+    /// Lets go of every load; whoever watches is sent away, to ask the next scheduler.
+    pub async fn drain(&self) {
+        self.stage.send_replace(Stage::Draining);
+        let _last = self.submitting.lock().await;
+        self.runner.let_go().await;
+    }
+
+    fn serving(&self) -> Result<(), Status> {
+        match self.stage() {
+            Stage::Serving => Ok(()),
+            Stage::Resuming => Err(Status::unavailable("the scheduler starts")),
+            Stage::Draining => Err(leaving()),
+        }
+    }
+
+    async fn record(&self, load_id: &str) -> Result<LoadRecord, Status> {
+        request::load_id("load_id", load_id).map_err(|error| invalid(&error))?;
+        let found = self.runner.status.load(load_id).await;
+        found.map_err(|error| unreachable(&error))?.ok_or_else(|| {
+            said(
+                Code::NotFound,
+                format!("no load {load_id}"),
+                "see `lakebolt status`",
+            )
+        })
+    }
+
+    /// Records a load and begins it; one that is known already is let be.
+    async fn begin(&self, record: LoadRecord) -> Result<(), Status> {
+        let _alone = self.submitting.lock().await;
+        self.serving()?;
+        let status = &self.runner.status;
+        let known = status.load(&record.load_id).await;
+        if let Some(known) = known.map_err(|error| unreachable(&error))? {
+            if known.request != record.request {
+                let message = format!("load {} was asked for differently", record.load_id);
+                return Err(said(Code::AlreadyExists, message, "choose another id"));
+            }
+            // It may have been recorded by a call whose answer the status store lost.
+            if is_unfinished(&known) {
+                self.runner.start(known, true).await;
+            }
+            return Ok(());
+        }
+        if self.runner.board.len() >= MOST {
+            let message = format!("{MOST} loads have not ended yet");
+            return Err(said(
+                Code::ResourceExhausted,
+                message,
+                "wait for some of them",
+            ));
+        }
+        let put = status.put_load(&record).await;
+        put.map_err(|error| unreachable(&error))?;
+        let (id, source) = (&record.load_id, &record.source);
+        info!(load.id = %id, "load {id} of {source} is taken on");
+        self.runner.start(record, false).await;
+        Ok(())
+    }
+
+    /// The record of a load that is asked for, once everything about it is right.
+    async fn taken_on(&self, asked: SubmitRequest) -> Result<LoadRecord, Status> {
+        request::load_id("load_id", &asked.load_id).map_err(|error| invalid(&error))?;
+        let earlier = match &asked.retry_of {
+            Some(id) => Some(self.record(id).await?),
+            None => None,
+        };
+        let recorded = match (asked.load, asked.source, &earlier) {
+            (None, None, Some(earlier)) => Recorded {
+                submitted: Submitted {
+                    source: recorded(earlier)?.submitted.source,
+                    retry_of: asked.retry_of,
+                },
+                ..recorded(earlier)?
+            },
+            (load, source, _) => sent(load, source, asked.retry_of)?,
+        };
+        let raw = recorded.request.shape == Shape::Raw;
+        let compiled = recorded.submitted.source.compile(raw);
+        let compiled = compiled.map_err(|failure| refused(Code::FailedPrecondition, &failure))?;
+        let recorded = Recorded {
+            request: SavedRequest {
+                source: compiled.source.name,
+                ..recorded.request
+            },
+            ..recorded
+        };
+        let json = serde_json::to_value(&recorded);
+        let request = recorded
+            .request
+            .with(compiled.program, compiled.source.format);
+        Ok(LoadRecord {
+            load_id: asked.load_id,
+            dataset: dataset::id(&request),
+            source: request.source,
+            state: QUEUED.to_owned(),
+            request: json.map_err(|error| Status::internal(error.to_string()))?,
+            outcome: None,
+            started_at: Moment((self.runner.clock)()),
+            ended_at: None,
+        })
+    }
+}
+
+/// What a request holds of its own.
+fn sent(
+    load: Option<Load>,
+    source: Option<Source>,
+    retry_of: Option<String>,
+) -> Result<Recorded, Status> {
+    let missing = |field| {
+        said(
+            Code::InvalidArgument,
+            format!("`{field}` is missing"),
+            "send it",
+        )
+    };
+    let load = load.ok_or_else(|| missing("load"))?;
+    let source = Sent::received(source.ok_or_else(|| missing("source"))?);
+    let source = source.map_err(|failure| refused(Code::InvalidArgument, &failure))?;
+    let request = request::saved(load, &source.name, &source.config_digest);
+    Ok(Recorded {
+        request: request.map_err(|error| invalid(&error))?,
+        submitted: Submitted { source, retry_of },
+    })
+}
+
+/// What an earlier load was asked for.
+fn recorded(earlier: &LoadRecord) -> Result<Recorded, Status> {
+    serde_json::from_value(earlier.request.clone()).map_err(|_| {
+        let message = format!("load {} did not run on a cluster", earlier.load_id);
+        said(
+            Code::FailedPrecondition,
+            message,
+            "retry it with --state where it ran",
+        )
+    })
+}
+
+type Told = Pin<Box<dyn Stream<Item = Result<WatchResponse, Status>> + Send>>;
+
+#[tonic::async_trait]
+impl loads_server::Loads for Loads {
+    type WatchStream = Told;
+
+    async fn submit(
+        &self,
+        asked: Request<SubmitRequest>,
+    ) -> Result<Response<SubmitResponse>, Status> {
+        let record = self.taken_on(asked.into_inner()).await?;
+        let loads = self.clone();
+        // A task of its own: a client that goes away would leave a load that is recorded and
+        // not begun.
+        let begun = tokio::spawn(async move { loads.begin(record).await });
+        let begun = begun.await;
+        begun.unwrap_or_else(|error| Err(Status::internal(error.to_string())))?;
+        Ok(Response::new(SubmitResponse {}))
+    }
+
+    async fn watch(&self, asked: Request<WatchRequest>) -> Result<Response<Told>, Status> {
+        let id = asked.into_inner().load_id;
+        request::load_id("load_id", &id).map_err(|error| invalid(&error))?;
+        if let Some(live) = self.runner.board.find(&id) {
+            let watcher = Watcher {
+                live,
+                events: None,
+                stage: self.stage.subscribe(),
+            };
+            return Ok(Response::new(Box::pin(watcher.told())));
+        }
+        let record = self.record(&id).await?;
+        if is_unfinished(&record) {
+            self.serving()?;
+            // It may have been taken on between the two looks.
+            if record.request.get("submitted").is_some() {
+                return Err(Status::unavailable("the load is being taken up"));
+            }
+            let message = format!("load {id} runs in a process of its own");
+            return Err(said(Code::FailedPrecondition, message, "watch it there"));
+        }
+        let info = events::info(&record);
+        let standing = Standing {
+            load: Some(info.clone()),
+            ..Standing::default()
+        };
+        let told = [Event::Standing(standing), Event::Ended(info)];
+        let told = told.map(|event| Ok(response(event)));
+        Ok(Response::new(Box::pin(stream::iter(told))))
+    }
+
+    async fn get(&self, asked: Request<GetRequest>) -> Result<Response<GetResponse>, Status> {
+        let record = self.record(&asked.into_inner().load_id).await?;
+        let load = Some(events::info(&record));
+        Ok(Response::new(GetResponse { load }))
+    }
+
+    async fn list(&self, asked: Request<ListRequest>) -> Result<Response<ListResponse>, Status> {
+        let limit = match asked.into_inner().limit {
+            0 => LISTED,
+            limit => limit.min(MOST_LISTED) as usize,
+        };
+        let loads = self.runner.status.loads(limit).await;
+        let loads = loads.map_err(|error| unreachable(&error))?;
+        // Outcomes may be large; Get has them.
+        let brief = |record: &LoadRecord| LoadInfo {
+            outcome_json: None,
+            ..events::info(record)
+        };
+        let loads = loads.iter().map(brief).collect();
+        Ok(Response::new(ListResponse { loads }))
+    }
+
+    async fn cancel(
+        &self,
+        asked: Request<CancelRequest>,
+    ) -> Result<Response<CancelResponse>, Status> {
+        self.serving()?;
+        let id = asked.into_inner().load_id;
+        let record = self.record(&id).await?;
+        let live = self.runner.board.find(&record.load_id);
+        if let Some(live) = &live {
+            info!(load.id = %id, "load {id} is cancelled");
+            live.cancel();
+        }
+        let running = live.is_some();
+        Ok(Response::new(CancelResponse { running }))
+    }
+}
+
+/// Follows one load for one watcher.
+struct Watcher {
+    live: Arc<Live>,
+    events: Option<broadcast::Receiver<Event>>,
+    stage: watch::Receiver<Stage>,
+}
+
+impl Watcher {
+    fn told(self) -> impl Stream<Item = Result<WatchResponse, Status>> + Send {
+        stream::unfold(Some(self), |watcher| async move {
+            let mut watcher = watcher?;
+            let event = watcher.next().await;
+            let is_last = matches!(event, Ok(Event::Ended(_)) | Err(_));
+            Some((event.map(response), (!is_last).then_some(watcher)))
+        })
+    }
+
+    /// The next event; one that fell behind is told the whole again.
+    async fn next(&mut self) -> Result<Event, Status> {
+        let Some(events) = &mut self.events else {
+            let (standing, events) = self.live.watch();
+            self.events = Some(events);
+            return Ok(Event::Standing(standing));
+        };
+        if let (true, Some(ended)) = (events.is_empty(), self.live.ended()) {
+            return Ok(Event::Ended(ended));
+        }
+        let received = tokio::select! {
+            biased;
+            // What is cancelled from then on is only let go.
+            _ = self.stage.wait_for(|stage| *stage == Stage::Draining) => return Err(leaving()),
+            received = events.recv() => received,
+        };
+        match received {
+            Ok(event) => Ok(event),
+            Err(broadcast::error::RecvError::Lagged(_)) => {
+                let (standing, events) = self.live.watch();
+                self.events = Some(events);
+                Ok(Event::Standing(standing))
+            }
+            Err(broadcast::error::RecvError::Closed) => Err(leaving()),
+        }
+    }
+}
+
+fn response(event: Event) -> WatchResponse {
+    WatchResponse { event: Some(event) }
+}
+
+fn leaving() -> Status {
+    Status::unavailable("the scheduler stops")
+}
+
+/// A refusal: the message, and on the last line the remedy.
+fn said(code: Code, message: impl Into<String>, remedy: &str) -> Status {
+    Status::new(code, format!("{}\n{remedy}", message.into()))
+}
+
+fn invalid(error: &Invalid) -> Status {
+    said(Code::InvalidArgument, error.to_string(), error.remedy)
+}
+
+fn refused(code: Code, failure: &Failure) -> Status {
+    said(code, failure.message.clone(), &failure.remedy)
+}
+
+fn unreachable(error: &StatusError) -> Status {
+    let code = match error.retryable() {
+        true => Code::Unavailable,
+        false => Code::FailedPrecondition,
+    };
+    refused(code, &Failure::from(error))
+}

@@ -1,0 +1,21 @@
+//! The load service, `lakebolt.v1.Loads`: loads that a cluster runs, whoever asks for them.
+//! Start reading at `loads`; `client` is its other side.
+
+pub mod board;
+pub mod client;
+pub mod events;
+pub mod listen;
+pub mod loads;
+pub mod metrics;
+pub mod request;
+pub mod run;
+pub mod source;
+#[cfg(test)]
+mod tests;
+
+pub use executor::transport::Tls;
+
+#[expect(clippy::all, unused_qualifications, reason = "generated")]
+pub mod proto {
+    tonic::include_proto!("lakebolt.v1");
+}

@@ -1,0 +1,275 @@
+//! Runs the loads that were taken on, also those that a scheduler before this one had not
+//! finished. A load's record says all that is needed for it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use futures::future::BoxFuture;
+use serde::{Deserialize, Serialize};
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
+use tracing::{error, info, warn};
+
+use super::board::{Board, Live};
+use super::source::Sent;
+use super::{events, metrics};
+use crate::load::claim::Clock;
+use crate::load::days::Moment;
+use crate::load::drive::Driver;
+use crate::load::failure::{Failure, Kind};
+use crate::load::outcome::{LoadState, Outcome};
+use crate::load::progress::Observer;
+use crate::load::request::{LoadRequest, Shape};
+use crate::load::saved::SavedRequest;
+use crate::load::survey::Asking;
+use crate::status::{LoadRecord, StatusError, StatusStore};
+
+/// Loads that run at once; the others wait in their order.
+const RUNNING: usize = 8;
+/// How long loads have to give back what they hold when the scheduler stops.
+const LEAVING: Duration = Duration::from_secs(20);
+/// Before the status store is asked again.
+const PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(15);
+
+/// The state of a load that waits for its turn.
+pub const QUEUED: &str = "queued";
+
+/// Makes the driver of one load.
+pub type Drivers = dyn Fn(Arc<dyn Observer>, watch::Receiver<bool>) -> Driver + Send + Sync;
+
+/// What a cluster's load has in its record beside the request. Loads of a process of their
+/// own have none of it, and are left to their process.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Submitted {
+    pub source: Sent,
+    pub retry_of: Option<String>,
+}
+
+/// A request as a load's record keeps it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Recorded {
+    #[serde(flatten)]
+    pub request: SavedRequest,
+    pub submitted: Submitted,
+}
+
+/// Runs loads side by side.
+pub struct Runner {
+    pub board: Board,
+    pub status: Arc<dyn StatusStore>,
+    drivers: Box<Drivers>,
+    pub clock: Clock,
+    rooms: Semaphore,
+    tasks: tokio::sync::Mutex<JoinSet<()>>,
+    leaving: AtomicBool,
+}
+
+impl Runner {
+    pub fn new(status: Arc<dyn StatusStore>, drivers: Box<Drivers>, clock: Clock) -> Self {
+        Self {
+            board: Board::default(),
+            status,
+            drivers,
+            clock,
+            rooms: Semaphore::new(RUNNING),
+            tasks: tokio::sync::Mutex::default(),
+            leaving: AtomicBool::new(false),
+        }
+    }
+
+    /// Takes up every load of a cluster that has not ended, oldest first.
+    pub async fn resume(self: &Arc<Self>) -> Result<(), StatusError> {
+        let mut loads = persist(|| self.status.loads(usize::MAX)).await?;
+        loads.reverse();
+        for record in loads {
+            if is_unfinished(&record) && record.request.get("submitted").is_some() {
+                info!(load.id = %record.load_id, "load {} is taken up again", record.load_id);
+                self.start(record, true).await;
+            }
+        }
+        Ok(())
+    }
+
+    /// Runs the load in the background, unless it runs already.
+    pub async fn start(self: &Arc<Self>, record: LoadRecord, again: bool) {
+        let Some(live) = self.board.take(events::info(&record)) else {
+            return;
+        };
+        let runner = self.clone();
+        let mut tasks = self.tasks.lock().await;
+        // Those that ended need not be kept.
+        while tasks.try_join_next().is_some() {}
+        tasks.spawn(async move { runner.run(record, live, again).await });
+    }
+
+    /// Lets go of all loads: their records stay as they are, for the next scheduler, and
+    /// their leases are given back. What is committed is published first.
+    pub async fn let_go(&self) {
+        self.leaving.store(true, Ordering::Relaxed);
+        self.board.cancel_all();
+        let mut tasks = self.tasks.lock().await;
+        let ended = async { while tasks.join_next().await.is_some() {} };
+        if tokio::time::timeout(LEAVING, ended).await.is_err() {
+            warn!("loads still run after {LEAVING:?}: their leases have to run out");
+        }
+        tasks.shutdown().await;
+    }
+
+    fn is_leaving(&self) -> bool {
+        self.leaving.load(Ordering::Relaxed)
+    }
+
+    async fn run(&self, record: LoadRecord, live: Arc<Live>, again: bool) {
+        let mut cancelled = live.cancelled();
+        let room = tokio::select! {
+            biased;
+            _ = cancelled.wait_for(|cancelled| *cancelled) => None,
+            room = self.rooms.acquire() => room.ok(),
+        };
+        let driven = match room {
+            None => Err(Failure::cancelled()),
+            Some(_) => {
+                live.set_state(LoadState::Running.as_str());
+                self.drive(&record, live.clone(), again).await
+            }
+        };
+        drop(room);
+        if self.is_leaving() {
+            return;
+        }
+        let outcome = driven.unwrap_or_else(|failure| self.failed(&record, failure));
+        let ended = self.keep(record, &outcome).await;
+        metrics::count_end(&ended.state);
+        live.end(events::info(&ended));
+        self.board.remove(&ended.load_id);
+    }
+
+    /// Drives the load to its end; a panic is its failure and nobody else's.
+    async fn drive(
+        &self,
+        record: &LoadRecord,
+        live: Arc<Live>,
+        again: bool,
+    ) -> Result<Outcome, Failure> {
+        let (mut request, asking) = self.prepare(record).await?;
+        let mut cancelled = live.cancelled();
+        let driver = (self.drivers)(live, cancelled.clone());
+        if again {
+            // The scheduler that died may hold leases that nobody can tell to be free.
+            request.wait = request.wait.max(driver.timing.lease * 2);
+        }
+        let (since, patience) = (Instant::now(), driver.timing.patience);
+        loop {
+            let (driver, request, asking, record) = (
+                driver.clone(),
+                request.clone(),
+                asking.clone(),
+                record.clone(),
+            );
+            let mut task = JoinSet::new();
+            task.spawn(async move { driver.take_up(&request, &asking, &record).await });
+            let outcome = match task.join_next().await {
+                Some(Ok(outcome)) => outcome,
+                Some(Err(error)) => {
+                    let remedy = "please report it with the scheduler's log";
+                    return Err(Failure::of(Kind::Bug, "panic", &error, remedy));
+                }
+                None => return Err(Failure::cancelled()),
+            };
+            let Some(failure) = &outcome.error else {
+                return Ok(outcome);
+            };
+            // Nothing is known of it without the status store, so that is waited for.
+            let patient = failure.is_cut_off() || since.elapsed() < patience;
+            if !failure.retryable && !failure.is_cut_off() || !patient {
+                return Ok(outcome);
+            }
+            let id = &outcome.load_id;
+            warn!(load.id = %id, "load {id} is begun again in {LONGEST_PAUSE:?}");
+            tokio::select! {
+                () = tokio::time::sleep(LONGEST_PAUSE) => {}
+                _ = cancelled.wait_for(|cancelled| *cancelled) => return Err(Failure::cancelled()),
+            }
+        }
+    }
+
+    async fn prepare(&self, record: &LoadRecord) -> Result<(LoadRequest, Asking), Failure> {
+        let recorded: Recorded = serde_json::from_value(record.request.clone())
+            .map_err(|error| unreadable(&record.load_id, &error))?;
+        let raw = recorded.request.shape == Shape::Raw;
+        let compiled = recorded.submitted.source.compile(raw)?;
+        let request = recorded
+            .request
+            .with(compiled.program, compiled.source.format);
+        let asking = match &recorded.submitted.retry_of {
+            None => Asking::Range,
+            Some(id) => match persist(|| self.status.load(id)).await? {
+                Some(earlier) => Asking::again(&earlier),
+                None => {
+                    let message = format!("load {id}, which is to be tried again, is not known");
+                    return Err(Failure::new(Kind::Usage, "no_load", message, "run it anew"));
+                }
+            },
+        };
+        Ok((request, asking))
+    }
+
+    /// The outcome of a load that was not driven to its end.
+    fn failed(&self, record: &LoadRecord, failure: Failure) -> Outcome {
+        warn!(load.id = %record.load_id, "load {} failed: {failure}", record.load_id);
+        let (id, started) = (&record.load_id, record.started_at);
+        let mut outcome = Outcome::begun(id, &record.dataset, &record.source, started);
+        outcome.error = Some(failure);
+        outcome.finished(Moment((self.clock)()))
+    }
+
+    /// Records the end, however long the status store takes to be reached: else the load
+    /// would be taken up again.
+    async fn keep(&self, mut record: LoadRecord, outcome: &Outcome) -> LoadRecord {
+        record.state = outcome.state.as_str().to_owned();
+        record.ended_at = Some(outcome.ended_at);
+        record.outcome = serde_json::to_value(outcome).ok();
+        let id = &record.load_id;
+        if let Err(why) = persist(|| self.status.put_load(&record)).await {
+            error!(load.id = %id, "the outcome of load {id} cannot be recorded: {why}");
+            // Without it, it is small enough for every store.
+            let brief = LoadRecord {
+                outcome: None,
+                ..record.clone()
+            };
+            if let Err(why) = persist(|| self.status.put_load(&brief)).await {
+                error!(load.id = %id, "the end of load {id} cannot be recorded: {why}");
+            }
+        }
+        record
+    }
+}
+
+/// Whether nobody has brought the load to its end.
+pub fn is_unfinished(record: &LoadRecord) -> bool {
+    record.state == QUEUED || record.state == LoadState::Running.as_str()
+}
+
+fn unreadable(load_id: &str, error: &serde_json::Error) -> Failure {
+    let message = format!("the request of load {load_id} cannot be read: {error}");
+    Failure::new(Kind::Usage, "request_unreadable", message, "run it anew")
+}
+
+/// Calls until the status store answers.
+async fn persist<'a, T>(
+    call: impl Fn() -> BoxFuture<'a, Result<T, StatusError>>,
+) -> Result<T, StatusError> {
+    let mut pause = PAUSE;
+    loop {
+        match call().await {
+            Err(error) if error.retryable() => {
+                warn!("the status store is asked again in {pause:?}: {error}");
+            }
+            answer => return answer,
+        }
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(LONGEST_PAUSE);
+    }
+}

@@ -1,0 +1,79 @@
+//! A load's record as an item. Requests and outcomes are JSON text, compressed where they are
+//! long: the outcome of hundreds of periods fits into an item, which holds 400 KB.
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::primitives::Blob;
+use aws_sdk_dynamodb::types::AttributeValue;
+use serde_json::Value;
+
+use super::attributes::{Attributes, BadAttribute, Item, bad, text};
+use super::tables::{KIND, LOAD, LOAD_ID, STARTED_AT};
+use crate::status::LoadRecord;
+
+/// JSON up to this many bytes stays readable in the console.
+const LONGEST_TEXT: usize = 16 << 10;
+const LEVEL: i32 = 9;
+/// Of an item with a forged length, no more is inflated.
+const LONGEST_JSON: usize = 256 << 20;
+
+pub(super) fn key(load_id: &str) -> Item {
+    HashMap::from([
+        (KIND.to_owned(), text(LOAD)),
+        (LOAD_ID.to_owned(), text(load_id)),
+    ])
+}
+
+pub(super) fn item(load: &LoadRecord) -> Result<Item, BadAttribute> {
+    let mut item = key(&load.load_id);
+    let mut set = |name: &str, value| item.insert(name.to_owned(), value);
+    set("dataset", text(&load.dataset));
+    set("source", text(&load.source));
+    set("state", text(&load.state));
+    set("request", packed("request", &load.request)?);
+    set(STARTED_AT, text(load.started_at));
+    if let Some(outcome) = &load.outcome {
+        set("outcome", packed("outcome", outcome)?);
+    }
+    if let Some(ended_at) = load.ended_at {
+        set("ended_at", text(ended_at));
+    }
+    Ok(item)
+}
+
+pub(super) fn record(item: &Item) -> Result<LoadRecord, BadAttribute> {
+    let of = Attributes::of(item);
+    let outcome = of.get("outcome").map(|value| unpacked("outcome", value));
+    Ok(LoadRecord {
+        load_id: of.text(LOAD_ID)?,
+        dataset: of.text("dataset")?,
+        source: of.text("source")?,
+        state: of.text("state")?,
+        request: unpacked("request", of.some("request")?)?,
+        outcome: outcome.transpose()?,
+        started_at: of.parsed(STARTED_AT)?,
+        ended_at: of.maybe_parsed("ended_at")?,
+    })
+}
+
+/// JSON as a string, or as Zstandard where it is long.
+fn packed(name: &str, json: &Value) -> Result<AttributeValue, BadAttribute> {
+    let json = json.to_string();
+    if json.len() <= LONGEST_TEXT {
+        return Ok(AttributeValue::S(json));
+    }
+    let bytes = zstd::encode_all(json.as_bytes(), LEVEL).map_err(|error| bad(name, error))?;
+    Ok(AttributeValue::B(Blob::new(bytes)))
+}
+
+fn unpacked(name: &str, value: &AttributeValue) -> Result<Value, BadAttribute> {
+    let json = match value {
+        AttributeValue::S(json) => serde_json::from_str(json),
+        AttributeValue::B(bytes) => {
+            let decoder = zstd::Decoder::new(bytes.as_ref()).map_err(|error| bad(name, error))?;
+            serde_json::from_reader(std::io::Read::take(decoder, LONGEST_JSON as u64))
+        }
+        _ => return Err(bad(name, "is neither a string nor binary")),
+    };
+    json.map_err(|error| bad(name, error))
+}

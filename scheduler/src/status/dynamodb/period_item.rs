@@ -1,0 +1,190 @@
+//! A period's record as an item of the run-status table: plain attributes that a person reads
+//! in the console and the ETL framework's tools read by name.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use plans::receipt::Ledger;
+
+use super::attributes::{Attributes, BadAttribute, Item, bad, number, text};
+use super::tables::{RunStatus, aside};
+use crate::load::days::{Day, Moment, Month};
+use crate::status::{DayCoverage, PeriodRecord, SCHEMA_VERSION, State};
+
+impl RunStatus {
+    pub(super) fn key(&self, dataset: &str, period: Month) -> Item {
+        HashMap::from([
+            (self.partition.clone(), text(dataset)),
+            (self.sort.clone(), text(period)),
+        ])
+    }
+
+    /// The item of `record`. An attribute whose name the table gives to a key stands aside.
+    pub(super) fn item(&self, record: &PeriodRecord) -> Item {
+        let mut item = attributes(record);
+        for (key, value) in self.key(&record.dataset, record.period) {
+            let aside = aside(&key);
+            if let Some(own) = item.insert(key, value) {
+                item.insert(aside, own);
+            }
+        }
+        item
+    }
+
+    pub(super) fn record(&self, item: &Item) -> Result<PeriodRecord, BadAttribute> {
+        let mut of = Attributes::of(item);
+        let (dataset, period) = (of.text(&self.partition)?, of.parsed(&self.sort)?);
+        for key in [&self.partition, &self.sort] {
+            if let Some(own) = item.get(&aside(key)) {
+                of.name(key, own);
+            }
+        }
+        Ok(PeriodRecord {
+            dataset,
+            period,
+            schema_version: version(&of)?,
+            source_log_type: of.text("source_log_type")?,
+            load_completed: of.text("load_completed")? == "true",
+            state: of.word("state")?,
+            asked_days: asked_days(&of)?,
+            covered_days: covered_days(&of)?,
+            load_id: of.text("load_id")?,
+            attempt: of.count("attempt")?,
+            lease_owner: of.maybe_text("lease_owner")?,
+            lease_until: of.maybe_parsed("lease_until")?,
+            revision: of.count("revision")?,
+            manifest: of.maybe_text("manifest")?,
+            nonce: of.maybe_text("nonce")?,
+            ledger: ledger(&of)?,
+            objects: of.count("objects")?,
+            bytes: of.count("bytes")?,
+            started_at: of.maybe_parsed("started_at")?,
+            ended_at: of.maybe_parsed("ended_at")?,
+            error: of.maybe_text("error")?,
+        })
+    }
+}
+
+/// Everything but the keys; what a record has not is left out.
+fn attributes(record: &PeriodRecord) -> Item {
+    let asked = record.asked_days.iter().map(text).collect();
+    let covered = record.covered_days.iter();
+    let covered = covered.map(|(day, coverage)| (day.to_string(), day_item(coverage)));
+    // Outside tools see the digests of the day loaded last.
+    let last = record.covered_days.values().max_by_key(|day| day.loaded_at);
+    let moment = |moment: Option<Moment>| moment.map(text);
+    let always = [
+        ("source_log_type", text(&record.source_log_type)),
+        ("load_completed", text(record.load_completed)),
+        ("state", text(state_word(record.state))),
+        ("asked_days", AttributeValue::L(asked)),
+        ("covered_days", AttributeValue::M(covered.collect())),
+        ("load_id", text(&record.load_id)),
+        ("attempt", number(record.attempt)),
+        ("revision", number(record.revision)),
+        ("rows_read", number(record.ledger.read)),
+        ("rows_written", number(record.ledger.written)),
+        ("rows_quarantined", number(record.ledger.quarantined)),
+        ("rows_filtered", number(record.ledger.filtered)),
+        ("rows_duplicated", number(record.ledger.duplicated)),
+        ("rows_elsewhere", number(record.ledger.elsewhere)),
+        ("objects", number(record.objects)),
+        ("bytes", number(record.bytes)),
+        ("schema_version", number(record.schema_version.into())),
+    ];
+    let sometimes = [
+        ("config_digest", last.map(|day| text(&day.config_digest))),
+        ("input_digest", last.map(|day| text(&day.input_digest))),
+        ("lease_owner", record.lease_owner.as_ref().map(text)),
+        ("lease_until", moment(record.lease_until)),
+        ("manifest", record.manifest.as_ref().map(text)),
+        ("nonce", record.nonce.as_ref().map(text)),
+        ("started_at", moment(record.started_at)),
+        ("ended_at", moment(record.ended_at)),
+        ("error", record.error.as_ref().map(text)),
+    ];
+    let sometimes = sometimes
+        .into_iter()
+        .filter_map(|(name, value)| Some((name, value?)));
+    let all = always.into_iter().chain(sometimes);
+    all.map(|(name, value)| (name.to_owned(), value)).collect()
+}
+
+fn state_word(state: State) -> &'static str {
+    match state {
+        State::Pending => "pending",
+        State::Running => "running",
+        State::Publishing => "publishing",
+        State::Done => "done",
+        State::Failed => "failed",
+        State::Repairing => "repairing",
+    }
+}
+
+fn day_item(coverage: &DayCoverage) -> AttributeValue {
+    AttributeValue::M(HashMap::from([
+        ("config_digest".to_owned(), text(&coverage.config_digest)),
+        ("input_digest".to_owned(), text(&coverage.input_digest)),
+        ("closed".to_owned(), AttributeValue::Bool(coverage.closed)),
+        ("loaded_at".to_owned(), text(coverage.loaded_at)),
+    ]))
+}
+
+/// A later program may mean something else by the same attributes.
+fn version(of: &Attributes<'_>) -> Result<u32, BadAttribute> {
+    let version = of.count("schema_version")?;
+    match u32::try_from(version) {
+        Ok(known) if known <= SCHEMA_VERSION => Ok(known),
+        _ => Err(bad(
+            "schema_version",
+            format!("is {version}, where this program knows {SCHEMA_VERSION}"),
+        )),
+    }
+}
+
+fn asked_days(of: &Attributes<'_>) -> Result<BTreeSet<Day>, BadAttribute> {
+    let Some(days) = of.get("asked_days") else {
+        return Ok(BTreeSet::new());
+    };
+    let days = days.as_l();
+    let days = days.map_err(|_| bad("asked_days", "is not a list"))?.iter();
+    let day = |day: &AttributeValue| match day {
+        AttributeValue::S(day) => day.parse().map_err(|error| bad("asked_days", error)),
+        _ => Err(bad("asked_days", "holds what is not a string")),
+    };
+    days.map(day).collect()
+}
+
+fn covered_days(of: &Attributes<'_>) -> Result<BTreeMap<Day, DayCoverage>, BadAttribute> {
+    let days = of.some("covered_days")?.as_m();
+    let days = days
+        .map_err(|_| bad("covered_days", "is not a map"))?
+        .iter();
+    let day = |(day, coverage): (&String, &AttributeValue)| {
+        let day = day.parse().map_err(|error| bad("covered_days", error))?;
+        let coverage = coverage.as_m();
+        let coverage = coverage.map_err(|_| bad("covered_days", "holds what is not a map"))?;
+        Ok((day, day_coverage(&Attributes::of(coverage))?))
+    };
+    days.map(day).collect()
+}
+
+fn day_coverage(of: &Attributes<'_>) -> Result<DayCoverage, BadAttribute> {
+    Ok(DayCoverage {
+        config_digest: of.text("config_digest")?,
+        input_digest: of.text("input_digest")?,
+        closed: of.flag("closed")?,
+        loaded_at: of.parsed("loaded_at")?,
+    })
+}
+
+fn ledger(of: &Attributes<'_>) -> Result<Ledger, BadAttribute> {
+    Ok(Ledger {
+        read: of.count("rows_read")?,
+        written: of.count("rows_written")?,
+        quarantined: of.count("rows_quarantined")?,
+        filtered: of.count("rows_filtered")?,
+        duplicated: of.count("rows_duplicated")?,
+        elsewhere: of.count("rows_elsewhere")?,
+    })
+}

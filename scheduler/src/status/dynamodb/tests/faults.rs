@@ -1,0 +1,235 @@
+//! A DynamoDB that throttles, hangs, loses answers or refuses.
+
+use std::time::Duration;
+
+use super::super::testing::{Door, Fault, config, impatient, without_credentials};
+use super::*;
+use crate::load::claim::Claimant;
+use crate::load::failure::{Failure, Kind};
+use crate::load::task::Event;
+
+const THROTTLED: Fault = Fault::Says {
+    status: 400,
+    code: "ProvisionedThroughputExceededException",
+    message: "The level of configured provisioned throughput for the table was exceeded.",
+};
+
+/// A store behind a door, that gives up at the second failure.
+async fn behind_a_door() -> (Door, DynamoDb) {
+    let server = Server::start().await;
+    server.new_store().await;
+    let door = Door::before(&server).await;
+    let client = Client::from_conf(impatient(&door.url));
+    (
+        door,
+        DynamoDb::with_client("test-0", client).expect("a prefix"),
+    )
+}
+
+#[tokio::test]
+async fn what_is_throttled_is_tried_again() {
+    let server = Server::start().await;
+    server.new_store().await;
+    let door = Door::before(&server).await;
+    let client = Client::from_conf(config(&door.url));
+    let store = DynamoDb::with_client("test-0", client).expect("a prefix");
+    door.next(2, "DescribeTable", &THROTTLED);
+    door.next(3, "PutItem", &THROTTLED);
+    store.put(&january(), &Expected::Absent).await.expect("put");
+    let broken = Fault::Says {
+        status: 500,
+        code: "InternalServerError",
+        message: "The request could not be processed",
+    };
+    door.next(2, "Query", &broken);
+    let found = store.periods(&january().dataset).await.expect("periods");
+    assert_eq!(found, [january()]);
+    assert!(door.is_clear());
+}
+
+#[tokio::test]
+async fn what_stays_throttled_is_unreachable_for_now() {
+    let (door, store) = behind_a_door().await;
+    for code in [
+        "ProvisionedThroughputExceededException",
+        "ThrottlingException",
+        "RequestLimitExceeded",
+    ] {
+        let fault = Fault::Says {
+            status: 400,
+            code,
+            message: "Too much",
+        };
+        door.next(2, "PutItem", &fault);
+        let error = store.put(&january(), &Expected::Absent).await;
+        let error = error.expect_err("throttled");
+        assert!(error.retryable(), "{error:?}");
+        let failure = Failure::from(error);
+        assert!(
+            failure.message.ends_with(&format!("{code}: Too much")),
+            "{failure}"
+        );
+        assert_eq!(failure.kind, Kind::Dependency);
+    }
+    store.put(&january(), &Expected::Absent).await.expect("put");
+}
+
+/// The retry conflicts with the write that it repeats; the caller sees its own item.
+#[tokio::test]
+async fn a_lost_answer_ends_as_a_conflict_with_ones_own_item() {
+    let (door, store) = behind_a_door().await;
+    let record = january();
+    for (next, expected) in [
+        (record.clone(), Expected::Absent),
+        (record.revised(), record.expected()),
+    ] {
+        door.next(1, "PutItem", &Fault::LosesAnswer);
+        match store.put(&next, &expected).await {
+            Err(StatusError::Conflict {
+                current: Some(current),
+            }) => assert_eq!(*current, next),
+            answer => panic!("{answer:?}"),
+        }
+    }
+    door.next(1, "PutItem", &Fault::LosesAnswer);
+    let load = load("l", "2024-02-01T00:00:00Z");
+    store.put_load(&load).await.expect("put twice");
+    assert_eq!(store.loads(9).await.expect("loads"), [load]);
+}
+
+/// What the port's user makes of such conflicts.
+#[tokio::test]
+async fn lost_answers_take_no_lease_from_its_owner() {
+    let (door, store) = behind_a_door().await;
+    let status = Arc::new(store);
+    let claimant = Claimant {
+        status: status.clone(),
+        clock: || "2024-03-20T12:00:00Z".parse().expect("a moment"),
+        owner: "me".to_owned(),
+        load_id: "load".to_owned(),
+        lease: Duration::from_secs(60),
+        wait: Duration::ZERO,
+    };
+    door.next(1, "PutItem", &Fault::LosesAnswer);
+    let claim = claimant.claim(&january()).await.expect("claimed");
+    door.next(1, "PutItem", &Fault::LosesAnswer);
+    claim.next_attempt("again").await.expect("another");
+    door.next(1, "PutItem", &Fault::LosesAnswer);
+    claim.step(Event::Written, |_| {}).await.expect("stepped");
+    door.next(1, "PutItem", &Fault::LosesAnswer);
+    claim.release(|_| {}).await.expect("released");
+    assert!(door.is_clear());
+    let found = status.get(&january().dataset, january().period).await;
+    let found = found.expect("get").expect("an item");
+    assert_eq!(
+        (found.revision, found.attempt, found.lease_owner),
+        (4, 2, None)
+    );
+}
+
+#[tokio::test]
+async fn a_store_that_hangs_is_unreachable_within_seconds() {
+    let server = Server::start().await;
+    server.new_store().await;
+    let door = Door::before(&server).await;
+    let patience = impatient(&door.url).timeout_config().cloned();
+    let patience = patience.expect("timeouts").into_builder();
+    let patience = patience.read_timeout(Duration::from_millis(50));
+    let config = impatient(&door.url).to_builder();
+    let client = Client::from_conf(config.timeout_config(patience.build()).build());
+    let store = DynamoDb::with_client("test-0", client).expect("a prefix");
+    store.datasets().await.expect("reachable");
+    door.next(2, "GetItem", &Fault::Hangs);
+    let error = store
+        .get("d", month("2024-01"))
+        .await
+        .expect_err("no answer");
+    assert!(error.retryable(), "{error:?}");
+    let line = Failure::from(error).message;
+    assert!(line.contains("region eu-central-1"), "{line}");
+    store
+        .get("d", month("2024-01"))
+        .await
+        .expect("answers again");
+}
+
+#[tokio::test]
+async fn a_refusal_is_one_line_with_what_to_do() {
+    let (door, store) = behind_a_door().await;
+    store.datasets().await.expect("reachable");
+    for (code, message, line, remedy) in [
+        (
+            "AccessDeniedException",
+            "User: arn:aws:iam::123456789012:user/x is not authorized to perform: …",
+            "denies dynamodb:GetItem on table test-0-run-status",
+            "allow this role dynamodb:GetItem",
+        ),
+        (
+            "InvalidSignatureException",
+            "Signature expired: 20240101T000000Z is now earlier than 20240101T000500Z",
+            "this machine's clock is wrong",
+            "set this machine's clock",
+        ),
+        (
+            "RequestExpired",
+            "Request has expired.",
+            "clock is wrong",
+            "clock",
+        ),
+        (
+            "UnrecognizedClientException",
+            "The security token included in the request is invalid.",
+            "without valid AWS credentials: The security token",
+            "AWS_PROFILE",
+        ),
+        (
+            "ExpiredTokenException",
+            "The security token included in the request is expired",
+            "credentials: The security token",
+            "log in again",
+        ),
+        (
+            "ValidationException",
+            "The provided key element does not match the schema",
+            "rejected GetItem on table test-0-run-status: ValidationException: The provided",
+            "see the message",
+        ),
+    ] {
+        let fault = Fault::Says {
+            status: 400,
+            code,
+            message,
+        };
+        door.next(1, "GetItem", &fault);
+        let error = store.get("d", month("2024-01")).await.expect_err(code);
+        assert!(!error.retryable(), "{error:?}");
+        let failure = Failure::from(error);
+        assert!(failure.message.contains(line), "{failure}");
+        assert!(failure.remedy.contains(remedy), "{}", failure.remedy);
+        assert_eq!(failure.kind, Kind::Dependency, "{code}");
+    }
+}
+
+#[tokio::test]
+async fn without_credentials_or_region_or_a_server_it_says_so() {
+    let none = without_credentials();
+    let store = DynamoDb::with_client("x", Client::from_conf(none)).expect("a prefix");
+    let error = store.datasets().await.expect_err("no credentials");
+    assert!(
+        matches!(error, StatusError::NoCredentials { .. }),
+        "{error:?}"
+    );
+    let nowhere = config("http://127.0.0.1:9")
+        .to_builder()
+        .region(None)
+        .build();
+    let store = DynamoDb::with_client("x", Client::from_conf(nowhere)).expect("a prefix");
+    let error = store.datasets().await.expect_err("no region");
+    assert_eq!(Failure::from(error).kind, Kind::Usage);
+    let client = Client::from_conf(impatient("http://127.0.0.1:9"));
+    let store = DynamoDb::with_client("x", client).expect("a prefix");
+    let error = store.datasets().await.expect_err("nobody listens");
+    assert!(error.retryable(), "{error:?}");
+    let line = Failure::from(error).message;
+    assert!(line.contains("refused"), "{line}");
+}

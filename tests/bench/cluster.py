@@ -1,0 +1,220 @@
+#!/usr/bin/env python3
+"""What a cluster costs and how soon it acts, on one machine.
+
+    cluster.py --bin target/release --input FOLDER [--from DAY --to DAY] [--runs 3]
+               [--scratch FOLDER] [--only engines,first,death,cancel]
+
+engines  the same load by plain DataFusion, by Ballista in one process, and by a cluster of
+         one executor with two vcores, of one with one, and of two with one each
+first    from the client's start to the first part with rows, and to the first row that a
+         reader sees
+death    from kill -9 of an executor in its work until the scheduler counts one less, and
+         until the load is done by the other; defaults for every timeout
+cancel   from `lakebolt cancel` until the client has ended, and until no work is left; after
+         five seconds there must still be none
+
+Everything runs on loopback and local disk; each figure is of whole processes.
+"""
+
+import argparse
+import contextlib
+import json
+import os
+import pathlib
+import shutil
+import signal
+import socket
+import statistics
+import subprocess
+import time
+import urllib.request
+
+
+def main():
+    arguments = parser().parse_args()
+    lab = Lab(arguments)
+    for name in arguments.only.split(","):
+        {"engines": engines, "first": first_row, "death": death, "cancel": cancel}[name](lab)
+
+
+def parser():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--bin", required=True)
+    parser.add_argument("--input", required=True)
+    parser.add_argument("--from", dest="first", default="2024-01-08")
+    parser.add_argument("--to", dest="last", default="2024-03-07")
+    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--scratch", default="bench-cluster")
+    parser.add_argument("--only", default="engines,first,death,cancel")
+    return parser
+
+
+class Lab:
+    """A scratch folder, and the processes that run in it."""
+
+    def __init__(self, arguments):
+        self.arguments = arguments
+        self.bin = pathlib.Path(arguments.bin).resolve()
+        self.input = pathlib.Path(arguments.input).resolve()
+        self.scratch = pathlib.Path(arguments.scratch).resolve()
+
+    def clean(self):
+        shutil.rmtree(self.scratch, ignore_errors=True)
+        self.scratch.mkdir(parents=True)
+
+    def start(self, program, *flags, **environment):
+        log = (self.scratch / "log").open("ab")
+        command = [self.bin / program, *map(str, flags)]
+        environment = {**os.environ, **environment}
+        return subprocess.Popen(command, cwd=self.scratch, env=environment, stdout=log, stderr=log)
+
+    def load(self, *flags):
+        days = ["--from", self.arguments.first, "--to", self.arguments.last]
+        return ["run", "vpc_flow", "--input", self.input, "--output", "lake", *days, "--progress", "none", *flags]
+
+    @contextlib.contextmanager
+    def cluster(self, executors, vcores, **environment):
+        """A scheduler that knows so many executors; gives its address and the executors."""
+        self.clean()
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            address = f"127.0.0.1:{free.getsockname()[1]}"
+        processes = [self.start("lakebolt-scheduler", "--listen", address)]
+        try:
+            for number in range(executors):
+                own = environment if number == 0 else {}
+                flags = ["--scheduler", address, "--vcores", vcores, "--scratch", self.scratch]
+                processes.append(self.start("lakebolt-executor", *flags, **own))
+            wait(lambda: metric(address, "lakebolt_executors") == executors)
+            yield address, processes[1:]
+        finally:
+            for process in reversed(processes):
+                process.terminate()
+            for process in processes:
+                process.wait()
+
+    def parts(self):
+        return [path for path in (self.scratch / "lake/.lakebolt/staging").rglob("*") if path.is_file()]
+
+    def objects(self):
+        return [path for path in (self.scratch / "lake").rglob("*.parquet") if ".lakebolt" not in path.parts]
+
+    def work(self):
+        attempts = self.scratch / "lake/.lakebolt/attempts"
+        return self.parts() + [path for path in attempts.rglob("*") if path.is_file()]
+
+
+def metric(address, name):
+    try:
+        with urllib.request.urlopen(f"http://{address}/metrics", timeout=2) as answer:
+            lines = answer.read().decode().splitlines()
+    except OSError:
+        return None
+    values = [float(line.split()[-1]) for line in lines if line.split(" ")[0] == name]
+    return sum(values) if values else None
+
+
+def wait(holds, patience=300):
+    """Seconds until it holds."""
+    since = time.monotonic()
+    while not holds():
+        if time.monotonic() - since > patience:
+            raise SystemExit("waited in vain; see SCRATCH/log")
+        time.sleep(0.01)
+    return time.monotonic() - since
+
+
+def timed(process):
+    since = time.monotonic()
+    code = process.wait()
+    if code != 0:
+        raise SystemExit(f"exit code {code}; see SCRATCH/log")
+    return time.monotonic() - since
+
+
+def report(name, figures):
+    figures = sorted(figures)
+    middle = statistics.median(figures)
+    print(f"{name:<44} median {middle:7.2f} s   min {figures[0]:.2f}   max {figures[-1]:.2f}", flush=True)
+    return middle
+
+
+def engines(lab):
+    """Ways in turn rather than one after the other, so that all see the same machine."""
+    ways = {
+        "plain DataFusion": ("datafusion", 0, 0),
+        "Ballista in one process": ("ballista", 0, 0),
+        "cluster, one executor of two vcores": ("cluster", 1, 2),
+        "cluster, two executors of one vcore": ("cluster", 2, 1),
+        "cluster, one executor of one vcore": ("cluster", 1, 1),
+    }
+    figures = {name: [] for name in ways}
+    for _ in range(lab.arguments.runs):
+        for name, (engine, executors, vcores) in ways.items():
+            if executors:
+                with lab.cluster(executors, vcores) as (address, _):
+                    figures[name].append(timed(lab.start("lakebolt", *lab.load("--cluster", address))))
+            else:
+                lab.clean()
+                figures[name].append(timed(lab.start("lakebolt", *lab.load("--engine", engine))))
+    middles = {name: report(name, seconds) for name, seconds in figures.items()}
+    plain = middles["plain DataFusion"]
+    for name, middle in middles.items():
+        print(f"{name:<44} {100 * (middle / plain - 1):+.1f} % of plain DataFusion")
+
+
+def first_row(lab):
+    written, visible = [], []
+    for _ in range(lab.arguments.runs):
+        with lab.cluster(2, 1) as (address, _):
+            since = time.monotonic()
+            client = lab.start("lakebolt", *lab.load("--cluster", address))
+            wait(lambda: any(path.stat().st_size for path in lab.parts()))
+            written.append(time.monotonic() - since)
+            wait(lab.objects)
+            visible.append(time.monotonic() - since)
+            timed(client)
+    report("submit to the first part with rows", written)
+    report("submit to the first row that a reader sees", visible)
+
+
+def death(lab):
+    noticed, done = [], []
+    for _ in range(lab.arguments.runs):
+        # It dies with its work done and not yet reported.
+        with lab.cluster(2, 1, LAKEBOLT_CRASH_AT="before-receipt:2") as (address, executors):
+            client = lab.start("lakebolt", *lab.load("--cluster", address))
+            if executors[0].wait() != -signal.SIGKILL:
+                raise SystemExit("the executor was not killed")
+            since = time.monotonic()
+            wait(lambda: metric(address, "lakebolt_executors") == 1)
+            noticed.append(time.monotonic() - since)
+            client.wait()
+            done.append(time.monotonic() - since)
+    report("an executor's death until it is noticed", noticed)
+    report("an executor's death until the load is done", done)
+
+
+def cancel(lab):
+    ended, clean = [], []
+    for _ in range(lab.arguments.runs):
+        with lab.cluster(2, 1) as (address, _):
+            client = lab.start("lakebolt", *lab.load("--cluster", address))
+            wait(lambda: any(path.stat().st_size for path in lab.parts()))
+            listed = [lab.bin / "lakebolt", "status", "--cluster", address, "--format", "json"]
+            load = json.loads(subprocess.run(listed, stdout=subprocess.PIPE, check=True).stdout)["loads"][0]
+            since = time.monotonic()
+            subprocess.run([lab.bin / "lakebolt", "cancel", load["load_id"], "--cluster", address], check=True)
+            client.wait()
+            ended.append(time.monotonic() - since)
+            wait(lambda: not lab.work())
+            clean.append(time.monotonic() - since)
+            time.sleep(max(0, 5 - clean[-1]))
+            if lab.work() or lab.objects():
+                raise SystemExit("five seconds after the cancel there was work again")
+    report("cancel until the client has ended", ended)
+    report("cancel until no work is left", clean)
+
+
+if __name__ == "__main__":
+    main()

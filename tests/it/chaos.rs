@@ -1,0 +1,503 @@
+//! A small load on a cluster of real processes that die, freeze and lose each other, on
+//! storage and tables that are away for a while. Whatever happens, every row stands once.
+//!
+//! A round follows from its seed: which crash points its processes are armed with, and
+//! what strikes when storage and tables have served so many requests.
+
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use tests::cloud::{self, at_once};
+use tests::config;
+use tests::days::{Day, day};
+use tests::points::{AFTER_COMMIT, BEFORE_COMMIT, OF_EXECUTORS};
+use tests::proxy::{Chance, Fault};
+use tests::random::Random;
+use tests::{Answer, CloudLab, Cluster, Invocation, Proxy, Running, Wire, rows};
+
+/// Rounds that run at once: each is three processes and a client.
+const ABREAST: usize = 3;
+/// Between the seeds of two rounds: few rounds see some trouble of every sort, and as many
+/// as there are kinds see each.
+const STEP: u64 = 3;
+/// A round that takes longer hangs.
+const PATIENCE: Duration = Duration::from_secs(280);
+/// Requests after which the last blow falls; a quiet load makes about twice as many.
+const LATEST: u64 = 160;
+/// Where no request comes any more, the next blow falls all the same.
+const QUIET: Duration = Duration::from_secs(4);
+
+fn first() -> Day {
+    day("2024-01-30")
+}
+
+fn last() -> Day {
+    day("2024-03-02")
+}
+
+/// What happens to a cluster.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Blow {
+    ExecutorKilled,
+    /// Both, and only one comes back.
+    ExecutorsKilled,
+    ExecutorFrozen,
+    SchedulerKilled,
+    SchedulerFrozen,
+    ClientKilled,
+    /// Every connection of executors to the scheduler ends.
+    WireCut,
+    /// Nothing passes between executors and scheduler for a while.
+    WireHeld,
+    TablesAway,
+    StorageAway,
+    /// Storage answers 500, 503 and slowly for a while.
+    StorageBusy,
+}
+
+const BLOWS: [Blow; 11] = [
+    Blow::ExecutorKilled,
+    Blow::ExecutorsKilled,
+    Blow::ExecutorFrozen,
+    Blow::SchedulerKilled,
+    Blow::SchedulerFrozen,
+    Blow::ClientKilled,
+    Blow::WireCut,
+    Blow::WireHeld,
+    Blow::TablesAway,
+    Blow::StorageAway,
+    Blow::StorageBusy,
+];
+
+/// Everything about a round that is chosen by its seed.
+#[derive(Debug)]
+struct Plan {
+    replaces: bool,
+    /// Crash points of the scheduler and of the first executor, as they are armed.
+    scheduler: Option<String>,
+    executor: Option<String>,
+    /// What strikes once so many requests were seen, the last first.
+    blows: Vec<(u64, Blow)>,
+    /// How long each outage takes, and each dead process stays away.
+    away: Duration,
+    back: Duration,
+}
+
+impl Plan {
+    /// Seeds that follow each other go through every kind of trouble.
+    fn of(seed: u64, seconds: u64) -> Self {
+        let mut random = Random::new(seed);
+        let mut points: Vec<String> = BEFORE_COMMIT
+            .iter()
+            .chain(&AFTER_COMMIT)
+            .filter(|point| !OF_EXECUTORS.contains(point))
+            .map(|point| (*point).to_owned())
+            .collect();
+        let of_scheduler = points.len();
+        for point in OF_EXECUTORS {
+            points.extend([point.to_owned(), format!("stop:{point}")]);
+        }
+        let kinds = points.len() + BLOWS.len();
+        let kind = usize::try_from(seed).unwrap_or_default() % kinds;
+        let nth = 1 + random.below(3);
+        let point = points.get(kind).map(|point| format!("{point}:{nth}"));
+        let mut blows: Vec<Blow> = kind
+            .checked_sub(points.len())
+            .map(|at| BLOWS[at])
+            .into_iter()
+            .collect();
+        for _ in 0..random.below(3) {
+            let at = random.below(BLOWS.len() as u64);
+            blows.extend(usize::try_from(at).ok().map(|at| BLOWS[at]));
+        }
+        let mut blows: Vec<(u64, Blow)> = blows
+            .into_iter()
+            .map(|blow| (random.below(LATEST), blow))
+            .collect();
+        blows.sort_by_key(|(when, _)| std::cmp::Reverse(*when));
+        Self {
+            replaces: random.below(2) == 1,
+            scheduler: point.clone().filter(|_| kind < of_scheduler),
+            executor: point.filter(|_| kind >= of_scheduler),
+            blows,
+            away: Duration::from_secs(1 + random.below(seconds.max(1))),
+            back: Duration::from_millis(100 + random.below(3000)),
+        }
+    }
+}
+
+/// A cluster on S3 and DynamoDB with something between each two of its parts.
+struct Scene {
+    lab: CloudLab,
+    s3: Proxy,
+    dynamo: Proxy,
+    wire: Wire,
+    cluster: Cluster,
+}
+
+impl Scene {
+    fn new(test: &str, rows: u64) -> anyhow::Result<Option<Self>> {
+        let Some(lab) = CloudLab::with_flows(test, first(), last(), rows)? else {
+            return Ok(None);
+        };
+        let (s3, dynamo) = (Proxy::start(&lab.s3)?, Proxy::start(&lab.dynamo)?);
+        let mut cluster = Cluster::new(lab.local.folder(), &lab.state())?;
+        let wire = Wire::start(cluster.listen)?;
+        cluster.meet = wire.address();
+        let own = cloud::environment(s3.url(), dynamo.url());
+        cluster.environment = own
+            .into_iter()
+            .chain(cloud::credentials())
+            .map(|(name, value)| (name.to_owned(), value))
+            .collect();
+        Ok(Some(Self {
+            lab,
+            s3,
+            dynamo,
+            wire,
+            cluster,
+        }))
+    }
+
+    fn requests(&self) -> u64 {
+        self.s3.all_requests() + self.dynamo.all_requests()
+    }
+
+    fn load(&self, replaces: bool) -> anyhow::Result<Invocation> {
+        let flags: &[&str] = if replaces { &["--full-load"] } else { &[] };
+        let load = self.lab.load(first(), last())?.args(flags);
+        Ok(load.args(["--cluster", &self.cluster.listen.to_string()]))
+    }
+
+    /// A command about loads on the cluster.
+    fn lakebolt(&self, arguments: &[&str]) -> anyhow::Result<Invocation> {
+        let client = self.lab.lakebolt()?.args(arguments);
+        let address = self.cluster.listen.to_string();
+        Ok(client.args(["--format", "json", "--cluster", &address]))
+    }
+
+    /// The id of the newest load that the scheduler knows; none where it does not answer.
+    fn newest(&self) -> anyhow::Result<Option<String>> {
+        let listed = self.lakebolt(&["status"])?.run()?;
+        if listed.code() != Some(0) {
+            return Ok(None);
+        }
+        let id = listed.json()["loads"][0]["load_id"].clone();
+        Ok(id.as_str().map(str::to_owned))
+    }
+}
+
+/// A process that comes back some time after it died, and is thawed some time after it froze.
+struct Actor {
+    start: fn(&Cluster) -> anyhow::Result<Invocation>,
+    process: Option<Running>,
+    /// When it is to be started or thawed.
+    due: Option<Instant>,
+    stays_away: bool,
+}
+
+impl Actor {
+    fn new(
+        start: fn(&Cluster) -> anyhow::Result<Invocation>,
+        cluster: &Cluster,
+        crash_at: Option<&str>,
+    ) -> anyhow::Result<Self> {
+        let first = start(cluster)?;
+        let first = crash_at
+            .into_iter()
+            .fold(first, |first, point| first.crash_at(point));
+        Ok(Self {
+            start,
+            process: Some(first.spawn()?),
+            due: None,
+            stays_away: false,
+        })
+    }
+
+    fn kill(&mut self) -> anyhow::Result<()> {
+        if let Some(process) = self.process.take() {
+            process.kill()?;
+            process.wait()?;
+            self.due = None;
+        }
+        Ok(())
+    }
+
+    fn freeze(&self) -> anyhow::Result<()> {
+        self.process.as_ref().map_or(Ok(()), Running::freeze)
+    }
+
+    /// Brings it back where it is time.
+    fn mend(&mut self, scene: &Scene, plan: &Plan) -> anyhow::Result<()> {
+        if let Some(process) = &mut self.process
+            && !process.is_running()?
+        {
+            self.process = None;
+        }
+        let pause = match &self.process {
+            None if self.stays_away => return Ok(()),
+            None => plan.back,
+            Some(process) if process.is_frozen() => plan.away,
+            Some(_) => {
+                self.due = None;
+                return Ok(());
+            }
+        };
+        if Instant::now() < *self.due.get_or_insert_with(|| Instant::now() + pause) {
+            return Ok(());
+        }
+        self.due = None;
+        match &self.process {
+            Some(process) => process.thaw()?,
+            None => self.process = Some((self.start)(&scene.cluster)?.spawn()?),
+        }
+        Ok(())
+    }
+
+    /// Stops it as an operator would.
+    fn stop(self) -> anyhow::Result<()> {
+        let Some(process) = self.process else {
+            return Ok(());
+        };
+        process.thaw()?;
+        process.terminate()?;
+        process.wait()?.expect_code(0);
+        Ok(())
+    }
+}
+
+/// A round on its way.
+struct Round<'a> {
+    scene: &'a Scene,
+    plan: Plan,
+    scheduler: Actor,
+    executors: [Actor; 2],
+    client: Option<Running>,
+    /// What was there before, which is not this round's.
+    earlier: Option<String>,
+    outages: Vec<(Instant, Blow)>,
+    /// Requests seen, and since when no further one.
+    seen: (u64, Instant),
+    course: Vec<String>,
+}
+
+impl<'a> Round<'a> {
+    fn begin(scene: &'a Scene, plan: Plan) -> anyhow::Result<Self> {
+        if plan.replaces {
+            scene.lab.load(first(), last())?.run()?.expect_code(0);
+        }
+        let cluster = &scene.cluster;
+        let scheduler = Actor::new(Cluster::scheduler, cluster, plan.scheduler.as_deref())?;
+        cluster.wait_until_ready();
+        let executors = [
+            Actor::new(Cluster::executor, cluster, plan.executor.as_deref())?,
+            Actor::new(Cluster::executor, cluster, None)?,
+        ];
+        let earlier = scene.newest()?;
+        Ok(Self {
+            client: Some(scene.load(plan.replaces)?.spawn()?),
+            seen: (scene.requests(), Instant::now()),
+            scene,
+            plan,
+            scheduler,
+            executors,
+            earlier,
+            outages: Vec::new(),
+            course: Vec::new(),
+        })
+    }
+
+    /// Follows the load to its end, and gives what the client says of it.
+    fn play(&mut self) -> anyhow::Result<Answer> {
+        let (since, before) = (Instant::now(), self.seen.0);
+        loop {
+            anyhow::ensure!(since.elapsed() < PATIENCE, "no end: {:#?}", self.course);
+            self.strike(before)?;
+            self.calm(false);
+            self.scheduler.mend(self.scene, &self.plan)?;
+            for executor in &mut self.executors {
+                executor.mend(self.scene, &self.plan)?;
+            }
+            if self.client.is_none() {
+                self.client = self.follow()?;
+            }
+            if let Some(client) = &mut self.client
+                && !client.is_running()?
+                && let Some(ended) = self.client.take()
+            {
+                return ended.wait();
+            }
+            sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// Lets what is due happen.
+    fn strike(&mut self, before: u64) -> anyhow::Result<()> {
+        let requests = self.scene.requests();
+        if requests != self.seen.0 {
+            self.seen = (requests, Instant::now());
+        }
+        let is_due = |when: u64| requests - before >= when || self.seen.1.elapsed() > QUIET;
+        let Some((_, blow)) = self.plan.blows.pop_if(|(when, _)| is_due(*when)) else {
+            return Ok(());
+        };
+        self.seen.1 = Instant::now();
+        self.course.push(format!("{blow:?} at {requests} requests"));
+        let [one, other] = &mut self.executors;
+        match blow {
+            Blow::ExecutorKilled => one.kill()?,
+            Blow::ExecutorsKilled => {
+                one.kill()?;
+                other.kill()?;
+                other.stays_away = true;
+            }
+            Blow::ExecutorFrozen => one.freeze()?,
+            Blow::SchedulerKilled => self.scheduler.kill()?,
+            Blow::SchedulerFrozen => self.scheduler.freeze()?,
+            Blow::ClientKilled => {
+                if let Some(client) = self.client.take() {
+                    client.kill()?;
+                    client.wait()?;
+                }
+            }
+            Blow::WireCut => self.scene.wire.cut(),
+            Blow::WireHeld => self.scene.wire.hold(true),
+            Blow::TablesAway => self.scene.dynamo.set_down(true),
+            Blow::StorageAway => self.scene.s3.set_down(true),
+            Blow::StorageBusy => self.scene.s3.chances(requests, vec![busy()]),
+        }
+        self.outages.push((Instant::now() + self.plan.away, blow));
+        Ok(())
+    }
+
+    /// Ends the outages that are over, or all of them.
+    fn calm(&mut self, all: bool) {
+        for (until, blow) in std::mem::take(&mut self.outages) {
+            if !all && Instant::now() < until {
+                self.outages.push((until, blow));
+                continue;
+            }
+            match blow {
+                Blow::WireHeld => self.scene.wire.hold(false),
+                Blow::TablesAway => self.scene.dynamo.set_down(false),
+                Blow::StorageAway => self.scene.s3.set_down(false),
+                Blow::StorageBusy => self.scene.s3.calm(),
+                _ => {}
+            }
+        }
+    }
+
+    /// Another client in the place of one that was killed: it watches the load, or asks for it
+    /// where the first had not come to that. None while no scheduler answers.
+    fn follow(&self) -> anyhow::Result<Option<Running>> {
+        if !self.scene.cluster.is_ready() {
+            return Ok(None);
+        }
+        let newest = self.scene.newest()?;
+        match newest.filter(|id| Some(id) != self.earlier.as_ref()) {
+            Some(id) => self.scene.lakebolt(&["watch", &id])?.spawn().map(Some),
+            None => self.scene.load(self.plan.replaces)?.spawn().map(Some),
+        }
+    }
+
+    /// Stands everything up again and has done what is not.
+    fn end(mut self, ended: Answer) -> anyhow::Result<()> {
+        self.calm(true);
+        self.scene.wire.hold(false);
+        let mut ended = ended;
+        let again = ended.code() != Some(0);
+        if again {
+            self.plan.back = Duration::ZERO;
+            self.plan.away = Duration::ZERO;
+            self.scheduler.mend(self.scene, &self.plan)?;
+            self.scene.cluster.wait_until_ready();
+            for executor in &mut self.executors {
+                executor.stays_away = false;
+                executor.mend(self.scene, &self.plan)?;
+            }
+            let said = format!("{}\n{}", ended.stdout, ended.stderr);
+            assert!(matches!(ended.code(), Some(1 | 3 | 4)), "{said}");
+            let last = ended.stderr.lines().last().unwrap_or_default();
+            eprintln!("again, after {:?}: {:?}: {last}", ended.code(), self.course);
+            let id = self.scene.newest()?;
+            let again = match id.filter(|id| Some(id) != self.earlier.as_ref()) {
+                Some(id) => self.scene.lakebolt(&["retry", &id])?,
+                None => self.scene.load(self.plan.replaces)?,
+            };
+            ended = again.run()?;
+            anyhow::ensure!(ended.code() == Some(0), "{said}\nthen {}", ended.stderr);
+        }
+        adds_up(&ended.json());
+        for executor in self.executors {
+            executor.stop()?;
+        }
+        self.scheduler.stop()?;
+        let lab = &self.scene.lab;
+        lab.assert_exact(first(), last())?;
+        // Of a load that was asked for twice, the second time tells only what it did itself.
+        if !again {
+            let periods = ["2024-01 done", "2024-02 done", "2024-03 done"];
+            assert_eq!(ended.periods(), periods, "{}", ended.stderr);
+            let written = rows::count_all(&lab.local.lake())?;
+            assert_eq!(ended.rows("written"), written, "{}", ended.stdout);
+        }
+        lab.assert_swept()?;
+        lab.assert_exact(first(), last())
+    }
+}
+
+/// What storage does that has more to do than it can.
+fn busy() -> Chance {
+    Chance {
+        operations: Vec::new(),
+        per_mille: 800,
+        faults: vec![
+            Fault::InternalError,
+            Fault::SlowDown,
+            Fault::Slow(Duration::from_secs(1)),
+        ],
+    }
+}
+
+/// Fails unless every row of every period is accounted for.
+fn adds_up(outcome: &Value) {
+    let periods = outcome["periods"].as_array().cloned().unwrap_or_default();
+    let ledgers = periods.iter().map(|period| &period["rows"]);
+    for rows in ledgers.chain([&outcome["rows"]]) {
+        let count = |name: &str| rows[name].as_u64().unwrap_or_default();
+        let came = count("read") + count("duplicated");
+        let went: u64 = ["written", "quarantined", "filtered", "elsewhere"]
+            .map(count)
+            .iter()
+            .sum();
+        assert_eq!(came, went, "{rows}");
+    }
+}
+
+fn round(seed: u64, seconds: u64) -> anyhow::Result<()> {
+    let Some(scene) = Scene::new("rounds_of_chaos", 40)? else {
+        return Ok(());
+    };
+    let plan = Plan::of(seed, seconds);
+    let what = format!("LAKEBOLT_FAULT_SEED={seed} LAKEBOLT_FAULT_SECONDS={seconds}: {plan:?}");
+    let since = Instant::now();
+    let mut round = Round::begin(&scene, plan)?;
+    let played = round.play();
+    let course = round.course.clone();
+    let ended = played.and_then(|ended| round.end(ended));
+    eprintln!("{:.1} s: {what}", since.elapsed().as_secs_f64());
+    ended.map_err(|error| error.context(format!("{what}\n{course:?}")))
+}
+
+#[test]
+fn whatever_dies_a_load_on_a_cluster_ends_exact() {
+    let rounds = config::fault_rounds(8);
+    let seconds = config::fault_seconds(4);
+    let seed = config::fault_seed();
+    eprintln!("rounds of chaos: LAKEBOLT_FAULT_SEED={seed} LAKEBOLT_FAULT_ROUNDS={rounds}");
+    let seeds: Vec<u64> = (0..rounds).map(|round| seed + round * STEP).collect();
+    for abreast in seeds.chunks(ABREAST) {
+        at_once(abreast, |seed| round(*seed, seconds));
+    }
+}

@@ -1,0 +1,271 @@
+//! Loads from S3 into S3 with their state in DynamoDB: the rows of a local load, and
+//! nothing else in the bucket.
+
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use tests::days::{Day, day};
+use tests::inputs::{self, Flows};
+use tests::proxy::{Fault, Script};
+use tests::{CloudLab, Invocation, Lab, Proxy, Running, rows};
+
+fn first() -> Day {
+    day("2024-02-10")
+}
+
+fn last() -> Day {
+    day("2024-02-12")
+}
+
+#[test]
+fn a_load_on_s3_gives_the_rows_of_the_local_one_and_leaves_nothing_else() -> anyhow::Result<()> {
+    let test = "a_load_on_s3_gives_the_rows_of_the_local_one";
+    let Some(lab) = CloudLab::with_flows(test, first(), last(), 2000)? else {
+        return Ok(());
+    };
+    let answer = lab.load(first(), last())?.run()?.expect_code(0);
+    assert_eq!(answer.periods(), ["2024-02 done"]);
+    assert!(lab.bucket.uploads()?.is_empty(), "an upload is left");
+    lab.assert_exact(first(), last())?;
+
+    let local = Lab::with_flows(first(), last(), 2000)?;
+    local.load(first(), last())?.run()?.expect_code(0);
+    rows::assert_same(
+        &rows::lake_flows(&lab.local.lake())?,
+        &rows::lake_flows(&local.lake())?,
+    );
+    assert_eq!(
+        rows::objects(&lab.local.lake()).len(),
+        rows::objects(&local.lake()).len()
+    );
+
+    lab.lakebolt()?
+        .args(["verify", &lab.bucket.uri("lake")])
+        .run()?
+        .expect_code(0);
+    lab.assert_swept()
+}
+
+#[test]
+fn a_second_run_on_s3_skips_and_a_full_load_replaces_every_object() -> anyhow::Result<()> {
+    let test = "a_second_run_on_s3_skips";
+    let Some(lab) = CloudLab::with_flows(test, first(), last(), 100)? else {
+        return Ok(());
+    };
+    lab.load(first(), last())?.run()?.expect_code(0);
+    let before = lab.objects()?;
+    let answer = lab.load(first(), last())?.run()?.expect_code(0);
+    assert_eq!(answer.periods(), ["2024-02 skipped"]);
+    assert_eq!(lab.objects()?, before);
+
+    let again = lab.load(first(), last())?.arg("--full-load");
+    assert_eq!(again.run()?.expect_code(0).periods(), ["2024-02 done"]);
+    let after = lab.objects()?;
+    assert!(before.iter().all(|object| !after.contains(object)));
+    lab.assert_exact(first(), last())?;
+    lab.assert_swept()
+}
+
+#[test]
+fn a_lister_sees_nothing_before_the_commit_and_after_done_exactly_the_period() -> anyhow::Result<()>
+{
+    let test = "a_lister_sees_nothing_before_the_commit";
+    let Some(lab) = CloudLab::with_flows(test, first(), last(), 5000)? else {
+        return Ok(());
+    };
+    let seen = polled(&lab, &[], &[])?;
+    let done = lab.objects()?;
+    assert!(seen.iter().flatten().all(|object| done.contains(object)));
+    lab.assert_exact(first(), last())?;
+
+    // A replacement: the old objects all the time until the commit, the new ones after Done.
+    polled(&lab, &["--full-load"], &done)?;
+    let replaced = lab.objects()?;
+    assert!(done.iter().all(|object| !replaced.contains(object)));
+    lab.assert_exact(first(), last())?;
+    lab.assert_swept()
+}
+
+/// Loads with `flags` while keys are polled: `before` and nothing else is seen until
+/// the commit. Gives what was seen after it.
+fn polled(lab: &CloudLab, flags: &[&str], before: &[String]) -> anyhow::Result<Vec<Vec<String>>> {
+    let mut load = lab
+        .load(first(), last())?
+        .args(flags)
+        .crash_at("stop:before-commit")
+        .spawn()?;
+    let mut polls = 0;
+    let since = Instant::now();
+    while !load.is_frozen() {
+        assert_eq!(lab.objects()?, before);
+        assert!(load.is_running()?, "it ended: {}", load.wait()?.stderr);
+        assert!(since.elapsed() < Duration::from_secs(120), "no commit");
+        polls += 1;
+    }
+    assert_eq!(lab.objects()?, before);
+    load.thaw()?;
+    let mut seen = Vec::new();
+    while load.is_running()? {
+        seen.push(lab.objects()?);
+    }
+    load.wait()?.expect_code(0);
+    assert!(polls > 3, "the load was over before it could be watched");
+    Ok(seen)
+}
+
+#[test]
+fn keys_with_spaces_signs_and_other_alphabets_are_read() -> anyhow::Result<()> {
+    let test = "keys_with_spaces_signs_and_other_alphabets";
+    let odd = "in/a b+c %20 ü日本 (1) & 'x' = ,;@$!~";
+    rows_from_keys(test, &|name| format!("{odd}/{name}"))
+}
+
+#[test]
+fn hive_and_hour_layouts_are_read() -> anyhow::Result<()> {
+    let hive = |name: &str| {
+        // AWSLogs/ACCOUNT/vpcflowlogs/REGION/YYYY/MM/DD/NAME
+        let parts: Vec<&str> = name.split('/').collect();
+        let &[_, account, service, region, year, month, day, file] = parts.as_slice() else {
+            panic!("{name} has another layout");
+        };
+        format!(
+            "in/AWSLogs/aws-account-id={account}/aws-service={service}/aws-region={region}\
+             /year={year}/month={month}/day={day}/hour=07/{file}"
+        )
+    };
+    rows_from_keys("hive_layouts_are_read", &hive)?;
+    let hours = |name: &str| {
+        let (folder, file) = name.rsplit_once('/').expect("a file stands in a folder");
+        format!("in/{folder}/07/{file}")
+    };
+    rows_from_keys("hour_layouts_are_read", &hours)
+}
+
+/// Uploads flows under the keys that `key` makes of their usual ones, and loads them.
+fn rows_from_keys(test: &str, key: &dyn Fn(&str) -> String) -> anyhow::Result<()> {
+    let Some(lab) = CloudLab::new(test)? else {
+        return Ok(());
+    };
+    let input = lab.local.input();
+    Flows::default().write_days(&input, first().plus(-1), last().plus(1), 60)?;
+    for path in rows::files(&input) {
+        let name = path.strip_prefix(&input)?.to_str().expect("UTF-8");
+        lab.bucket.put(&key(name), std::fs::read(&path)?)?;
+    }
+    lab.load(first(), last())?.run()?.expect_code(0);
+    lab.assert_exact(first(), last())
+}
+
+#[test]
+fn rejected_rows_are_set_aside_in_the_bucket_with_the_periods_parts() -> anyhow::Result<()> {
+    let test = "rejected_rows_are_set_aside_in_the_bucket";
+    let Some(lab) = CloudLab::with_flows(test, first(), last(), 100)? else {
+        return Ok(());
+    };
+    let input = lab.local.input();
+    let odd = Flows::default().path(&input, first(), 7);
+    let line = "2 111122223333 eni-1 nowhere 10.0.0.1 1 2 6 1 1 1707523200 1707523260 ACCEPT OK";
+    inputs::write_gzip(&odd, &format!("{}\n{line}\n", inputs::FLOW_HEADER))?;
+    lab.upload()?;
+    let answer = lab.load(first(), last())?.run()?.expect_code(0);
+    assert_eq!(answer.rows("quarantined"), 1, "{}", answer.stdout);
+    let aside = lab.bucket.keys("lakebolt-quarantine/")?;
+    assert_eq!(aside.len(), 1, "{aside:?}");
+    // A full load replaces what was set aside as well.
+    let again = lab.load(first(), last())?.arg("--full-load");
+    again.run()?.expect_code(0);
+    let after = lab.bucket.keys("lakebolt-quarantine/")?;
+    assert!(after.len() == 1 && after != aside, "{after:?}");
+    lab.assert_swept()
+}
+
+#[test]
+fn a_bucket_that_aborts_uploads_within_a_day_is_warned_of() -> anyhow::Result<()> {
+    let test = "a_bucket_that_aborts_uploads_within_a_day";
+    let Some(lab) = CloudLab::with_flows(test, first(), last(), 40)? else {
+        return Ok(());
+    };
+    let warnings = |load: Invocation| -> anyhow::Result<String> {
+        let outcome = load.run()?.expect_code(0).json();
+        Ok(outcome["warnings"].to_string())
+    };
+    let quiet = warnings(lab.load(first(), last())?)?;
+    assert!(!quiet.contains("lifecycle"), "{quiet}");
+    lab.bucket.abort_uploads_after(1)?;
+    let loud = warnings(lab.load(first(), last())?.arg("--full-load"))?;
+    assert!(loud.contains("lifecycle"), "{loud}");
+    // Who may not read the rules is not stopped by that.
+    let proxy = Proxy::start(&lab.s3)?;
+    let denied = Fault::Refused(403, "AccessDenied", "Access Denied");
+    proxy.script(Script::always("GetBucketLifecycleConfiguration", denied));
+    let load = lab.load(first(), last())?.arg("--full-load");
+    warnings(load.env("AWS_ENDPOINT_URL_S3", proxy.url()))?;
+    lab.assert_exact(first(), last())
+}
+
+#[test]
+fn a_plan_shows_objects_and_bytes_without_reading_an_object() -> anyhow::Result<()> {
+    let test = "a_plan_shows_objects_and_bytes";
+    let Some(lab) = CloudLab::with_flows(test, first(), last(), 100)? else {
+        return Ok(());
+    };
+    let proxy = Proxy::start(&lab.s3)?;
+    let plan = lab.command(lab.lakebolt()?, "plan", "vpc_flow");
+    let plan = plan.args(["--from", &first().to_string(), "--to", &last().to_string()]);
+    let answer = plan.env("AWS_ENDPOINT_URL_S3", proxy.url()).run()?;
+    let json = answer.expect_code(0).json();
+    assert!(
+        json["input"]["objects"].as_u64() >= Some(3) && json["input"]["bytes"].as_u64() > Some(0),
+        "{json:#}"
+    );
+    assert!(proxy.requests("ListObjectsV2") > 0);
+    assert_eq!(proxy.requests("GetObject"), 0);
+    assert!(lab.bucket.keys("lake")?.is_empty() && lab.bucket.uploads()?.is_empty());
+    Ok(())
+}
+
+#[test]
+fn a_hundred_thousand_small_objects_are_planned_in_bounded_memory() -> anyhow::Result<()> {
+    let mut costs = Vec::new();
+    for objects in [50_000, 100_000] {
+        let test = "a_hundred_thousand_small_objects";
+        let Some(lab) = CloudLab::new(test)? else {
+            return Ok(());
+        };
+        lab.bucket.prefill(&small_objects(objects))?;
+        let since = Instant::now();
+        let plan = lab.command(lab.lakebolt()?, "plan", "vpc_flow").spawn()?;
+        let (peak, answer) = peak_memory(plan)?;
+        let found = answer.expect_code(0).json()["input"]["objects"].as_u64();
+        assert_eq!(found, Some(objects as u64));
+        assert!(peak < 300 << 10, "{objects} objects: {peak} KiB");
+        costs.push(format!(
+            "{objects} objects: {peak} KiB, {:?}",
+            since.elapsed()
+        ));
+    }
+    eprintln!("planned {}", costs.join("; "));
+    Ok(())
+}
+
+/// Keys of flow logs, a thousand for each day.
+fn small_objects(count: usize) -> Vec<String> {
+    const PER_DAY: usize = 1000;
+    let flows = Flows::default();
+    let key = |number: usize| {
+        let day = first().plus(i64::try_from(number / PER_DAY).unwrap_or_default());
+        let path = flows.path("in".as_ref(), day, (number % PER_DAY) as u64);
+        path.display().to_string()
+    };
+    (0..count).map(key).collect()
+}
+
+/// Waits for the end; the largest resident size that was seen, in KiB.
+fn peak_memory(mut running: Running) -> anyhow::Result<(u64, tests::Answer)> {
+    let mut peak = 0;
+    while running.is_running()? {
+        peak = peak.max(running.peak_memory_kib());
+        sleep(Duration::from_millis(2));
+    }
+    Ok((peak, running.wait()?))
+}

@@ -1,0 +1,257 @@
+//! What is wrong with an account, a bucket or a table is said in one clear line, before
+//! anything was written.
+
+use serde_json::{Value, json};
+use tests::days::day;
+use tests::proxy::{Fault, Script};
+use tests::{Answer, CloudLab, Invocation, Proxy, dynamo};
+
+fn lab(test: &str) -> anyhow::Result<Option<CloudLab>> {
+    CloudLab::with_flows(test, day("2024-02-10"), day("2024-02-12"), 40)
+}
+
+fn load(lab: &CloudLab) -> anyhow::Result<Invocation> {
+    lab.load(day("2024-02-10"), day("2024-02-12"))
+}
+
+/// Fails unless it ended with 2 or 4, said so in one line and left nothing behind.
+#[track_caller]
+fn expect_refused(lab: &CloudLab, answer: &Answer, names: &[&str]) -> anyhow::Result<()> {
+    assert_clear(answer, names);
+    assert!(
+        matches!(answer.code(), Some(2 | 4)),
+        "{:?}\n{}",
+        answer.code(),
+        answer.stderr
+    );
+    let keys = lab.bucket.keys("")?;
+    let written: Vec<&String> = keys.iter().filter(|key| !key.starts_with("in/")).collect();
+    assert!(written.is_empty(), "{written:#?}");
+    assert!(lab.bucket.uploads()?.is_empty(), "an upload is left");
+    Ok(())
+}
+
+/// One line of error with the words a user needs, and what to do about it, in the
+/// outcome; one line in the log.
+#[track_caller]
+fn assert_clear(answer: &Answer, names: &[&str]) {
+    let (error, remedy) = error_of(&answer.json());
+    assert!(!error.is_empty() && !remedy.is_empty(), "{}", answer.stdout);
+    for text in [&error, &remedy] {
+        assert!(!text.contains('\n') && text.len() < 400, "{text}");
+        for markup in [
+            "<?xml",
+            "<Error",
+            "<Code>",
+            "ServiceError",
+            "DispatchFailure",
+        ] {
+            assert!(!text.contains(markup), "{markup} in: {text}");
+        }
+    }
+    let said = format!("{error}; {remedy}").to_lowercase();
+    for name in names {
+        assert!(said.contains(name), "no `{name}` in: {said}");
+    }
+    let logged = answer.stderr.lines();
+    let is_error = |line: &&str| line.starts_with("error: ") || line.contains(" ERROR ");
+    assert_eq!(logged.filter(is_error).count(), 1, "{}", answer.stderr);
+    let mut lines = answer.stderr.lines();
+    let continued = lines.find(|line| line.starts_with("  "));
+    assert_eq!(continued, None, "{}", answer.stderr);
+}
+
+/// Message and remedy of what a load, or its only period, failed with.
+fn error_of(outcome: &Value) -> (String, String) {
+    let error = match &outcome["error"] {
+        Value::Null => &outcome["periods"][0]["error"],
+        error => error,
+    };
+    let text = |name: &str| error[name].as_str().unwrap_or_default().to_owned();
+    (text("message"), text("remedy"))
+}
+
+#[test]
+fn no_credentials_are_one_line() -> anyhow::Result<()> {
+    let Some(lab) = lab("no_credentials_are_one_line")? else {
+        return Ok(());
+    };
+    let run = lab.command(lab.without_credentials()?, "run", "vpc_flow");
+    expect_refused(&lab, &run.run()?, &["credentials"])
+}
+
+#[test]
+fn no_bucket_is_one_line() -> anyhow::Result<()> {
+    let Some(lab) = lab("no_bucket_is_one_line")? else {
+        return Ok(());
+    };
+    for option in ["--input", "--output"] {
+        let (mut input, mut output) = (lab.bucket.uri("in/"), lab.bucket.uri("lake"));
+        let missing = format!("s3://no-such-bucket{option}/x");
+        match option {
+            "--input" => input = missing,
+            _ => output = missing,
+        }
+        let run = lab
+            .lakebolt()?
+            .args(["run", "vpc_flow", "--format", "json"])
+            .args(["--input", &input, "--output", &output])
+            .args(["--state", &lab.state()]);
+        expect_refused(&lab, &run.run()?, &["no-such-bucket"])?;
+    }
+    Ok(())
+}
+
+#[test]
+fn an_empty_prefix_is_one_line() -> anyhow::Result<()> {
+    let Some(lab) = lab("an_empty_prefix_is_one_line")? else {
+        return Ok(());
+    };
+    let run = lab
+        .lakebolt()?
+        .args(["run", "vpc_flow", "--format", "json"])
+        .args(["--input", &lab.bucket.uri("elsewhere/")])
+        .args(["--output", &lab.bucket.uri("lake"), "--state", &lab.state()]);
+    expect_refused(&lab, &run.run()?, &["elsewhere"])
+}
+
+#[test]
+fn wrong_region_wrong_clock_and_no_permission_are_one_line_each() -> anyhow::Result<()> {
+    const CASES: [(u16, &str, &str, &str); 5] = [
+        (
+            301,
+            "PermanentRedirect",
+            "The bucket must be addressed by its endpoint.",
+            "region",
+        ),
+        (
+            400,
+            "AuthorizationHeaderMalformed",
+            "The authorization header is malformed; the region 'eu-central-1' is wrong; expecting 'us-east-1'",
+            "region",
+        ),
+        (403, "AccessDenied", "Access Denied", "denied"),
+        (
+            403,
+            "RequestTimeTooSkewed",
+            "The difference between the request time and the current time is too large.",
+            "clock",
+        ),
+        (
+            403,
+            "InvalidAccessKeyId",
+            "The AWS Access Key Id does not exist.",
+            "key",
+        ),
+    ];
+    let Some(lab) = lab("wrong_region_wrong_clock_and_no_permission")? else {
+        return Ok(());
+    };
+    for (status, code, message, named) in CASES {
+        let proxy = Proxy::start(&lab.s3)?;
+        proxy.script(Script::always("", Fault::Refused(status, code, message)));
+        let run = load(&lab)?.env("AWS_ENDPOINT_URL_S3", proxy.url());
+        expect_refused(&lab, &run.run()?, &[named, &lab.bucket.name])?;
+        let tries = proxy.requests("ListObjectsV2");
+        assert!(tries < 8, "{code}: tried {tries} times what cannot succeed");
+    }
+    Ok(())
+}
+
+#[test]
+fn no_permission_to_write_is_one_line_and_leaves_nothing() -> anyhow::Result<()> {
+    let test = "no_permission_to_write_is_one_line";
+    let Some(lab) = lab(test)? else {
+        return Ok(());
+    };
+    let denied = || Fault::Refused(403, "AccessDenied", "Access Denied");
+    for operation in ["PutObject", "CreateMultipartUpload"] {
+        let proxy = Proxy::start(&lab.s3)?;
+        proxy.script(Script::always(operation, denied()));
+        let run = load(&lab)?.env("AWS_ENDPOINT_URL_S3", proxy.url());
+        let answer = run.run()?;
+        let answer = answer.expect_code(4);
+        assert!(
+            answer.stderr.to_lowercase().contains("denied"),
+            "{}",
+            answer.stderr
+        );
+        assert!(lab.objects()?.is_empty(), "{operation}");
+        lab.assert_swept()?;
+    }
+    // With the permission it works.
+    lab.load_again(day("2024-02-10"), day("2024-02-12"))?
+        .run()?
+        .expect_code(0);
+    lab.assert_exact(day("2024-02-10"), day("2024-02-12"))
+}
+
+#[test]
+fn no_table_is_one_line_that_names_config_init() -> anyhow::Result<()> {
+    let test = "no_table_is_one_line";
+    let Some(lab) = CloudLab::without_tables(test)? else {
+        return Ok(());
+    };
+    lab.bucket.put("in/AWSLogs/x", "x")?;
+    expect_refused(&lab, &load(&lab)?.run()?, &["config init"])
+}
+
+#[test]
+fn no_permission_on_the_table_and_no_table_service_are_one_line() -> anyhow::Result<()> {
+    let Some(lab) = lab("no_permission_on_the_table")? else {
+        return Ok(());
+    };
+    let proxy = Proxy::start(&lab.dynamo)?;
+    let message = "User is not authorized to perform: dynamodb:GetItem";
+    let denied = Fault::Refused(400, "AccessDeniedException", message);
+    proxy.script(Script::always("", denied));
+    let run = load(&lab)?.env("AWS_ENDPOINT_URL_DYNAMODB", proxy.url());
+    expect_refused(&lab, &run.run()?, &["denies", "describetable"])?;
+
+    let run = load(&lab)?.env("AWS_ENDPOINT_URL_DYNAMODB", "http://127.0.0.1:9");
+    expect_refused(&lab, &run.run()?, &["cannot be reached"])?;
+    let run = load(&lab)?.env("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:9");
+    expect_refused(&lab, &run.run()?, &["cannot be reached"])
+}
+
+#[test]
+fn a_table_of_another_shape_is_one_line() -> anyhow::Result<()> {
+    let test = "a_table_of_another_shape_is_one_line";
+    let (Some(model), Some(lab)) = (CloudLab::new(test)?, CloudLab::without_tables(test)?) else {
+        return Ok(());
+    };
+    // The names that `config init` gives, with keys that it would not.
+    let model_prefix = model.state().replace("dynamodb:", "");
+    let prefix = lab.state().replace("dynamodb:", "");
+    let tables = tables_of(&lab.dynamo, &model_prefix)?;
+    assert!(!tables.is_empty(), "config init made no table");
+    for table in tables {
+        let name = table.replacen(&model_prefix, &prefix, 1);
+        let odd = json!({
+            "TableName": name,
+            "AttributeDefinitions": [{"AttributeName": "odd", "AttributeType": "N"}],
+            "KeySchema": [{"AttributeName": "odd", "KeyType": "HASH"}],
+            "BillingMode": "PAY_PER_REQUEST",
+        });
+        dynamo::call(&lab.dynamo, "CreateTable", &odd)?;
+    }
+    lab.bucket.put("in/AWSLogs/x", "x")?;
+    expect_refused(&lab, &load(&lab)?.run()?, &["key", &prefix])
+}
+
+/// Tables whose names start with `PREFIX-`, of all pages.
+fn tables_of(endpoint: &str, prefix: &str) -> anyhow::Result<Vec<String>> {
+    let mut tables = Vec::new();
+    let mut ask = json!({});
+    loop {
+        let page = dynamo::call(endpoint, "ListTables", &ask)?;
+        let names = page["TableNames"].as_array().cloned().unwrap_or_default();
+        tables.extend(names.iter().filter_map(Value::as_str).map(str::to_owned));
+        match &page["LastEvaluatedTableName"] {
+            Value::Null => break,
+            last => ask = json!({"ExclusiveStartTableName": last}),
+        }
+    }
+    tables.retain(|name| name.starts_with(&format!("{prefix}-")));
+    Ok(tables)
+}

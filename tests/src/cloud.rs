@@ -1,0 +1,239 @@
+//! A bucket and tables of its own for each test: the lab whose input and lake stand in
+//! S3 and whose state is in DynamoDB, all on loopback.
+
+use std::fs;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread;
+
+use anyhow::Context;
+
+use crate::days::Day;
+use crate::inputs::Flows;
+use crate::lab::Lab;
+use crate::process::{Answer, Invocation};
+use crate::s3::Bucket;
+use crate::{dynamo, moto, rows};
+
+/// Folders of the bucket that a load may write to.
+const LAKE: &str = "lake/";
+const WORK: &str = "lakebolt-work/";
+const QUARANTINE: &str = "lakebolt-quarantine/";
+
+static LABS: AtomicU32 = AtomicU32::new(0);
+
+/// A lab in the cloud. Raw logs are made in the local lab's `input` and uploaded; the
+/// lake is downloaded into its `lake` to be read.
+#[derive(Debug)]
+pub struct CloudLab {
+    pub local: Lab,
+    pub bucket: Bucket,
+    pub s3: String,
+    pub dynamo: String,
+    prefix: String,
+}
+
+impl CloudLab {
+    /// A lab with an empty bucket and the tables made; `None` when moto cannot run here,
+    /// which is counted under the test's name.
+    pub fn new(test: &str) -> anyhow::Result<Option<Self>> {
+        let lab = Self::without_tables(test)?;
+        if let Some(lab) = &lab {
+            lab.lakebolt()?
+                .args(["config", "init", "--state", &lab.state()])
+                .run()?
+                .expect_code(0);
+        }
+        Ok(lab)
+    }
+
+    /// The same before `config init`.
+    pub fn without_tables(test: &str) -> anyhow::Result<Option<Self>> {
+        let Some(s3) = moto::endpoint(test)? else {
+            return Ok(None);
+        };
+        let name = format!("lab-{}", LABS.fetch_add(1, Ordering::Relaxed));
+        Ok(Some(Self {
+            local: Lab::new()?,
+            bucket: Bucket::create(&s3, &name)?,
+            s3,
+            dynamo: dynamo::endpoint()?,
+            prefix: name,
+        }))
+    }
+
+    /// A lab whose input holds `lines` flows for each of these days and the two around.
+    pub fn with_flows(
+        test: &str,
+        first: Day,
+        last: Day,
+        lines: u64,
+    ) -> anyhow::Result<Option<Self>> {
+        let Some(lab) = Self::new(test)? else {
+            return Ok(None);
+        };
+        let input = lab.local.input();
+        Flows::default().write_days(&input, first.plus(-1), last.plus(1), lines)?;
+        lab.upload()?;
+        Ok(Some(lab))
+    }
+
+    /// `dynamodb:PREFIX`
+    pub fn state(&self) -> String {
+        format!("dynamodb:{}", self.prefix)
+    }
+
+    /// Puts every raw file at its place below `in/`.
+    pub fn upload(&self) -> anyhow::Result<()> {
+        let input = self.local.input();
+        for path in rows::files(&input) {
+            let name = path.strip_prefix(&input)?.to_str().context("UTF-8")?;
+            self.bucket.put(&format!("in/{name}"), fs::read(&path)?)?;
+        }
+        Ok(())
+    }
+
+    /// `lakebolt` with the settings of an AWS environment, ready for its arguments.
+    pub fn lakebolt(&self) -> anyhow::Result<Invocation> {
+        let variables = credentials().into_iter();
+        let lakebolt = self.without_credentials()?;
+        Ok(variables.fold(lakebolt, |lakebolt, (name, value)| {
+            lakebolt.env(name, &value)
+        }))
+    }
+
+    /// The same where nothing gives credentials.
+    pub fn without_credentials(&self) -> anyhow::Result<Invocation> {
+        let variables = environment(&self.s3, &self.dynamo).into_iter();
+        let lakebolt = self.local.lakebolt()?;
+        Ok(variables.fold(lakebolt, |lakebolt, (name, value)| {
+            lakebolt.env(name, &value)
+        }))
+    }
+
+    /// `lakebolt COMMAND SOURCE` from the bucket's input to its lake.
+    pub fn command(&self, invocation: Invocation, command: &str, source: &str) -> Invocation {
+        invocation
+            .args([command, source, "--format", "json"])
+            .args(["--input", &self.bucket.uri("in/")])
+            .args(["--output", &self.bucket.uri("lake")])
+            .args(["--state", &self.state()])
+    }
+
+    /// `lakebolt run SOURCE`, answering in JSON.
+    pub fn run(&self, source: &str) -> anyhow::Result<Invocation> {
+        Ok(self.command(self.lakebolt()?, "run", source))
+    }
+
+    /// `lakebolt run vpc_flow` for these days.
+    pub fn load(&self, first: Day, last: Day) -> anyhow::Result<Invocation> {
+        Ok(self
+            .run("vpc_flow")?
+            .args(["--from", &first.to_string(), "--to", &last.to_string()]))
+    }
+
+    /// The same once more after a crash: it waits for the dead one's lease to end.
+    pub fn load_again(&self, first: Day, last: Day) -> anyhow::Result<Invocation> {
+        Ok(self.load(first, last)?.args(["--wait", "120s"]))
+    }
+
+    /// `lakebolt sweep` of everything that no live attempt owns, however young.
+    pub fn sweep(&self) -> anyhow::Result<Answer> {
+        self.lakebolt()?
+            .args(["sweep", &self.bucket.uri("lake")])
+            .args(["--state", &self.state(), "--min-age", "0s"])
+            .run()
+    }
+
+    /// The keys of the lake, in order.
+    pub fn objects(&self) -> anyhow::Result<Vec<String>> {
+        self.bucket.keys(LAKE)
+    }
+
+    /// Fetches the lake into the local lab.
+    pub fn download(&self) -> anyhow::Result<()> {
+        let lake = self.local.lake();
+        if lake.exists() {
+            fs::remove_dir_all(&lake)?;
+        }
+        for key in self.objects()? {
+            let path = lake.join(key.strip_prefix(LAKE).unwrap_or(&key));
+            fs::create_dir_all(path.parent().context("a key stands in a folder")?)?;
+            fs::write(&path, self.bucket.get(&key)?)?;
+        }
+        Ok(())
+    }
+
+    /// Fails unless the lake holds exactly the raw rows of these days, and nothing
+    /// but objects of rows.
+    #[track_caller]
+    pub fn assert_exact(&self, first: Day, last: Day) -> anyhow::Result<()> {
+        self.download()?;
+        let objects = rows::objects(&self.local.lake());
+        let files = rows::files(&self.local.lake());
+        assert_eq!(files, objects, "a stray key in the lake");
+        self.local.assert_exact(first, last)
+    }
+
+    /// Sweeps until a pass finds nothing, after which only inputs, the lake, its
+    /// quarantine and manifests may stand, and no upload.
+    #[track_caller]
+    pub fn assert_swept(&self) -> anyhow::Result<()> {
+        self.sweep()?.expect_code(0);
+        let uploads = self.bucket.uploads()?;
+        assert!(uploads.is_empty(), "uploads left: {uploads:#?}");
+        let before = self.bucket.keys("")?;
+        let second = self.sweep()?.expect_code(0);
+        assert_eq!(before, self.bucket.keys("")?, "{}", second.stdout);
+        let strays = self.strays(&before);
+        assert!(strays.is_empty(), "stray keys: {strays:#?}");
+        Ok(())
+    }
+
+    fn strays(&self, keys: &[String]) -> Vec<String> {
+        let manifests = format!("{WORK}manifests/");
+        let known = ["in/", LAKE, QUARANTINE, &manifests];
+        let is_stray = |key: &&String| !known.iter().any(|known| key.starts_with(known));
+        keys.iter().filter(is_stray).cloned().collect()
+    }
+}
+
+/// The variables by which a process finds S3 and DynamoDB here; credentials are not among them.
+pub fn environment(s3: &str, dynamo: &str) -> [(&'static str, String); 4] {
+    [
+        ("AWS_ENDPOINT_URL_S3", s3.to_owned()),
+        ("AWS_ENDPOINT_URL_DYNAMODB", dynamo.to_owned()),
+        ("AWS_REGION", "eu-central-1".to_owned()),
+        // Nothing here may ask the network for credentials.
+        ("AWS_EC2_METADATA_DISABLED", "true".to_owned()),
+    ]
+}
+
+/// Credentials for what checks none.
+pub fn credentials() -> [(&'static str, String); 2] {
+    ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"].map(|name| (name, "test".to_owned()))
+}
+
+/// Runs `check` for every case at once, since most of their time is spent waiting for
+/// leases to end; fails with the cases that failed.
+#[track_caller]
+pub fn at_once<C: std::fmt::Debug + Sync>(
+    cases: &[C],
+    check: impl Fn(&C) -> anyhow::Result<()> + Sync,
+) {
+    let run = |case| {
+        let outcome = check(case);
+        outcome.map_err(|error| eprintln!("{case:?}: {error:?}"))
+    };
+    let failed: Vec<&C> = thread::scope(|scope| {
+        let spawned = cases
+            .iter()
+            .map(|case| (case, scope.spawn(move || run(case))));
+        let running: Vec<_> = spawned.collect();
+        let ended = running
+            .into_iter()
+            .map(|(case, thread)| (case, thread.join()));
+        let failed = ended.filter(|(_, ended)| !matches!(ended, Ok(Ok(()))));
+        failed.map(|(case, _)| case).collect()
+    });
+    assert!(failed.is_empty(), "failed: {failed:?}");
+}

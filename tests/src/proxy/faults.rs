@@ -1,0 +1,255 @@
+//! What may go wrong with a request, and when it does.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::random::Random;
+
+/// What happens to one request.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Fault {
+    /// 500, before the request was passed on.
+    InternalError,
+    /// 503 of S3, throttling of DynamoDB; not passed on.
+    SlowDown,
+    /// The connection ends before the request was passed on.
+    Reset,
+    /// The request is served, and the connection ends instead of an answer.
+    Lost,
+    /// The request is served, and the answer's body ends in its middle.
+    Truncated,
+    /// The answer comes so much later.
+    Slow(Duration),
+    /// An error of this status, code and message; not passed on.
+    Refused(u16, &'static str, &'static str),
+}
+
+impl Fault {
+    /// Everything that a client has to live with.
+    pub const EVERY: [Self; 6] = [
+        Self::InternalError,
+        Self::SlowDown,
+        Self::Reset,
+        Self::Lost,
+        Self::Truncated,
+        Self::Slow(Duration::from_millis(200)),
+    ];
+
+    /// Its name in counts.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::InternalError => "internal_error",
+            Self::SlowDown => "slow_down",
+            Self::Reset => "reset",
+            Self::Lost => "lost",
+            Self::Truncated => "truncated",
+            Self::Slow(_) => "slow",
+            Self::Refused(_, code, _) => code,
+        }
+    }
+}
+
+/// Faults by chance: of the requests that ask for one of `operations` (of all, when it
+/// names none), so many in a thousand.
+#[derive(Clone, Debug)]
+pub struct Chance {
+    pub operations: Vec<&'static str>,
+    pub per_mille: u64,
+    pub faults: Vec<Fault>,
+}
+
+/// A fault at chosen requests: those of `operation` with `text` in their body or URL,
+/// `times` of them after the first `after`.
+#[derive(Clone, Debug)]
+pub struct Script {
+    pub operation: &'static str,
+    pub text: &'static str,
+    pub after: u64,
+    pub times: u64,
+    pub fault: Fault,
+}
+
+impl Script {
+    /// The first request of `operation`.
+    pub fn first(operation: &'static str, fault: Fault) -> Self {
+        Self {
+            operation,
+            text: "",
+            after: 0,
+            times: 1,
+            fault,
+        }
+    }
+
+    /// Every request of `operation`; of any operation when it is empty.
+    pub fn always(operation: &'static str, fault: Fault) -> Self {
+        Self {
+            times: u64::MAX,
+            ..Self::first(operation, fault)
+        }
+    }
+
+    /// Only requests that hold `text`.
+    pub fn with(self, text: &'static str) -> Self {
+        Self { text, ..self }
+    }
+
+    fn fits(&self, operation: &str, holds: impl Fn(&str) -> bool) -> bool {
+        let named = self.operation.is_empty() || self.operation == operation;
+        named && (self.text.is_empty() || holds(self.text))
+    }
+}
+
+/// When which fault happens, and what has happened.
+#[derive(Debug, Default)]
+pub(crate) struct Faults {
+    seed: u64,
+    chances: Vec<Chance>,
+    /// With the number of requests that fitted.
+    scripts: Vec<(Script, u64)>,
+    down: bool,
+    requests: BTreeMap<&'static str, u64>,
+    done: BTreeMap<(&'static str, &'static str), u64>,
+}
+
+impl Faults {
+    pub(crate) fn set_chances(&mut self, seed: u64, chances: Vec<Chance>) {
+        self.seed = seed;
+        self.chances = chances;
+    }
+
+    pub(crate) fn add_script(&mut self, script: Script) {
+        self.scripts.push((script, 0));
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.chances.clear();
+        self.scripts.clear();
+        self.down = false;
+    }
+
+    pub(crate) fn set_down(&mut self, down: bool) {
+        self.down = down;
+    }
+
+    /// Requests seen of an operation.
+    pub(crate) fn requests(&self, operation: &str) -> u64 {
+        self.requests.get(operation).copied().unwrap_or_default()
+    }
+
+    /// Requests seen of all operations.
+    pub(crate) fn all_requests(&self) -> u64 {
+        self.requests.values().sum()
+    }
+
+    /// What was done, as `OPERATION FAULT` with its number.
+    pub(crate) fn done(&self) -> BTreeMap<String, u64> {
+        let line = |((operation, fault), count): (&(&str, &str), &u64)| {
+            (format!("{operation} {fault}"), *count)
+        };
+        self.done.iter().map(line).collect()
+    }
+
+    /// What is to happen to this request.
+    pub(crate) fn decide(
+        &mut self,
+        operation: &'static str,
+        holds: impl Fn(&str) -> bool,
+    ) -> Option<Fault> {
+        let number = self.requests.entry(operation).or_default();
+        *number += 1;
+        let number = *number;
+        let fault = match self.down {
+            true => Some(Fault::Reset),
+            false => self
+                .scripted(operation, holds)
+                .or_else(|| self.by_chance(operation, number)),
+        };
+        if let Some(fault) = &fault {
+            *self.done.entry((operation, fault.name())).or_default() += 1;
+        }
+        fault
+    }
+
+    fn scripted(&mut self, operation: &str, holds: impl Fn(&str) -> bool) -> Option<Fault> {
+        for (script, fitted) in &mut self.scripts {
+            if !script.fits(operation, &holds) {
+                continue;
+            }
+            *fitted += 1;
+            if *fitted > script.after && *fitted - script.after <= script.times {
+                return Some(script.fault.clone());
+            }
+        }
+        None
+    }
+
+    /// Follows from the seed, the operation and how many of it there were, so that
+    /// requests of other kinds in between change nothing.
+    fn by_chance(&self, operation: &str, number: u64) -> Option<Fault> {
+        let chance = self.chances.iter().find(|chance| {
+            chance.operations.is_empty() || chance.operations.contains(&operation)
+        })?;
+        let mut random = Random::of(self.seed.wrapping_add(number << 32), operation);
+        if random.below(1000) >= chance.per_mille || chance.faults.is_empty() {
+            return None;
+        }
+        let at = random.below(u64::try_from(chance.faults.len()).ok()?);
+        chance.faults.get(usize::try_from(at).ok()?).cloned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn decide(faults: &mut Faults, operation: &'static str, body: &str) -> Option<Fault> {
+        faults.decide(operation, |text| body.contains(text))
+    }
+
+    #[test]
+    fn a_script_takes_the_requests_that_it_names() {
+        let mut faults = Faults::default();
+        let script = Script::first("UpdateItem", Fault::Lost).with("publishing");
+        faults.add_script(Script { after: 1, ..script });
+        assert_eq!(decide(&mut faults, "UpdateItem", "publishing"), None);
+        assert_eq!(decide(&mut faults, "UpdateItem", "running"), None);
+        assert_eq!(decide(&mut faults, "PutItem", "publishing"), None);
+        let second = decide(&mut faults, "UpdateItem", "publishing");
+        assert_eq!(second, Some(Fault::Lost));
+        assert_eq!(decide(&mut faults, "UpdateItem", "publishing"), None);
+        assert_eq!(faults.requests("UpdateItem"), 4);
+        assert_eq!(faults.all_requests(), 5);
+        assert_eq!(faults.done()["UpdateItem lost"], 1);
+    }
+
+    #[test]
+    fn the_same_seed_gives_the_same_faults() {
+        let run = |seed| {
+            let mut faults = Faults::default();
+            let chance = Chance {
+                operations: Vec::new(),
+                per_mille: 300,
+                faults: Fault::EVERY.to_vec(),
+            };
+            faults.set_chances(seed, vec![chance]);
+            let drawn: Vec<_> = (0..200)
+                .map(|_| decide(&mut faults, "GetObject", ""))
+                .collect();
+            drawn
+        };
+        assert_eq!(run(7), run(7));
+        assert_ne!(run(7), run(8));
+        let faults = run(7).into_iter().flatten().count();
+        assert!((30..90).contains(&faults), "{faults} of 200");
+    }
+
+    #[test]
+    fn what_is_down_resets_everything_until_it_is_up_again() {
+        let mut faults = Faults::default();
+        faults.set_down(true);
+        assert_eq!(decide(&mut faults, "GetItem", ""), Some(Fault::Reset));
+        faults.clear();
+        assert_eq!(decide(&mut faults, "GetItem", ""), None);
+    }
+}

@@ -1,0 +1,196 @@
+//! A proxy before a stand-in that does what networks and busy services do: errors,
+//! resets, lost and broken answers, by chance from a seed or at chosen requests.
+//!
+//! It passes the Host header on as the client signed it; the stand-ins check no signature.
+
+mod answers;
+mod faults;
+mod operations;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper::header::{CONNECTION, CONTENT_LENGTH, EXPECT, TRANSFER_ENCODING};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Request, Response, Uri};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinHandle;
+
+use crate::http::{HttpClient, RUNTIME};
+use answers::{Answer, Broken};
+use faults::Faults;
+
+pub use faults::{Chance, Fault, Script};
+
+/// A running proxy; it ends when the test drops it.
+#[derive(Debug)]
+pub struct Proxy {
+    url: String,
+    faults: Arc<Mutex<Faults>>,
+    server: JoinHandle<()>,
+}
+
+impl Proxy {
+    /// Starts a proxy before `upstream`, such as `http://127.0.0.1:5000`, without faults.
+    pub fn start(upstream: &str) -> anyhow::Result<Self> {
+        let listener = RUNTIME.block_on(TcpListener::bind("127.0.0.1:0"))?;
+        let url = format!("http://{}", listener.local_addr()?);
+        let faults = Arc::new(Mutex::new(Faults::default()));
+        let passage = Passage {
+            upstream: upstream.to_owned(),
+            client: Client::builder(TokioExecutor::new()).build(HttpConnector::new()),
+            faults: faults.clone(),
+        };
+        let server = RUNTIME.spawn(serve(listener, passage));
+        Ok(Self {
+            url,
+            faults,
+            server,
+        })
+    }
+
+    /// Where it answers.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Has things go wrong by chance from now on.
+    pub fn chances(&self, seed: u64, chances: Vec<Chance>) {
+        self.faults().set_chances(seed, chances);
+    }
+
+    /// Has chosen requests go wrong from now on.
+    pub fn script(&self, script: Script) {
+        self.faults().add_script(script);
+    }
+
+    /// Has nothing go wrong from now on.
+    pub fn calm(&self) {
+        self.faults().clear();
+    }
+
+    /// Resets every connection until it is set up again.
+    pub fn set_down(&self, down: bool) {
+        self.faults().set_down(down);
+    }
+
+    /// Requests seen of an operation, faulty ones included.
+    pub fn requests(&self, operation: &str) -> u64 {
+        self.faults().requests(operation)
+    }
+
+    /// Requests seen of all operations.
+    pub fn all_requests(&self) -> u64 {
+        self.faults().all_requests()
+    }
+
+    /// What it did, as `OPERATION FAULT` with its number.
+    pub fn done(&self) -> BTreeMap<String, u64> {
+        self.faults().done()
+    }
+
+    fn faults(&self) -> MutexGuard<'_, Faults> {
+        self.faults.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        self.server.abort();
+    }
+}
+
+/// What a connection needs to pass requests on.
+#[derive(Clone, Debug)]
+struct Passage {
+    upstream: String,
+    client: HttpClient,
+    faults: Arc<Mutex<Faults>>,
+}
+
+async fn serve(listener: TcpListener, passage: Passage) {
+    while let Ok((stream, _)) = listener.accept().await {
+        tokio::spawn(connection(stream, passage.clone()));
+    }
+}
+
+async fn connection(stream: TcpStream, passage: Passage) {
+    let service = service_fn(|request| passage.answer(request));
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .serve_connection(TokioIo::new(stream), service);
+    // An error here is a fault that was asked for, or a client that was killed.
+    let _ = connection.await;
+}
+
+impl Passage {
+    /// The answer, or `Broken` where the connection is to end without one.
+    async fn answer(&self, request: Request<Incoming>) -> Result<Response<Answer>, Broken> {
+        let (head, body) = request.into_parts();
+        let (path, query) = (head.uri.path(), head.uri.query().unwrap_or_default());
+        let operation = operations::recognise(&head.method, path, query, &head.headers);
+        let body = body.collect().await.map_err(|_| Broken)?.to_bytes();
+        let text = String::from_utf8_lossy(&body);
+        let fault = {
+            let mut faults = self.faults.lock().unwrap_or_else(PoisonError::into_inner);
+            let place = head.uri.to_string();
+            faults.decide(operation, |part| {
+                text.contains(part) || place.contains(part)
+            })
+        };
+        let is_dynamo = head.headers.contains_key("x-amz-target");
+        match fault {
+            Some(Fault::Reset) => return Err(Broken),
+            Some(Fault::InternalError) => return Ok(answers::internal_error(is_dynamo)),
+            Some(Fault::SlowDown) => return Ok(answers::slow_down(is_dynamo)),
+            Some(Fault::Refused(status, code, message)) => {
+                return Ok(answers::refused(is_dynamo, status, code, message));
+            }
+            _ => {}
+        }
+        let answer = self.pass_on(Request::from_parts(head, body)).await?;
+        match fault {
+            Some(Fault::Lost) => Err(Broken),
+            Some(Fault::Truncated) => Ok(answers::truncated(answer)),
+            Some(Fault::Slow(delay)) => {
+                tokio::time::sleep(delay).await;
+                Ok(answers::whole(answer))
+            }
+            _ => Ok(answers::whole(answer)),
+        }
+    }
+
+    async fn pass_on(&self, request: Request<Bytes>) -> Result<Response<Bytes>, Broken> {
+        let (mut head, body) = request.into_parts();
+        let target = head
+            .uri
+            .path_and_query()
+            .map_or("/", |target| target.as_str());
+        let uri: Uri = format!("{}{target}", self.upstream)
+            .parse()
+            .map_err(|_| Broken)?;
+        head.uri = uri;
+        for hop in [CONNECTION, EXPECT, TRANSFER_ENCODING] {
+            head.headers.remove(hop);
+        }
+        head.headers.insert(CONTENT_LENGTH, body.len().into());
+        let request = Request::from_parts(head, Full::new(body));
+        let answer = self.client.request(request).await.map_err(|_| Broken)?;
+        let (mut head, body) = answer.into_parts();
+        for hop in [CONNECTION, TRANSFER_ENCODING] {
+            head.headers.remove(hop);
+        }
+        let body = body.collect().await.map_err(|_| Broken)?.to_bytes();
+        Ok(Response::from_parts(head, body))
+    }
+}
+
+#[cfg(test)]
+mod tests;
