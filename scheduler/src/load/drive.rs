@@ -11,14 +11,14 @@ use std::time::Duration;
 
 use futures::{StreamExt, stream};
 use tokio::sync::watch;
-use tracing::{error, info};
+use tracing::{error, info, warn};
 use uuid::Uuid;
 
 use super::attempt::Planner;
 use super::claim::{Claimant, Clock};
 use super::days::{Day, Moment, Month};
 use super::failure::{Failure, Kind};
-use super::manifest::Manifest;
+use super::manifest::{Manifest, attempt_of};
 use super::outcome::{Outcome, PeriodOutcome, PeriodState};
 use super::period::Task;
 use super::progress::{Happening, Observer};
@@ -28,8 +28,9 @@ use super::request::LoadRequest;
 use super::saved::SavedRequest;
 use super::survey::{Asking, Survey, When};
 use super::watch::Activity;
+use super::work::{WorkError, load_of};
 use super::{dataset, owner, work};
-use crate::status::{LoadRecord, State, StatusStore};
+use crate::status::{LoadRecord, PeriodRecord, State, StatusStore};
 use crate::submit::Submit;
 
 /// Runs loads. One is enough for a process.
@@ -285,8 +286,11 @@ impl Load<'_> {
 
     async fn period(&self, asked: &AskedPeriod, remaining: &Remaining) -> PeriodOutcome {
         if self.is_settled(asked, remaining) {
-            let earlier = self.published_earlier(asked).await;
-            return earlier.unwrap_or_else(|| skipped(asked, remaining));
+            let record = self.survey.record(asked.period.month());
+            match self.settled(asked, remaining, record).await {
+                Ok(outcome) => return outcome,
+                Err(error) => warn!(%error, "what the load published earlier could not be read"),
+            }
         }
         let admitted = tokio::select! {
             biased;
@@ -299,21 +303,27 @@ impl Load<'_> {
         }
     }
 
-    /// What this load published of the period before it was taken up again.
-    async fn published_earlier(&self, asked: &AskedPeriod) -> Option<PeriodOutcome> {
-        let record = self.survey.record(asked.period.month())?;
-        let is_ours = record.load_id == self.id && record.state == State::Done;
-        let name = record.manifest.as_ref().filter(|_| is_ours)?;
-        let manifest: Manifest = self.survey.work.get(name).await.ok()?;
-        self.own(asked, &manifest)
-    }
-
-    /// The outcome of a period that a manifest of this load published.
-    pub(super) fn own(&self, asked: &AskedPeriod, manifest: &Manifest) -> Option<PeriodOutcome> {
-        let is_of_task = manifest.coverage.keys().all(|day| asked.days.contains(day));
-        let period = asked.period.to_string();
-        (manifest.load_id == self.id && is_of_task && !manifest.coverage.is_empty())
-            .then(|| PeriodOutcome::published(&period, manifest))
+    /// The outcome of a period of which nothing remains to do: as this load published it
+    /// before it was taken up again or its answer was lost, or else skipped.
+    pub(super) async fn settled(
+        &self,
+        asked: &AskedPeriod,
+        remaining: &Remaining,
+        record: Option<&PeriodRecord>,
+    ) -> Result<PeriodOutcome, WorkError> {
+        let is_ours = |name: &String| attempt_of(name).is_some_and(|of| load_of(of) == self.id);
+        let mut next = record.and_then(|record| record.manifest.clone());
+        // Each day task of a month has a manifest of its own.
+        while let Some(name) = next.take().filter(is_ours) {
+            let manifest: Manifest = self.survey.work.get(&name).await?;
+            let mut covered = manifest.coverage.keys().peekable();
+            if covered.peek().is_some() && covered.all(|day| asked.days.contains(day)) {
+                let period = asked.period.to_string();
+                return Ok(PeriodOutcome::published(&period, &manifest));
+            }
+            next = manifest.previous;
+        }
+        Ok(skipped(asked, remaining))
     }
 
     /// Whether there is nothing to load, to mark or to finish.
@@ -356,7 +366,7 @@ fn not_begun(asked: &AskedPeriod) -> PeriodOutcome {
 }
 
 /// The outcome of a period of which nothing remains to do.
-pub(super) fn skipped(asked: &AskedPeriod, remaining: &Remaining) -> PeriodOutcome {
+fn skipped(asked: &AskedPeriod, remaining: &Remaining) -> PeriodOutcome {
     let days = asked.days.iter().copied().collect();
     let reasons: BTreeSet<String> = remaining.skip.values().map(ToString::to_string).collect();
     let reason = Vec::from_iter(reasons).join(", ");

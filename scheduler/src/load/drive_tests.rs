@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use super::fakes::{Dying, Engine, Fault, World, later, noon, program};
+use super::fakes::{Engine, Fault, World, later, noon, program};
 use super::outcome::{LoadState, Outcome, PeriodState};
 use super::request::{LoadRequest, OnStale, Range};
 use crate::status::{PeriodRecord, State, StatusStore};
 
 /// Two months with a file a day, from 30 January to 2 February, and one row each.
-fn turn_of_month() -> World {
+pub(super) fn turn_of_month() -> World {
     let world = World::new();
     for (day, row) in [
         ("2024-01-30", "a"),
@@ -25,22 +25,22 @@ fn turn_of_month() -> World {
     world
 }
 
-fn whole(world: &World) -> LoadRequest {
+pub(super) fn whole(world: &World) -> LoadRequest {
     world.request("2024-01-30", "2024-02-02")
 }
 
-fn full(request: &LoadRequest) -> LoadRequest {
+pub(super) fn full(request: &LoadRequest) -> LoadRequest {
     LoadRequest {
         full_load: true,
         ..request.clone()
     }
 }
 
-fn states(outcome: &Outcome) -> Vec<PeriodState> {
+pub(super) fn states(outcome: &Outcome) -> Vec<PeriodState> {
     outcome.periods.iter().map(|period| period.state).collect()
 }
 
-async fn records(world: &World) -> Vec<PeriodRecord> {
+pub(super) async fn records(world: &World) -> Vec<PeriodRecord> {
     let datasets = world.status.datasets().await.unwrap();
     world.status.periods(&datasets[0]).await.unwrap()
 }
@@ -404,93 +404,6 @@ async fn a_stalled_owner_whose_lease_was_taken_publishes_nothing() {
     assert_eq!((first.exit_code, code(&first)), (5, "lease_lost"));
     assert_eq!(world.files("lake/ext"), after);
     assert_eq!(world.rows(), ["a", "b", "c", "d"]);
-}
-
-/// Kills a load at every write of the status, before and after it happened, and lets
-/// another driver go on.
-async fn dies_everywhere(
-    prepare: &[Fault],
-    request: impl Fn(&World) -> LoadRequest,
-    from: &[Fault],
-) {
-    for at in 1..=12 {
-        for after in [false, true] {
-            let world = turn_of_month();
-            if !prepare.is_empty() {
-                world.run(&whole(&world), &[]).await;
-            }
-            let status = Dying::at(world.status.clone(), at, after);
-            let driver = world.driver_on(status.clone(), &Engine::with(from), noon);
-            let asked = request(&world);
-            let mut died = status.died.subscribe();
-            let running = tokio::spawn(async move { driver.run(&asked).await });
-            let finished = tokio::select! {
-                _ = died.wait_for(|died| *died) => false,
-                () = async { while !running.is_finished() {
-                    tokio::time::sleep(Duration::from_millis(2)).await;
-                } } => true,
-            };
-            running.abort();
-            let _ = running.await;
-            let asked = request(&world);
-            let outcome = world.driver(&Engine::with(&[]), later).run(&asked).await;
-            assert_eq!(outcome.exit_code, 0, "write {at}, {after}: {outcome:?}");
-            assert_eq!(world.rows(), ["a", "b", "c", "d"], "write {at}, {after}");
-            for record in records(&world).await {
-                assert_eq!(record.state, State::Done, "write {at}, {after}");
-            }
-            if finished {
-                return;
-            }
-        }
-    }
-    panic!("more writes than expected");
-}
-
-/// Of each write neither the request nor the answer may have come through; more calls fail
-/// than one write is tried.
-#[tokio::test]
-async fn a_status_store_that_is_away_at_any_write_is_waited_for() {
-    let rounds = (1..=12).flat_map(|at| [(at, false), (at, true)]);
-    let rounds = rounds.map(|(at, after)| async move {
-        let world = turn_of_month();
-        let status = Dying::away(world.status.clone(), at, after, 14);
-        let mut driver = world.driver_on(status, &Engine::with(&[]), noon);
-        driver.timing.patience = Duration::from_secs(60);
-        let outcome = driver.run(&whole(&world)).await;
-        assert_eq!(outcome.exit_code, 0, "write {at}, {after}: {outcome:?}");
-        assert_eq!(world.rows(), ["a", "b", "c", "d"], "write {at}, {after}");
-        for record in records(&world).await {
-            assert_eq!(record.state, State::Done, "write {at}, {after}");
-        }
-        let written: u64 = outcome
-            .periods
-            .iter()
-            .map(|period| period.rows.written)
-            .sum();
-        assert_eq!(written, 4, "write {at}, {after}: {outcome:?}");
-    });
-    futures::future::join_all(rounds).await;
-}
-
-#[tokio::test]
-async fn a_load_that_dies_at_any_write_is_taken_up_again() {
-    dies_everywhere(&[], whole, &[]).await;
-}
-
-#[tokio::test]
-async fn a_full_load_that_dies_at_any_write_doubles_and_loses_nothing() {
-    dies_everywhere(&[Fault::Twice], |world| full(&whole(world)), &[]).await;
-}
-
-#[tokio::test]
-async fn a_repair_that_dies_at_any_write_doubles_and_loses_nothing() {
-    dies_everywhere(
-        &[Fault::Twice],
-        |world| full(&whole(world)),
-        &[Fault::LosesPart],
-    )
-    .await;
 }
 
 #[tokio::test]

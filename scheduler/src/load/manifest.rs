@@ -8,6 +8,7 @@ use plans::sinks::PartHandle;
 use serde::{Deserialize, Serialize};
 
 use super::days::{Day, Moment, Month};
+use super::outcome::Volume;
 use super::work::digest8;
 use crate::status::DayCoverage;
 
@@ -45,6 +46,9 @@ pub struct Manifest {
     pub removed: BTreeSet<String>,
     /// Unpublished parts that nobody needs: other tries of the same shards.
     pub losers: Vec<PartHandle>,
+    /// What this attempt read.
+    #[serde(default)]
+    pub input: Volume,
     /// Of this attempt.
     pub ledger: Ledger,
     pub reasons: BTreeMap<String, u64>,
@@ -96,6 +100,7 @@ pub struct Written {
     pub coverage: BTreeMap<Day, DayCoverage>,
     pub parts: Vec<Part>,
     pub losers: Vec<PartHandle>,
+    pub input: Volume,
     pub ledger: Ledger,
     pub reasons: BTreeMap<String, u64>,
 }
@@ -125,6 +130,7 @@ impl Manifest {
             added: written.parts.into_iter().map(|part| part.handle).collect(),
             removed: removed(previous, &days),
             losers,
+            input: written.input,
             ledger: written.ledger,
             reasons: written.reasons,
             contributions: contributions(previous, &days, &written.attempt, written.ledger),
@@ -187,6 +193,7 @@ impl Manifest {
             coverage: BTreeMap::new(),
             objects,
             removed,
+            input: Volume::default(),
             ledger: Ledger::default(),
             reasons: BTreeMap::new(),
             contributions: without(&self.contributions, &repair),
@@ -310,4 +317,10 @@ fn without(contributions: &[Contribution], days: &BTreeSet<Day>) -> Vec<Contribu
     }
     kept.retain(|contribution| !contribution.days.is_empty());
     kept
+}
+
+/// The attempt in `manifests/{dataset8}/{month}-{attempt}.json`.
+pub fn attempt_of(manifest: &str) -> Option<&str> {
+    let name = manifest.rsplit('/').next()?.strip_suffix(".json")?;
+    name.get("yyyy-MM-".len()..)
 }

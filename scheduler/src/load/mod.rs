@@ -25,6 +25,8 @@ pub mod progress;
 pub mod publish;
 pub mod range;
 pub mod receipts;
+#[cfg(test)]
+mod recovery_tests;
 pub mod remaining;
 pub mod replay;
 pub mod request;

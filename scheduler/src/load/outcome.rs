@@ -237,11 +237,11 @@ impl PeriodOutcome {
         self
     }
 
-    /// A period that this load published before its process died. What was read for it is
-    /// not known any more.
+    /// A period that this load published before its process died.
     pub fn published(period: &str, manifest: &Manifest) -> Self {
         let days = manifest.coverage.keys().copied().collect();
         let mut outcome = Self::new(period, days, PeriodState::Done, "published earlier");
+        outcome.input = manifest.input;
         outcome.rows = manifest.ledger;
         outcome.reasons.clone_from(&manifest.reasons);
         let events = manifest.published();

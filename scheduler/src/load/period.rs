@@ -11,11 +11,11 @@ use uuid::Uuid;
 use super::attempt::Attempt;
 use super::claim::{Claim, ClaimError};
 use super::days::Day;
-use super::drive::{Load, skipped};
+use super::drive::Load;
 use super::failure::{Failure, Kind};
 use super::inventory::{self, Inventory};
 use super::manifest::{Manifest, Written};
-use super::outcome::{PeriodOutcome, PeriodState, Volume};
+use super::outcome::{PeriodOutcome, PeriodState};
 use super::progress::Happening;
 use super::publish::{Press, PublishError, close};
 use super::range::AskedPeriod;
@@ -153,15 +153,15 @@ impl Task<'_> {
 
     async fn attempt(&self, claim: &Claim) -> Result<PeriodOutcome, Failure> {
         let press = self.load.survey.press(self.load.driver.clock);
-        let mut published = None;
         if claim.record().await.state.is_committed() {
-            let manifest = press.finish(claim).await?;
-            published = self.load.own(self.asked, &manifest);
+            press.finish(claim).await?;
         }
         let decision = self.stoppable(claim, self.decide(claim)).await?;
         if decision.days.is_empty() {
             self.close(claim, &decision.remaining).await?;
-            return Ok(published.unwrap_or_else(|| skipped(self.asked, &decision.remaining)));
+            let (remaining, record) = (&decision.remaining, claim.record().await);
+            let settled = self.load.settled(self.asked, remaining, Some(&record));
+            return Ok(settled.await?);
         }
         if claim.record().await.state != State::Running {
             claim.next_attempt("").await?;
@@ -268,6 +268,7 @@ impl Task<'_> {
             coverage: self.coverage(attempt),
             parts: collected.parts.clone(),
             losers: collected.losers.clone(),
+            input: collected.input,
             ledger: collected.ledger,
             reasons: collected.reasons.clone(),
         };
@@ -305,7 +306,7 @@ impl Task<'_> {
                 break;
             }
             tokio::time::sleep(self.load.driver.timing.backoff * tries).await;
-            ended = press.finish(claim).await.map(|_| committed.elapsed());
+            ended = press.finish(claim).await.map(|()| committed.elapsed());
         }
         Ok(ended?)
     }
@@ -321,10 +322,7 @@ impl Task<'_> {
         );
         outcome.rows = collected.ledger;
         outcome.reasons.clone_from(&collected.reasons);
-        outcome.input = Volume {
-            objects: collected.input_objects,
-            bytes: collected.input_bytes,
-        };
+        outcome.input = collected.input;
         outcome.count(&collected.parts, window);
         let quarantined = collected.ledger.quarantined > 0;
         outcome.quarantine = quarantined.then(|| self.load.request().quarantine.clone());

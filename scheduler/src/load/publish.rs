@@ -87,14 +87,13 @@ impl Press {
     }
 
     /// Finishes what its owner committed and did not live to publish.
-    pub async fn finish(&self, claim: &Claim) -> Result<Manifest, PublishError> {
+    pub async fn finish(&self, claim: &Claim) -> Result<(), PublishError> {
         let record = claim.record().await;
         let period = record.period.to_string();
         let name = record.manifest.ok_or(PublishError::NoManifest { period })?;
         let manifest: Manifest = self.work.get(&name).await?;
         info!(period = %record.period, "finishing what attempt {} committed", manifest.attempt);
-        self.make_visible(claim, &manifest).await?;
-        Ok(manifest)
+        self.make_visible(claim, &manifest).await
     }
 
     async fn make_visible(&self, claim: &Claim, manifest: &Manifest) -> Result<(), PublishError> {

@@ -7,6 +7,7 @@ use plans::nodes::publish::is_pulse;
 use plans::receipt::{Ledger, Part, PartKind, Receipt};
 use plans::sinks::PartHandle;
 
+use super::outcome::Volume;
 use super::work::{Work, WorkError};
 
 #[derive(Debug, thiserror::Error)]
@@ -46,8 +47,7 @@ pub struct Collected {
     pub parts: Vec<Part>,
     /// Parts of receipts that were not chosen.
     pub losers: Vec<PartHandle>,
-    pub input_objects: u64,
-    pub input_bytes: u64,
+    pub input: Volume,
     pub raw_bytes: u64,
     pub scratch_bytes: u64,
 }
@@ -156,8 +156,10 @@ impl Collected {
             *self.reasons.entry(reason).or_default() += rows;
         }
         self.parts.extend(receipt.parts);
-        self.input_objects += receipt.input_objects;
-        self.input_bytes += receipt.input_bytes;
+        self.input += Volume {
+            objects: receipt.input_objects,
+            bytes: receipt.input_bytes,
+        };
         self.raw_bytes += receipt.raw_bytes;
         self.scratch_bytes += receipt.scratch_bytes;
     }

@@ -21,7 +21,7 @@ use super::days::Day;
 use super::drive::{Driver, Load, log};
 use super::failure::{Failure, Kind};
 use super::manifest::{LiveObject, Manifest, Written};
-use super::outcome::{Outcome, PeriodOutcome, PeriodState, Volume};
+use super::outcome::{Outcome, PeriodOutcome, PeriodState};
 use super::period::Task;
 use super::progress::Happening;
 use super::range::{AskedPeriod, Period};
@@ -325,6 +325,7 @@ impl Replay<'_> {
             coverage: BTreeMap::new(),
             parts: collected.parts.clone(),
             losers: collected.losers.clone(),
+            input: collected.input,
             ledger: collected.ledger,
             reasons: collected.reasons.clone(),
         }
@@ -337,10 +338,7 @@ impl Replay<'_> {
         outcome.days = rows.replayed.keys().copied().collect();
         outcome.rows = collected.ledger;
         outcome.reasons.clone_from(&collected.reasons);
-        outcome.input = Volume {
-            objects: collected.input_objects,
-            bytes: collected.input_bytes,
-        };
+        outcome.input = collected.input;
         let left = collected.ledger.quarantined > 0 || kept > 0;
         outcome.quarantine = left.then(|| self.load().request().quarantine.clone());
         outcome

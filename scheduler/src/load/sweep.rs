@@ -20,10 +20,10 @@ use super::claim::Clock;
 use super::days::Moment;
 use super::debris::Debris;
 use super::failure::Failure;
-use super::manifest::Manifest;
+use super::manifest::{Manifest, attempt_of};
 use super::owner;
 use super::task::Event;
-use super::work::{PROBES, Work, attempt_name, digest8, is_probe};
+use super::work::{PROBES, Work, attempt_name, digest8, is_probe, load_of};
 use crate::status::{Lease, PeriodRecord, State, StatusError, StatusStore};
 
 const MOST_PASSES: u32 = 10;
@@ -277,8 +277,7 @@ impl Sweep {
 
     /// Whether the status store knows the load whose attempt this is.
     async fn is_known(&self, attempt: &str) -> Result<bool, Failure> {
-        let load = attempt.split('-').next().unwrap_or_default();
-        Ok(self.status.load(load).await?.is_some())
+        Ok(self.status.load(load_of(attempt)).await?.is_some())
     }
 
     async fn is_ours(&self, manifest: &str) -> Result<bool, Failure> {
@@ -303,12 +302,6 @@ impl Live {
         let of_live = attempt_of(manifest).is_some_and(|attempt| self.attempts.contains(attempt));
         of_live || self.manifests.contains(manifest)
     }
-}
-
-/// The attempt in `manifests/{dataset8}/{month}-{attempt}.json`.
-fn attempt_of(manifest: &str) -> Option<&str> {
-    let name = manifest.rsplit('/').next()?.strip_suffix(".json")?;
-    name.get("yyyy-MM-".len()..)
 }
 
 /// The digests of the attempts whose parts a manifest names.

@@ -279,6 +279,11 @@ pub fn attempt_name(load_id: &str, period: Month, attempt: u64) -> String {
     format!("{load_id}-{period}-{attempt}")
 }
 
+/// The load whose attempt has this name.
+pub fn load_of(attempt: &str) -> &str {
+    attempt.split('-').next().unwrap_or_default()
+}
+
 /// The first eight hex digits of a text's SHA-256.
 pub fn digest8(text: &str) -> String {
     let digest = Sha256::digest(text.as_bytes());
