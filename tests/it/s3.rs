@@ -4,10 +4,11 @@
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use serde_json::Value;
 use tests::days::{Day, day};
 use tests::inputs::{self, Flows};
 use tests::proxy::{Fault, Script};
-use tests::{CloudLab, Invocation, Lab, Proxy, Running, rows};
+use tests::{Answer, CloudLab, Invocation, Lab, Proxy, Running, rows};
 
 fn first() -> Day {
     day("2024-02-10")
@@ -225,6 +226,71 @@ fn a_plan_shows_objects_and_bytes_without_reading_an_object() -> anyhow::Result<
 }
 
 #[test]
+fn doctor_reaches_buckets_and_tables_and_leaves_nothing_behind() -> anyhow::Result<()> {
+    let test = "doctor_reaches_buckets_and_tables";
+    let Some(lab) = CloudLab::with_flows(test, first(), last(), 40)? else {
+        return Ok(());
+    };
+    let before = lab.bucket.keys("")?;
+    let states = |checked: &Value| -> Vec<String> {
+        let checks = checked["checks"].as_array().into_iter().flatten();
+        let told = checks.map(|check| format!("{} {}", check["check"], check["state"]));
+        told.map(|line| line.replace('"', "")).collect()
+    };
+    let well = lab.command(lab.lakebolt()?, "doctor", "vpc_flow").run()?;
+    let told = states(&well.expect_code(0).json());
+    for what in ["bucket", "input", "work_area", "state"] {
+        assert!(told.contains(&format!("{what} ok")), "{told:?}");
+    }
+    let elsewhere = lab
+        .lakebolt()?
+        .args(["doctor", "vpc_flow", "--format", "json"]);
+    let elsewhere = elsewhere
+        .args(["--input", &lab.bucket.uri("in/")])
+        .args(["--output", "s3://no-such-bucket-here/lake"])
+        .args(["--state", &lab.state()])
+        .run()?;
+    let told = states(&elsewhere.expect_code(4).json());
+    assert!(told.contains(&"input ok".to_owned()), "{told:?}");
+    assert!(told.contains(&"work_area fail".to_owned()), "{told:?}");
+    assert_eq!(lab.bucket.keys("")?, before);
+    assert!(lab.bucket.uploads()?.is_empty(), "an upload is left");
+    Ok(())
+}
+
+#[test]
+fn objects_in_a_bucket_are_shown_and_a_damaged_one_is_named() -> anyhow::Result<()> {
+    let test = "objects_in_a_bucket_are_shown";
+    let Some(lab) = CloudLab::with_flows(test, first(), last(), 40)? else {
+        return Ok(());
+    };
+    lab.load(first(), last())?.run()?.expect_code(0);
+    let key = lab.objects()?.remove(0);
+    let show = |uri: &str| -> anyhow::Result<Answer> {
+        let lakebolt = lab.lakebolt()?.args(["show", "--limit", "3", uri]);
+        lakebolt.run()
+    };
+    for uri in [lab.bucket.uri(&key), lab.bucket.uri("lake")] {
+        let shown = show(&uri)?.expect_code(0);
+        let events = shown.stdout.lines().map(serde_json::from_str);
+        let events: Vec<Value> = events.collect::<Result<_, _>>()?;
+        assert_eq!(events.len(), 3, "{uri}: {}", shown.stdout);
+        assert!(events.iter().all(|event| event["class_uid"] == 4001));
+    }
+    show(&lab.bucket.uri("lake/nothing"))?.expect_code(4);
+
+    let whole = lab.bucket.get(&key)?;
+    lab.bucket.put(&key, whole.slice(..whole.len() / 2))?;
+    let lake = lab.bucket.uri("lake");
+    let verified = lab.lakebolt()?.args(["verify", &lake]).run()?;
+    let verified = verified.expect_code(6);
+    assert!(verified.stdout.contains(&key), "{}", verified.stdout);
+    let refused = show(&lab.bucket.uri(&key))?.expect_code(4);
+    assert!(refused.stderr.contains(&key), "{}", refused.stderr);
+    Ok(())
+}
+
+#[test]
 fn a_hundred_thousand_small_objects_are_planned_in_bounded_memory() -> anyhow::Result<()> {
     let mut costs = Vec::new();
     for objects in [50_000, 100_000] {
@@ -261,7 +327,7 @@ fn small_objects(count: usize) -> Vec<String> {
 }
 
 /// Waits for the end; the largest resident size that was seen, in KiB.
-fn peak_memory(mut running: Running) -> anyhow::Result<(u64, tests::Answer)> {
+fn peak_memory(mut running: Running) -> anyhow::Result<(u64, Answer)> {
     let mut peak = 0;
     while running.is_running()? {
         peak = peak.max(running.peak_memory_kib());
