@@ -56,7 +56,7 @@ find_programs() {
     fi
     local program
     for program in lakebolt lakebolt-scheduler lakebolt-executor; do
-        [[ -x $bin/$program ]] || fail "no $program in $bin: cargo build --release --bins, or name another --bin"
+        [[ -x $bin/$program ]] || fail "no $program in $bin: build it as docs/cluster.md says, or name another --bin"
     done
 }
 
