@@ -22,7 +22,7 @@ pub type Clock = fn() -> DateTime<Utc>;
 
 const WRITE_TRIES: u32 = 5;
 const WRITE_PAUSE: Duration = Duration::from_millis(200);
-const WAIT_PAUSE: Duration = Duration::from_millis(250);
+pub const WAIT_PAUSE: Duration = Duration::from_millis(250);
 
 #[derive(Debug, thiserror::Error)]
 pub enum ClaimError {
@@ -157,7 +157,10 @@ impl Claimant {
             State::Publishing => State::Publishing,
             state => state.after(Event::Claimed)?,
         };
+        let asked_days = &found.asked_days | &blank.asked_days;
         Ok(PeriodRecord {
+            // Days that are asked for from now on are not done.
+            load_completed: found.load_completed && asked_days == found.asked_days,
             state,
             attempt: found.attempt + 1,
             revision: found.revision + 1,
@@ -166,7 +169,7 @@ impl Claimant {
             lease_until: Some(self.lease_end()),
             started_at: Some(now),
             ended_at: None,
-            asked_days: &found.asked_days | &blank.asked_days,
+            asked_days,
             ..found.clone()
         })
     }

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::{StreamExt, stream};
 use tokio::sync::watch;
@@ -15,7 +15,7 @@ use tracing::{error, info, warn};
 use uuid::Uuid;
 
 use super::attempt::Planner;
-use super::claim::{Claimant, Clock};
+use super::claim::{Claimant, Clock, WAIT_PAUSE};
 use super::days::{Day, Moment, Month};
 use super::failure::{Failure, Kind};
 use super::manifest::{Manifest, attempt_of};
@@ -23,7 +23,7 @@ use super::outcome::{Outcome, PeriodOutcome, PeriodState};
 use super::period::Task;
 use super::progress::{Happening, Observer};
 use super::range::AskedPeriod;
-use super::remaining::Remaining;
+use super::remaining::{Remaining, SkipReason};
 use super::request::LoadRequest;
 use super::saved::SavedRequest;
 use super::survey::{Asking, Survey, When};
@@ -87,7 +87,7 @@ pub struct Load<'a> {
 impl Driver {
     /// Loads what remains of the days asked for.
     pub async fn run(&self, request: &LoadRequest) -> Outcome {
-        self.load(request, &Asking::Range).await
+        self.load(request, &Asking::Range(self.now().day())).await
     }
 
     /// Runs a load that was taken on earlier, maybe by a process that has died since, to its
@@ -164,7 +164,10 @@ impl Driver {
         self.begin(request, outcome).await?;
         let load = Load {
             driver: self,
-            claimant: self.claimant(request, &outcome.load_id),
+            claimant: Claimant {
+                wait: Duration::ZERO,
+                ..self.claimant(request, &outcome.load_id)
+            },
             id: outcome.load_id.clone(),
             survey,
         };
@@ -292,15 +295,32 @@ impl Load<'_> {
                 Err(error) => warn!(%error, "what the load published earlier could not be read"),
             }
         }
-        let admitted = tokio::select! {
-            biased;
-            () = self.driver.cancelled() => None,
-            admitted = self.driver.submit.admit() => Some(admitted),
-        };
-        match admitted {
-            Some(_admitted) => Box::pin(Task { load: self, asked }.run()).await,
-            None => not_begun(asked),
+        let since = Instant::now();
+        loop {
+            let Some(outcome) = self.admitted(asked).await else {
+                return not_begun(asked);
+            };
+            let left = self.request().wait.saturating_sub(since.elapsed());
+            let is_held = outcome.error.as_ref().is_some_and(Failure::is_held);
+            if !is_held || left.is_zero() {
+                return outcome;
+            }
+            tokio::select! {
+                () = tokio::time::sleep(left.min(WAIT_PAUSE)) => {}
+                () = self.driver.cancelled() => return outcome,
+            }
         }
+    }
+
+    /// Works on a period once the engine has room for it, and gives the room back: none is
+    /// taken while another's lease is waited for. None when the load was cancelled first.
+    async fn admitted(&self, asked: &AskedPeriod) -> Option<PeriodOutcome> {
+        let _admitted = tokio::select! {
+            biased;
+            () = self.driver.cancelled() => return None,
+            admitted = self.driver.submit.admit() => admitted,
+        };
+        Some(Box::pin(Task { load: self, asked }.run()).await)
     }
 
     /// The outcome of a period of which nothing remains to do: as this load published it
@@ -315,7 +335,12 @@ impl Load<'_> {
         let mut next = record.and_then(|record| record.manifest.clone());
         // Each day task of a month has a manifest of its own.
         while let Some(name) = next.take().filter(is_ours) {
-            let manifest: Manifest = self.survey.work.get(&name).await?;
+            let manifest: Manifest = match self.survey.work.get(&name).await {
+                Ok(manifest) => manifest,
+                // Swept, as no longer in force: what it published is not known any more.
+                Err(error) if error.is_not_found() => break,
+                Err(error) => return Err(error),
+            };
             let mut covered = manifest.coverage.keys().peekable();
             if covered.peek().is_some() && covered.all(|day| asked.days.contains(day)) {
                 let period = asked.period.to_string();
@@ -331,7 +356,12 @@ impl Load<'_> {
         let record = self.survey.record(asked.period.month());
         let committed = |state| matches!(state, State::Publishing | State::Repairing);
         let unfinished = record.is_some_and(|record| committed(record.state));
-        remaining.load.is_empty() && remaining.close.is_empty() && !unfinished
+        // A month that was not over when its days were closed is complete once it is.
+        let (delay, now) = (self.request().closing_delay(), self.survey.now);
+        let completes = record.is_some_and(|record| {
+            record.state == State::Done && !record.load_completed && record.is_complete(delay, now)
+        });
+        remaining.load.is_empty() && remaining.close.is_empty() && !unfinished && !completes
     }
 
     fn tell_listed(&self, warnings: &[String]) {
@@ -380,18 +410,27 @@ fn skipped(asked: &AskedPeriod, remaining: &Remaining) -> PeriodOutcome {
 
 /// What the user should know though nothing failed.
 pub(super) fn warnings(remaining: &[Remaining]) -> Vec<String> {
-    let stale = remaining
-        .iter()
-        .filter(|remaining| !remaining.stale.is_empty());
-    stale
-        .map(|remaining| {
-            let (period, days) = (remaining.period, remaining.stale.len());
-            format!(
-                "{period} is stale: {days} days were loaded with another configuration \
+    let mut warnings = Vec::new();
+    for remaining in remaining {
+        let (period, stale) = (remaining.period, remaining.stale.len());
+        if stale > 0 {
+            warnings.push(format!(
+                "{period} is stale: {stale} days were loaded with another configuration \
                  (reload them with --on-stale reload or --full-load)"
-            )
-        })
-        .collect()
+            ));
+        }
+        let skipped = remaining.skip.iter();
+        let lost = skipped.filter(|(_, reason)| **reason == SkipReason::BothGone);
+        let lost: Vec<String> = lost.map(|(day, _)| day.to_string()).collect();
+        if !lost.is_empty() {
+            warnings.push(format!(
+                "{period}: published objects of {} are missing, and input that they were made \
+                 of has gone: bring either back, or load what is left with --full-load",
+                lost.join(", ")
+            ));
+        }
+    }
+    warnings
 }
 
 impl Asking {
@@ -401,7 +440,8 @@ impl Asking {
         let outcome = outcome.and_then(|json| serde_json::from_value::<Outcome>(json).ok());
         // A load that died, or failed as a whole, did nothing that could be told apart.
         let told = outcome.filter(|outcome| outcome.error.is_none());
-        told.map_or(Self::Range, |outcome| Self::Days(undone(&outcome)))
+        let range = Self::Range(earlier.started_at.day());
+        told.map_or(range, |outcome| Self::Days(undone(&outcome)))
     }
 }
 

@@ -384,6 +384,32 @@ async fn of_two_loads_at_once_the_other_may_wait_and_then_has_nothing_to_do() {
 }
 
 #[tokio::test]
+async fn who_waits_for_a_lease_takes_no_room_from_others() {
+    let world = turn_of_month();
+    let busy = Engine::with(&[Fault::Waits]);
+    let first = world.driver(&busy, noon);
+    let request = world.request("2024-01-30", "2024-01-31");
+    let first = tokio::spawn({
+        let request = request.clone();
+        async move { first.run(&request).await }
+    });
+    busy.reached.notified().await;
+    let small = Engine::with_rooms(1);
+    let [waiting, other] = [noon, noon].map(|clock| world.driver(&small, clock));
+    let mut patient = request.clone();
+    patient.wait = Duration::from_secs(3600);
+    let waiting = tokio::spawn(async move { waiting.run(&patient).await });
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let february = world.request("2024-02-01", "2024-02-02");
+    assert_eq!(other.run(&february).await.exit_code, 0);
+    assert!(!waiting.is_finished());
+    busy.go_on.notify_waiters();
+    assert_eq!(first.await.unwrap().exit_code, 0);
+    assert_eq!(waiting.await.unwrap().exit_code, 0);
+    assert_eq!(world.rows(), ["a", "b", "c", "d"]);
+}
+
+#[tokio::test]
 async fn a_stalled_owner_whose_lease_was_taken_publishes_nothing() {
     let world = turn_of_month();
     let stalled = Engine::with(&[Fault::WaitsLate, Fault::WaitsLate]);
@@ -423,6 +449,36 @@ async fn an_open_day_is_covered_but_not_closed_and_closes_later() {
     let record = &records(&world).await[0];
     assert!(record.load_completed);
     assert_eq!(record.state, State::Done);
+}
+
+#[tokio::test]
+async fn a_month_is_complete_once_it_is_over_and_not_while_further_days_are_asked_for() {
+    let world = World::new();
+    for day in ["2024-03-10", "2024-03-11"] {
+        world.log(day, "one.log", &["a"]);
+    }
+    let tenth = world.request("2024-03-10", "2024-03-10");
+    world.run(&tenth, &[]).await;
+    let record = &records(&world).await[0];
+    assert!(record.covered_days.values().all(|day| day.closed) && !record.load_completed);
+    let april = || "2024-04-10T00:00:00Z".parse().unwrap();
+    let driver = |faults: &[Fault]| world.driver(&Engine::with(faults), april);
+    assert_eq!(
+        states(&driver(&[]).run(&tenth).await),
+        [PeriodState::Skipped]
+    );
+    assert!(records(&world).await[0].load_completed);
+    // From then on nothing is written any more.
+    let revision = records(&world).await[0].revision;
+    driver(&[]).run(&tenth).await;
+    assert_eq!(records(&world).await[0].revision, revision);
+
+    let more = world.request("2024-03-10", "2024-03-11");
+    let failed = driver(&[Fault::Fails; 3]).run(&more).await;
+    assert_eq!(failed.exit_code, 3, "{failed:?}");
+    assert!(!records(&world).await[0].load_completed);
+    assert_eq!(driver(&[]).run(&more).await.exit_code, 0);
+    assert!(records(&world).await[0].load_completed);
 }
 
 #[tokio::test]

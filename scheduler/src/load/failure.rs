@@ -15,6 +15,7 @@ use plans::sinks::SinkError;
 /// Codes of failures that say nothing about the work.
 const LOST: &str = "lease_lost";
 const UNREACHABLE: &str = "status_unreachable";
+const HELD: &str = "lease_held";
 
 /// What kind of failure it is, which decides the exit code.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -68,6 +69,11 @@ impl Failure {
         self.code == LOST || self.code == UNREACHABLE
     }
 
+    /// Whether another holds the period's lease.
+    pub fn is_held(&self) -> bool {
+        self.code == HELD
+    }
+
     /// The load was stopped on purpose.
     pub fn cancelled() -> Self {
         Self::new(
@@ -119,7 +125,7 @@ impl From<ClaimError> for Failure {
         match error {
             ClaimError::Held { .. } => Self::of(
                 Kind::Refused,
-                "lease_held",
+                HELD,
                 &error,
                 "wait for the other load, or let this one wait with --wait",
             ),

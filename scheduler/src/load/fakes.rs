@@ -19,7 +19,7 @@ use plans::receipt::{Ledger, Part, PartKind, Receipt};
 use plans::shard::Shard;
 use plans::sinks::{self, Staged};
 use plans::spec::Format;
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, Semaphore, watch};
 
 use super::attempt::Planner;
 use super::claim::Clock;
@@ -33,7 +33,7 @@ use super::watch::Activity;
 use super::work::Work;
 use crate::status::memory::Memory;
 use crate::status::{Expected, LoadRecord, PeriodRecord, Prepared, StatusError, StatusStore};
-use crate::submit::{Submit, SubmitError};
+use crate::submit::{Admission, Submit, SubmitError};
 
 /// What goes wrong in the engine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,6 +65,8 @@ pub(super) struct Engine {
     pub(super) go_on: Notify,
     pub(super) reached: Notify,
     pub(super) jobs: AtomicU64,
+    /// The periods that it has room for at once, where they are limited.
+    rooms: Option<Arc<Semaphore>>,
     /// Whether lines that begin with `bad` are understood.
     pub(super) mended: AtomicBool,
 }
@@ -73,6 +75,14 @@ impl Engine {
     pub(super) fn with(faults: &[Fault]) -> Arc<Self> {
         Arc::new(Self {
             faults: Mutex::new(faults.to_vec()),
+            ..Self::default()
+        })
+    }
+
+    /// An engine that has room for so many periods at once.
+    pub(super) fn with_rooms(rooms: usize) -> Arc<Self> {
+        Arc::new(Self {
+            rooms: Some(Arc::new(Semaphore::new(rooms))),
             ..Self::default()
         })
     }
@@ -253,6 +263,13 @@ impl Submit for Engine {
         match fault {
             Some(Fault::FailsLate) => Err(failed()),
             _ => Ok(()),
+        }
+    }
+
+    async fn admit(&self) -> Admission {
+        match &self.rooms {
+            Some(rooms) => Admission::of(rooms.clone().acquire_owned().await),
+            None => Admission::default(),
         }
     }
 

@@ -202,6 +202,25 @@ impl Manifest {
         }
     }
 
+    /// The manifest `previous` once more, after parts of this one, which loads no day (a
+    /// replay), were lost: what this one was to replace is all there.
+    pub fn undone(&self, previous: Self, attempt: String, now: Moment) -> Self {
+        Self {
+            attempt,
+            created_at: now,
+            previous: Some(self.name()),
+            coverage: BTreeMap::new(),
+            closes: BTreeSet::new(),
+            added: Vec::new(),
+            removed: self.added.iter().map(|part| part.uri.clone()).collect(),
+            losers: self.added.iter().chain(&self.losers).cloned().collect(),
+            input: Volume::default(),
+            ledger: Ledger::default(),
+            reasons: BTreeMap::new(),
+            ..previous
+        }
+    }
+
     /// Its name in the work area.
     pub fn name(&self) -> String {
         let dataset = digest8(&self.dataset);

@@ -51,7 +51,7 @@ impl Driver {
     pub async fn plan(&self, request: &LoadRequest) -> Result<LoadPlan, Failure> {
         let (status, now) = (self.status.clone(), self.now());
         let when = When { now, since: None };
-        let survey = Survey::make(request, &Asking::Range, status, when).await?;
+        let survey = Survey::make(request, &Asking::Range(now.day()), status, when).await?;
         let remaining = survey.remaining().await?;
         refuse_empty(&survey)?;
         let periods = survey.asked.iter().zip(&remaining);

@@ -100,6 +100,8 @@ impl Press {
         if let Err(error) = self.complete(manifest).await {
             return Err(self.completion_failed(claim, manifest, error).await?);
         }
+        // Of an attempt whose parts were lost, a frozen owner might still complete some.
+        self.discard(&manifest.losers).await;
         crash_point::reach("before-deletion");
         let publisher = &self.publisher;
         each(&manifest.removed, |uri| async move {
@@ -126,8 +128,9 @@ impl Press {
         .await
     }
 
-    /// Lost parts move the period to Repairing; anything else leaves it in Publishing,
-    /// for the next try or whoever takes over.
+    /// Lost parts move the period to Repairing, or, where no day was loaded, back to the
+    /// manifest before; anything else leaves it in Publishing, for the next try or whoever
+    /// takes over.
     async fn completion_failed(
         &self,
         claim: &Claim,
@@ -137,10 +140,24 @@ impl Press {
         if !matches!(error, SinkError::PartLost { .. }) {
             return Ok(error.into());
         }
+        let lost = PublishError::PartsLost {
+            period: manifest.period.to_string(),
+            source: error,
+        };
         let record = claim.record().await;
         let attempt = attempt_name(&record.load_id, record.period, record.attempt);
+        let attempt = format!("{attempt}-repair");
         let now = Moment((self.clock)());
-        let broken = manifest.broken(&manifest.name(), format!("{attempt}-repair"), now);
+        if let (true, Some(previous)) = (manifest.coverage.is_empty(), &manifest.previous) {
+            let previous: Manifest = self.work.get(previous).await?;
+            let undone = manifest.undone(previous, attempt, now);
+            self.work.put_durable(&undone.name(), &undone).await?;
+            let change = |record: &mut PeriodRecord| record.manifest = Some(undone.name());
+            claim.change(change).await?;
+            Box::pin(self.make_visible(claim, &undone)).await?;
+            return Ok(lost);
+        }
+        let broken = manifest.broken(&manifest.name(), attempt, now);
         self.work.put_durable(&broken.name(), &broken).await?;
         claim
             .step(Event::PartsLost, |record| {
@@ -151,20 +168,20 @@ impl Press {
                     .retain(|day, _| !broken.repair.contains(day));
             })
             .await?;
-        Ok(PublishError::PartsLost {
-            period: record.period.to_string(),
-            source: error,
-        })
+        Ok(lost)
+    }
+
+    async fn discard(&self, parts: &[PartHandle]) {
+        for part in parts {
+            if let Err(error) = self.publisher.abort(part).await {
+                warn!(%error, "an unneeded part could not be thrown away");
+            }
+        }
     }
 
     /// Removes what the published attempt leaves in the work area. What fails here is
     /// `sweep`'s to remove.
     async fn clean_up(&self, manifest: &Manifest) {
-        for part in &manifest.losers {
-            if let Err(error) = self.publisher.abort(part).await {
-                warn!(%error, "an unneeded part could not be thrown away");
-            }
-        }
         if let Err(error) = self.debris.remove(&manifest.attempt).await {
             warn!(%error, "an attempt's work files could not be removed");
         }

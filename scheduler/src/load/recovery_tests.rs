@@ -9,6 +9,30 @@ use super::request::{LoadRequest, Range};
 use super::survey::Asking;
 use crate::status::{State, StatusStore};
 
+/// What waits for its turn, or for a scheduler, past midnight means the days that it meant.
+#[tokio::test]
+async fn a_daily_load_that_is_taken_up_on_the_next_day_loads_its_own_days() {
+    let world = World::new();
+    for (day, row) in [
+        ("2024-03-18", "a"),
+        ("2024-03-19", "b"),
+        ("2024-03-20", "c"),
+    ] {
+        world.log(day, "one.log", &[row]);
+    }
+    let mut daily = world.request("2024-03-18", "2024-03-19");
+    daily.range = Range::Daily(1);
+    let dead = world.driver(&Engine::with(&[]), noon);
+    let outcome = dead.outcome_of(&daily);
+    dead.begin(&daily, &outcome).await.unwrap();
+    let record = world.status.load(&outcome.load_id).await.unwrap().unwrap();
+    let tomorrow = || "2024-03-21T00:10:00Z".parse().unwrap();
+    let driver = world.driver(&Engine::with(&[]), tomorrow);
+    let retried = driver.retry(&daily, &record).await;
+    assert_eq!(retried.periods[0].period, "2024-03-19", "{retried:?}");
+    assert_eq!(world.rows(), ["b"]);
+}
+
 /// Kills a load at every write of the status, before and after it happened, and lets
 /// another driver go on.
 async fn dies_everywhere(
@@ -95,7 +119,9 @@ async fn a_load_that_is_taken_up_when_all_is_done_tells_the_same_once_more() {
         assert_eq!(states(&told), [PeriodState::Done, PeriodState::Done]);
         let record = world.status.load(&told.load_id).await.unwrap().unwrap();
         let driver = world.driver(&Engine::with(&[]), noon);
-        let again = driver.take_up(&request, &Asking::Range, &record).await;
+        let again = driver
+            .take_up(&request, &Asking::Range(record.started_at.day()), &record)
+            .await;
         assert_eq!(states(&again), [PeriodState::Done, PeriodState::Done]);
         for (told, again) in told.periods.iter().zip(&again.periods) {
             assert_eq!(again.reason, "published earlier");

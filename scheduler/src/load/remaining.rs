@@ -94,6 +94,8 @@ pub enum SkipReason {
     Stale,
     /// Fewer objects than were loaded are left of its input; published rows are kept.
     InputGone,
+    /// Published objects are missing, and there is less input than they were made of.
+    BothGone,
     /// The day is in the future and has no input.
     NotBegun,
 }
@@ -184,12 +186,13 @@ impl Question<'_> {
         if self.full_load && !self.is_ours(coverage) {
             return Load(FullLoad);
         }
-        if self.missing_parts.contains(&day) {
-            return Load(PartsMissing);
-        }
+        let missing = self.missing_parts.contains(&day);
         match self.input(day, coverage) {
-            Input::Same => self.unchanged(day, coverage),
+            // What is left of the day is better than what is left of its input.
+            Input::Gone if missing => Skip(SkipReason::BothGone),
             Input::Gone => Skip(SkipReason::InputGone),
+            _ if missing => Load(PartsMissing),
+            Input::Same => self.unchanged(day, coverage),
             Input::Changed if coverage.closed => Load(LateFiles),
             Input::Changed if self.is_closed(day) => Load(InputChanged),
             Input::Changed => Load(OpenDay),
@@ -304,6 +307,7 @@ impl fmt::Display for SkipReason {
             Self::CoveredOpen => "nothing new yet",
             Self::Stale => "covered, with another configuration",
             Self::InputGone => "covered, and input objects have gone since",
+            Self::BothGone => "published objects are missing, and so is input to make them again",
             Self::NotBegun => "not begun",
         })
     }
@@ -650,6 +654,20 @@ mod tests {
             "01..01 skip: covered",
             "02..02 load: published objects are missing",
         ]);
+    }
+
+    #[test]
+    fn what_is_left_of_a_day_whose_input_expired_too_stays() {
+        let mut case = Case::new("2024-01-01", "2024-01-02", "2024-06-01").covered(
+            "2024-01-01",
+            "2024-01-02",
+            "3:then",
+            true,
+        );
+        case.inputs.remove(&day("2024-01-02"));
+        case.missing = BTreeSet::from([day("2024-01-01"), day("2024-01-02")]);
+        let gone = "published objects are missing, and so is input to make them again";
+        case.check(&["2024-01 complete", &format!("01..02 skip: {gone}")]);
     }
 
     #[test]

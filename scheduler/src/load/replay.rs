@@ -473,7 +473,7 @@ mod tests {
     use std::sync::atomic::Ordering;
 
     use super::super::dataset;
-    use super::super::fakes::{Dying, Engine, World, later, noon};
+    use super::super::fakes::{Dying, Engine, Fault, World, later, noon};
     use super::*;
     use crate::status::StatusStore;
 
@@ -537,6 +537,28 @@ mod tests {
         assert_eq!(outcome.exit_code, 0, "{outcome:?}");
         assert_eq!(outcome.periods[0].state, PeriodState::Skipped);
         assert_eq!((world.rows().len(), world.rejected().len()), (2, 4));
+    }
+
+    /// The days were loaded long ago: their input may be gone, so nothing is loaded again.
+    #[tokio::test]
+    async fn a_replay_whose_parts_are_lost_is_undone_and_succeeds_later() {
+        let (world, request) = loaded().await;
+        let lossy = mended();
+        lossy.faults.lock().unwrap().push(Fault::LosesPart);
+        let outcome = world.driver(&lossy, noon).replay(&request).await;
+        assert_eq!(outcome.exit_code, 3, "{outcome:?}");
+        assert_eq!((world.rows().len(), world.rejected().len()), (2, 4));
+        let dataset = dataset::id(&request);
+        let record = &world.status.periods(&dataset).await.unwrap()[0];
+        assert_eq!((record.state, record.covered_days.len()), (State::Done, 2));
+        assert!(record.load_completed && record.lease_owner.is_none());
+        assert_eq!((record.ledger.written, record.ledger.quarantined), (2, 4));
+        let again = world.run(&request, &[]).await;
+        assert_eq!(again.periods[0].state, PeriodState::Skipped);
+        let outcome = world.driver(&mended(), noon).replay(&request).await;
+        assert_eq!(outcome.exit_code, 0, "{outcome:?}");
+        assert_eq!(world.rows(), ["a", "b", "c", "d"]);
+        assert_eq!(world.rejected().len(), 2);
     }
 
     #[tokio::test]

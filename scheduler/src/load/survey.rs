@@ -55,8 +55,9 @@ pub struct When {
 /// Which days a load is about.
 #[derive(Clone, Debug)]
 pub enum Asking {
-    /// Those of the request's range.
-    Range,
+    /// Those of the request's range, as it was meant on this day: a load may wait, or be
+    /// taken up again, past midnight.
+    Range(Day),
     /// Those that an earlier load did not get done.
     Days(BTreeSet<Day>),
 }
@@ -95,10 +96,10 @@ impl<'a> Survey<'a> {
         let publisher = publisher(request)?;
         let dataset = dataset::id(request);
         let records = status.periods(&dataset).await?;
-        let revisit = revisited(request, asking, &records, now);
-        let window = window(request, asking, &revisit, now)?;
+        let revisit = revisited(request, asking, &records);
+        let window = window(request, asking, &revisit)?;
         let inventory = inventory::list(&request.inputs, window).await?;
-        let days = asked_days(request, asking, &revisit, &inventory, now)?;
+        let days = asked_days(request, asking, &revisit, &inventory)?;
         let inputs = dataset::inputs(request);
         Ok(Self {
             another_input: another_input(&work, &records, &inputs).await?,
@@ -334,7 +335,7 @@ async fn another_input(
 
 fn unit(request: &LoadRequest, asking: &Asking) -> Unit {
     match asking {
-        Asking::Range => request.range.unit(),
+        Asking::Range(_) => request.range.unit(),
         // What failed as a day task is loaded again as one: its month may have been split.
         Asking::Days(_) if matches!(request.range, Range::Daily(_)) => Unit::Day,
         Asking::Days(_) => Unit::Month,
@@ -342,14 +343,9 @@ fn unit(request: &LoadRequest, asking: &Asking) -> Unit {
 }
 
 /// Days that earlier loads left incomplete; only a daily load looks after them.
-fn revisited(
-    request: &LoadRequest,
-    asking: &Asking,
-    records: &[PeriodRecord],
-    now: Moment,
-) -> BTreeSet<Day> {
+fn revisited(request: &LoadRequest, asking: &Asking, records: &[PeriodRecord]) -> BTreeSet<Day> {
     match (asking, request.range) {
-        (Asking::Range, Range::Daily(_)) => remaining::revisit(records, now.day()),
+        (Asking::Range(today), Range::Daily(_)) => remaining::revisit(records, *today),
         _ => BTreeSet::new(),
     }
 }
@@ -363,20 +359,24 @@ fn window(
     request: &LoadRequest,
     asking: &Asking,
     revisit: &BTreeSet<Day>,
-    now: Moment,
 ) -> Result<Window, Failure> {
-    let range = match asking {
-        Asking::Range => request.range,
-        Asking::Days(days) => match (days.first(), days.last()) {
-            (Some(from), Some(to)) => Range::Between {
-                from: *from,
-                to: *to,
-            },
-            _ => request.range,
-        },
+    let (range, today) = match asking {
+        Asking::Range(today) => (request.range, *today),
+        Asking::Days(days) => {
+            let (from, to) = match (days.first(), days.last()) {
+                (Some(from), Some(to)) => (*from, *to),
+                _ => return Err(no_days()),
+            };
+            (Range::Between { from, to }, to)
+        }
     };
-    let window = range::window(range, now.day(), request.margin, revisit);
+    let window = range::window(range, today, request.margin, revisit);
     window.map_err(|error| bad_range(&error))
+}
+
+fn no_days() -> Failure {
+    let message = "a load of no days was surveyed";
+    Failure::new(Kind::Bug, "no_days", message, "please report it")
 }
 
 fn asked_days(
@@ -384,13 +384,13 @@ fn asked_days(
     asking: &Asking,
     revisit: &BTreeSet<Day>,
     inventory: &Inventory,
-    now: Moment,
 ) -> Result<BTreeSet<Day>, Failure> {
-    if let Asking::Days(days) = asking {
-        return Ok(days.clone());
-    }
+    let today = match asking {
+        Asking::Range(today) => *today,
+        Asking::Days(days) => return Ok(days.clone()),
+    };
     let undated = inventory.undated().count() as u64;
-    let days = range::resolve(request.range, now.day(), inventory.days(), undated);
+    let days = range::resolve(request.range, today, inventory.days(), undated);
     let days = days.map_err(|error| bad_range(&error))?;
     Ok(&days | revisit)
 }

@@ -11,13 +11,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use plans::nodes::publish::attempt_digest;
+use plans::nodes::publish::{attempt_digest, part_day};
 use plans::sinks::{Pending, Staged};
 use serde::Serialize;
 use tracing::info;
 
 use super::claim::Clock;
-use super::days::Moment;
+use super::days::{Day, Moment, Month};
 use super::debris::Debris;
 use super::failure::Failure;
 use super::manifest::{Manifest, attempt_of};
@@ -147,7 +147,7 @@ impl Sweep {
         }
         let mut alive: BTreeSet<String> = live.attempts.iter().map(|name| digest8(name)).collect();
         alive.extend(live.digests.iter().cloned());
-        let known = self.known_digests().await?;
+        let known = self.known_digests(&pending).await?;
         let mut found = 0;
         for Pending { handle, since } in pending {
             let digest = attempt_digest(&handle.uri);
@@ -168,20 +168,34 @@ impl Sweep {
         Ok(found)
     }
 
-    /// The digests of all attempts that there may have been, by any load known here.
-    async fn known_digests(&self) -> Result<BTreeSet<String>, Failure> {
+    /// The digests of pending parts that belong to an attempt of a load known here.
+    async fn known_digests(&self, pending: &[Pending]) -> Result<BTreeSet<String>, Failure> {
+        let mut asked: BTreeMap<Month, BTreeSet<&str>> = BTreeMap::new();
+        for part in pending.iter().filter(|part| self.is_old(part.since)) {
+            let uri = &part.handle.uri;
+            if let (Some(digest), Some(day)) = (attempt_digest(uri), part_day(uri)) {
+                asked.entry(Day(day).month()).or_default().insert(digest);
+            }
+        }
+        let mut known = BTreeSet::new();
+        if asked.is_empty() {
+            return Ok(known);
+        }
         let loads = self.status.load_ids().await?;
-        let mut digests = BTreeSet::new();
         for dataset in self.status.datasets().await? {
             for record in self.status.periods(&dataset).await? {
+                let Some(asked) = asked.get(&record.period) else {
+                    continue;
+                };
                 for load in &loads {
                     let attempts = 1..=record.attempt;
                     let names = attempts.map(|n| attempt_name(load, record.period, n));
-                    digests.extend(names.map(|name| digest8(&name)));
+                    let digests = names.map(|name| digest8(&name));
+                    known.extend(digests.filter(|digest| asked.contains(digest.as_str())));
                 }
             }
         }
-        Ok(digests)
+        Ok(known)
     }
 
     fn work(&self) -> &Work {
@@ -236,7 +250,14 @@ impl Sweep {
             return Ok(());
         };
         live.manifests.insert(name.clone());
-        let manifest: Manifest = self.work().get(name).await?;
+        let manifest: Manifest = match self.work().get(name).await {
+            Ok(manifest) => manifest,
+            Err(error) if error.is_not_found() => {
+                live.attempts.extend(of_another_work_area(record, name));
+                return Ok(());
+            }
+            Err(error) => return Err(error.into()),
+        };
         let unsettled = matches!(record.state, State::Publishing | State::Repairing);
         if unsettled || !manifest.repair.is_empty() {
             live.manifests.extend(manifest.previous.clone());
@@ -302,6 +323,15 @@ impl Live {
         let of_live = attempt_of(manifest).is_some_and(|attempt| self.attempts.contains(attempt));
         of_live || self.manifests.contains(manifest)
     }
+}
+
+/// The attempts whose parts a manifest may name that is not in the swept work area: its
+/// dataset has another one, or a wrong one is swept.
+fn of_another_work_area(record: &PeriodRecord, manifest: &str) -> Vec<String> {
+    let attempts = 1..=record.attempt;
+    let names = attempts.map(|n| attempt_name(&record.load_id, record.period, n));
+    let writer = attempt_of(manifest).map(str::to_owned);
+    names.chain(writer).collect()
 }
 
 /// The digests of the attempts whose parts a manifest names.
@@ -436,6 +466,24 @@ mod tests {
         let swept = sweep(&world, far, Duration::ZERO).run().await.unwrap();
         assert!(swept.unknown.contains("abc-2024-02-1"));
         assert!(foreign.exists());
+    }
+
+    #[tokio::test]
+    async fn a_dataset_with_another_work_area_keeps_no_sweep_from_its_end() {
+        let world = world();
+        let mut request = world.request("2024-02-01", "2024-02-01");
+        world.run(&request, &[]).await;
+        request.name = "other".to_owned();
+        request.work = world.uri("elsewhere");
+        world.run(&request, &[]).await;
+        assert_eq!(world.files("elsewhere").len(), 1);
+        request.work = world.uri("lake/.lakebolt");
+        let abandoned = world.path("lake/.lakebolt/probes/lakebolt-probe-1");
+        std::fs::create_dir_all(abandoned.parent().unwrap()).unwrap();
+        std::fs::write(&abandoned, "null").unwrap();
+        let swept = sweep(&world, far, Duration::ZERO).run().await.unwrap();
+        assert_eq!(swept.removed.len(), 1, "{swept:?}");
+        assert_eq!(world.files("elsewhere").len(), 1);
     }
 
     #[tokio::test]

@@ -52,6 +52,10 @@ pub enum WorkError {
 }
 
 impl WorkError {
+    pub fn is_not_found(&self) -> bool {
+        matches!(self, Self::Store { source, .. } if source.cause == Cause::NotFound)
+    }
+
     /// Whether the same call may succeed later without a change to the input.
     pub fn retryable(&self) -> bool {
         match self {

@@ -204,7 +204,7 @@ impl Runner {
             .request
             .with(compiled.program, compiled.source.format);
         let asking = match &recorded.submitted.retry_of {
-            None => Asking::Range,
+            None => Asking::Range(record.started_at.day()),
             Some(id) => match persist(|| self.status.load(id)).await? {
                 Some(earlier) => Asking::again(&earlier),
                 None => {

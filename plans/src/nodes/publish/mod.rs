@@ -20,7 +20,7 @@ pub(crate) use classify::{Classifier, Rejection};
 pub use exec::PublishExec;
 pub(crate) use exec::{decode, encode};
 pub use fence::owner_path;
-pub use parts::attempt_digest;
+pub use parts::{attempt_digest, part_day};
 pub use program::{PhysicalLayout, PhysicalProgram, PhysicalRoute};
 pub use pulse::{Pulse, is_pulse};
 pub use quarantine::schema as quarantine_schema;

@@ -70,6 +70,13 @@ pub fn attempt_digest(uri: &str) -> Option<&str> {
     is_hex.then_some(digest)
 }
 
+/// The day of a part's rows, in days since 1970, from the part's URI.
+pub fn part_day(uri: &str) -> Option<i32> {
+    let name = uri.rsplit('/').next()?;
+    let date = chrono::NaiveDate::parse_from_str(name.rsplit('-').nth(3)?, "%Y%m%d").ok()?;
+    Some(date.to_epoch_days())
+}
+
 /// `yyyyMMdd`
 pub(super) fn compact_day(day: i32) -> String {
     let date = chrono::NaiveDate::from_epoch_days(day).unwrap_or_default();
