@@ -30,6 +30,10 @@ pub struct Manifest {
     pub previous: Option<String>,
     /// What was read, to notice another input.
     pub inputs: Vec<String>,
+    /// The day of the dataset that owns rows of undated objects whose time cannot be read:
+    /// the same in every manifest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub undated_day: Option<Day>,
     /// The days of the period that the load asked for.
     pub asked: BTreeSet<Day>,
     /// Covered days that were open when they were loaded, had no new input since, and are over.
@@ -94,6 +98,7 @@ pub struct Written {
     pub now: Moment,
     pub target: String,
     pub inputs: Vec<String>,
+    pub undated_day: Day,
     pub asked: BTreeSet<Day>,
     pub closes: BTreeSet<Day>,
     pub closing_delay: u64,
@@ -122,6 +127,7 @@ impl Manifest {
             target: written.target,
             previous: base.map(|(name, _)| name.to_owned()),
             inputs: written.inputs,
+            undated_day: Some(written.undated_day),
             asked: written.asked,
             closes: written.closes,
             closing_delay: written.closing_delay,

@@ -262,6 +262,7 @@ impl Task<'_> {
             now: self.load.driver.now(),
             target: request.output.clone(),
             inputs: survey.inputs.clone(),
+            undated_day: survey.undated_day,
             asked: self.asked.days.clone(),
             closes: decision.remaining.close.clone(),
             closing_delay: request.closing_delay().as_secs(),

@@ -319,6 +319,7 @@ impl Replay<'_> {
             now: self.load().driver.now(),
             target: request.output.clone(),
             inputs: survey.inputs.clone(),
+            undated_day: survey.undated_day,
             asked: record.asked_days.clone(),
             closes: BTreeSet::new(),
             closing_delay: request.closing_delay().as_secs(),

@@ -101,9 +101,11 @@ impl<'a> Survey<'a> {
         let inventory = inventory::list(&request.inputs, window).await?;
         let days = asked_days(request, asking, &revisit, &inventory)?;
         let inputs = dataset::inputs(request);
+        let latest = latest(&work, &records).await?;
+        let other = |latest: &Manifest| latest.inputs != inputs;
         Ok(Self {
-            another_input: another_input(&work, &records, &inputs).await?,
-            undated_day: undated_day(&records, &days, now),
+            another_input: latest.as_ref().is_some_and(other),
+            undated_day: undated_day(latest.as_ref(), &records, &days, now),
             asked: range::split(&days, unit(request, asking)),
             inputs,
             request,
@@ -127,12 +129,13 @@ impl<'a> Survey<'a> {
     ) -> Result<Self, Failure> {
         let dataset = dataset::id(request);
         let records = status.periods(&dataset).await?;
+        let work = Work::open(&request.work)?;
+        let latest = latest(&work, &records).await?;
         Ok(Self {
             request,
             now,
             since: None,
             inputs: dataset::inputs(request),
-            work: Work::open(&request.work)?,
             publisher: publisher(request)?,
             window: Window {
                 from: Some(now.day()),
@@ -141,7 +144,8 @@ impl<'a> Survey<'a> {
             inventory: Inventory::default(),
             asked: Vec::new(),
             another_input: false,
-            undated_day: undated_day(&records, &BTreeSet::new(), now),
+            undated_day: undated_day(latest.as_ref(), &records, &BTreeSet::new(), now),
+            work,
             dataset,
             status,
             records,
@@ -319,18 +323,14 @@ pub(super) async fn manifest(
     Ok(Some((name.clone(), manifest)))
 }
 
-/// Whether the latest load that published something read other inputs.
-async fn another_input(
-    work: &Work,
-    records: &[PeriodRecord],
-    inputs: &[String],
-) -> Result<bool, Failure> {
+/// What the latest load that published something left.
+async fn latest(work: &Work, records: &[PeriodRecord]) -> Result<Option<Manifest>, Failure> {
     let published = records.iter().filter(|record| record.manifest.is_some());
     let Some(latest) = published.max_by_key(|record| record.started_at) else {
-        return Ok(false);
+        return Ok(None);
     };
     let manifest = manifest(work, latest).await?;
-    Ok(manifest.is_some_and(|(_, manifest)| manifest.inputs != inputs))
+    Ok(manifest.map(|(_, manifest)| manifest))
 }
 
 fn unit(request: &LoadRequest, asking: &Asking) -> Unit {
@@ -401,10 +401,16 @@ fn bad_range(error: &range::RangeError) -> Failure {
 }
 
 /// The same day for every load of a dataset, so that such rows are set aside once.
-fn undated_day(records: &[PeriodRecord], asked: &BTreeSet<Day>, now: Moment) -> Day {
-    let covered = records.iter().flat_map(|record| record.covered_days.keys());
-    let first = covered.min().or(asked.first());
-    first.copied().unwrap_or(now.day())
+fn undated_day(
+    latest: Option<&Manifest>,
+    records: &[PeriodRecord],
+    asked: &BTreeSet<Day>,
+    now: Moment,
+) -> Day {
+    let told = latest.and_then(|manifest| manifest.undated_day);
+    let mut covered = records.iter().flat_map(|record| record.covered_days.keys());
+    let first = told.as_ref().or_else(|| covered.by_ref().min());
+    first.or(asked.first()).copied().unwrap_or(now.day())
 }
 
 impl From<InventoryError> for Failure {
