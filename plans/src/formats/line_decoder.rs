@@ -62,6 +62,7 @@ impl<P: LineParser> Decoder for LineDecoder<P> {
     }
 
     fn next_batch(&mut self) -> Option<RecordBatch> {
+        let mut holds_much = false;
         while !self.rows.is_full() {
             let Some(line) = self.lines.next(&mut self.rows.buffers) else {
                 if self.ended {
@@ -70,8 +71,18 @@ impl<P: LineParser> Decoder for LineDecoder<P> {
                 break;
             };
             self.take_line(&line);
+            holds_much = self.rows.holds_much();
+            match (holds_much, self.rows.is_empty()) {
+                (false, _) => {}
+                (true, false) => break,
+                (true, true) => {
+                    self.lines.forget_buffers();
+                    self.rows.forget_buffers();
+                }
+            }
         }
-        let is_due = self.rows.is_full() || (self.ended && !self.rows.is_empty());
+        let is_due = holds_much || self.rows.is_full() || self.ended;
+        let is_due = is_due && !self.rows.is_empty();
         is_due.then(|| {
             self.lines.forget_buffers();
             self.rows.take()
@@ -138,5 +149,53 @@ fn check(line: &Found, bytes: &[u8]) -> Result<(), Rejected> {
             let detail = format!("byte {} of the line is not UTF-8", error.valid_up_to() + 1);
             Err(Rejected::new("invalid_utf8", detail))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::Case;
+    use super::*;
+    use crate::spec::ColumnKind;
+
+    struct Whole;
+
+    impl LineParser for Whole {
+        fn parse(&mut self, line: Span<'_>, rows: &mut Rows) -> Result<Taken, Rejected> {
+            if line.bytes.starts_with(b"#") {
+                return Ok(Taken::Header);
+            }
+            rows.set(0, line)?;
+            Ok(Taken::Row)
+        }
+    }
+
+    /// Of blank lines and headers a small gzip object can hold gigabytes.
+    #[test]
+    fn lines_that_are_no_rows_are_not_held_without_end() {
+        let mut case = Case::new("json_lines").column("text", ColumnKind::Text);
+        case.batch_rows = 1000;
+        let mut decoder = LineDecoder {
+            parser: Whole,
+            lines: Lines::new(Splitter::LineEnd),
+            rows: Rows::new(case.request()),
+            ended: false,
+            broken: None,
+        };
+        let header = [vec![b'#'; (1 << 19) - 1], vec![b'\n']].concat();
+        let headers = Bytes::from(header.repeat(2));
+        let (mut held, mut rows) = (0, 0);
+        for block in 0..200 {
+            if block % 50 == 20 {
+                decoder.push(Bytes::from_static(b"a line of its own\n"));
+            }
+            decoder.push(headers.clone());
+            rows += decoder.next_batch().map_or(0, |batch| batch.num_rows());
+            held = held.max(decoder.rows.buffers.len());
+        }
+        decoder.finish(None);
+        rows += decoder.next_batch().map_or(0, |batch| batch.num_rows());
+        assert_eq!(rows, 4);
+        assert!(held < 70, "{held} blocks of 1 MiB");
     }
 }

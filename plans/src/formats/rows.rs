@@ -13,6 +13,8 @@ use super::column::{Cells, ColumnBuilder, Span, binary_views, store, string_view
 /// A batch is given out early when its rows refer to this many bytes, so that
 /// long lines do not make large batches.
 const MAX_BYTES: usize = 32 << 20;
+/// The same for the blocks that they stand in, whatever else stands there.
+const MAX_HELD: usize = 64 << 20;
 /// Bytes of an offending value that a detail shows.
 const SHOWN: usize = 64;
 
@@ -39,6 +41,9 @@ pub(super) struct Rows {
     arena: Vec<u8>,
     row: usize,
     bytes: usize,
+    /// Bytes of the first `counted` buffers.
+    held: usize,
+    counted: usize,
     limit: usize,
     /// The members of the row's `_extra`, as JSON text without the outer braces.
     extra_members: Vec<u8>,
@@ -63,6 +68,8 @@ impl Rows {
             arena: Vec::new(),
             row: 0,
             bytes: 0,
+            held: 0,
+            counted: 0,
             limit: request.batch_rows.max(1),
             extra_members: Vec::new(),
             extra: Cells::new(),
@@ -83,6 +90,20 @@ impl Rows {
 
     pub(super) fn is_empty(&self) -> bool {
         self.row == 0
+    }
+
+    /// Whether the blocks that are held have to be let go of, with the rows in them or, where
+    /// there are none (blank lines, say), by `forget_buffers`.
+    pub(super) fn holds_much(&mut self) -> bool {
+        let new = self.buffers.iter().skip(self.counted);
+        self.held += new.map(Buffer::len).sum::<usize>();
+        self.counted = self.buffers.len();
+        self.held >= MAX_HELD
+    }
+
+    pub(super) fn forget_buffers(&mut self) {
+        self.buffers.truncate(1);
+        (self.held, self.counted) = (0, 0);
     }
 
     /// Parses `text` into the wanted column `slot` of the current row.
@@ -176,6 +197,7 @@ impl Rows {
     pub(super) fn take(&mut self) -> RecordBatch {
         let rows = std::mem::take(&mut self.row);
         self.bytes = 0;
+        (self.held, self.counted) = (0, 0);
         let buffers = self.take_buffers();
         let mut arrays = Vec::with_capacity(self.schema.fields().len());
         for index in 0..self.columns.len() {

@@ -84,6 +84,15 @@ pub fn may_hold(folder: &str, window: &Window) -> bool {
     }
 }
 
+/// Whether the folder's date, a day or a month, is that of `day`.
+pub fn is_dated(folder: &str, day: Day) -> bool {
+    let parts: Vec<&str> = parts(folder).collect();
+    if let Some(date) = date_ending(&parts) {
+        return date.day == day;
+    }
+    month_ending(&parts).is_some_and(|month| month == day.month())
+}
+
 /// Whether the folder is a day's: all below it is of that day, or says otherwise itself.
 pub fn is_day(folder: &str) -> bool {
     let parts: Vec<&str> = parts(folder).collect();

@@ -13,6 +13,9 @@ pub struct Packing {
     pub target_bytes: u64,
     /// Bounds the list of a shard of tiny objects.
     pub max_objects: usize,
+    /// Shards of one region, account and day; more than this become larger ones. Each makes an
+    /// object at least, and Security Lake allows 288 of them.
+    pub max_of_day: u64,
     /// With more shards than this, neighbours are merged as far as the first two allow.
     pub max_shards: usize,
     /// With more shards than this, small neighbours are merged: a task costs about as much
@@ -27,6 +30,7 @@ impl Default for Packing {
         Self {
             target_bytes: 16 * 1024 * 1024,
             max_objects: 4096,
+            max_of_day: 200,
             max_shards: 512,
             many_shards: 32,
             small_bytes: 4 * 1024 * 1024,
@@ -109,9 +113,24 @@ impl List {
 }
 
 /// Cuts a run into pieces of about the same size, none of more than the target unless an
-/// object alone is.
+/// object alone is, or the run would have too many.
 fn cut(run: Vec<InputObject>, packing: &Packing) -> Vec<List> {
-    let limit = even_share(&run, packing);
+    let total = run
+        .iter()
+        .fold(0, |sum: u64, object| sum.saturating_add(object.size));
+    let largest = run.iter().map(|object| object.size).max().unwrap_or(0);
+    let share = even_share(total, largest, packing.target_bytes.max(1));
+    let most = packing.max_of_day.max(1);
+    let pieces = cut_at(run, share, packing);
+    if pieces.len() as u64 <= most {
+        return pieces;
+    }
+    // Each piece but the last then has more than its part of the whole.
+    let run = pieces.into_iter().flat_map(|piece| piece.objects).collect();
+    cut_at(run, total.div_ceil(most).saturating_add(largest), packing)
+}
+
+fn cut_at(run: Vec<InputObject>, limit: u64, packing: &Packing) -> Vec<List> {
     let mut pieces = vec![List::default()];
     for object in run {
         let fits = |piece: &mut List| piece.takes(object.size, 1, limit, packing);
@@ -127,12 +146,7 @@ fn cut(run: Vec<InputObject>, packing: &Packing) -> Vec<List> {
 
 /// The bytes of a piece, such that the last one is not a small rest: the run's bytes by the
 /// number of pieces that it needs, and room for an object that does not fit exactly.
-fn even_share(run: &[InputObject], packing: &Packing) -> u64 {
-    let target = packing.target_bytes.max(1);
-    let total = run
-        .iter()
-        .fold(0, |sum: u64, object| sum.saturating_add(object.size));
-    let largest = run.iter().map(|object| object.size).max().unwrap_or(0);
+fn even_share(total: u64, largest: u64, target: u64) -> u64 {
     let share = total.div_ceil(total.div_ceil(target).max(1));
     share.saturating_add(largest / 2).min(target)
 }
@@ -189,6 +203,7 @@ mod tests {
             max_objects,
             max_shards,
             many_shards: usize::MAX,
+            max_of_day: u64::MAX,
             small_bytes: 0,
         }
     }
@@ -237,6 +252,19 @@ mod tests {
             ["0 1", "2 3", "4"]
         );
         assert_eq!(shown(sizes(&[u64::MAX; 2]), &by_bytes), ["0", "1"]);
+    }
+
+    #[test]
+    fn a_day_that_would_make_too_many_objects_gets_larger_shards() {
+        let packing = Packing {
+            max_of_day: 20,
+            ..packing(10, 100, 100)
+        };
+        let day = |objects: usize| {
+            let objects = (0..objects).map(|number| object(&number.to_string(), Some(1), "a", 10));
+            shown(objects.collect(), &packing).len()
+        };
+        assert_eq!((day(20), day(30), day(100), day(1000)), (20, 15, 17, 20));
     }
 
     #[test]

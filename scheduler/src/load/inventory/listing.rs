@@ -192,12 +192,16 @@ impl Collector {
         input: &Located,
         folder: &Path,
     ) -> Result<bool, object_store::Error> {
-        let first = input.store.list(Some(folder)).try_next().await?;
-        Ok(first.is_some_and(|first| {
-            let rest = below(&first.location, &input.path);
-            let told = layout::tell(input.path.as_ref(), rest);
-            told.day.is_none_or(|day| self.window.contains(day))
-        }))
+        let mut objects = input.store.list(Some(folder));
+        while let Some(object) = objects.try_next().await? {
+            let rest = below(&object.location, &input.path);
+            if layout::skip(rest, object.size).is_none() {
+                let told = layout::tell(input.path.as_ref(), rest);
+                let as_folder = |day| layout::is_dated(folder.as_ref(), day);
+                return Ok(!told.day.is_some_and(as_folder));
+            }
+        }
+        Ok(false)
     }
 
     /// An object that is an input by itself: it was named, so only an empty one is no input.
@@ -443,6 +447,19 @@ mod tests {
         assert_eq!(shown(&inventory), ["2024-01-01 a.log", "- undated.log"]);
         let inventory = listed(root.path(), window("2023-11-01", "2023-11-02")).await;
         assert_eq!(shown(&inventory), ["- undated.log"]);
+    }
+
+    #[tokio::test]
+    async fn a_backup_of_a_later_day_is_entered_whatever_day_its_first_object_tells() {
+        let root = tempfile::tempdir().expect("a folder");
+        write(root.path(), "2024-06-01/AWSLogs/.marker", "x");
+        write(root.path(), "2024-06-01/AWSLogs/2023/01/01/a.log", "x");
+        write(root.path(), "2024-06-01/AWSLogs/2024/03/01/b.log", "x");
+        write(root.path(), "2024-06-02/c.log", "x");
+        write(root.path(), "2024/07/d.2024-07-03.log", "x");
+        let inventory = listed(root.path(), window("2024-03-01", "2024-03-31")).await;
+        assert_eq!(shown(&inventory), ["2024-03-01 b.log"]);
+        assert_eq!(inventory.counts().pruned_folders, 2);
     }
 
     #[tokio::test]
