@@ -10,6 +10,7 @@ mod crash;
 mod executors;
 mod loads;
 mod readers;
+mod regions;
 mod s3;
 mod s3_crash;
 mod s3_faults;

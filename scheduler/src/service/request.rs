@@ -4,6 +4,7 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use plans::nodes::publish::is_region_name;
 use plans::stores::Role;
 
 use super::proto;
@@ -70,7 +71,7 @@ pub fn saved(load: proto::Load, source: &str, digest: &str) -> Result<SavedReque
         full_load: load.full_load,
         margin: number("margin_days", load.margin_days.into(), 0..=366)?,
         lateness: seconds("lateness_seconds", load.lateness_seconds, 10 * YEAR_SECONDS)?,
-        region: load.region.map(|name| text("region", name)).transpose()?,
+        region: load.region.map(region).transpose()?,
         account: load.account.map(|name| text("account", name)).transpose()?,
         quarantine: uri("quarantine", load.quarantine)?,
         work: uri("work", load.work)?,
@@ -221,6 +222,18 @@ fn text(field: &'static str, text: String) -> Result<String, Invalid> {
     Ok(text)
 }
 
+/// It becomes a folder of every part's URI.
+fn region(region: String) -> Result<String, Invalid> {
+    match is_region_name(&region) {
+        true => Ok(region),
+        false => Err(invalid(
+            "region",
+            "is no region's name",
+            "send at most 64 letters, digits, `-` and `_`, such as eu-central-1",
+        )),
+    }
+}
+
 fn role(role: proto::Role) -> Result<Role, Invalid> {
     if !role.arn.starts_with("arn:") {
         return Err(invalid(
@@ -321,6 +334,9 @@ mod tests {
         });
         refused("work", |load| load.work = String::new());
         refused("name", |load| load.name = "a\nb".to_owned());
+        for region in ["", "?", "a/b", "../x", "-a"] {
+            refused("region", |load| load.region = Some(region.to_owned()));
+        }
         refused("shape", |load| load.shape = 0);
         refused("shape", |load| load.shape = 99);
         refused("range", |load| load.range = None);
