@@ -1,5 +1,5 @@
-//! The protocol's `Load` and our request: what comes in is checked field by field, so that
-//! nothing behind it has to. Pure.
+//! The protocol's `Load` and our request: what comes in is checked field by field, and its
+//! places with each other, so that nothing behind it has to. Pure.
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -9,6 +9,7 @@ use plans::stores::Role;
 
 use super::proto;
 use crate::load::days::Day;
+use crate::load::places;
 use crate::load::range::MAX_DAYS;
 use crate::load::request::{LoadRequest, OnStale, Range, Shape};
 use crate::load::saved::SavedRequest;
@@ -55,7 +56,7 @@ pub fn load_id(field: &'static str, id: &str) -> Result<(), Invalid> {
 
 /// The request, as a load's record keeps it, of the source with this name and digest.
 pub fn saved(load: proto::Load, source: &str, digest: &str) -> Result<SavedRequest, Invalid> {
-    Ok(SavedRequest {
+    let saved = SavedRequest {
         source: source.to_owned(),
         config_digest: digest.to_owned(),
         shape: shape(load.shape)?,
@@ -83,7 +84,10 @@ pub fn saved(load: proto::Load, source: &str, digest: &str) -> Result<SavedReque
         // The executors have theirs.
         cores: 1,
         memory_bytes: number("memory_bytes", load.memory_bytes, MEMORY)?,
-    })
+    };
+    let places = places::check(&saved.output, &saved.work, &saved.quarantine);
+    places.map_err(|misplaced| invalid(misplaced.area, misplaced.what, misplaced.remedy))?;
+    Ok(saved)
 }
 
 /// The request as it travels.
@@ -347,6 +351,18 @@ mod tests {
         refused("memory_bytes", |load| load.memory_bytes = u64::MAX);
         refused("wait_seconds", |load| load.wait_seconds = u64::MAX);
         refused("role.arn", |load| load.role = Some(proto::Role::default()));
+    }
+
+    #[test]
+    fn places_that_cannot_stand_together_are_named() {
+        refused("quarantine", |load| {
+            load.quarantine = "s3://lake/a/q".to_owned()
+        });
+        refused("quarantine", |load| {
+            load.quarantine = "file:///q".to_owned()
+        });
+        refused("work", |load| load.work = "s3://lake/a/w".to_owned());
+        refused("work", |load| load.work = "file:///w".to_owned());
     }
 
     #[test]
