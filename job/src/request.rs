@@ -52,6 +52,14 @@ impl Places {
         })
     }
 
+    /// What a folder that parts are written to is called.
+    pub(crate) fn name_of(&self, folder: &str) -> &'static str {
+        match folder.starts_with(self.quarantine.trim_end_matches('/')) {
+            true => "quarantine",
+            false => "target",
+        }
+    }
+
     /// Who writes where, as far as `settings` alone tell.
     pub(crate) fn access(&self, settings: &Settings) -> Result<Access, Failure> {
         let mut access = Access::default();

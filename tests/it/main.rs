@@ -1,6 +1,7 @@
 //! The integration tests: one binary, a module for each promise. They run the real
 //! `lakebolt`, so build it first (`cargo xtask test` does).
 
+mod asking;
 mod chaos;
 mod cluster;
 mod cluster_many;
