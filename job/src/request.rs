@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use plans::spec::LoadHints;
 use plans::stores::{Access, Role};
+use scheduler::load::places::{self, Misplaced};
 use scheduler::load::request::{LoadRequest, Shape};
 use scheduler::status::dynamodb::DEFAULT_PREFIX;
 
@@ -51,6 +52,14 @@ impl Places {
         })
     }
 
+    /// What a folder that parts are written to is called.
+    pub(crate) fn name_of(&self, folder: &str) -> &'static str {
+        match folder.starts_with(self.quarantine.trim_end_matches('/')) {
+            true => "quarantine",
+            false => "target",
+        }
+    }
+
     /// Who writes where, as far as `settings` alone tell.
     pub(crate) fn access(&self, settings: &Settings) -> Result<Access, Failure> {
         let mut access = Access::default();
@@ -89,13 +98,8 @@ impl Stores {
         };
         let work = place("--work", settings.work.as_deref(), work)?;
         let quarantine = place("--quarantine", settings.quarantine.as_deref(), quarantine)?;
-        refuse_apart("--work", &work, base)?;
-        refuse_apart("--quarantine", &quarantine, base)?;
-        refuse_inside("--quarantine", &quarantine, base)?;
-        // A local one is hidden from readers by the dot of its name.
-        if uris::is_s3(base) {
-            refuse_inside("--work", &work, base)?;
-        }
+        places::check(&output, &work, &quarantine)
+            .map_err(|wrong| misplaced(&wrong, &work, &quarantine))?;
         Ok(Self {
             output,
             work,
@@ -104,27 +108,15 @@ impl Stores {
     }
 }
 
-/// Readers of the target would take what stands there for events.
-fn refuse_inside(flag: &str, place: &str, output: &str) -> Result<(), Failure> {
-    if uris::is_inside(place, output) {
-        let message = format!("{flag} {place} is inside the target");
-        return Err(Failure::usage(message, "choose a folder beside the target"));
-    }
-    Ok(())
-}
-
-/// Parts are published where they were written: by a rename, or by completing an upload.
-fn refuse_apart(flag: &str, place: &str, output: &str) -> Result<(), Failure> {
-    let (here, remedy) = match (uris::is_s3(place), uris::is_s3(output)) {
-        (true, true) | (false, false) => return Ok(()),
-        (true, false) => ("on S3, and the target is not", "give a local folder"),
-        (false, true) => ("not on S3, and the target is", "give s3://BUCKET/PREFIX"),
+fn misplaced(misplaced: &Misplaced, work: &str, quarantine: &str) -> Failure {
+    let area = misplaced.area;
+    let place = match area {
+        "work" => work,
+        _ => quarantine,
     };
-    let message = format!("{flag} {place} is {here}");
-    Err(Failure::usage(
-        message,
-        format!("{remedy}, or leave {flag} away"),
-    ))
+    let message = format!("--{area} {place} {}", misplaced.what);
+    let remedy = format!("{}, or leave --{area} away", misplaced.remedy);
+    Failure::usage(message, remedy)
 }
 
 /// A bucket holds no status table.

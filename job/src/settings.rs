@@ -108,7 +108,8 @@ pub(crate) struct Settings {
     pub(crate) shape: Option<ShapeName>,
 
     /// Region of the path [default: the row's, else the input path's]
-    #[arg(long, value_name = "REGION", help_heading = "What is written")]
+    #[arg(long, value_name = "REGION", value_parser = values::region,
+          help_heading = "What is written")]
     pub(crate) region: Option<String>,
 
     /// Account of rows and paths that name none [default: external_SOURCE]

@@ -44,15 +44,6 @@ pub(crate) fn is_s3(uri: &str) -> bool {
     s3::rest(uri).is_some()
 }
 
-/// Whether readers of the target `output` would list `place`, a folder. Both are absolute;
-/// `output` has no slash at its end.
-pub(crate) fn is_inside(place: &str, output: &str) -> bool {
-    match is_s3(output) {
-        true => s3::is_inside(place, output),
-        false => place.starts_with(&format!("{output}/")),
-    }
-}
-
 /// `s3://BUCKET` of a URI of S3.
 pub(crate) fn bucket(uri: &str) -> Option<String> {
     let bucket = s3::rest(uri)?.split('/').next()?;

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use plans::nodes::publish::is_region_name;
 use scheduler::load::days::Day;
 
 const SECONDS: &[(&str, u64)] = &[("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1)];
@@ -77,6 +78,17 @@ pub(crate) fn percent(text: &str) -> Result<f64, String> {
     match number.parse::<f64>() {
         Ok(percent) if (0.0..=100.0).contains(&percent) => Ok(percent),
         _ => Err("write per cent from 0 to 100, such as `5` or `0.5%`".to_owned()),
+    }
+}
+
+/// A region: it becomes a folder of the lake.
+pub(crate) fn region(text: &str) -> Result<String, String> {
+    match is_region_name(text) {
+        true => Ok(text.to_owned()),
+        false => {
+            let help = "write at most 64 letters, digits, `-` and `_`, such as `eu-central-1`";
+            Err(help.to_owned())
+        }
     }
 }
 

@@ -346,6 +346,28 @@ fn an_executor_without_time_to_drain_hands_its_tasks_back() -> anyhow::Result<()
 }
 
 #[test]
+fn a_cluster_is_asked_for_the_loads_of_one_source_and_whether_it_is_well() -> anyhow::Result<()> {
+    let site = Site::new()?;
+    let _scheduler = site.scheduler()?;
+    let _executor = site.executor()?.spawn()?;
+    std::fs::create_dir_all(site.lab.folder().join("empty"))?;
+    for source in ["vpc_flow"].into_iter().chain(["s3_access"; 11]) {
+        let load = site.lakebolt(&["run", source, "--input", "empty", "--output", "lake"])?;
+        let load = load.args(["--daily=1", "--allow-empty"]);
+        load.run()?.expect_code(0);
+    }
+    for (source, expected) in [("vpc_flow", 1), ("s3_access", 10)] {
+        let answer = site.lakebolt(&["status", source])?.run()?.expect_code(0);
+        let loads = answer.json()["loads"].as_array().map(Vec::len);
+        assert_eq!(loads, Some(expected), "{source}: {}", answer.stdout);
+    }
+    let doctor = site.lakebolt(&["doctor"])?.run()?.expect_code(0).json();
+    assert_eq!(doctor["checks"].as_array().map(Vec::len), Some(1));
+    assert_eq!(doctor["checks"][0]["check"], "cluster");
+    Ok(())
+}
+
+#[test]
 fn what_is_wrong_with_a_cluster_is_said_in_one_line() -> anyhow::Result<()> {
     let site = Site::new()?;
     let plan = site

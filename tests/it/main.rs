@@ -1,6 +1,7 @@
 //! The integration tests: one binary, a module for each promise. They run the real
 //! `lakebolt`, so build it first (`cargo xtask test` does).
 
+mod asking;
 mod chaos;
 mod cluster;
 mod cluster_many;
@@ -10,6 +11,7 @@ mod crash;
 mod executors;
 mod loads;
 mod readers;
+mod regions;
 mod s3;
 mod s3_crash;
 mod s3_faults;

@@ -17,7 +17,9 @@ use crate::table::Table;
 use crate::wire;
 
 /// Loads that are listed.
-const LOADS: u32 = 10;
+const LOADS: usize = 10;
+/// As many as a scheduler tells of.
+const MOST_LISTED: u32 = 1000;
 
 pub(super) fn run(
     args: &StatusArgs,
@@ -31,13 +33,16 @@ pub(super) fn run(
                 let id = cluster.client.find(id).await?;
                 vec![cluster.client.get(&id).await?]
             }
-            None => cluster.client.list(LOADS).await?,
+            // Those of one source may stand behind many others.
+            None if args.source.is_some() => cluster.client.list(MOST_LISTED).await?,
+            None => cluster.client.list(LOADS as u32).await?,
         };
         Ok((cluster.address, loads))
     })?;
     if let Some(source) = &args.source {
         loads.retain(|load| same_source(&load.source, source));
     }
+    loads.truncate(LOADS);
     match context.format(args.state.format) {
         OutputFormat::Human => output::print(&human(&address, &loads))?,
         OutputFormat::Json => output::print_json(&as_json(&address, &loads))?,

@@ -5,6 +5,7 @@ mod asked;
 mod cloud;
 mod machine;
 mod report;
+mod scheduler;
 mod stores;
 mod traces;
 
@@ -20,6 +21,7 @@ use crate::context::Context;
 use crate::exit_code::ExitCode;
 use crate::failure::Failure;
 use crate::output;
+use crate::request::Places;
 use crate::settings::OutputFormat;
 use crate::wire;
 
@@ -52,6 +54,13 @@ impl Doctor {
     /// In the order in which a load needs things.
     async fn examine(mut self, asked: &Asked) -> Report {
         let traces = Traces::before(&asked.local_folders());
+        let cluster = asked.settings.cluster.as_deref();
+        if let Some(address) = cluster {
+            // Before the doctor's own patience ends, which knows less to say.
+            let patience = self.timeout.mul_f64(0.8);
+            let answers = scheduler::answers(&asked.settings, patience);
+            self.check("cluster", address, answers).await;
+        }
         if asked.needs_aws() {
             let region = cloud::region();
             self.check("region", "AWS", region).await;
@@ -61,7 +70,7 @@ impl Doctor {
             let endpoint = cloud::endpoint(&bucket);
             self.check("bucket", &bucket, endpoint).await;
         }
-        if asked.inputs.is_empty() {
+        if asked.inputs.is_empty() && asked.places.is_some() {
             let none = async { Verdict::warning("none is given", "add --input URI") };
             self.check("input", "", none).await;
         }
@@ -69,21 +78,30 @@ impl Doctor {
             let found = stores::input(input, asked.allow_empty());
             self.check("input", input, found).await;
         }
-        let work = &asked.places.work;
+        if let Some(places) = &asked.places {
+            self.examine_places(asked, places).await;
+        }
+        drop(traces);
+        self.report
+    }
+
+    async fn examine_places(&mut self, asked: &Asked, places: &Places) {
+        let work = &places.work;
         self.check("work area", work, stores::work(work)).await;
         for folder in &asked.folders {
-            let name = asked.name_of(folder);
+            let name = places.name_of(folder);
             let reached = stores::target(folder, work, &asked.access);
             self.check(name, folder, reached).await;
         }
-        let state = &asked.places.state;
+        // The scheduler has its own state, scratch and engine.
+        let Some(state) = asked.own_state() else {
+            return;
+        };
         self.check("state", state, stores::state(state)).await;
         let (settings, cores) = (&asked.settings, asked.cores());
         self.check("scratch", "", machine::scratch(work)).await;
         let engine = machine::engine(settings.engine, cores, work);
         self.check("engine", "", engine).await;
-        drop(traces);
-        self.report
     }
 
     async fn check(

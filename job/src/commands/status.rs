@@ -57,9 +57,11 @@ async fn look(
     name: Option<&str>,
 ) -> Result<Found, Failure> {
     let failed = |error| wire::status_failure(&error);
-    let mut loads = status.loads(LOADS).await.map_err(failed)?;
+    // Those that are asked for may stand behind many others.
+    let is_narrowed = args.load.is_some() || args.source.is_some();
+    let most = if is_narrowed { usize::MAX } else { LOADS };
+    let mut loads = status.loads(most).await.map_err(failed)?;
     if let Some(id) = &args.load {
-        loads = status.loads(usize::MAX).await.map_err(failed)?;
         loads.retain(|load| load.load_id.starts_with(id.as_str()));
         if loads.is_empty() {
             return Err(Failure::usage(
@@ -70,6 +72,9 @@ async fn look(
     }
     if let Some(source) = &args.source {
         loads.retain(|load| same_source(&load.source, source));
+    }
+    if args.load.is_none() {
+        loads.truncate(LOADS);
     }
     let mut periods = Vec::new();
     for dataset in status.datasets().await.map_err(failed)? {

@@ -32,22 +32,6 @@ pub(super) fn absolute(rest: &str) -> Result<String, &'static str> {
     Ok(format!("s3://{bucket}/{prefix}"))
 }
 
-/// Whether readers of `output` would list `place`. A target that is a whole bucket is read
-/// at `ext/` and `region=…/`, so that the other prefixes of the bucket are beside it.
-pub(super) fn is_inside(place: &str, output: &str) -> bool {
-    let Some(below) = place.strip_prefix(output) else {
-        return false;
-    };
-    let is_bucket = rest(output).is_some_and(|rest| !rest.contains('/'));
-    match (below.is_empty(), below.strip_prefix('/')) {
-        (true, _) => true,
-        (false, Some(key)) if is_bucket => {
-            key.is_empty() || key.starts_with("ext/") || key.starts_with("region=")
-        }
-        (false, below) => below.is_some(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -84,16 +68,5 @@ mod tests {
         ] {
             assert!(!is_bucket(name), "{name}");
         }
-    }
-
-    #[test]
-    fn what_readers_of_a_target_list_is_inside_it() {
-        assert!(is_inside("s3://lake/a/w/", "s3://lake/a"));
-        assert!(is_inside("s3://lake/a/", "s3://lake/a"));
-        assert!(!is_inside("s3://lake/ab/", "s3://lake/a"));
-        assert!(!is_inside("s3://lakes/a/", "s3://lake"));
-        assert!(!is_inside("s3://lake/lakebolt-work/", "s3://lake"));
-        assert!(is_inside("s3://lake/ext/work/", "s3://lake"));
-        assert!(is_inside("s3://lake/", "s3://lake"));
     }
 }

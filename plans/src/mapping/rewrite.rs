@@ -18,6 +18,11 @@ use crate::spec::{ColumnKind, Sql};
 /// Stands before columns whose name starts with `@`, which the planner takes for a variable.
 pub(super) const AT_MARK: char = '\u{2060}';
 
+/// A flat `1+1+…` becomes a tree as deep as it is long, and whatever walks it or frees it
+/// uses up the stack: half of a worker's 2 MiB for the 250 levels that these allow.
+const MOST_BYTES: usize = 16 << 10;
+const MOST_TOKENS: usize = 500;
+
 /// SQL that the engine's parser takes.
 pub(super) struct Rewritten {
     pub(super) text: String,
@@ -68,11 +73,22 @@ fn inside(sql: &Sql, place: Location) -> Origin {
 }
 
 pub(super) fn rewrite(scope: &Scope<'_>, sql: &Sql) -> Result<Rewritten, Diagnostic> {
+    if sql.text.len() > MOST_BYTES {
+        return Err(too_long(
+            sql,
+            &format!("more than {} KiB", MOST_BYTES >> 10),
+        ));
+    }
     let dialect = GenericDialect {};
     let tokens = Tokenizer::new(&dialect, &sql.text)
         .with_unescape(false)
         .tokenize_with_location()
         .map_err(|error| at(&inside(sql, error.location), error.message, ""))?;
+    let is_space = |token: &TokenWithSpan| matches!(token.token, Token::Whitespace(_));
+    if tokens.iter().filter(|token| !is_space(token)).count() > MOST_TOKENS {
+        let what = format!("more than {MOST_TOKENS} words and signs");
+        return Err(too_long(sql, &what));
+    }
     let mut writer = Writer {
         scope,
         sql,
@@ -94,6 +110,14 @@ pub(super) fn rewrite(scope: &Scope<'_>, sql: &Sql) -> Result<Rewritten, Diagnos
         places: writer.places,
         words: writer.words,
     })
+}
+
+fn too_long(sql: &Sql, what: &str) -> Diagnostic {
+    at(
+        &sql.at,
+        format!("the expression is too long: it has {what}"),
+        "put lists of values under [sets], or cut it into columns and events",
+    )
 }
 
 fn planning_schema(scope: &Scope<'_>) -> DFSchema {

@@ -10,6 +10,7 @@ use std::ops::RangeInclusive;
 use std::str::FromStr;
 
 use chrono::NaiveDate;
+use plans::nodes::publish::is_region_name;
 use serde::{Deserialize, Serialize};
 
 use super::days::{Day, Month};
@@ -300,6 +301,7 @@ fn date_at(text: &[u8], pattern: &str) -> Option<(Date, usize)> {
 }
 
 /// The region that a folder or a piece of a name tells: `us-gov-east-1`, `region=eu-west-1`.
+/// It becomes a folder of the lake, so what is no region's name tells none.
 fn region(part: &str) -> Option<&str> {
     match part.split_once('=') {
         Some((key, value)) => {
@@ -307,7 +309,7 @@ fn region(part: &str) -> Option<&str> {
                 &*key.to_ascii_lowercase(),
                 "region" | "aws-region" | "aws_region" | "awsregion"
             );
-            (named && !value.is_empty()).then_some(value)
+            (named && is_region_name(value)).then_some(value)
         }
         None => is_region(part).then_some(part),
     }
@@ -424,6 +426,10 @@ mod tests {
         check("year=2024/month=1/day=5/a", "2024-01-05 - - -");
         check("dt=2024-01-15/a", "2024-01-15 - - -");
         check("region=/accountId=/dt=2024-13-15/a", "- - - -");
+        check("us-east-1/region=a%2Fb/a", "- - us-east-1 -");
+        for value in ["?", "..", "a#b", "a b", "-a", &"r".repeat(65)] {
+            check(&format!("region={value}/a"), "- - - -");
+        }
     }
 
     #[test]

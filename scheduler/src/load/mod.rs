@@ -1,6 +1,6 @@
 //! A load: one request for a dataset over a range of days. Start reading at `drive`.
 //!
-//! `days`, `range`, `request`, `shards`, `remaining`, `dataset`, `task`, `manifest` and
+//! `days`, `range`, `request`, `places`, `shards`, `remaining`, `dataset`, `task`, `manifest` and
 //! `outcome` are pure; the others touch storage and status.
 
 pub mod attempt;
@@ -20,6 +20,7 @@ pub mod manifest;
 pub mod outcome;
 pub mod owner;
 pub mod period;
+pub mod places;
 pub mod plan;
 pub mod progress;
 pub mod publish;

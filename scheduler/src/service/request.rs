@@ -1,13 +1,15 @@
-//! The protocol's `Load` and our request: what comes in is checked field by field, so that
-//! nothing behind it has to. Pure.
+//! The protocol's `Load` and our request: what comes in is checked field by field, and its
+//! places with each other, so that nothing behind it has to. Pure.
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use plans::nodes::publish::is_region_name;
 use plans::stores::Role;
 
 use super::proto;
 use crate::load::days::Day;
+use crate::load::places;
 use crate::load::range::MAX_DAYS;
 use crate::load::request::{LoadRequest, OnStale, Range, Shape};
 use crate::load::saved::SavedRequest;
@@ -54,7 +56,7 @@ pub fn load_id(field: &'static str, id: &str) -> Result<(), Invalid> {
 
 /// The request, as a load's record keeps it, of the source with this name and digest.
 pub fn saved(load: proto::Load, source: &str, digest: &str) -> Result<SavedRequest, Invalid> {
-    Ok(SavedRequest {
+    let saved = SavedRequest {
         source: source.to_owned(),
         config_digest: digest.to_owned(),
         shape: shape(load.shape)?,
@@ -70,7 +72,7 @@ pub fn saved(load: proto::Load, source: &str, digest: &str) -> Result<SavedReque
         full_load: load.full_load,
         margin: number("margin_days", load.margin_days.into(), 0..=366)?,
         lateness: seconds("lateness_seconds", load.lateness_seconds, 10 * YEAR_SECONDS)?,
-        region: load.region.map(|name| text("region", name)).transpose()?,
+        region: load.region.map(region).transpose()?,
         account: load.account.map(|name| text("account", name)).transpose()?,
         quarantine: uri("quarantine", load.quarantine)?,
         work: uri("work", load.work)?,
@@ -82,7 +84,10 @@ pub fn saved(load: proto::Load, source: &str, digest: &str) -> Result<SavedReque
         // The executors have theirs.
         cores: 1,
         memory_bytes: number("memory_bytes", load.memory_bytes, MEMORY)?,
-    })
+    };
+    let places = places::check(&saved.output, &saved.work, &saved.quarantine);
+    places.map_err(|misplaced| invalid(misplaced.area, misplaced.what, misplaced.remedy))?;
+    Ok(saved)
 }
 
 /// The request as it travels.
@@ -221,6 +226,18 @@ fn text(field: &'static str, text: String) -> Result<String, Invalid> {
     Ok(text)
 }
 
+/// It becomes a folder of every part's URI.
+fn region(region: String) -> Result<String, Invalid> {
+    match is_region_name(&region) {
+        true => Ok(region),
+        false => Err(invalid(
+            "region",
+            "is no region's name",
+            "send at most 64 letters, digits, `-` and `_`, such as eu-central-1",
+        )),
+    }
+}
+
 fn role(role: proto::Role) -> Result<Role, Invalid> {
     if !role.arn.starts_with("arn:") {
         return Err(invalid(
@@ -321,6 +338,9 @@ mod tests {
         });
         refused("work", |load| load.work = String::new());
         refused("name", |load| load.name = "a\nb".to_owned());
+        for region in ["", "?", "a/b", "../x", "-a"] {
+            refused("region", |load| load.region = Some(region.to_owned()));
+        }
         refused("shape", |load| load.shape = 0);
         refused("shape", |load| load.shape = 99);
         refused("range", |load| load.range = None);
@@ -331,6 +351,18 @@ mod tests {
         refused("memory_bytes", |load| load.memory_bytes = u64::MAX);
         refused("wait_seconds", |load| load.wait_seconds = u64::MAX);
         refused("role.arn", |load| load.role = Some(proto::Role::default()));
+    }
+
+    #[test]
+    fn places_that_cannot_stand_together_are_named() {
+        refused("quarantine", |load| {
+            load.quarantine = "s3://lake/a/q".to_owned()
+        });
+        refused("quarantine", |load| {
+            load.quarantine = "file:///q".to_owned()
+        });
+        refused("work", |load| load.work = "s3://lake/a/w".to_owned());
+        refused("work", |load| load.work = "file:///w".to_owned());
     }
 
     #[test]

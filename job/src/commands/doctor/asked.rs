@@ -17,7 +17,8 @@ use crate::uris;
 
 pub(super) struct Asked {
     pub(super) settings: Settings,
-    pub(super) places: Places,
+    /// None where nothing but a cluster is named.
+    pub(super) places: Option<Places>,
     pub(super) inputs: Vec<String>,
     /// Where parts are written: targets and the quarantine.
     pub(super) folders: BTreeSet<String>,
@@ -44,19 +45,28 @@ impl Asked {
             access: dataset::access(&prepared.request),
             inputs: prepared.request.inputs,
             settings: prepared.settings,
-            places: prepared.places,
+            places: Some(prepared.places),
         })
     }
 
     fn by_settings(settings: Settings, context: &Context) -> Result<Self, Failure> {
-        let places = Places::of(&settings, context.folder())?;
+        let is_cluster_alone = settings.cluster.is_some() && settings.output.is_none();
+        let places = match is_cluster_alone {
+            true => None,
+            false => Some(Places::of(&settings, context.folder())?),
+        };
         let inputs = match &settings.input {
             Some(_) => request::inputs(&settings, context.folder())?,
             None => Vec::new(),
         };
-        let access = places.access(&settings)?;
+        let mut folders = BTreeSet::new();
+        let mut access = Access::default();
+        if let Some(places) = &places {
+            folders.extend([places.output.clone(), places.quarantine.clone()]);
+            access = places.access(&settings)?;
+        }
         Ok(Self {
-            folders: BTreeSet::from([places.output.clone(), places.quarantine.clone()]),
+            folders,
             settings,
             places,
             inputs,
@@ -66,25 +76,29 @@ impl Asked {
 
     /// Every URI that is reached, without the state.
     fn uris(&self) -> impl Iterator<Item = &String> {
-        let own = [&self.places.work, &self.places.quarantine];
+        let own = self.places.iter();
+        let own = own.flat_map(|places| [&places.work, &places.quarantine]);
         self.inputs.iter().chain(&self.folders).chain(own)
     }
 
     pub(super) fn needs_aws(&self) -> bool {
-        self.places.state.starts_with("dynamodb:") || self.uris().any(|uri| uris::is_s3(uri))
+        let has_tables = self
+            .own_state()
+            .is_some_and(|state| state.starts_with("dynamodb:"));
+        has_tables || self.uris().any(|uri| uris::is_s3(uri))
+    }
+
+    /// The state that this process keeps; a cluster's scheduler has its own.
+    pub(super) fn own_state(&self) -> Option<&str> {
+        match &self.settings.cluster {
+            Some(_) => None,
+            None => self.places.as_ref().map(|places| places.state.as_str()),
+        }
     }
 
     /// `s3://BUCKET` of each bucket.
     pub(super) fn buckets(&self) -> BTreeSet<String> {
         self.uris().filter_map(|uri| uris::bucket(uri)).collect()
-    }
-
-    pub(super) fn name_of(&self, folder: &str) -> &'static str {
-        let quarantine = self.places.quarantine.trim_end_matches('/');
-        match folder.starts_with(quarantine) {
-            true => "quarantine",
-            false => "target",
-        }
     }
 
     pub(super) fn allow_empty(&self) -> bool {
@@ -99,10 +113,12 @@ impl Asked {
     pub(super) fn local_folders(&self) -> Vec<PathBuf> {
         let local = |uri: &str| uris::local("", uri, Path::new("/")).ok();
         let mut folders: Vec<_> = self.folders.iter().filter_map(|uri| local(uri)).collect();
-        if let Some(work) = local(&self.places.work) {
-            folders.push(work.join("scratch"));
-        }
-        if let Some(state) = self.places.state.strip_prefix("sqlite:") {
+        let work = self.places.as_ref().and_then(|places| local(&places.work));
+        folders.extend(work.map(|work| work.join("scratch")));
+        if let Some(state) = self
+            .own_state()
+            .and_then(|state| state.strip_prefix("sqlite:"))
+        {
             folders.extend(Path::new(state).parent().map(Path::to_path_buf));
         }
         folders

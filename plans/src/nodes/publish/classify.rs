@@ -3,7 +3,7 @@
 //! Ownership is total: every row is owned by exactly one day, so that periods
 //! that read the same margin neither lose nor double it.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use arrow::array::{
@@ -14,6 +14,7 @@ use datafusion::common::Result;
 use datafusion::common::cast::{as_boolean_array, as_string_view_array, as_uint32_array};
 use datafusion::physical_expr::PhysicalExpr;
 
+use super::groups::{BadPlace, Group, Groups};
 use super::program::PhysicalProgram;
 use super::runs::Key;
 use crate::formats::{DETAIL, OBJECT, REJECT};
@@ -22,15 +23,6 @@ use crate::receipt::Ledger;
 use crate::shard::{InputObject, Shard};
 
 const DAY_MS: i64 = 86_400_000;
-
-/// Rows that become one object: events of one route for one region, account and day.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Group {
-    pub route: usize,
-    pub region: Arc<str>,
-    pub account: Arc<str>,
-    pub day: i32,
-}
 
 /// A row that is set aside.
 #[derive(Clone, Debug)]
@@ -113,7 +105,7 @@ impl Classifier {
     }
 
     pub(crate) fn group(&self, id: u32) -> &Group {
-        &self.groups.all[id as usize]
+        self.groups.group(id)
     }
 
     /// Decides for the rows of `batch`, which stands at `index` in its run.
@@ -278,23 +270,23 @@ impl Classifier {
                 batch,
                 row: row as u32,
             }),
-            Err(account) => rejections.push(Rejection {
+            Err(bad) => rejections.push(Rejection {
                 row,
                 day,
-                reason: "invalid_account".to_owned(),
-                detail: format!("`{account}` is neither 12 digits nor external or external_name"),
+                reason: bad.reason().to_owned(),
+                detail: bad.to_string(),
             }),
         }
     }
 
-    /// The group of a row, or the account that is none.
+    /// The group of a row, or why it has none.
     fn place(
         &mut self,
         columns: &Columns,
         row: usize,
         route: usize,
         day: i32,
-    ) -> Result<u32, String> {
+    ) -> Result<u32, BadPlace> {
         let places = &self.objects[columns.object.value(row) as usize];
         let RouteColumns {
             account, region, ..
@@ -334,58 +326,6 @@ impl Places {
             account: account.into(),
         }
     }
-}
-
-/// Interned groups. Neighbouring rows mostly share theirs, so the last one is tried first.
-#[derive(Default)]
-struct Groups {
-    all: Vec<Group>,
-    ids: HashMap<Group, u32>,
-    last: u32,
-}
-
-impl Groups {
-    fn id(&mut self, route: usize, region: &str, account: &str, day: i32) -> Result<u32, String> {
-        if let Some(last) = self.all.get(self.last as usize)
-            && (last.route, last.day) == (route, day)
-            && *last.region == *region
-            && *last.account == *account
-        {
-            return Ok(self.last);
-        }
-        let group = Group {
-            route,
-            region: region.into(),
-            account: account.into(),
-            day,
-        };
-        if let Some(id) = self.ids.get(&group) {
-            self.last = *id;
-            return Ok(*id);
-        }
-        if !is_account(account) {
-            return Err(account.chars().take(64).collect());
-        }
-        let id = self.all.len() as u32;
-        self.all.push(group.clone());
-        self.ids.insert(group, id);
-        self.last = id;
-        Ok(id)
-    }
-}
-
-/// Twelve digits, `external`, or `external_` and a word with dashes.
-pub fn is_account(account: &str) -> bool {
-    if let Some(rest) = account.strip_prefix("external") {
-        return rest.is_empty()
-            || rest.strip_prefix('_').is_some_and(|name| {
-                !name.is_empty()
-                    && name
-                        .chars()
-                        .all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-')
-            });
-    }
-    account.len() == 12 && account.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 fn value(array: Option<&StringViewArray>, row: usize) -> Option<&str> {

@@ -32,6 +32,10 @@ pub enum ConnectError {
     Role { arn: String, what: String },
     #[error("no AWS region is set, and the bucket's could not be found out")]
     NoRegion,
+    #[error("the bucket's region cannot be asked for: S3 cannot be reached ({0})")]
+    Unreachable(String),
+    #[error("the bucket's region cannot be asked for: S3 is overloaded or failing ({0})")]
+    Busy(String),
     #[error("the S3 client cannot be made ({0})")]
     Client(String),
 }
@@ -43,6 +47,8 @@ impl ConnectError {
             Self::BadCredentials(_) => Cause::BadCredentials,
             Self::Role { .. } => Cause::Denied,
             Self::NoRegion => Cause::OtherRegion,
+            Self::Unreachable(_) => Cause::Unreachable,
+            Self::Busy(_) => Cause::Busy,
             Self::Client(_) => Cause::Other,
         }
     }

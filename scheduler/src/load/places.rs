@@ -1,0 +1,143 @@
+//! How a load's places may stand to each other. Pure: URIs in, an answer out.
+
+use std::path::PathBuf;
+
+use url::Url;
+
+/// A work area or quarantine that cannot stand where it is asked to.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{what}")]
+pub struct Misplaced {
+    /// `work` or `quarantine`.
+    pub area: &'static str,
+    pub what: &'static str,
+    pub remedy: &'static str,
+}
+
+/// Refuses places that readers of the target would list, or that parts cannot be published
+/// from. All are absolute URIs; whether they end in a slash is the same.
+pub fn check(output: &str, work: &str, quarantine: &str) -> Result<(), Misplaced> {
+    refuse_apart("work", work, output)?;
+    refuse_apart("quarantine", quarantine, output)?;
+    refuse_inside("quarantine", quarantine, output)?;
+    // A local one is hidden from readers by the dot of its name.
+    match is_s3(output) {
+        true => refuse_inside("work", work, output),
+        false => Ok(()),
+    }
+}
+
+/// Parts are published where they were written: by a rename, or by completing an upload.
+fn refuse_apart(area: &'static str, place: &str, output: &str) -> Result<(), Misplaced> {
+    let (what, remedy) = match (is_s3(place), is_s3(output)) {
+        (true, true) | (false, false) => return Ok(()),
+        (true, false) => ("is on S3, and the target is not", "give a local folder"),
+        (false, true) => (
+            "is not on S3, and the target is",
+            "give s3://BUCKET/PREFIX beside the target",
+        ),
+    };
+    Err(Misplaced { area, what, remedy })
+}
+
+/// Readers of the target would take what stands there for events.
+fn refuse_inside(area: &'static str, place: &str, output: &str) -> Result<(), Misplaced> {
+    match is_inside(place, output) {
+        true => Err(Misplaced {
+            area,
+            what: "is inside the target",
+            remedy: "choose a folder beside the target",
+        }),
+        false => Ok(()),
+    }
+}
+
+/// Whether readers of the target `output` would list `place`, a folder.
+fn is_inside(place: &str, output: &str) -> bool {
+    match (is_s3(output), local(place), local(output)) {
+        (false, Some(place), Some(output)) => place.starts_with(output),
+        _ => is_below(place, output),
+    }
+}
+
+/// A target that is a whole bucket is read at `ext/` and `region=…/`, so that the other
+/// prefixes of the bucket are beside it.
+fn is_below(place: &str, output: &str) -> bool {
+    let (place, output) = (place.trim_end_matches('/'), output.trim_end_matches('/'));
+    let Some(below) = place.strip_prefix(output) else {
+        return false;
+    };
+    let is_bucket = output
+        .strip_prefix("s3://")
+        .is_some_and(|rest| !rest.contains('/'));
+    match below.strip_prefix('/') {
+        None => below.is_empty(),
+        Some(key) if is_bucket => {
+            key == "ext" || key.starts_with("ext/") || key.starts_with("region=")
+        }
+        Some(_) => true,
+    }
+}
+
+fn is_s3(uri: &str) -> bool {
+    uri.starts_with("s3://")
+}
+
+/// The path of a `file:` URI: two spellings of one folder are the same.
+fn local(uri: &str) -> Option<PathBuf> {
+    Url::parse(uri).ok()?.to_file_path().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_readers_of_a_target_list_is_inside_it() {
+        for (place, output, expected) in [
+            ("s3://lake/a/w/", "s3://lake/a", true),
+            ("s3://lake/a", "s3://lake/a/", true),
+            ("s3://lake/ab/", "s3://lake/a", false),
+            ("s3://lakes/a/", "s3://lake", false),
+            ("s3://lake/lakebolt-work/", "s3://lake", false),
+            ("s3://lake/ext/work/", "s3://lake", true),
+            ("s3://lake/ext/", "s3://lake", true),
+            ("s3://lake/", "s3://lake", true),
+            ("file:///lake/q/", "file:///lake", true),
+            ("file:///lake", "file:///lake/", true),
+            ("file:///lake.quarantine/", "file:///lake", false),
+            ("file:///a//lake/./q", "file:///a/lake", true),
+            ("file:///x/%2e%2e/lake/q", "file:///lake", true),
+        ] {
+            assert_eq!(is_inside(place, output), expected, "{place} in {output}");
+        }
+    }
+
+    #[track_caller]
+    fn refused(output: &str, work: &str, quarantine: &str) -> (&'static str, &'static str) {
+        let misplaced = check(output, work, quarantine).expect_err("it is refused");
+        (misplaced.area, misplaced.what)
+    }
+
+    #[test]
+    fn work_and_quarantine_stand_beside_the_target_in_its_kind_of_store() {
+        let (local, s3) = ("file:///lake", "s3://lake/a");
+        assert_eq!(
+            check(local, "file:///lake/.lakebolt/", "file:///q/"),
+            Ok(())
+        );
+        assert_eq!(check(s3, "s3://lake/w/", "s3://lake/q/"), Ok(()));
+        let inside = "is inside the target";
+        assert_eq!(
+            refused(s3, "s3://lake/a/w/", "s3://lake/q/"),
+            ("work", inside)
+        );
+        assert_eq!(refused(s3, "s3://lake/w/", s3), ("quarantine", inside));
+        let quarantine = refused(local, "file:///w/", "file:///lake/q/");
+        assert_eq!(quarantine, ("quarantine", inside));
+        let (area, what) = refused(local, "file:///w/", "s3://lake/q/");
+        assert!(area == "quarantine" && what.starts_with("is on S3"));
+        let (area, what) = refused(s3, "file:///w/", "s3://lake/q/");
+        assert!(area == "work" && what.starts_with("is not on S3"));
+    }
+}

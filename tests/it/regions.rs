@@ -1,0 +1,71 @@
+//! Regions that rows, paths and flags tell: folders of the lake, and never anything else.
+
+use std::fs;
+
+use tests::{Lab, rows};
+
+const FOLDER: &str = "AWSLogs/123456789012/vpcflowlogs/eu-west-1/2024/02/10";
+
+/// A lab whose one file holds a flow for each of `regions`.
+fn lab(regions: &[&str]) -> anyhow::Result<Lab> {
+    let lab = Lab::new()?;
+    let folder = lab.input().join(FOLDER);
+    fs::create_dir_all(&folder)?;
+    let mut text = "version account-id interface-id srcaddr dstaddr srcport dstport protocol \
+                    packets bytes start end action log-status region\n"
+        .to_owned();
+    for (at, region) in (1_707_566_400..).zip(regions) {
+        text += &format!(
+            "3 123456789012 eni-1 10.0.0.1 10.0.0.2 1024 443 6 1 40 {at} {at} ACCEPT OK {region}\n"
+        );
+    }
+    fs::write(folder.join("flows.log"), text)?;
+    Ok(lab)
+}
+
+#[test]
+fn a_row_whose_region_is_no_folders_name_is_quarantined() -> anyhow::Result<()> {
+    let bad = ["?", "a#b", "../../tmp/x", "a//b", "%2F"];
+    let lab = lab(&[&["eu-central-1", "-"], bad.as_slice()].concat())?;
+    let run = lab.run("vpc_flow")?.args(["--max-quarantine", "100"]);
+    let answer = run.run()?.expect_code(0);
+    assert_eq!(
+        (answer.rows("written"), answer.rows("quarantined")),
+        (2, 5),
+        "{}",
+        answer.stdout
+    );
+    assert!(
+        answer.stdout.contains("invalid_region"),
+        "{}",
+        answer.stdout
+    );
+    let objects = rows::objects(&lab.lake());
+    let in_region = |region: &str| {
+        let part = format!("/region={region}/accountId=123456789012/");
+        let is_there = |path: &&std::path::PathBuf| path.to_string_lossy().contains(&part);
+        objects.iter().filter(is_there).count()
+    };
+    // The row that tells none stands in its path's.
+    assert_eq!((in_region("eu-central-1"), in_region("eu-west-1")), (1, 1));
+    assert_eq!(objects.len(), 2);
+    lab.lakebolt()?
+        .args(["verify", "lake"])
+        .run()?
+        .expect_code(0);
+    Ok(())
+}
+
+#[test]
+fn a_region_that_is_asked_for_is_a_folders_name() -> anyhow::Result<()> {
+    let lab = lab(&["-"])?;
+    for region in ["../x", "a/b", "?", ""] {
+        let run = lab.run("vpc_flow")?.args(["--region", region]);
+        let answer = run.run()?.expect_code(2);
+        assert!(answer.stderr.contains("eu-central-1"), "{}", answer.stderr);
+    }
+    let run = lab.run("vpc_flow")?.env("LAKEBOLT_REGION", "a/b");
+    assert!(run.run()?.expect_code(2).stderr.contains("region"));
+    assert!(!lab.lake().exists(), "nothing is touched");
+    Ok(())
+}
