@@ -50,7 +50,9 @@ pub fn tell(base: &str, rest: &str) -> Told {
         .or_else(|| date_of_folders(&folders, 1..=above));
     let owner = |of: fn(&str) -> Option<&str>| {
         let told = folders.iter().rev().copied().find_map(of);
-        let told = told.or_else(|| name.split(['_', '.']).find_map(of));
+        // Twelve digits of a name may be a time as well.
+        let mut pieces = name.split(['_', '.']).filter(|piece| !is_time(piece));
+        let told = told.or_else(|| pieces.find_map(of));
         told.map(str::to_owned)
     };
     Told {
@@ -233,6 +235,8 @@ const NAME_PATTERNS: &[&str] = &[
     "yyyy-MM-dd-HH-mm",
     "yyyyMMdd-HHmm",
     "yyyyMMdd_HHmm",
+    "yyyyMMddHHmmss",
+    "yyyyMMddHHmm",
     "yyyy-MM-dd-HH",
     "yyyy-MM-dd",
     "yyyy_MM_dd",
@@ -359,6 +363,11 @@ fn is_account(text: &str) -> bool {
     is_account_number(text) || text.starts_with("external")
 }
 
+fn is_time(text: &str) -> bool {
+    const PATTERN: &str = "yyyyMMddHHmm";
+    text.len() == PATTERN.len() && date_in_name_at(text.as_bytes(), 0, PATTERN).is_some()
+}
+
 fn is_account_number(text: &str) -> bool {
     text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit())
 }
@@ -466,6 +475,8 @@ mod tests {
         check("app-20240115.log", "2024-01-15 - - -");
         check("log20240115.log", "2024-01-15 - - -");
         check("app-20240115ab.log", "- - - -");
+        check("nfcapd.202401151205", "2024-01-15 725 - -");
+        check("app_20240115120559.log.gz", "2024-01-15 725 - -");
         check("session-1202401159.log", "- - - -");
         check("é2024-01-15ü", "2024-01-15 - - -");
     }
