@@ -18,10 +18,10 @@ use crate::spec::{ColumnKind, Sql};
 /// Stands before columns whose name starts with `@`, which the planner takes for a variable.
 pub(super) const AT_MARK: char = '\u{2060}';
 
-/// A flat `1+1+…` becomes a tree as deep as it is long, and whatever walks it or frees it
-/// uses up the stack: half of a worker's 2 MiB for the 250 levels that these allow.
 const MOST_BYTES: usize = 16 << 10;
-const MOST_TOKENS: usize = 500;
+/// A flat `1+1+…` becomes a tree as deep as it is long, and whatever walks it or frees it
+/// uses up the stack: half of a worker's 2 MiB for so many levels.
+const MOST_LEVELS: usize = 250;
 
 /// SQL that the engine's parser takes.
 pub(super) struct Rewritten {
@@ -84,9 +84,8 @@ pub(super) fn rewrite(scope: &Scope<'_>, sql: &Sql) -> Result<Rewritten, Diagnos
         .with_unescape(false)
         .tokenize_with_location()
         .map_err(|error| at(&inside(sql, error.location), error.message, ""))?;
-    let is_space = |token: &TokenWithSpan| matches!(token.token, Token::Whitespace(_));
-    if tokens.iter().filter(|token| !is_space(token)).count() > MOST_TOKENS {
-        let what = format!("more than {MOST_TOKENS} words and signs");
+    if tokens.iter().filter(|token| deepens(&token.token)).count() > MOST_LEVELS {
+        let what = format!("more than {MOST_LEVELS} operators");
         return Err(too_long(sql, &what));
     }
     let mut writer = Writer {
@@ -110,6 +109,24 @@ pub(super) fn rewrite(scope: &Scope<'_>, sql: &Sql) -> Result<Rewritten, Diagnos
         places: writer.places,
         words: writer.words,
     })
+}
+
+/// Whether a token may put what stands before it a level deeper into the tree. The branches
+/// of a `CASE` and the members of a list stand side by side.
+fn deepens(token: &Token) -> bool {
+    use Keyword::*;
+    const OPERATORS: &[Keyword] = &[
+        AND, AT, BETWEEN, COLLATE, DIV, ILIKE, IN, IS, LIKE, MATCH, MEMBER, NOT, NOTNULL, OPERATOR,
+        OR, OVERLAPS, REGEXP, RLIKE, SIMILAR, XOR,
+    ];
+    match token {
+        Token::Whitespace(_) | Token::Comma | Token::LParen | Token::RParen | Token::Period => {
+            false
+        }
+        Token::Number(..) | Token::SingleQuotedString(_) => false,
+        Token::Word(word) => OPERATORS.contains(&word.keyword),
+        _ => true,
+    }
 }
 
 fn too_long(sql: &Sql, what: &str) -> Diagnostic {

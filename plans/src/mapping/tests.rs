@@ -276,10 +276,10 @@ fn rejected(path: &str, value: Node) -> String {
 
 #[test]
 fn an_expression_that_would_be_too_deep_a_tree_is_refused() {
-    let (flat, text) = ("1+".repeat(250) + "1", "a".repeat(20_000));
+    let (flat, text) = ("1+".repeat(251) + "1", "a".repeat(20_000));
     let found = rejected("message", map(&flat));
     assert!(found.contains("event.toml:1:10: "), "{found}");
-    assert!(found.contains("more than 500 words and signs"), "{found}");
+    assert!(found.contains("more than 250 operators"), "{found}");
     for far_too_long in [format!("'{text}'"), "1+".repeat(200_000) + "1"] {
         let found = rejected("message", map(&far_too_long));
         assert!(found.contains("more than 16 KiB (put lists"), "{found}");
@@ -288,12 +288,19 @@ fn an_expression_that_would_be_too_deep_a_tree_is_refused() {
 
 #[test]
 fn the_longest_expression_fits_on_the_stack() {
-    let longest = "action || ".repeat(249) + "action";
+    let longest = "action || ".repeat(250) + "action";
     let members = [("time", map("start")), ("message", map(&longest))];
     let source = source(&flow_columns(), vec![event("network_activity", &members)]);
     let program = compiled(&source).expect("it is short enough");
     let rows = run(&program, &[json!({"start": 1, "action": "x"})]);
-    assert_eq!(rows[0]["message"], "x".repeat(250));
+    assert_eq!(rows[0]["message"], "x".repeat(251));
+    let branches: Vec<String> = (0..600).map(|n| format!("WHEN {n} THEN 'p{n}'")).collect();
+    let wide = format!("CASE dstport {} END", branches.join(" "));
+    let members = [("time", map("start")), ("message", map(&wide))];
+    let source = self::source(&flow_columns(), vec![event("network_activity", &members)]);
+    let program = compiled(&source).expect("branches stand side by side");
+    let rows = run(&program, &[json!({"start": 1, "dstport": 443})]);
+    assert_eq!(rows[0]["message"], "p443");
 }
 
 #[test]
