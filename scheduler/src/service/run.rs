@@ -92,13 +92,16 @@ impl Runner {
         Ok(())
     }
 
-    /// Runs the load in the background, unless it runs already.
+    /// Runs the load in the background, unless it runs already or all are let go.
     pub async fn start(self: &Arc<Self>, record: LoadRecord, again: bool) {
+        let mut tasks = self.tasks.lock().await;
+        if self.is_leaving() {
+            return;
+        }
         let Some(live) = self.board.take(events::info(&record)) else {
             return;
         };
         let runner = self.clone();
-        let mut tasks = self.tasks.lock().await;
         // Those that ended need not be kept.
         while tasks.try_join_next().is_some() {}
         tasks.spawn(async move { runner.run(record, live, again).await });
@@ -108,8 +111,9 @@ impl Runner {
     /// their leases are given back. What is committed is published first.
     pub async fn let_go(&self) {
         self.leaving.store(true, Ordering::Relaxed);
-        self.board.cancel_all();
         let mut tasks = self.tasks.lock().await;
+        // Under the lock: no load is begun after this.
+        self.board.cancel_all();
         let ended = async { while tasks.join_next().await.is_some() {} };
         if tokio::time::timeout(LEAVING, ended).await.is_err() {
             warn!("loads still run after {LEAVING:?}: their leases have to run out");

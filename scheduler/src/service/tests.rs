@@ -116,6 +116,22 @@ async fn watch(loads: &Loads) -> Vec<Event> {
     all.await.expect("it ends")
 }
 
+/// The record of a load that a scheduler before left unfinished.
+async fn unfinished(status: &Arc<Memory>, folder: &str) -> LoadRecord {
+    let first = serving(status).await;
+    submit(&first, asked(folder)).await.expect("it is right");
+    watch(&first).await;
+    let ended = status.load(&id()).await.expect("memory").expect("known");
+    let unfinished = LoadRecord {
+        state: "running".to_owned(),
+        outcome: None,
+        ended_at: None,
+        ..ended
+    };
+    status.put_load(&unfinished).await.expect("memory");
+    unfinished
+}
+
 fn folder() -> (tempfile::TempDir, String) {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().display().to_string();
@@ -225,28 +241,30 @@ async fn a_scheduler_that_starts_or_stops_takes_on_nothing() {
     assert_eq!(late.expect_err("it stops").code(), Code::Unavailable);
 }
 
+/// A scheduler may be told to stop while it still takes up what another left.
+#[tokio::test]
+async fn a_scheduler_that_stops_takes_up_nothing() {
+    let (_folder, path) = folder();
+    let status = Arc::new(Memory::default());
+    let running = unfinished(&status, &path).await;
+    let second = starting(&status);
+    second.drain().await;
+    second.resume().await.expect("memory answers");
+    assert!(second.runner().board.is_empty());
+    assert_eq!(status.load(&id()).await.expect("memory"), Some(running));
+}
+
 #[tokio::test]
 async fn unfinished_loads_of_a_cluster_are_taken_up_and_those_of_others_left_alone() {
     let (_folder, path) = folder();
     let status = Arc::new(Memory::default());
-    let first = serving(&status).await;
-    submit(&first, asked(&path)).await.expect("it is right");
-    watch(&first).await;
-    let ended = status.load(&id()).await.expect("memory").expect("known");
-    let unfinished = LoadRecord {
-        state: "running".to_owned(),
-        outcome: None,
-        ended_at: None,
-        ..ended
-    };
+    let unfinished = unfinished(&status, &path).await;
     let embedded = LoadRecord {
         load_id: "1".repeat(32),
         request: serde_json::json!({"source": "vpc_flow"}),
         ..unfinished.clone()
     };
-    for record in [&unfinished, &embedded] {
-        status.put_load(record).await.expect("memory");
-    }
+    status.put_load(&embedded).await.expect("memory");
     let second = serving(&status).await;
     let events = watch(&second).await;
     assert!(matches!(events.last(), Some(Event::Ended(_))));
