@@ -206,6 +206,7 @@ impl Client {
                 (Kind::Usage, "submission_refused")
             }
             Code::NotFound => (Kind::Usage, "no_load"),
+            Code::Aborted => (Kind::Dependency, "cancel_not_recorded"),
             Code::ResourceExhausted => (Kind::Refused, "cluster_full"),
             _ => return self.unreachable(status),
         };

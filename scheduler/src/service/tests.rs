@@ -1,5 +1,7 @@
 //! The load service as its clients see it, without an engine behind it.
 
+mod ends;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -38,11 +40,11 @@ fn now() -> DateTime<Utc> {
     "2024-03-01T00:00:00Z".parse().expect("a time")
 }
 
-fn drivers(status: Arc<dyn StatusStore>) -> Box<Drivers> {
+fn drivers(status: Arc<dyn StatusStore>, engine: Arc<dyn Submit>) -> Box<Drivers> {
     let planner: Arc<Planner> = Arc::new(|_, _, _| Err("nothing is planned".into()));
     Box::new(move |observer, cancel| Driver {
         status: status.clone(),
-        submit: Arc::new(NoEngine),
+        submit: engine.clone(),
         planner: planner.clone(),
         clock: now,
         observer,
@@ -52,12 +54,17 @@ fn drivers(status: Arc<dyn StatusStore>) -> Box<Drivers> {
     })
 }
 
-fn starting(status: &Arc<Memory>) -> Loads {
-    let status: Arc<dyn StatusStore> = status.clone();
-    Loads::new(Arc::new(Runner::new(status.clone(), drivers(status), now)))
+fn starting(status: &Arc<impl StatusStore + 'static>) -> Loads {
+    with_engine(status, Arc::new(NoEngine))
 }
 
-async fn serving(status: &Arc<Memory>) -> Loads {
+fn with_engine(status: &Arc<impl StatusStore + 'static>, engine: Arc<dyn Submit>) -> Loads {
+    let status: Arc<dyn StatusStore> = status.clone();
+    let drivers = drivers(status.clone(), engine);
+    Loads::new(Arc::new(Runner::new(status, drivers, now)))
+}
+
+async fn serving(status: &Arc<impl StatusStore + 'static>) -> Loads {
     let loads = starting(status);
     loads.resume().await.expect("memory answers");
     loads
