@@ -13,6 +13,7 @@ pub use plans::reported::with_causes;
 use plans::sinks::SinkError;
 
 /// Codes of failures that say nothing about the work.
+const HELD: &str = "lease_held";
 const LOST: &str = "lease_lost";
 const UNREACHABLE: &str = "status_unreachable";
 
@@ -68,6 +69,11 @@ impl Failure {
         self.code == LOST || self.code == UNREACHABLE
     }
 
+    /// Whether another works on what this was about.
+    pub fn is_elsewhere(&self) -> bool {
+        self.code == HELD || self.code == LOST
+    }
+
     /// The load was stopped on purpose.
     pub fn cancelled() -> Self {
         Self::new(
@@ -119,7 +125,7 @@ impl From<ClaimError> for Failure {
         match error {
             ClaimError::Held { .. } => Self::of(
                 Kind::Refused,
-                "lease_held",
+                HELD,
                 &error,
                 "wait for the other load, or let this one wait with --wait",
             ),

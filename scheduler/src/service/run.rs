@@ -57,6 +57,13 @@ pub struct Recorded {
     pub submitted: Submitted,
 }
 
+/// How driving a load came to an end.
+enum Driven {
+    Here(Outcome),
+    /// Another scheduler, which runs it too, has recorded its end.
+    Elsewhere(LoadRecord),
+}
+
 /// Runs loads side by side.
 pub struct Runner {
     pub board: Board,
@@ -145,8 +152,14 @@ impl Runner {
         if self.is_leaving() && !live.is_called_off() {
             return;
         }
-        let outcome = driven.unwrap_or_else(|failure| self.failed(&record, failure));
-        let ended = self.keep(record, &live, &outcome).await;
+        let ended = match driven {
+            Ok(Driven::Elsewhere(ended)) => ended,
+            Ok(Driven::Here(outcome)) => self.keep(record, &live, &outcome).await,
+            Err(failure) => {
+                let outcome = self.failed(&record, failure);
+                self.keep(record, &live, &outcome).await
+            }
+        };
         metrics::count_end(&ended.state);
         live.end(events::info(&ended));
         self.board.remove(&ended.load_id);
@@ -158,7 +171,7 @@ impl Runner {
         record: &LoadRecord,
         live: &Arc<Live>,
         again: bool,
-    ) -> Result<Outcome, Failure> {
+    ) -> Result<Driven, Failure> {
         let mut cancelled = live.cancelled();
         tokio::select! {
             biased;
@@ -171,7 +184,7 @@ impl Runner {
             // The scheduler that died may hold leases that nobody can tell to be free.
             request.wait = request.wait.max(driver.timing.lease * 2);
         }
-        let (since, patience) = (Instant::now(), driver.timing.patience);
+        let (since, timing) = (Instant::now(), driver.timing);
         loop {
             let (driver, request, asking, record) = (
                 driver.clone(),
@@ -189,18 +202,20 @@ impl Runner {
                 }
                 None => return Err(Failure::cancelled()),
             };
-            let Some(failure) = &outcome.error else {
-                return Ok(outcome);
-            };
-            // Nothing is known of it without the status store, so that is waited for.
-            let patient = failure.is_cut_off() || since.elapsed() < patience;
-            if !failure.retryable && !failure.is_cut_off() || !patient {
-                return Ok(outcome);
-            }
             let id = &outcome.load_id;
-            warn!(load.id = %id, "load {id} is begun again in {LONGEST_PAUSE:?}");
+            let mut pause = LONGEST_PAUSE;
+            if again && is_elsewhere(&outcome) {
+                pause = timing.lease;
+                if let Some(ended) = self.ended_elsewhere(id).await? {
+                    return Ok(Driven::Elsewhere(ended));
+                }
+                warn!(load.id = %id, "another scheduler or load works on load {id}");
+            } else if !is_passing(&outcome, since.elapsed() < timing.patience) {
+                return Ok(Driven::Here(outcome));
+            }
+            warn!(load.id = %id, "load {id} is begun again in {pause:?}");
             tokio::select! {
-                () = tokio::time::sleep(LONGEST_PAUSE) => {}
+                () = tokio::time::sleep(pause) => {}
                 _ = cancelled.wait_for(|cancelled| *cancelled) => return Err(Failure::cancelled()),
             }
         }
@@ -254,6 +269,12 @@ impl Runner {
         self.status.put_load(&ended(record, &outcome)).await?;
         metrics::count_end(outcome.state.as_str());
         Ok(())
+    }
+
+    /// The load's record, if it says that the load has ended.
+    async fn ended_elsewhere(&self, load_id: &str) -> Result<Option<LoadRecord>, StatusError> {
+        let record = persist(|| self.status.load(load_id)).await?;
+        Ok(record.filter(|record| !is_unfinished(record)))
     }
 
     async fn prepare(&self, record: &LoadRecord) -> Result<(LoadRequest, Asking), Failure> {
@@ -319,6 +340,24 @@ fn ended(record: LoadRecord, outcome: &Outcome) -> LoadRecord {
         outcome: serde_json::to_value(outcome).ok(),
         ..record
     }
+}
+
+/// Whether all that failed is in another's hands. That is no end of a load that was taken up:
+/// the other may be another scheduler with the same load.
+fn is_elsewhere(outcome: &Outcome) -> bool {
+    let of_periods = outcome.periods.iter();
+    let of_periods = of_periods.filter_map(|period| period.error.as_ref());
+    let mut failures = of_periods.chain(&outcome.error).peekable();
+    failures.peek().is_some() && failures.all(Failure::is_elsewhere)
+}
+
+/// Whether the load as a whole failed and may succeed when it is begun again.
+fn is_passing(outcome: &Outcome, has_patience: bool) -> bool {
+    // Nothing is known of it without the status store, so that is waited for.
+    outcome
+        .error
+        .as_ref()
+        .is_some_and(|failure| failure.is_cut_off() || failure.retryable && has_patience)
 }
 
 /// Whether nobody has brought the load to its end.

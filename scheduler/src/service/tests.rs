@@ -36,6 +36,9 @@ impl Submit for NoEngine {
     async fn close(&self) {}
 }
 
+/// Short, since it is waited for.
+const LEASE: Duration = Duration::from_millis(100);
+
 fn now() -> DateTime<Utc> {
     "2024-03-01T00:00:00Z".parse().expect("a time")
 }
@@ -49,7 +52,10 @@ fn drivers(status: Arc<dyn StatusStore>, engine: Arc<dyn Submit>) -> Box<Drivers
         clock: now,
         observer,
         cancel,
-        timing: Timing::default(),
+        timing: Timing {
+            lease: LEASE,
+            ..Timing::default()
+        },
         activity: Activity::default(),
     })
 }

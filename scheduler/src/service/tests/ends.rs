@@ -1,4 +1,4 @@
-//! Loads that are cancelled.
+//! How loads end that are cancelled, or that another scheduler runs too.
 
 use std::collections::BTreeSet;
 use std::sync::Mutex;
@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::*;
 use crate::load::days::Month;
-use crate::status::{Expected, PeriodRecord, Prepared, StatusError};
+use crate::status::{Expected, PeriodRecord, Prepared, State, StatusError};
 use crate::submit::Admission;
 
 /// An engine that never has room: a load on it runs until it is cancelled.
@@ -126,6 +126,17 @@ async fn running(status: &Arc<Journal>, folder: &str) -> Loads {
     loads
 }
 
+/// January, in the hands of another process.
+fn held(dataset: &str) -> PeriodRecord {
+    let january = "2024-01".parse().expect("a month");
+    PeriodRecord {
+        state: State::Running,
+        lease_owner: Some("another".to_owned()),
+        lease_until: Some("2024-03-02T00:00:00Z".parse().expect("a time")),
+        ..PeriodRecord::new(dataset, january, "vpc_flow")
+    }
+}
+
 fn expect_cancelled(events: &[Event]) {
     let Some(Event::Ended(ended)) = events.last() else {
         panic!("no end in {events:?}");
@@ -203,4 +214,30 @@ async fn a_cancel_that_cannot_be_recorded_says_so_and_stops_the_load_here() {
     status.set_away(false);
     expect_cancelled(&watch(&loads).await);
     assert_eq!(status.states(), ["queued", "running", "cancelled"]);
+}
+
+#[tokio::test]
+async fn a_load_that_another_scheduler_runs_too_is_left_to_it() {
+    let (_folder, path) = folder();
+    let status = Arc::new(Memory::default());
+    let record = unfinished(&status, &path).await;
+    input(&path);
+    let held = held(&record.dataset);
+    status.put(&held, &Expected::Absent).await.expect("memory");
+    let loads = serving(&status).await;
+    tokio::time::sleep(LEASE * 10).await;
+    let stands = status.load(&id()).await.expect("memory");
+    assert_eq!(stands, Some(record.clone()), "it is not ended");
+    assert_eq!(loads.runner().board.len(), 1, "it is waited for");
+    let ended = LoadRecord {
+        state: "done".to_owned(),
+        ..record
+    };
+    status.put_load(&ended).await.expect("memory");
+    let events = watch(&loads).await;
+    let Some(Event::Ended(told)) = events.last() else {
+        panic!("no end in {events:?}");
+    };
+    assert_eq!(told.state, "done");
+    assert_eq!(status.load(&id()).await.expect("memory"), Some(ended));
 }
