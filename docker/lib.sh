@@ -36,7 +36,9 @@ compose() {
 # Secrets as files, made once. Containers read them as users of their own, so the folder
 # keeps others of this host out, not the files.
 make_secrets() {
-    export LAKEBOLT_SECRETS=${LAKEBOLT_SECRETS:-$docker_folder/secrets}
+    # Compose reads a relative path from the folder of its files, and this from where it runs.
+    LAKEBOLT_SECRETS=$(realpath -m "${LAKEBOLT_SECRETS:-$docker_folder/secrets}")
+    export LAKEBOLT_SECRETS
     install -d -m 0700 "$LAKEBOLT_SECRETS"
     local name
     for name in postgres_password mariadb_password; do

@@ -92,10 +92,38 @@ checkpoint() {
         lakebolt plan.json plan "${load[@]}" --state "$state"
 }
 
-# The load, then as often as allowed what failed: periods (3) of the load that ran, or all
-# of it where a dependency could not be reached (4). Both skip what is done.
+# The newest load of the planned dataset that was begun after a time, or nothing.
+begun_since() {
+    lakebolt loads.json status --cluster scheduler:50050 || return
+    python3 - "$1" "$folder/plan.json" "$folder/loads.json" <<'END_OF_PROGRAM'
+import datetime, json, sys
+
+moment = lambda text: datetime.datetime.fromisoformat(text.replace("Z", "+00:00"))
+plan, status = (json.load(open(path)) for path in sys.argv[2:])
+begun = (load for load in status["loads"] if load["dataset"] == plan["dataset"])
+begun = (load for load in begun if moment(load["started_at"]) >= moment(sys.argv[1]))
+print(next((load["load_id"] for load in begun), ""))
+END_OF_PROGRAM
+}
+
+# again FILE STARTED: the load that was cut off from this, followed to its end, or else a new
+# one. A second one beside it would be refused what the first holds.
+again() {
+    local id
+    id=$(begun_since "$2") || { : >"$folder/$1" && return 4; }
+    if [[ -n $id ]]; then
+        say "load $id goes on"
+        lakebolt "$1" watch "$id" --cluster scheduler:50050
+    else
+        lakebolt "$1" run "${load[@]}" --state "$state" --cluster scheduler:50050
+    fi
+}
+
+# The load, then as often as allowed what failed: periods (3) of the load that ran, or what
+# is not done where something could not be reached (4). Both skip what is done.
 map() {
-    local try=1 code=0 id
+    local try=1 code=0 id started
+    started=$(date -u +%FT%TZ)
     step "Glue Map" "every period, attempt 1" \
         lakebolt "outcome-1.json" run "${load[@]}" --state "$state" --cluster scheduler:50050 || code=$?
     while [[ $code == 3 || $code == 4 ]] && ((try <= retries)); do
@@ -107,11 +135,17 @@ map() {
             step "Glue Map" "failed periods of $id, attempt $try" \
                 lakebolt "outcome-$try.json" retry "$id" --state "$state" --output "$output" \
                 --cluster scheduler:50050 || code=$?
-        else
+        elif [[ -n $id ]]; then
+            # It has ended: another can begin.
             code=0
+            started=$(date -u +%FT%TZ)
             step "Glue Map" "what is not done, attempt $try" \
                 lakebolt "outcome-$try.json" run "${load[@]}" --state "$state" \
                 --cluster scheduler:50050 || code=$?
+        else
+            code=0
+            step "Glue Map" "the load that was cut off, attempt $try" \
+                again "outcome-$try.json" "$started" || code=$?
         fi
     done
     cp "$folder/outcome-$try.json" "$folder/outcome.json"

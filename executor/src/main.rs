@@ -8,6 +8,7 @@ use ballista_core::serde::protobuf::scheduler_grpc_client::SchedulerGrpcClient;
 use clap::Parser;
 use executor::engine::MESSAGE_BYTES;
 use executor::polls::Polls;
+use executor::process::Signals;
 use executor::transport::Tls;
 use executor::{Room, Worker, process};
 use tokio::time::timeout;
@@ -26,7 +27,8 @@ struct Args {
     scheduler: String,
     #[command(flatten)]
     tls: Tls,
-    /// Seconds that running tasks have to end when this process is told to stop.
+    /// Seconds that running tasks have to end when this process is told to stop; told once
+    /// more, it does not wait for them.
     #[arg(long, env = "LAKEBOLT_DRAIN_SECONDS", default_value_t = 60)]
     drain_seconds: u64,
     /// Tasks that run at once.
@@ -58,7 +60,7 @@ async fn main() -> anyhow::Result<()> {
     if let Some(point) = &args.crash_at {
         plans::crash_point::arm(point)?;
     }
-    let stop = process::stop()?;
+    let mut stops = Signals::listen()?;
     // It is connected to by the polls, which go on also where the scheduler is not there yet
     // or comes back.
     let channel = args.tls.endpoint(&args.scheduler)?.connect_lazy();
@@ -74,11 +76,16 @@ async fn main() -> anyhow::Result<()> {
         "executor with {} vcores polls {}",
         args.vcores, args.scheduler
     );
-    stop.await;
+    stops.next().await;
     info!("executor stops: it takes no more tasks and ends those that run");
     let patience = Duration::from_secs(args.drain_seconds);
-    if timeout(patience, worker.drain()).await.is_err() {
-        warn!("tasks still run after {patience:?}; they are handed back");
+    tokio::select! {
+        biased;
+        () = stops.next() => warn!("told to stop once more; tasks that run are handed back"),
+        () = worker.drain() => {}
+        () = tokio::time::sleep(patience) => {
+            warn!("tasks still run after {patience:?}; they are handed back");
+        }
     }
     worker.close();
     leave(scheduler, worker.id()).await;

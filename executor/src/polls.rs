@@ -6,6 +6,7 @@
 //! poll that failed again under the same number, and the scheduler gives the answer that it
 //! gave before.
 
+use std::cmp::Ordering::{Equal, Greater, Less};
 use std::collections::HashMap;
 use std::collections::hash_map::RandomState;
 use std::convert::Infallible;
@@ -154,7 +155,7 @@ type Answer = Arc<OnceCell<Option<(http::response::Parts, Whole)>>>;
 /// The last poll of an executor.
 #[derive(Debug)]
 struct Last {
-    number: HeaderValue,
+    number: u64,
     answer: Answer,
     at: Instant,
 }
@@ -174,22 +175,24 @@ impl<S> Answered<S> {
         }
     }
 
-    /// The place of this poll's answer, which may be there already.
-    fn place(&self, executor: HeaderValue, number: &HeaderValue) -> Answer {
+    /// The place of this poll's answer, which may be there already. None for a poll that was
+    /// late on its way: the executor has its answer and has gone on.
+    fn place(&self, executor: HeaderValue, number: u64) -> Option<Answer> {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
         last.retain(|_, last| now.duration_since(last.at) < FORGOTTEN);
         let fresh = || Last {
-            number: number.clone(),
+            number,
             answer: Answer::default(),
             at: now,
         };
         let known = last.entry(executor).or_insert_with(fresh);
-        if known.number != *number {
-            *known = fresh();
+        match number.cmp(&known.number) {
+            Less => return None,
+            Equal => known.at = now,
+            Greater => *known = fresh(),
         }
-        known.at = now;
-        known.answer.clone()
+        Some(known.answer.clone())
     }
 }
 
@@ -213,14 +216,14 @@ where
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         let headers = request.headers();
-        let named = headers
-            .get(EXECUTOR)
-            .cloned()
-            .zip(headers.get(NUMBER).cloned());
+        let named = headers.get(EXECUTOR).cloned().zip(number_of(headers));
         let (Some((executor, number)), PATH) = (named, request.uri().path()) else {
             return Box::pin(self.service.call(request));
         };
-        let answer = self.place(executor, &number);
+        let Some(answer) = self.place(executor, number) else {
+            let late = tonic::Status::aborted("a later poll was answered");
+            return Box::pin(async move { Ok(late.into_http()) });
+        };
         let mut service = self.service.clone();
         Box::pin(async move {
             // A task of its own: a connection that ends must not end it half way.
@@ -248,6 +251,10 @@ where
             })
         })
     }
+}
+
+fn number_of(headers: &HeaderMap) -> Option<u64> {
+    headers.get(NUMBER)?.to_str().ok()?.parse().ok()
 }
 
 #[cfg(test)]
@@ -353,6 +360,21 @@ mod tests {
         let second = ask(&mut polls, PATH, "b").await.unwrap();
         assert_eq!(second.bytes, "b1");
         assert_eq!(counting.0.load(Ordering::Relaxed), 2);
+    }
+
+    /// A connection that was given up may bring its request after the next poll.
+    #[tokio::test]
+    async fn a_poll_that_comes_after_a_later_one_is_not_served() {
+        let (counting, mut polls) = lossy(0);
+        ask(&mut polls, PATH, "a").await.unwrap();
+        ask(&mut polls, PATH, "b").await.unwrap();
+        let late = Request::builder().uri(PATH);
+        let late = late.header(EXECUTOR, &polls.executor).header(NUMBER, 0);
+        let late = late.body(Body::empty()).unwrap();
+        let Ok(answer) = Service::call(&mut polls.way.to, late).await;
+        assert_eq!(answer.headers()["grpc-status"], "10");
+        assert_eq!(counting.0.load(Ordering::Relaxed), 2);
+        assert_eq!(ask(&mut polls, PATH, "c").await.unwrap().bytes, "c2");
     }
 
     #[tokio::test]

@@ -99,6 +99,16 @@ impl Site {
         Ok(())
     }
 
+    /// Fails where an executor left its scratch.
+    #[track_caller]
+    fn expect_no_scratch(&self) -> anyhow::Result<()> {
+        let names = std::fs::read_dir(self.lab.folder())?.flatten();
+        let names = names.map(|entry| entry.file_name().to_string_lossy().into_owned());
+        let left: Vec<String> = names.filter(|name| name.starts_with("lakebolt-")).collect();
+        assert!(left.is_empty(), "{left:?}");
+        Ok(())
+    }
+
     /// Fails where work of a load is left.
     #[track_caller]
     fn expect_clean(&self) {
@@ -321,9 +331,7 @@ fn an_executor_that_is_told_to_stop_ends_its_task_and_leaves_no_scratch() -> any
     leaving.terminate()?;
     leaving.thaw()?;
     leaving.wait()?.expect_code(0);
-    let scratch = std::fs::read_dir(site.lab.folder())?.flatten();
-    let left = scratch.filter(|entry| entry.file_name().to_string_lossy().starts_with("lakebolt-"));
-    assert_eq!(left.count(), 0);
+    site.expect_no_scratch()?;
     let _other = site.executor()?.spawn()?;
     site.expect_exact(load.wait()?)?;
     site.expect_swept()
@@ -365,6 +373,25 @@ fn a_cluster_is_asked_for_the_loads_of_one_source_and_whether_it_is_well() -> an
     assert_eq!(doctor["checks"].as_array().map(Vec::len), Some(1));
     assert_eq!(doctor["checks"][0]["check"], "cluster");
     Ok(())
+}
+
+#[test]
+fn an_executor_that_is_told_twice_to_stop_hands_its_tasks_back() -> anyhow::Result<()> {
+    let site = Site::new()?;
+    let _scheduler = site.scheduler()?;
+    let load = site.load()?.spawn()?;
+    let leaving = site.executor()?.crash_at("stop:during-first-part:2");
+    let leaving = leaving.spawn()?;
+    until("the executor freezes", || leaving.is_frozen());
+    leaving.terminate()?;
+    leaving.interrupt()?;
+    leaving.thaw()?;
+    let answer = leaving.wait()?.expect_code(0);
+    assert!(answer.stderr.contains("once more"), "{}", answer.stderr);
+    site.expect_no_scratch()?;
+    let _other = site.executor()?.spawn()?;
+    site.expect_exact(load.wait()?)?;
+    site.expect_swept()
 }
 
 #[test]

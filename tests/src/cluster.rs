@@ -1,8 +1,12 @@
 //! The processes of a cluster on loopback: where they meet, and how each is started.
 
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -10,6 +14,10 @@ use crate::process::{Invocation, Running, binary};
 
 /// Longest wait for anything that a cluster is to do by itself.
 const PATIENCE: Duration = Duration::from_secs(120);
+/// Longest wait for an answer over HTTP: a process may be frozen.
+const ANSWER: Duration = Duration::from_secs(2);
+/// Ports that no outgoing connection takes while a process is away.
+const PORTS: Range<u16> = 10_000..32_768;
 
 /// A place for a scheduler, executors and clients. Nothing runs until it is started.
 #[derive(Debug)]
@@ -32,7 +40,7 @@ impl Cluster {
     /// A cluster whose processes run in `folder`, with a status store at `state`. Executors
     /// are given up after six seconds, the least there is.
     pub fn new(folder: &Path, state: &str) -> anyhow::Result<Self> {
-        let listen = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+        let listen = free_port()?;
         Ok(Self {
             folder: folder.to_owned(),
             state: state.to_owned(),
@@ -87,13 +95,32 @@ impl Cluster {
 
     /// What the scheduler's port answers over plain HTTP.
     pub fn http(&self, path: &str) -> Option<String> {
-        let mut stream = TcpStream::connect(self.listen).ok()?;
+        let mut stream = TcpStream::connect_timeout(&self.listen, ANSWER).ok()?;
+        stream.set_read_timeout(Some(ANSWER)).ok()?;
+        stream.set_write_timeout(Some(ANSWER)).ok()?;
         let request = format!("GET {path} HTTP/1.1\r\nHost: it\r\nConnection: close\r\n\r\n");
         stream.write_all(request.as_bytes()).ok()?;
         let mut answer = String::new();
         stream.read_to_string(&mut answer).ok()?;
         Some(answer)
     }
+}
+
+/// A place on loopback where nothing listens, and that no other test of this process was given.
+fn free_port() -> anyhow::Result<SocketAddr> {
+    static NEXT: OnceLock<AtomicU16> = OnceLock::new();
+    let count = PORTS.end - PORTS.start;
+    // Other processes of tests begin elsewhere.
+    let first = || AtomicU16::new(RandomState::new().build_hasher().finish() as u16 % count);
+    let next = NEXT.get_or_init(first);
+    for _ in PORTS {
+        let port = PORTS.start + next.fetch_add(1, Ordering::Relaxed) % count;
+        let place = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        if TcpListener::bind(place).is_ok() {
+            return Ok(place);
+        }
+    }
+    anyhow::bail!("no port of {PORTS:?} is free")
 }
 
 /// Waits until something holds; fails the test when it does not in two minutes.
@@ -103,5 +130,28 @@ pub fn until(what: &str, mut holds: impl FnMut() -> bool) {
     while !holds() {
         assert!(since.elapsed() < PATIENCE, "waited in vain: {what}");
         sleep(Duration::from_millis(20));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cluster() -> Cluster {
+        Cluster::new(Path::new("."), "memory:").expect("a free port")
+    }
+
+    #[test]
+    fn ports_differ_and_are_no_outgoing_ones() {
+        let (one, other) = (cluster().listen, cluster().listen);
+        assert_ne!(one, other);
+        assert!(PORTS.contains(&one.port()) && PORTS.contains(&other.port()));
+    }
+
+    #[test]
+    fn a_scheduler_that_does_not_answer_is_not_waited_for() {
+        let cluster = cluster();
+        let _silent = TcpListener::bind(cluster.listen).expect("it is free");
+        assert_eq!(cluster.http("/readyz"), None);
     }
 }

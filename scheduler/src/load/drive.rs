@@ -193,14 +193,14 @@ impl Driver {
         request: &LoadRequest,
         outcome: &Outcome,
     ) -> Result<(), Failure> {
-        // A load that was taken on has its record already, with more than a request.
-        let taken_on = self.status.load(&outcome.load_id).await?;
-        let request = match taken_on {
-            Some(record) => record.request,
-            None => serde_json::to_value(SavedRequest::of(request)).map_err(|error| {
-                Failure::of(Kind::Bug, "request_unsaved", &error, "please report it")
-            })?,
-        };
+        // A load that was taken on has its record already, which may say by now that it is
+        // to stop: it is changed only by who took it on.
+        if self.status.load(&outcome.load_id).await?.is_some() {
+            return Ok(());
+        }
+        let request = serde_json::to_value(SavedRequest::of(request)).map_err(|error| {
+            Failure::of(Kind::Bug, "request_unsaved", &error, "please report it")
+        })?;
         let record = LoadRecord {
             load_id: outcome.load_id.clone(),
             dataset: outcome.dataset.clone(),

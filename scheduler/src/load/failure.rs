@@ -13,9 +13,9 @@ pub use plans::reported::with_causes;
 use plans::sinks::SinkError;
 
 /// Codes of failures that say nothing about the work.
+const HELD: &str = "lease_held";
 const LOST: &str = "lease_lost";
 const UNREACHABLE: &str = "status_unreachable";
-const HELD: &str = "lease_held";
 
 /// What kind of failure it is, which decides the exit code.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -72,6 +72,11 @@ impl Failure {
     /// Whether another holds the period's lease.
     pub fn is_held(&self) -> bool {
         self.code == HELD
+    }
+
+    /// Whether another works on what this was about.
+    pub fn is_elsewhere(&self) -> bool {
+        self.code == HELD || self.code == LOST
     }
 
     /// The load was stopped on purpose.

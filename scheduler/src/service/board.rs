@@ -1,6 +1,7 @@
 //! The loads that this process runs: how each stands, who watches it, and how to stop it.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{broadcast, watch};
@@ -25,6 +26,9 @@ pub struct Live {
     told: Mutex<Told>,
     events: broadcast::Sender<Event>,
     cancel: watch::Sender<bool>,
+    called_off: AtomicBool,
+    /// Held while its record is read and written, so that no change is lost.
+    pub record: tokio::sync::Mutex<()>,
 }
 
 #[derive(Debug, Default)]
@@ -54,6 +58,8 @@ impl Board {
             told: Mutex::new(told),
             events: broadcast::channel(BEHIND).0,
             cancel: watch::channel(false).0,
+            called_off: AtomicBool::new(false),
+            record: tokio::sync::Mutex::default(),
         });
         loads.insert(id, live.clone());
         Some(live)
@@ -98,8 +104,19 @@ impl Live {
         (told.standing(), self.events.subscribe())
     }
 
+    /// Stops it here; its record may leave it to the next scheduler.
     pub fn cancel(&self) {
         self.cancel.send_replace(true);
+    }
+
+    /// Stops it for good, as its user wants.
+    pub fn call_off(&self) {
+        self.called_off.store(true, Ordering::Relaxed);
+        self.cancel();
+    }
+
+    pub fn is_called_off(&self) -> bool {
+        self.called_off.load(Ordering::Relaxed)
     }
 
     /// Becomes true when the load has to stop.

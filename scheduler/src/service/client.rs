@@ -1,6 +1,8 @@
 //! The client's side of the protocol: submits a load and follows it, also over the restart
 //! of its scheduler.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use executor::engine::MESSAGE_BYTES;
@@ -33,6 +35,8 @@ const FIRST_PATIENCE: Duration = Duration::from_secs(10);
 pub struct Client {
     address: String,
     loads: LoadsClient<Channel>,
+    /// The scheduler has answered: what fails from then on passes.
+    has_answered: Arc<AtomicBool>,
 }
 
 impl Client {
@@ -45,6 +49,7 @@ impl Client {
         Ok(Self {
             address: address.to_owned(),
             loads,
+            has_answered: Arc::default(),
         })
     }
 
@@ -141,7 +146,7 @@ impl Client {
         away: &(dyn Fn(&str) + Sync),
     ) -> Result<Outcome, Failure> {
         let mut told = Told::default();
-        let mut tries = Tries::new(FIRST_PATIENCE);
+        let mut tries = Tries::new(self.patience());
         loop {
             let status = match self.watch(load_id, observer, &mut told, &mut tries).await {
                 Ok(ended) => return outcome(&ended).ok_or_else(|| unreadable(&self.address)),
@@ -189,10 +194,21 @@ impl Client {
         let mut tries = Tries::new(FIRST_PATIENCE);
         loop {
             match ask().await {
-                Ok(answer) => return Ok(answer),
+                Ok(answer) => {
+                    self.has_answered.store(true, Ordering::Relaxed);
+                    return Ok(answer);
+                }
                 Err(status) if is_passing(&status) && !tries.exhausted() => tries.pause().await,
                 Err(status) => return Err(self.failure(&status)),
             }
+        }
+    }
+
+    /// How long to follow a load whose scheduler is away.
+    fn patience(&self) -> Duration {
+        match self.has_answered.load(Ordering::Relaxed) {
+            true => PATIENCE,
+            false => FIRST_PATIENCE,
         }
     }
 
@@ -206,6 +222,7 @@ impl Client {
                 (Kind::Usage, "submission_refused")
             }
             Code::NotFound => (Kind::Usage, "no_load"),
+            Code::Aborted => (Kind::Dependency, "cancel_not_recorded"),
             Code::ResourceExhausted => (Kind::Refused, "cluster_full"),
             _ => return self.unreachable(status),
         };
@@ -321,4 +338,25 @@ fn unreadable(address: &str) -> Failure {
     let message = format!("the answer of the scheduler at {address} cannot be read");
     let remedy = "use the same version of lakebolt on both sides";
     Failure::new(Kind::Usage, "answer_unreadable", message, remedy)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_scheduler_that_took_the_load_on_is_waited_for_longer() {
+        let tls = Tls {
+            tls_ca: None,
+            tls_cert: None,
+            tls_key: None,
+        };
+        let client = Client::new("127.0.0.1:1", &tls).expect("an address");
+        assert_eq!(client.patience(), FIRST_PATIENCE);
+        let refused = client.persist(async || Err::<(), _>(Status::not_found("no load")));
+        refused.await.expect_err("it is refused");
+        let taken_on = client.persist(async || Ok(()));
+        taken_on.await.expect("it is answered");
+        assert_eq!(client.patience(), PATIENCE);
+    }
 }

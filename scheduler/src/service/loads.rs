@@ -17,11 +17,11 @@ use super::proto::{
     LoadInfo, Source, Standing, SubmitRequest, SubmitResponse, WatchRequest, WatchResponse,
 };
 use super::request::{self, Invalid};
-use super::run::{QUEUED, Recorded, Runner, Submitted, is_unfinished};
+use super::run::{QUEUED, Recorded, Runner, Submitted, is_of_cluster, is_unfinished};
 use super::source::Sent;
 use crate::load::dataset;
 use crate::load::days::Moment;
-use crate::load::failure::Failure;
+use crate::load::failure::{Failure, with_causes};
 use crate::load::request::Shape;
 use crate::load::saved::SavedRequest;
 use crate::status::{LoadRecord, StatusError};
@@ -142,6 +142,25 @@ impl Loads {
         Ok(())
     }
 
+    /// Has a load stop, whether it runs here or is only recorded; false if it has ended.
+    async fn call_off(&self, load_id: &str) -> Result<bool, Status> {
+        let _alone = self.submitting.lock().await;
+        self.serving()?;
+        if let Some(live) = self.runner.board.find(load_id) {
+            let told = self.runner.call_off(&live, load_id).await;
+            info!(load.id = %load_id, "load {load_id} is cancelled");
+            return told.map_err(|error| unrecorded(load_id, &error));
+        }
+        let record = self.record(load_id).await?;
+        if !is_unfinished(&record) || !is_of_cluster(&record) {
+            return Ok(false);
+        }
+        info!(load.id = %load_id, "load {load_id} is cancelled before it was begun");
+        let struck = self.runner.strike_off(record).await;
+        struck.map_err(|error| unreachable(&error))?;
+        Ok(true)
+    }
+
     /// The record of a load that is asked for, once everything about it is right.
     async fn taken_on(&self, asked: SubmitRequest) -> Result<LoadRecord, Status> {
         request::load_id("load_id", &asked.load_id).map_err(|error| invalid(&error))?;
@@ -256,7 +275,7 @@ impl loads_server::Loads for Loads {
         if is_unfinished(&record) {
             self.serving()?;
             // It may have been taken on between the two looks.
-            if record.request.get("submitted").is_some() {
+            if is_of_cluster(&record) {
                 return Err(Status::unavailable("the load is being taken up"));
             }
             let message = format!("load {id} runs in a process of its own");
@@ -298,15 +317,11 @@ impl loads_server::Loads for Loads {
         &self,
         asked: Request<CancelRequest>,
     ) -> Result<Response<CancelResponse>, Status> {
-        self.serving()?;
-        let id = asked.into_inner().load_id;
-        let record = self.record(&id).await?;
-        let live = self.runner.board.find(&record.load_id);
-        if let Some(live) = &live {
-            info!(load.id = %id, "load {id} is cancelled");
-            live.cancel();
-        }
-        let running = live.is_some();
+        let loads = self.clone();
+        // A task of its own: a client that goes away would leave it half done.
+        let told = tokio::spawn(async move { loads.call_off(&asked.into_inner().load_id).await });
+        let told = told.await;
+        let running = told.unwrap_or_else(|error| Err(Status::internal(error.to_string())))?;
         Ok(Response::new(CancelResponse { running }))
     }
 }
@@ -375,6 +390,20 @@ fn invalid(error: &Invalid) -> Status {
 
 fn refused(code: Code, failure: &Failure) -> Status {
     said(code, failure.message.clone(), &failure.remedy)
+}
+
+/// A load that is stopped here, and that its record does not know of.
+fn unrecorded(load_id: &str, error: &StatusError) -> Status {
+    let why = with_causes(error);
+    let message = format!(
+        "load {load_id} is told to stop, which cannot be recorded: a scheduler that starts \
+         before it has ended takes it up again: {why}"
+    );
+    said(
+        Code::Aborted,
+        message,
+        "see that the status store can be reached, and cancel it again",
+    )
 }
 
 fn unreachable(error: &StatusError) -> Status {

@@ -35,6 +35,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(15);
 
 /// The state of a load that waits for its turn.
 pub const QUEUED: &str = "queued";
+/// The state of a load that its user wants to end, until it has.
+pub const CANCELLING: &str = "cancelling";
 
 /// Makes the driver of one load.
 pub type Drivers = dyn Fn(Arc<dyn Observer>, watch::Receiver<bool>) -> Driver + Send + Sync;
@@ -53,6 +55,13 @@ pub struct Recorded {
     #[serde(flatten)]
     pub request: SavedRequest,
     pub submitted: Submitted,
+}
+
+/// How driving a load came to an end.
+enum Driven {
+    Here(Outcome),
+    /// Another scheduler, which runs it too, has recorded its end.
+    Elsewhere(LoadRecord),
 }
 
 /// Runs loads side by side.
@@ -84,7 +93,7 @@ impl Runner {
         let mut loads = persist(|| self.status.loads(usize::MAX)).await?;
         loads.reverse();
         for record in loads {
-            if is_unfinished(&record) && record.request.get("submitted").is_some() {
+            if is_unfinished(&record) && is_of_cluster(&record) {
                 info!(load.id = %record.load_id, "load {} is taken up again", record.load_id);
                 self.start(record, true).await;
             }
@@ -92,13 +101,19 @@ impl Runner {
         Ok(())
     }
 
-    /// Runs the load in the background, unless it runs already.
+    /// Runs the load in the background, unless it runs already or all are let go.
     pub async fn start(self: &Arc<Self>, record: LoadRecord, again: bool) {
+        let mut tasks = self.tasks.lock().await;
+        if self.is_leaving() {
+            return;
+        }
         let Some(live) = self.board.take(events::info(&record)) else {
             return;
         };
+        if record.state == CANCELLING {
+            live.call_off();
+        }
         let runner = self.clone();
-        let mut tasks = self.tasks.lock().await;
         // Those that ended need not be kept.
         while tasks.try_join_next().is_some() {}
         tasks.spawn(async move { runner.run(record, live, again).await });
@@ -108,8 +123,9 @@ impl Runner {
     /// their leases are given back. What is committed is published first.
     pub async fn let_go(&self) {
         self.leaving.store(true, Ordering::Relaxed);
-        self.board.cancel_all();
         let mut tasks = self.tasks.lock().await;
+        // Under the lock: no load is begun after this.
+        self.board.cancel_all();
         let ended = async { while tasks.join_next().await.is_some() {} };
         if tokio::time::timeout(LEAVING, ended).await.is_err() {
             warn!("loads still run after {LEAVING:?}: their leases have to run out");
@@ -130,17 +146,20 @@ impl Runner {
         };
         let driven = match room {
             None => Err(Failure::cancelled()),
-            Some(_) => {
-                live.set_state(LoadState::Running.as_str());
-                self.drive(&record, live.clone(), again).await
-            }
+            Some(_) => self.drive(&record, &live, again).await,
         };
         drop(room);
-        if self.is_leaving() {
+        if self.is_leaving() && !live.is_called_off() {
             return;
         }
-        let outcome = driven.unwrap_or_else(|failure| self.failed(&record, failure));
-        let ended = self.keep(record, &outcome).await;
+        let ended = match driven {
+            Ok(Driven::Elsewhere(ended)) => ended,
+            Ok(Driven::Here(outcome)) => self.keep(record, &live, &outcome).await,
+            Err(failure) => {
+                let outcome = self.failed(&record, failure);
+                self.keep(record, &live, &outcome).await
+            }
+        };
         metrics::count_end(&ended.state);
         live.end(events::info(&ended));
         self.board.remove(&ended.load_id);
@@ -150,17 +169,22 @@ impl Runner {
     async fn drive(
         &self,
         record: &LoadRecord,
-        live: Arc<Live>,
+        live: &Arc<Live>,
         again: bool,
-    ) -> Result<Outcome, Failure> {
-        let (mut request, asking) = self.prepare(record).await?;
+    ) -> Result<Driven, Failure> {
         let mut cancelled = live.cancelled();
-        let driver = (self.drivers)(live, cancelled.clone());
+        tokio::select! {
+            biased;
+            _ = cancelled.wait_for(|cancelled| *cancelled) => return Err(Failure::cancelled()),
+            begun = persist(|| Box::pin(self.begin(record, live))) => begun?,
+        }
+        let (mut request, asking) = self.prepare(record).await?;
+        let driver = (self.drivers)(live.clone(), cancelled.clone());
         if again {
             // The scheduler that died may hold leases that nobody can tell to be free.
             request.wait = request.wait.max(driver.timing.lease * 2);
         }
-        let (since, patience) = (Instant::now(), driver.timing.patience);
+        let (since, timing) = (Instant::now(), driver.timing);
         loop {
             let (driver, request, asking, record) = (
                 driver.clone(),
@@ -178,21 +202,79 @@ impl Runner {
                 }
                 None => return Err(Failure::cancelled()),
             };
-            let Some(failure) = &outcome.error else {
-                return Ok(outcome);
-            };
-            // Nothing is known of it without the status store, so that is waited for.
-            let patient = failure.is_cut_off() || since.elapsed() < patience;
-            if !failure.retryable && !failure.is_cut_off() || !patient {
-                return Ok(outcome);
-            }
             let id = &outcome.load_id;
-            warn!(load.id = %id, "load {id} is begun again in {LONGEST_PAUSE:?}");
+            let mut pause = LONGEST_PAUSE;
+            if again && is_elsewhere(&outcome) {
+                pause = timing.lease;
+                if let Some(ended) = self.ended_elsewhere(id).await? {
+                    return Ok(Driven::Elsewhere(ended));
+                }
+                warn!(load.id = %id, "another scheduler or load works on load {id}");
+            } else if !is_passing(&outcome, since.elapsed() < timing.patience) {
+                return Ok(Driven::Here(outcome));
+            }
+            warn!(load.id = %id, "load {id} is begun again in {pause:?}");
             tokio::select! {
-                () = tokio::time::sleep(LONGEST_PAUSE) => {}
+                () = tokio::time::sleep(pause) => {}
                 _ = cancelled.wait_for(|cancelled| *cancelled) => return Err(Failure::cancelled()),
             }
         }
+    }
+
+    /// Says in the load's record that it runs, unless that says by now that it is to stop.
+    async fn begin(&self, record: &LoadRecord, live: &Live) -> Result<(), StatusError> {
+        let _alone = live.record.lock().await;
+        if live.is_called_off() {
+            return Ok(());
+        }
+        let running = LoadRecord {
+            state: LoadState::Running.as_str().to_owned(),
+            ..record.clone()
+        };
+        if running != *record {
+            self.status.put_load(&running).await?;
+        }
+        live.set_state(&running.state);
+        Ok(())
+    }
+
+    /// Has a load of the board stop for good; false if it has ended. That is recorded first:
+    /// a scheduler that takes the load up would run it to its end.
+    pub async fn call_off(&self, live: &Live, load_id: &str) -> Result<bool, StatusError> {
+        let _alone = live.record.lock().await;
+        let recorded = self.record_call_off(load_id).await;
+        if !matches!(recorded, Ok(false)) {
+            live.set_state(CANCELLING);
+            live.call_off();
+        }
+        recorded
+    }
+
+    async fn record_call_off(&self, load_id: &str) -> Result<bool, StatusError> {
+        let record = self.status.load(load_id).await?;
+        let Some(record) = record.filter(is_unfinished) else {
+            return Ok(false);
+        };
+        let cancelling = LoadRecord {
+            state: CANCELLING.to_owned(),
+            ..record
+        };
+        self.status.put_load(&cancelling).await?;
+        Ok(true)
+    }
+
+    /// Ends a load that is only recorded.
+    pub async fn strike_off(&self, record: LoadRecord) -> Result<(), StatusError> {
+        let outcome = self.failed(&record, Failure::cancelled());
+        self.status.put_load(&ended(record, &outcome)).await?;
+        metrics::count_end(outcome.state.as_str());
+        Ok(())
+    }
+
+    /// The load's record, if it says that the load has ended.
+    async fn ended_elsewhere(&self, load_id: &str) -> Result<Option<LoadRecord>, StatusError> {
+        let record = persist(|| self.status.load(load_id)).await?;
+        Ok(record.filter(|record| !is_unfinished(record)))
     }
 
     async fn prepare(&self, record: &LoadRecord) -> Result<(LoadRequest, Asking), Failure> {
@@ -227,29 +309,65 @@ impl Runner {
 
     /// Records the end, however long the status store takes to be reached: else the load
     /// would be taken up again.
-    async fn keep(&self, mut record: LoadRecord, outcome: &Outcome) -> LoadRecord {
-        record.state = outcome.state.as_str().to_owned();
-        record.ended_at = Some(outcome.ended_at);
-        record.outcome = serde_json::to_value(outcome).ok();
+    async fn keep(&self, record: LoadRecord, live: &Live, outcome: &Outcome) -> LoadRecord {
+        let record = ended(record, outcome);
         let id = &record.load_id;
-        if let Err(why) = persist(|| self.status.put_load(&record)).await {
+        if let Err(why) = persist(|| Box::pin(self.put(&record, live))).await {
             error!(load.id = %id, "the outcome of load {id} cannot be recorded: {why}");
             // Without it, it is small enough for every store.
             let brief = LoadRecord {
                 outcome: None,
                 ..record.clone()
             };
-            if let Err(why) = persist(|| self.status.put_load(&brief)).await {
+            if let Err(why) = persist(|| Box::pin(self.put(&brief, live))).await {
                 error!(load.id = %id, "the end of load {id} cannot be recorded: {why}");
             }
         }
         record
     }
+
+    async fn put(&self, record: &LoadRecord, live: &Live) -> Result<(), StatusError> {
+        let _alone = live.record.lock().await;
+        self.status.put_load(record).await
+    }
+}
+
+/// The record of a load that ended so.
+fn ended(record: LoadRecord, outcome: &Outcome) -> LoadRecord {
+    LoadRecord {
+        state: outcome.state.as_str().to_owned(),
+        ended_at: Some(outcome.ended_at),
+        outcome: serde_json::to_value(outcome).ok(),
+        ..record
+    }
+}
+
+/// Whether all that failed is in another's hands. That is no end of a load that was taken up:
+/// the other may be another scheduler with the same load.
+fn is_elsewhere(outcome: &Outcome) -> bool {
+    let of_periods = outcome.periods.iter();
+    let of_periods = of_periods.filter_map(|period| period.error.as_ref());
+    let mut failures = of_periods.chain(&outcome.error).peekable();
+    failures.peek().is_some() && failures.all(Failure::is_elsewhere)
+}
+
+/// Whether the load as a whole failed and may succeed when it is begun again.
+fn is_passing(outcome: &Outcome, has_patience: bool) -> bool {
+    // Nothing is known of it without the status store, so that is waited for.
+    outcome
+        .error
+        .as_ref()
+        .is_some_and(|failure| failure.is_cut_off() || failure.retryable && has_patience)
 }
 
 /// Whether nobody has brought the load to its end.
 pub fn is_unfinished(record: &LoadRecord) -> bool {
-    record.state == QUEUED || record.state == LoadState::Running.as_str()
+    [QUEUED, CANCELLING, LoadState::Running.as_str()].contains(&record.state.as_str())
+}
+
+/// Whether a scheduler runs it, and not a process of its own.
+pub fn is_of_cluster(record: &LoadRecord) -> bool {
+    record.request.get("submitted").is_some()
 }
 
 fn unreadable(load_id: &str, error: &serde_json::Error) -> Failure {

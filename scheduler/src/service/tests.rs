@@ -1,5 +1,7 @@
 //! The load service as its clients see it, without an engine behind it.
 
+mod ends;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -34,30 +36,41 @@ impl Submit for NoEngine {
     async fn close(&self) {}
 }
 
+/// Short, since it is waited for.
+const LEASE: Duration = Duration::from_millis(100);
+
 fn now() -> DateTime<Utc> {
     "2024-03-01T00:00:00Z".parse().expect("a time")
 }
 
-fn drivers(status: Arc<dyn StatusStore>) -> Box<Drivers> {
+fn drivers(status: Arc<dyn StatusStore>, engine: Arc<dyn Submit>) -> Box<Drivers> {
     let planner: Arc<Planner> = Arc::new(|_, _, _| Err("nothing is planned".into()));
     Box::new(move |observer, cancel| Driver {
         status: status.clone(),
-        submit: Arc::new(NoEngine),
+        submit: engine.clone(),
         planner: planner.clone(),
         clock: now,
         observer,
         cancel,
-        timing: Timing::default(),
+        timing: Timing {
+            lease: LEASE,
+            ..Timing::default()
+        },
         activity: Activity::default(),
     })
 }
 
-fn starting(status: &Arc<Memory>) -> Loads {
-    let status: Arc<dyn StatusStore> = status.clone();
-    Loads::new(Arc::new(Runner::new(status.clone(), drivers(status), now)))
+fn starting(status: &Arc<impl StatusStore + 'static>) -> Loads {
+    with_engine(status, Arc::new(NoEngine))
 }
 
-async fn serving(status: &Arc<Memory>) -> Loads {
+fn with_engine(status: &Arc<impl StatusStore + 'static>, engine: Arc<dyn Submit>) -> Loads {
+    let status: Arc<dyn StatusStore> = status.clone();
+    let drivers = drivers(status.clone(), engine);
+    Loads::new(Arc::new(Runner::new(status, drivers, now)))
+}
+
+async fn serving(status: &Arc<impl StatusStore + 'static>) -> Loads {
     let loads = starting(status);
     loads.resume().await.expect("memory answers");
     loads
@@ -114,6 +127,22 @@ async fn watch(loads: &Loads) -> Vec<Event> {
     let events = events.map(|event| event.expect("an event").event.expect("known"));
     let all = tokio::time::timeout(Duration::from_secs(60), events.collect());
     all.await.expect("it ends")
+}
+
+/// The record of a load that a scheduler before left unfinished.
+async fn unfinished(status: &Arc<Memory>, folder: &str) -> LoadRecord {
+    let first = serving(status).await;
+    submit(&first, asked(folder)).await.expect("it is right");
+    watch(&first).await;
+    let ended = status.load(&id()).await.expect("memory").expect("known");
+    let unfinished = LoadRecord {
+        state: "running".to_owned(),
+        outcome: None,
+        ended_at: None,
+        ..ended
+    };
+    status.put_load(&unfinished).await.expect("memory");
+    unfinished
 }
 
 fn folder() -> (tempfile::TempDir, String) {
@@ -225,28 +254,30 @@ async fn a_scheduler_that_starts_or_stops_takes_on_nothing() {
     assert_eq!(late.expect_err("it stops").code(), Code::Unavailable);
 }
 
+/// A scheduler may be told to stop while it still takes up what another left.
+#[tokio::test]
+async fn a_scheduler_that_stops_takes_up_nothing() {
+    let (_folder, path) = folder();
+    let status = Arc::new(Memory::default());
+    let running = unfinished(&status, &path).await;
+    let second = starting(&status);
+    second.drain().await;
+    second.resume().await.expect("memory answers");
+    assert!(second.runner().board.is_empty());
+    assert_eq!(status.load(&id()).await.expect("memory"), Some(running));
+}
+
 #[tokio::test]
 async fn unfinished_loads_of_a_cluster_are_taken_up_and_those_of_others_left_alone() {
     let (_folder, path) = folder();
     let status = Arc::new(Memory::default());
-    let first = serving(&status).await;
-    submit(&first, asked(&path)).await.expect("it is right");
-    watch(&first).await;
-    let ended = status.load(&id()).await.expect("memory").expect("known");
-    let unfinished = LoadRecord {
-        state: "running".to_owned(),
-        outcome: None,
-        ended_at: None,
-        ..ended
-    };
+    let unfinished = unfinished(&status, &path).await;
     let embedded = LoadRecord {
         load_id: "1".repeat(32),
         request: serde_json::json!({"source": "vpc_flow"}),
         ..unfinished.clone()
     };
-    for record in [&unfinished, &embedded] {
-        status.put_load(record).await.expect("memory");
-    }
+    status.put_load(&embedded).await.expect("memory");
     let second = serving(&status).await;
     let events = watch(&second).await;
     assert!(matches!(events.last(), Some(Event::Ended(_))));

@@ -170,7 +170,8 @@ pub struct LoadRecord {
     pub load_id: String,
     pub dataset: String,
     pub source: String,
-    /// `queued` (on a cluster), `running`, `done`, `failed`, `cancelled` or `refused`.
+    /// `queued`, `running`, `cancelling`, `done`, `failed`, `cancelled` or `refused`; only
+    /// loads of a cluster are `queued` or `cancelling`.
     pub state: String,
     /// What was asked for, to run it again (`retry`).
     pub request: serde_json::Value,
