@@ -1,7 +1,7 @@
 //! Texts to instants: epoch numbers, RFC 3339 and strftime patterns, in UTC milliseconds.
 
 use chrono::format::{Item, Parsed, StrftimeItems, parse};
-use chrono::{DateTime, NaiveDate, NaiveTime};
+use chrono::{DateTime, NaiveDate};
 
 use super::value::integer;
 use crate::spec::TimeUnit;
@@ -187,13 +187,31 @@ fn by_pattern(text: &[u8], items: &[Item<'static>]) -> Option<i64> {
     let text = std::str::from_utf8(text).ok()?;
     let mut parsed = Parsed::new();
     parse(&mut parsed, text, items.iter()).ok()?;
+    complete(&mut parsed);
     if let Ok(instant) = parsed.to_datetime() {
         return Some(instant.timestamp_millis());
     }
     let date: NaiveDate = parsed.to_naive_date().ok()?;
-    let time = parsed.to_naive_time().unwrap_or(NaiveTime::MIN);
+    let time = parsed.to_naive_time().ok()?;
     let instant: DateTime<chrono::Utc> = date.and_time(time).and_utc();
     Some(instant.timestamp_millis())
+}
+
+/// What the pattern leaves out of the time of day is its beginning, and the morning: Spark's
+/// `to_timestamp` takes it so.
+fn complete(parsed: &mut Parsed) {
+    if parsed.timestamp().is_some() {
+        return;
+    }
+    // Nothing is set that was read, so none of these fails.
+    let _ = match (parsed.hour_div_12(), parsed.hour_mod_12()) {
+        (None, None) => parsed.set_hour(0),
+        (None, Some(_)) => parsed.set_ampm(false),
+        (Some(_), _) => Ok(()),
+    };
+    if parsed.minute().is_none() {
+        let _ = parsed.set_minute(0);
+    }
 }
 
 #[cfg(test)]
@@ -280,6 +298,31 @@ mod tests {
             &[("20190206", Some(EPOCH - 38_000))],
         );
         check(&TimeFormat::strftime("%Q"), &[("20190206", None)]);
+    }
+
+    #[test]
+    fn what_a_pattern_leaves_out_of_the_time_of_day_is_its_beginning() {
+        let midnight = EPOCH - 38_000;
+        let hour = 3_600_000;
+        let cases = [
+            ("%Y-%m-%d %I:%M:%S", "2019-02-06 03:00:38", EPOCH + 3 * hour),
+            ("%Y-%m-%d %I:%M:%S", "2019-02-06 12:00:38", EPOCH),
+            (
+                "%Y-%m-%d %I:%M %p",
+                "2019-02-06 03:00 PM",
+                midnight + 15 * hour,
+            ),
+            ("%Y-%m-%d %H", "2019-02-06 07", midnight + 7 * hour),
+            ("%Y-%m-%d %I%z", "2019-02-06 03+0100", midnight + 2 * hour),
+            ("%Y-%m-%d%z", "2019-02-06-0200", midnight + 2 * hour),
+            ("%s", "1549411238", EPOCH),
+        ];
+        for (pattern, text, expected) in cases {
+            let read = TimeFormat::strftime(pattern).read(text.as_bytes());
+            assert_eq!(read, Some(expected), "{pattern} {text}");
+        }
+        let twelve = TimeFormat::strftime("%Y-%m-%d %I:%M");
+        assert_eq!(twelve.read(b"2019-02-06 13:00"), None);
     }
 
     #[test]

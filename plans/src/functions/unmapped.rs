@@ -1,6 +1,7 @@
 //! `unmapped_map(spec, column, …)` and `unmapped_json(spec, column, …)`: what is left
 //! of the columns, by dotted key, without NULLs and credentials.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, MapArray, StringArray, StringViewArray, StructArray};
@@ -79,11 +80,17 @@ fn spec(args: &ScalarFunctionArgs) -> Result<Arc<Spec>> {
 struct Entries {
     all: Vec<(String, String)>,
     used: usize,
+    /// Where the first of each key stands, of so many keys that it takes too long to look.
+    places: HashMap<String, usize>,
 }
+
+/// Entries that are looked through one by one.
+const FEW: usize = 64;
 
 impl Entries {
     fn clear(&mut self) {
         self.used = 0;
+        self.places.clear();
     }
 
     fn iter(&self) -> impl Iterator<Item = &(String, String)> {
@@ -99,19 +106,34 @@ impl Entries {
         k.push_str(key);
         v.clear();
         v.push_str(value);
+        if !self.places.is_empty() {
+            self.places.entry(key.to_owned()).or_insert(self.used);
+        }
         self.used += 1;
     }
 
     /// Values of one key stand together, joined by commas.
     fn join(&mut self, key: &str, value: &str) {
-        let known = self.all[..self.used].iter_mut().find(|(k, _)| k == key);
-        match known {
-            Some((_, values)) => {
+        match self.place(key) {
+            Some(place) => {
+                let values = &mut self.all[place].1;
                 values.push(',');
                 values.push_str(value);
             }
             None => self.push(key, value),
         }
+    }
+
+    fn place(&mut self, key: &str) -> Option<usize> {
+        if self.used <= FEW {
+            return self.iter().position(|(known, _)| known == key);
+        }
+        if self.places.is_empty() {
+            for (place, (key, _)) in self.all[..self.used].iter().enumerate() {
+                self.places.entry(key.clone()).or_insert(place);
+            }
+        }
+        self.places.get(key).copied()
     }
 }
 
@@ -325,6 +347,16 @@ mod tests {
             &["c.a.b", "c.l[].x", "c.m"],
             &[("c.a.d", "2"), ("c.l[].y", "2")],
         );
+    }
+
+    #[test]
+    fn keys_without_number_are_joined_as_few_are() {
+        let members = (0..100_000).map(|n| format!(r#"{{"k{}":{n}}}"#, n % 50_000));
+        let text = format!(r#"{{"l":[{}]}}"#, members.collect::<Vec<_>>().join(","));
+        let found = flatten(&text, &[]);
+        assert_eq!(found.len(), 50_000);
+        assert_eq!(found[7], ("c.l[].k7".to_owned(), "7,50007".to_owned()));
+        assert_eq!(found[49_999].1, "49999,99999");
     }
 
     #[test]

@@ -38,11 +38,8 @@ pub(super) fn leaf(
     for column in columns {
         sources.extend(left_of(column, &mapped));
     }
-    let extra = UnmappedSource {
-        key: String::new(),
-        json: true,
-        except: mapped.into_iter().collect(),
-    };
+    // By its names in the input: no column takes what stands there.
+    let extra = source(String::new(), true, event.consumed.to_vec());
     sources.push((extra, Expr::Column(Name::new_unqualified(EXTRA))));
     call(sources, scope.redaction, style)
 }

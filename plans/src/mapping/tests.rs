@@ -63,7 +63,7 @@ fn a_flow_becomes_a_network_activity_with_all_that_follows_from_it() {
     let rows = [json!({
         "start": "2024-01-15T10:00:00Z", "end": "2024-01-15T10:00:09Z", "srcaddr": "10.0.0.1",
         "pkt_srcaddr": "10.0.0.7", "dstport": 443, "bytes": 5000000000i64, "action": "reject",
-        "type": "IPv4", "token": "abc", "_extra": "{\"f30\":\"x\"}",
+        "type": "IPv4", "token": "abc", "_extra": "{\"f30\":\"x\",\"bytes\":\"7\"}",
     })];
     let found = &run(&program, &rows)[0];
     let expected = json!({
@@ -80,7 +80,7 @@ fn a_flow_becomes_a_network_activity_with_all_that_follows_from_it() {
         "traffic": {"bytes": 5000000000i64},
         "metadata": {"version": "1.1.0", "profiles": ["datetime", "security_control"],
                      "product": {"vendor_name": "AWS"}},
-        "unmapped": {"type": "IPv4", "token": "[redacted]", "f30": "x"},
+        "unmapped": {"type": "IPv4", "token": "[redacted]", "f30": "x", "bytes": "7"},
         "observables": found["observables"],
     });
     assert_eq!(*found, expected);

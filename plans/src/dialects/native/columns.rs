@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use chrono::format::{Item, StrftimeItems};
+use chrono::format::{Fixed, Item, StrftimeItems};
 use toml::de::DeValue;
 
 use super::section::{Entry, Reader};
@@ -148,6 +148,15 @@ fn strftime(reader: &mut Reader<'_>, entry: &Entry<'_>) -> Option<ColumnKind> {
             entry,
             format!("`{pattern}` is not a strftime pattern"),
             "such as \"%d/%b/%Y:%H:%M:%S %z\"",
+        );
+        return None;
+    }
+    let names_zone = |item| matches!(item, Item::Fixed(Fixed::TimezoneName));
+    if StrftimeItems::new(&pattern).any(names_zone) {
+        reader.reject(
+            entry,
+            format!("`{pattern}`: the name of a time zone (%Z) tells no offset"),
+            "use %z for offsets like +0100; texts without one are UTC",
         );
         return None;
     }
