@@ -25,6 +25,9 @@ use crate::read::BATCH_ROWS;
 
 const GROUP: &str = "_group";
 const TIME: &str = "_time";
+/// What a spilled batch comes to, of rows of any width: a merge holds some of every run.
+const SPILLED_BYTES: u64 = 2 << 20;
+const LEAST_SPILLED_ROWS: u64 = 64;
 
 /// A kept row: its group, its time, and where it stands in the run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -59,6 +62,8 @@ struct Spill {
     manager: SpillManager,
     files: Vec<(Arc<dyn SpillFile>, usize)>,
     bytes: u64,
+    /// Of a batch, by the widest run.
+    rows: usize,
     metrics: ExecutionPlanMetricsSet,
     partition: usize,
 }
@@ -83,6 +88,7 @@ impl Runs {
             manager,
             files: Vec::new(),
             bytes: 0,
+            rows: BATCH_ROWS,
             metrics,
             partition,
         };
@@ -106,9 +112,10 @@ impl Runs {
         &mut self.keys
     }
 
-    /// Takes the batch whose keys were just added; spills when the run is full.
-    pub(super) fn push(&mut self, batch: RecordBatch) -> Result<()> {
-        self.held += footprint(&batch);
+    /// Takes the batch whose keys were just added, with the bytes of the text that it keeps;
+    /// spills when the run is full.
+    pub(super) fn push(&mut self, batch: RecordBatch, text: u64) -> Result<()> {
+        self.held += fixed_width(&batch) + text;
         self.batches.push(batch);
         let held = usize::try_from(self.held).unwrap_or(usize::MAX);
         if self.held >= self.budget || self.reservation.try_resize(held).is_err() {
@@ -118,12 +125,14 @@ impl Runs {
     }
 
     fn spill_run(&mut self) -> Result<()> {
+        let held = self.held;
         let (batches, keys) = self.take_run();
         if keys.is_empty() {
             return Ok(());
         }
+        self.spill.bound(held / keys.len() as u64);
         let schema = with_keys(&self.schema);
-        let sorted = sorted_chunks(&batches, &keys).map(|chunk| {
+        let sorted = sorted_chunks(&batches, &keys, self.spill.rows).map(|chunk| {
             let (rows, keys) = chunk?;
             let groups = UInt32Array::from_iter_values(keys.iter().map(|key| key.group));
             let times = Int64Array::from_iter_values(keys.iter().map(|key| key.time));
@@ -167,6 +176,12 @@ impl Runs {
 }
 
 impl Spill {
+    /// Batches of fewer rows where a row takes so many bytes.
+    fn bound(&mut self, row: u64) {
+        let rows = (SPILLED_BYTES / row.max(1)).max(LEAST_SPILLED_ROWS);
+        self.rows = self.rows.min(usize::try_from(rows).unwrap_or(BATCH_ROWS));
+    }
+
     fn write(&mut self, sorted: impl Iterator<Item = Result<RecordBatch>>) -> Result<()> {
         let mut file = self.manager.create_in_progress_file("sorted run")?;
         let mut largest = 0;
@@ -202,7 +217,7 @@ impl Spill {
             .with_schema(schema.clone())
             .with_expressions(&order)
             .with_metrics(BaselineMetrics::new(&self.metrics, self.partition))
-            .with_batch_size(BATCH_ROWS)
+            .with_batch_size(self.rows)
             .with_reservation(MemoryConsumer::new("merge of sorted runs").register(&pool))
             .build()?;
         Ok(merged.boxed())
@@ -238,8 +253,9 @@ impl Iterator for InMemory {
 fn sorted_chunks<'a>(
     batches: &'a [RecordBatch],
     keys: &'a [Key],
+    rows: usize,
 ) -> impl Iterator<Item = Result<(RecordBatch, &'a [Key])>> {
-    keys.chunks(BATCH_ROWS)
+    keys.chunks(rows)
         .map(|keys| Ok((gather(batches, keys)?, keys)))
 }
 
@@ -313,9 +329,8 @@ fn split(batch: Result<RecordBatch>) -> Vec<Result<Chunk>> {
     chunks
 }
 
-/// Bytes that holding the batch keeps in memory. Views share the text they point
-/// into, so the text counts once: by the span of the lines.
-fn footprint(batch: &RecordBatch) -> u64 {
+/// Bytes that holding the batch keeps in memory besides its text, which views share.
+fn fixed_width(batch: &RecordBatch) -> u64 {
     let rows = batch.num_rows();
     let columns = batch
         .columns()
@@ -324,10 +339,10 @@ fn footprint(batch: &RecordBatch) -> u64 {
     let fixed: usize = columns
         .map(|column| column.data_type().primitive_width().unwrap_or(16) * rows)
         .sum();
-    fixed as u64 + text_span(batch)
+    fixed as u64
 }
 
-/// Bytes of text from the first line of a batch to the end of its last.
+/// Bytes of text from the first line of a batch to the end of its last, all of one object.
 pub(super) fn text_span(batch: &RecordBatch) -> u64 {
     let (Some(offsets), Some(raw)) = (batch.column_by_name(OFFSET), batch.column_by_name(RAW))
     else {
@@ -383,7 +398,7 @@ mod tests {
         for _ in 0..10 {
             let (batch, keys) = batch(runs.next_index());
             runs.keys().extend(keys);
-            runs.push(batch).expect("room on disk");
+            runs.push(batch, 0).expect("room on disk");
         }
         let (mut chunks, spilled) = runs.into_chunks().expect("runs");
         let mut times = Vec::new();
@@ -402,5 +417,30 @@ mod tests {
         assert!(spilled > 0);
         assert!(in_memory.is_sorted());
         assert_eq!(merged, in_memory);
+    }
+
+    #[tokio::test]
+    async fn wide_rows_are_merged_in_small_batches() {
+        let scratch = tempfile::tempdir().expect("a folder");
+        let runtime = session::runtime(scratch.path(), None).expect("a runtime");
+        let state = session::state(SessionConfig::new(), runtime);
+        let context = TaskContext::from(&state);
+        let budget = 50 << 20;
+        let mut runs = Runs::new(batch(0).0.schema(), budget, &context, 0);
+        for _ in 0..10 {
+            let (batch, keys) = batch(runs.next_index());
+            runs.keys().extend(keys);
+            // 10 KB a row.
+            runs.push(batch, 10_000_000).expect("room on disk");
+        }
+        let (mut chunks, spilled) = runs.into_chunks().expect("runs");
+        let mut rows = 0;
+        while let Some(chunk) = chunks.next().await {
+            let chunk = chunk.expect("a chunk").rows.num_rows();
+            assert!(chunk <= 210, "{chunk} rows at once");
+            rows += chunk;
+        }
+        assert!(spilled > 0);
+        assert_eq!(rows, 10_000);
     }
 }

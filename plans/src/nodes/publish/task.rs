@@ -145,30 +145,36 @@ impl Run {
             job.partition,
         );
         let mut small: Vec<RecordBatch> = Vec::new();
+        // Of the small batches, which may be of many objects.
+        let mut text = 0;
         let mut input = input.fuse();
         while let Some(batch) = input.try_next().await? {
             if batch.num_rows() == 0 {
                 continue;
             }
-            self.raw_bytes += text_span(&batch);
+            let span = text_span(&batch);
+            self.raw_bytes += span;
             if batch.num_rows() >= SMALL_BATCH && small.is_empty() {
-                self.take(batch, &mut runs).await?;
+                self.take(batch, span, &mut runs).await?;
                 continue;
             }
+            text += span;
             small.push(batch);
             if small.iter().map(RecordBatch::num_rows).sum::<usize>() >= BATCH_ROWS / 2 {
                 let joined = concat_batches(&schema, &std::mem::take(&mut small))?;
-                self.take(joined, &mut runs).await?;
+                self.take(joined, std::mem::take(&mut text), &mut runs)
+                    .await?;
             }
         }
         if !small.is_empty() {
             let joined = concat_batches(&schema, &small)?;
-            self.take(joined, &mut runs).await?;
+            self.take(joined, text, &mut runs).await?;
         }
         Ok(runs)
     }
 
-    async fn take(&mut self, batch: RecordBatch, runs: &mut Runs) -> Result<()> {
+    /// Takes a batch that keeps so many bytes of text.
+    async fn take(&mut self, batch: RecordBatch, text: u64, runs: &mut Runs) -> Result<()> {
         let mut rejections = Vec::new();
         let (index, before) = (runs.next_index(), runs.keys().len());
         self.advance.read(batch.num_rows());
@@ -178,7 +184,7 @@ impl Run {
             .add(&batch, &rejections, &self.sink, &mut self.names)
             .await?;
         if runs.keys().len() > before {
-            runs.push(batch)?;
+            runs.push(batch, text)?;
         }
         Ok(())
     }
