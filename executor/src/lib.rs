@@ -8,4 +8,4 @@ pub mod process;
 pub mod transport;
 mod worker;
 
-pub use worker::{Canceller, Room, Worker, WorkerError};
+pub use crate::worker::{Canceller, Room, Worker, WorkerError};

@@ -81,7 +81,8 @@ impl From<ExitCode> for process::ExitCode {
 
 #[cfg(test)]
 mod tests {
-    use super::ExitCode::{self, *};
+    use super::ExitCode;
+    use crate::exit_code::ExitCode::*;
 
     #[test]
     fn every_code_has_the_number_of_the_contract() {

@@ -1,7 +1,8 @@
 //! SIGINT and SIGTERM: the first asks the load to stop cleanly, the second ends
 //! the process at once. What is left is taken up by the next run.
 
-use std::io::{self, Write};
+use std::io;
+use std::io::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 

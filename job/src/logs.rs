@@ -1,6 +1,7 @@
 //! Logs on stderr, above the progress bars where there are any.
 
-use std::io::{self, Write};
+use std::io;
+use std::io::Write;
 
 use indicatif::MultiProgress;
 use tracing_subscriber::EnvFilter;

@@ -1,7 +1,8 @@
 //! Results on stdout. A reader that went away (`| head`) ends the printing, and
 //! is nobody's error.
 
-use std::io::{self, ErrorKind, Write};
+use std::io;
+use std::io::{ErrorKind, Write};
 
 use crate::failure::Failure;
 

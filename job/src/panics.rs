@@ -1,7 +1,7 @@
 //! A panic is a bug of ours: it says so shortly, and how to report it.
 
-use std::io::{self, Write};
-use std::panic;
+use std::io::Write;
+use std::{io, panic};
 
 /// Replaces the default message of a panic.
 pub(crate) fn install() {

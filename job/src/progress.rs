@@ -2,13 +2,14 @@
 //! each change of state and for each ten seconds in between.
 
 use std::collections::HashMap;
-use std::io::{self, IsTerminal, Write};
+use std::io;
+use std::io::{IsTerminal, Write};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use scheduler::load::notification::{Happening, Observer, Progress};
 use scheduler::load::outcome::{PeriodOutcome, PeriodState};
-use scheduler::load::progress::{Happening, Observer, Progress};
 
 use crate::settings::ProgressKind;
 use crate::table::{bytes, count, plural, seconds};

@@ -7,16 +7,16 @@ use std::thread;
 use std::time::Duration;
 
 use plans::spec::LoadHints;
-use plans::stores::{Access, Role};
-use scheduler::load::places::{self, Misplaced};
+use plans::storage::{Access, Role};
+use scheduler::load::places;
+use scheduler::load::places::Misplaced;
 use scheduler::load::request::{LoadRequest, Shape};
 use scheduler::status::dynamodb::DEFAULT_PREFIX;
 
 use crate::failure::Failure;
 use crate::settings::Settings;
 use crate::sources::Compiled;
-use crate::uris;
-use crate::values;
+use crate::{uris, values};
 
 const LATENESS: Duration = Duration::from_secs(48 * 60 * 60);
 const MARGIN: u32 = 1;

@@ -3,8 +3,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use plans::compiled::{self, CompileError};
-use plans::dialects::{self, File, Loaded};
+use plans::compiled::CompileError;
+use plans::dialects::{File, Loaded};
+use plans::{compiled, dialects};
 
 pub(crate) use plans::compiled::Compiled;
 

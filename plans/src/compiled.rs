@@ -3,9 +3,9 @@
 
 use crate::diagnostics::{Diagnostic, Diagnostics};
 use crate::dialects::Loaded;
-use crate::mapping::{self, Program};
+use crate::mapping::Program;
 use crate::spec::Source;
-use crate::{formats, lint, ocsf};
+use crate::{formats, lint, mapping, ocsf};
 
 /// A source that is ready to load.
 #[derive(Debug)]

@@ -2,30 +2,24 @@
 //! that every process builds. Nothing here reads a clock, the environment (but for
 //! the AWS SDK, which `aws` opens) or the status table.
 
-pub mod aws;
 pub mod codec;
 pub mod compiled;
 pub mod crash_point;
+pub mod decode;
 pub mod diagnostics;
 pub mod dialects;
 pub mod formats;
 pub mod functions;
+pub mod inspect;
 pub mod lint;
 pub mod mapping;
-pub mod nodes;
-pub mod objects;
 pub mod ocsf;
 pub mod pipeline;
-pub mod preview;
-pub mod read;
-pub mod read_parquet;
 pub mod receipt;
 pub mod reported;
+pub mod scan;
 pub mod session;
-pub mod shard;
-pub mod show;
-pub mod sinks;
+pub mod sink;
 pub mod sources;
 pub mod spec;
-pub mod stores;
-pub mod verify;
+pub mod storage;

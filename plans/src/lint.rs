@@ -4,11 +4,10 @@
 use std::path::Path;
 
 use crate::diagnostics::{Diagnostic, Diagnostics};
-use crate::dialects::{self, Loaded};
-use crate::formats;
-use crate::mapping::{self, FormatOptions};
-use crate::ocsf;
+use crate::dialects::Loaded;
+use crate::mapping::FormatOptions;
 use crate::spec::Source;
+use crate::{dialects, formats, mapping, ocsf};
 
 /// The options of the formats that exist, for `Rules::formats`.
 pub fn known_formats(name: &str) -> Result<&'static [&'static str], String> {

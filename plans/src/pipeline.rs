@@ -10,11 +10,11 @@ use datafusion::physical_plan::ExecutionPlan;
 use serde::{Deserialize, Serialize};
 
 use crate::mapping::Program;
-use crate::nodes::publish::{PhysicalProgram, PublishExec};
-use crate::nodes::scan::{ScanSpec, scan};
-use crate::shard::ShardRef;
-use crate::stores::Access;
-use crate::{session, spec, stores};
+use crate::scan::node::{ScanSpec, scan};
+use crate::scan::split::ShardRef;
+use crate::sink::{PhysicalProgram, PublishExec};
+use crate::storage::Access;
+use crate::{session, spec, storage};
 
 /// What a task writes and which rows are its own, besides the program and the shards.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -62,7 +62,8 @@ pub fn task_plan(
     let scan_spec = ScanSpec::new(format, program);
     let schema = scan_spec.schema();
     let physical = PhysicalProgram::plan(program, &schema, &session::planning())?;
-    let work = stores::open(&task.work).map_err(|error| DataFusionError::External(error.into()))?;
+    let work =
+        storage::open(&task.work).map_err(|error| DataFusionError::External(error.into()))?;
     let work = ObjectStoreUrl::parse(work.uri)?;
     let scan = scan(scan_spec, work, &task.shards)?;
     Ok(Arc::new(PublishExec::new(

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::sinks::PartHandle;
+use crate::storage::parts::PartHandle;
 
 /// One task attempt's account of one shard. The driver takes exactly one per shard.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

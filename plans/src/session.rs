@@ -19,8 +19,8 @@ use datafusion::prelude::{SessionConfig, SessionContext};
 use object_store::ObjectStore;
 use url::Url;
 
-use crate::read::BATCH_ROWS;
-use crate::{functions, stores};
+use crate::scan::reader::BATCH_ROWS;
+use crate::{functions, storage};
 
 /// Bytes that spilled runs may take on disk.
 const SCRATCH_BYTES: u64 = 100 << 30;
@@ -68,7 +68,7 @@ impl ObjectStoreRegistry for Stores {
     }
 
     fn get_store(&self, url: &Url) -> Result<Arc<dyn ObjectStore>> {
-        let opened = stores::open(url.as_str());
+        let opened = storage::open(url.as_str());
         let opened = opened.map_err(|error| DataFusionError::External(error.into()))?;
         Ok(opened.store)
     }

@@ -4,8 +4,8 @@
 use std::sync::LazyLock;
 
 use crate::diagnostics::{Diagnostics, nearest};
-use crate::dialects::{self, Loaded};
-use crate::ocsf;
+use crate::dialects::Loaded;
+use crate::{dialects, ocsf};
 
 /// A source that ships.
 #[derive(Debug)]

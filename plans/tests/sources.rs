@@ -15,13 +15,13 @@ use datafusion::physical_plan::{ExecutionPlan, displayable};
 use datafusion_proto::physical_plan::{AsExecutionPlan, DefaultPhysicalExtensionCodec};
 use datafusion_proto::protobuf::PhysicalPlanNode;
 use plans::codec::Codec;
+use plans::inspect::preview::{Fate, preview};
 use plans::mapping::{Program, compile};
 use plans::pipeline::{TaskSpec, task_plan};
-use plans::preview::{Fate, preview};
-use plans::shard::{InputObject, ShardRef};
-use plans::sources::{self, Shipped};
+use plans::scan::split::{InputObject, ShardRef};
+use plans::sources::Shipped;
 use plans::spec::Source;
-use plans::{formats, ocsf, session};
+use plans::{formats, ocsf, session, sources};
 use serde_json::{Value, json};
 
 const ACCOUNT: &str = "111122223333";
@@ -186,7 +186,7 @@ fn plan(source: &Source, raw: bool) -> Arc<dyn ExecutionPlan> {
         work: "file:///work".to_owned(),
         shards: vec![shard("0000"), shard("0001")],
         targets: classes.collect(),
-        access: plans::stores::Access::default(),
+        access: plans::storage::Access::default(),
         quarantine: "file:///quarantine".to_owned(),
         load_id: "l1".to_owned(),
         days: vec![19_737],

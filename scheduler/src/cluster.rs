@@ -19,7 +19,8 @@ use ballista_scheduler::scheduler_server::SchedulerServer;
 use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::prelude::SessionConfig;
 use datafusion_proto::protobuf::{LogicalPlanNode, PhysicalPlanNode};
-use executor::engine::{self, MESSAGE_BYTES};
+use executor::engine;
+use executor::engine::MESSAGE_BYTES;
 use plans::session;
 
 /// A busy executor says every five seconds that it lives; one that is given less time

@@ -15,9 +15,10 @@ use datafusion::physical_plan::ExecutionPlan;
 use plans::mapping::{Class, Layout, Program, Route};
 use plans::pipeline::{TaskSpec, task_plan};
 use plans::receipt::{Ledger, PartKind, Receipt};
-use plans::shard::{InputObject, Shard, ShardRef};
-use plans::sinks::Staged;
-use plans::spec::{self, Column, ColumnKind};
+use plans::scan::split::{InputObject, Shard, ShardRef};
+use plans::spec;
+use plans::spec::{Column, ColumnKind};
+use plans::storage::parts::Staged;
 use scheduler::submit::Submit;
 use scheduler::submit::ballista::Embedded;
 use scheduler::submit::local::Local;
@@ -150,7 +151,7 @@ fn plan_of(
         work: uri("work"),
         shards: shards(root, attempt, seconds),
         targets: BTreeMap::from([("authentication".to_owned(), uri("lake/ext/test"))]),
-        access: plans::stores::Access::default(),
+        access: plans::storage::Access::default(),
         quarantine: uri("quarantine"),
         load_id: "load".to_owned(),
         days: vec![DAY],

@@ -8,13 +8,12 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use tests::cloud::{self, at_once};
-use tests::config;
+use tests::cloud::at_once;
 use tests::days::{Day, day};
 use tests::points::{AFTER_COMMIT, BEFORE_COMMIT, OF_EXECUTORS};
 use tests::proxy::{Chance, Fault};
 use tests::random::Random;
-use tests::{Answer, CloudLab, Cluster, Invocation, Proxy, Running, Wire, rows};
+use tests::{Answer, CloudLab, Cluster, Invocation, Proxy, Running, Wire, cloud, config, rows};
 
 /// Rounds that run at once: each is three processes and a client.
 const ABREAST: usize = 3;

@@ -5,11 +5,10 @@ use std::fs;
 use std::path::Path;
 
 use serde_json::Value;
-use tests::cloud;
 use tests::cluster::until;
 use tests::days::{Day, day};
 use tests::inputs::Flows;
-use tests::{Answer, CloudLab, Cluster, Invocation, Lab, Running, Wire, rows};
+use tests::{Answer, CloudLab, Cluster, Invocation, Lab, Running, Wire, cloud, rows};
 
 /// A lab with flows of so many months from January 2023, a file each fifth day.
 fn months(number: u8) -> anyhow::Result<(Lab, Cluster, Day, Day)> {

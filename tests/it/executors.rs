@@ -11,12 +11,12 @@ use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 use plans::{formats, mapping, ocsf, sources};
-use scheduler::load::attempt::Planner;
-use scheduler::load::drive::{Driver, Timing};
+use scheduler::drive::attempt::Planner;
+use scheduler::drive::driver::{Driver, Timing};
+use scheduler::drive::watch::Activity;
+use scheduler::load::notification::Unwatched;
 use scheduler::load::outcome::{LoadState, Outcome};
-use scheduler::load::progress::Unwatched;
 use scheduler::load::request::{LoadRequest, OnStale, Range, Shape};
-use scheduler::load::watch::Activity;
 use scheduler::status;
 use scheduler::submit::ballista::Remote;
 use tests::days::{Day, day};

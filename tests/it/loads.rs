@@ -1,8 +1,8 @@
 //! Loads that go well: the days asked for, no others, and never twice.
 
 use tests::days::day;
-use tests::inputs::{self, Flows};
-use tests::{Lab, rows};
+use tests::inputs::Flows;
+use tests::{Lab, inputs, rows};
 
 /// Two months are delivered, and the days around them.
 fn two_months(rows: u64) -> anyhow::Result<Lab> {

@@ -1,8 +1,8 @@
 //! What other people's readers make of a lake, and what `verify` says of it.
 
 use tests::days::{Day, day};
-use tests::inputs::{self, Flows};
-use tests::{Lab, python};
+use tests::inputs::Flows;
+use tests::{Lab, inputs, python};
 
 fn first() -> Day {
     day("2024-01-30")

@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tests::days::{Day, day};
-use tests::inputs::{self, Flows};
+use tests::inputs::Flows;
 use tests::proxy::{Fault, Script};
-use tests::{Answer, CloudLab, Invocation, Lab, Proxy, Running, rows};
+use tests::{Answer, CloudLab, Invocation, Lab, Proxy, Running, inputs, rows};
 
 fn first() -> Day {
     day("2024-02-10")

@@ -5,10 +5,9 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use tests::cloud::at_once;
-use tests::config;
 use tests::days::{Day, day};
 use tests::proxy::{Chance, Fault, Script};
-use tests::{CloudLab, Invocation, Proxy};
+use tests::{CloudLab, Invocation, Proxy, config};
 
 /// Rounds that run at once.
 const ABREAST: usize = 4;

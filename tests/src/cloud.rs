@@ -1,9 +1,8 @@
 //! A bucket and tables of its own for each test: the lab whose input and lake stand in
 //! S3 and whose state is in DynamoDB, all on loopback.
 
-use std::fs;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::thread;
+use std::{fs, thread};
 
 use anyhow::Context;
 

@@ -8,7 +8,8 @@ use hyper::Method;
 use serde_json::Value;
 use tokio::net::TcpListener;
 
-use crate::http::{self, RUNTIME};
+use crate::http;
+use crate::http::RUNTIME;
 
 static DYNAMO: OnceLock<Result<String, String>> = OnceLock::new();
 

@@ -21,10 +21,10 @@ pub mod rows;
 pub mod s3;
 pub mod wire;
 
-pub use cloud::CloudLab;
-pub use cluster::Cluster;
-pub use days::Day;
-pub use lab::Lab;
-pub use process::{Answer, Invocation, Running};
-pub use proxy::Proxy;
-pub use wire::Wire;
+pub use crate::cloud::CloudLab;
+pub use crate::cluster::Cluster;
+pub use crate::days::Day;
+pub use crate::lab::Lab;
+pub use crate::process::{Answer, Invocation, Running};
+pub use crate::proxy::Proxy;
+pub use crate::wire::Wire;

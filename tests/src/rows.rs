@@ -1,6 +1,7 @@
 //! What stands in a lake, and what ought to stand there by the raw text.
 
-use std::fs::{self, File};
+use std::fs;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};

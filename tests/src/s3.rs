@@ -4,7 +4,8 @@
 use bytes::Bytes;
 use hyper::Method;
 
-use crate::http::{self, Reply};
+use crate::http;
+use crate::http::Reply;
 
 /// Names the service and the region to the stand-in.
 const AUTHORIZATION: &str = "AWS4-HMAC-SHA256 \

@@ -2,14 +2,14 @@
 
 use serde_json::json;
 
-use super::cluster::{self, Cluster};
+use super::cluster;
+use super::cluster::Cluster;
 use crate::cli::ClusterArgs;
 use crate::context::Context;
 use crate::exit_code::ExitCode;
 use crate::failure::Failure;
-use crate::output;
 use crate::settings::OutputFormat;
-use crate::wire;
+use crate::{output, wire};
 
 pub(super) fn run(args: &ClusterArgs, context: &Context) -> Result<ExitCode, Failure> {
     let settings = cluster::settings(args, context);

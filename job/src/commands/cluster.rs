@@ -9,16 +9,15 @@ use scheduler::service::client::Client;
 use scheduler::service::source::Sent;
 use uuid::Uuid;
 
-use super::loads::{self, Prepared};
+use super::loads;
+use super::loads::Prepared;
 use crate::cli::{ClusterArgs, ClusterFlags};
 use crate::context::Context;
 use crate::exit_code::ExitCode;
 use crate::failure::Failure;
-use crate::interrupt;
-use crate::output;
 use crate::progress::Teller;
 use crate::settings::{OutputFormat, Settings};
-use crate::wire;
+use crate::{interrupt, output, wire};
 
 /// A scheduler, and how to speak of it.
 pub(super) struct Cluster {

@@ -10,11 +10,9 @@ use crate::cli::StatusArgs;
 use crate::context::Context;
 use crate::exit_code::ExitCode;
 use crate::failure::Failure;
-use crate::output;
-use crate::render;
 use crate::settings::{OutputFormat, Settings};
 use crate::table::Table;
-use crate::wire;
+use crate::{output, render, wire};
 
 /// Loads that are listed.
 const LOADS: usize = 10;

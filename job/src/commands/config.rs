@@ -8,10 +8,8 @@ use crate::cli::ConfigInitArgs;
 use crate::context::Context;
 use crate::exit_code::ExitCode;
 use crate::failure::Failure;
-use crate::output;
-use crate::request;
 use crate::settings::{OutputFormat, Settings};
-use crate::wire;
+use crate::{output, request, wire};
 
 pub(super) fn run(args: &ConfigInitArgs, context: &Context) -> Result<ExitCode, Failure> {
     let flags = Settings {

@@ -6,21 +6,21 @@ use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use plans::preview::{Fate, preview};
+use plans::inspect::preview::{Fate, preview};
+use plans::inspect::show;
+use plans::sources;
 use plans::sources::Shipped;
-use plans::{show, sources};
 use scheduler::load::days::Day;
 
-use super::loads::{self, Prepared};
+use super::loads;
+use super::loads::Prepared;
 use crate::cli::DemoArgs;
 use crate::context::Context;
 use crate::exit_code::ExitCode;
 use crate::failure::{Failure, with_causes};
-use crate::output;
-use crate::render;
 use crate::settings::{EngineName, Settings};
 use crate::table::plural;
-use crate::wire;
+use crate::{output, render, wire};
 
 /// The sources that the demo loads.
 const SOURCES: [&str; 2] = ["vpc_flow", "s3_access"];

@@ -5,9 +5,9 @@ use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
 use plans::diagnostics::{Diagnostic, Diagnostics};
-use plans::lint::{self, Findings, Rules};
+use plans::lint::{Findings, Rules};
 use plans::spec::Source;
-use plans::{formats, mapping, ocsf};
+use plans::{formats, lint, mapping, ocsf};
 use serde_json::json;
 
 use crate::cli::LintArgs;

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
+use scheduler::drive::driver::Driver;
 use scheduler::load::days::Moment;
-use scheduler::load::drive::Driver;
 use scheduler::load::failure::{Failure as LoadFailure, Kind};
 use scheduler::load::outcome::{LoadState, Outcome};
 use scheduler::load::request::LoadRequest;
@@ -13,15 +13,12 @@ use crate::context::Context;
 use crate::exit_code::ExitCode;
 use crate::failure::Failure;
 use crate::interrupt::Interrupt;
-use crate::output;
 use crate::progress::Teller;
-use crate::render;
-use crate::request::{self, Places};
-use crate::request_file;
+use crate::request::Places;
 use crate::scratch::Scratch;
 use crate::settings::{OutputFormat, Settings};
 use crate::sources::{Compiled, Shelf};
-use crate::wire;
+use crate::{output, render, request, request_file, wire};
 
 /// A load that is ready to be driven.
 pub(crate) struct Prepared {

@@ -1,22 +1,21 @@
 //! `lakebolt map`: the authoring loop. Events to stdout, rejected records to stderr.
 
-use std::io::{self, Write};
+use std::io;
+use std::io::Write;
 use std::path::Path;
 
-use plans::preview::{Fate, preview};
-use plans::shard::InputObject;
-use plans::stores;
+use plans::inspect::preview::{Fate, preview};
+use plans::scan::split::InputObject;
+use plans::storage;
 use tempfile::NamedTempFile;
 
 use crate::cli::MapArgs;
 use crate::context::Context;
 use crate::exit_code::ExitCode;
 use crate::failure::{Failure, with_causes};
-use crate::output;
 use crate::sources::Shelf;
 use crate::table::plural;
-use crate::uris;
-use crate::wire;
+use crate::{output, uris, wire};
 
 /// Longest piece of a raw record that is shown.
 const RAW_CHARACTERS: usize = 200;
@@ -81,7 +80,7 @@ pub(super) fn object(path: &Path, context: &Context) -> Result<InputObject, Fail
         return Err(unreadable("is not a file".to_owned()));
     }
     let uri = uris::absolute("FILE", &shown, context.folder())?;
-    let located = stores::open(&uri).map_err(|error| unreadable(with_causes(&error)))?;
+    let located = storage::open(&uri).map_err(|error| unreadable(with_causes(&error)))?;
     Ok(InputObject {
         store: located.uri,
         path: located.path.to_string(),

@@ -23,7 +23,8 @@ mod verify;
 mod watch;
 
 use std::ffi::OsString;
-use std::io::{self, Write};
+use std::io;
+use std::io::Write;
 
 use clap::error::ErrorKind;
 
@@ -32,10 +33,9 @@ use crate::config::{Environment, explain_text};
 use crate::context::Context;
 use crate::exit_code::ExitCode;
 use crate::failure::Failure;
-use crate::logs::{self, Verbosity};
-use crate::output;
-use crate::render;
+use crate::logs::Verbosity;
 use crate::settings::OutputFormat;
+use crate::{logs, output, render};
 
 /// Names of the commands whose result is a load's outcome.
 const LOADS: [&str; 4] = ["run", "retry", "replay", "watch"];

@@ -5,9 +5,9 @@ use std::fmt::{Debug, Write};
 use std::path::Path;
 use std::sync::Arc;
 
+use scheduler::drive::plan::{LoadPlan, PeriodPlan};
 use scheduler::load::days::Day;
-use scheduler::load::plan::{LoadPlan, PeriodPlan};
-use scheduler::load::progress::Unwatched;
+use scheduler::load::notification::Unwatched;
 
 use super::loads;
 use crate::cli::LoadArgs;
@@ -15,10 +15,9 @@ use crate::context::Context;
 use crate::exit_code::ExitCode;
 use crate::failure::Failure;
 use crate::interrupt::Interrupt;
-use crate::output;
 use crate::settings::OutputFormat;
 use crate::table::{Table, bytes, count, plural};
-use crate::wire;
+use crate::{output, wire};
 
 pub(super) fn run(args: LoadArgs, context: &Context) -> Result<ExitCode, Failure> {
     let prepared = loads::prepare(args, context)?;
@@ -152,7 +151,7 @@ fn local(uri: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use scheduler::load::remaining::LoadReason;
+    use scheduler::decide::remaining::LoadReason;
 
     use super::*;
 

@@ -3,20 +3,19 @@
 use std::fmt::Write;
 use std::path::Path;
 
-use plans::show::{self, Quarantined, Summary};
+use plans::inspect::show;
+use plans::inspect::show::{Quarantined, Summary};
 
 use super::show::{unreached, unreadable};
 use crate::cli::QuarantineArgs;
 use crate::context::Context;
 use crate::exit_code::ExitCode;
 use crate::failure::Failure;
-use crate::output;
 use crate::request::Stores;
 use crate::settings::{OutputFormat, Settings};
 use crate::sources::Shelf;
 use crate::table::{Table, count, plural};
-use crate::uris;
-use crate::wire;
+use crate::{output, uris, wire};
 
 /// Longest piece of a raw row that is shown.
 const RAW_CHARACTERS: usize = 200;

@@ -7,9 +7,9 @@ use crate::cli::ReplayArgs;
 use crate::context::Context;
 use crate::exit_code::ExitCode;
 use crate::failure::Failure;
-use crate::request::{self, Places};
+use crate::request::Places;
 use crate::settings::Settings;
-use crate::wire;
+use crate::{request, wire};
 
 pub(super) fn run(args: ReplayArgs, context: &Context) -> Result<ExitCode, Failure> {
     let mut settings = args.settings.over(context.defaults.clone());

@@ -3,15 +3,15 @@
 use scheduler::load::saved::SavedRequest;
 use scheduler::status::LoadRecord;
 
-use super::cluster;
-use super::loads::{self, Prepared};
+use super::loads::Prepared;
+use super::{cluster, loads};
 use crate::cli::RetryArgs;
 use crate::context::Context;
 use crate::exit_code::ExitCode;
 use crate::failure::Failure;
-use crate::request::{self, Places};
+use crate::request::Places;
 use crate::settings::{Settings, ShapeName};
-use crate::wire;
+use crate::{request, wire};
 
 pub(super) fn run(args: RetryArgs, context: &Context) -> Result<ExitCode, Failure> {
     let settings = args.settings.over(context.defaults.clone());

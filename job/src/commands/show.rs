@@ -2,16 +2,15 @@
 
 use std::io;
 
-use plans::objects::ObjectError;
-use plans::show::{self, ShowError};
+use plans::inspect::objects::ObjectError;
+use plans::inspect::show;
+use plans::inspect::show::ShowError;
 
 use crate::cli::ShowArgs;
 use crate::context::Context;
 use crate::exit_code::ExitCode;
 use crate::failure::{Failure, with_causes};
-use crate::output;
-use crate::uris;
-use crate::wire;
+use crate::{output, uris, wire};
 
 pub(super) fn run(args: &ShowArgs, context: &Context) -> Result<ExitCode, Failure> {
     let uri = uris::absolute("URI", &args.uri, context.folder())?;

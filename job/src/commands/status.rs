@@ -11,11 +11,9 @@ use crate::cli::StatusArgs;
 use crate::context::Context;
 use crate::exit_code::ExitCode;
 use crate::failure::Failure;
-use crate::output;
-use crate::request;
 use crate::settings::{OutputFormat, Settings};
 use crate::table::{Table, bytes, count};
-use crate::wire;
+use crate::{output, request, wire};
 
 /// Loads that are listed.
 const LOADS: usize = 10;

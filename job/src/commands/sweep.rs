@@ -3,21 +3,19 @@
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
-use plans::sinks;
-use plans::stores::Access;
-use scheduler::load::debris::Debris;
-use scheduler::load::sweep::{Sweep, Swept};
-use scheduler::load::work::Work;
+use plans::storage::{Access, parts};
+use scheduler::drive::sweep::{Sweep, Swept};
+use scheduler::publish::cleanup::Debris;
+use scheduler::publish::work::Work;
 
 use crate::cli::SweepArgs;
 use crate::context::Context;
 use crate::exit_code::ExitCode;
 use crate::failure::{Failure, with_causes};
-use crate::output;
 use crate::request::Places;
 use crate::settings::{OutputFormat, Settings};
 use crate::table::{bytes, plural};
-use crate::wire;
+use crate::{output, wire};
 
 pub(super) fn run(args: &SweepArgs, context: &Context) -> Result<ExitCode, Failure> {
     let settings = Settings {
@@ -61,7 +59,7 @@ fn debris(places: &Places, access: &Access) -> Result<Debris, Failure> {
     let refused =
         |error: &dyn std::error::Error| Failure::usage(with_causes(error), "check URI and --work");
     let work = Work::open(&places.work).map_err(|error| refused(&error))?;
-    let sink = sinks::open(&places.output, &places.work, access);
+    let sink = parts::open(&places.output, &places.work, access);
     Ok(Debris {
         work,
         publisher: sink.map_err(|error| refused(&error))?.publisher,

@@ -4,18 +4,17 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
-use plans::verify::{self, Finding, Report, Rule, Tally, Weight};
+use plans::inspect::verify;
+use plans::inspect::verify::{Finding, Report, Rule, Tally, Weight};
 
 use super::show::unreached;
 use crate::cli::VerifyArgs;
 use crate::context::Context;
 use crate::exit_code::ExitCode;
 use crate::failure::Failure;
-use crate::output;
 use crate::settings::OutputFormat;
 use crate::table::{Table, bytes, count, plural};
-use crate::uris;
-use crate::wire;
+use crate::{output, uris, wire};
 
 pub(super) fn run(args: &VerifyArgs, context: &Context) -> Result<ExitCode, Failure> {
     let uri = uris::absolute("URI", &args.uri, context.folder())?;

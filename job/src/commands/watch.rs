@@ -1,6 +1,7 @@
 //! `lakebolt watch`: follows a load of a cluster to its end.
 
-use super::cluster::{self, Cluster};
+use super::cluster;
+use super::cluster::Cluster;
 use crate::cli::WatchArgs;
 use crate::context::Context;
 use crate::exit_code::ExitCode;

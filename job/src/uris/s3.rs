@@ -1,6 +1,6 @@
 //! S3 URIs as users write them. A key is taken as it is: `%20` in it is three characters.
 
-use plans::stores::s3::is_bucket;
+use plans::storage::s3::is_bucket;
 
 /// Schemes that mean S3; the others are Hadoop's names for the same objects.
 const SCHEMES: &[&str] = &["s3", "s3a", "s3n"];

@@ -4,12 +4,12 @@ use std::borrow::Cow;
 
 use memchr::{memchr, memmem};
 
-use super::column::Span;
-use super::layout::{Field, Names, surplus_key};
-use super::line_decoder::{LineDecoder, LineParser, Taken};
-use super::lines::Splitter;
-use super::rows::{Rejected, Rows};
-use super::{Decoder, DecoderRequest, Format, Reading};
+use crate::decode::column::Span;
+use crate::decode::layout::{Field, Names, surplus_key};
+use crate::decode::line_decoder::{LineDecoder, LineParser, Taken};
+use crate::decode::lines::Splitter;
+use crate::decode::rows::{Rejected, Rows};
+use crate::decode::{Decoder, DecoderRequest, Format, Reading};
 use crate::spec::Column;
 
 const QUOTE: u8 = b'"';
@@ -233,7 +233,7 @@ mod tests {
     use proptest::prelude::*;
     use serde_json::json;
 
-    use super::super::testing::Case;
+    use crate::decode::testing::Case;
     use crate::spec::ColumnKind;
 
     fn case() -> Case {

@@ -4,13 +4,13 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-use super::column::Span;
-use super::json_scan::{Kind, Malformed, Scanner, Value, compact, unescape};
-use super::layout::Field;
-use super::line_decoder::{LineDecoder, LineParser, Taken};
-use super::lines::Splitter;
-use super::rows::{Rejected, Rows, write_json_string};
-use super::{Decoder, DecoderRequest, Format, Reading};
+use crate::decode::column::Span;
+use crate::decode::json_scan::{Kind, Malformed, Scanner, Value, compact, unescape};
+use crate::decode::layout::Field;
+use crate::decode::line_decoder::{LineDecoder, LineParser, Taken};
+use crate::decode::lines::Splitter;
+use crate::decode::rows::{Rejected, Rows, write_json_string};
+use crate::decode::{Decoder, DecoderRequest, Format, Reading};
 use crate::spec::{Column, ColumnKind};
 
 #[derive(Debug)]
@@ -281,8 +281,8 @@ mod tests {
     use proptest::prelude::*;
     use serde_json::json;
 
-    use super::super::testing::{Case, shared_samples};
     use super::*;
+    use crate::decode::testing::{Case, shared_samples};
 
     fn case() -> Case {
         Case::new("json_lines")

@@ -1,6 +1,6 @@
 //! Apache Parquet: columns are read by ranges and cast by name, so nothing is decoded here.
 
-use super::{Format, Reading};
+use crate::decode::{Format, Reading};
 use crate::spec::Column;
 
 #[derive(Debug)]

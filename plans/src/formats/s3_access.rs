@@ -3,12 +3,12 @@
 
 use memchr::memchr;
 
-use super::column::Span;
-use super::layout::{Field, Names, surplus_key};
-use super::line_decoder::{LineDecoder, LineParser, Taken};
-use super::rows::{Rejected, Rows};
-use super::time::ACCESS_LOG;
-use super::{Decoder, DecoderRequest, Format, Reading};
+use crate::decode::column::Span;
+use crate::decode::layout::{Field, Names, surplus_key};
+use crate::decode::line_decoder::{LineDecoder, LineParser, Taken};
+use crate::decode::rows::{Rejected, Rows};
+use crate::decode::time::ACCESS_LOG;
+use crate::decode::{Decoder, DecoderRequest, Format, Reading};
 use crate::diagnostics::Origin;
 use crate::spec::{Column, ColumnKind};
 
@@ -236,7 +236,7 @@ mod tests {
     use proptest::prelude::*;
     use serde_json::json;
 
-    use super::super::testing::{Case, own_samples, shared_samples};
+    use crate::decode::testing::{Case, own_samples, shared_samples};
 
     const HEAD: &str =
         "owner bucket [06/Feb/2019:01:00:38 +0100] 192.0.2.3 user id REST.GET.OBJECT a%2520b";

@@ -3,11 +3,11 @@
 
 use memchr::memchr_iter;
 
-use super::column::Span;
-use super::layout::{Field, Names, surplus_key};
-use super::line_decoder::{LineDecoder, LineParser, Taken};
-use super::rows::{Rejected, Rows};
-use super::{Decoder, DecoderRequest, Format, Reading};
+use crate::decode::column::Span;
+use crate::decode::layout::{Field, Names, surplus_key};
+use crate::decode::line_decoder::{LineDecoder, LineParser, Taken};
+use crate::decode::rows::{Rejected, Rows};
+use crate::decode::{Decoder, DecoderRequest, Format, Reading};
 use crate::diagnostics::Origin;
 use crate::spec::{Column, ColumnKind, TimeUnit};
 
@@ -152,8 +152,8 @@ mod tests {
     use proptest::prelude::*;
     use serde_json::json;
 
-    use super::super::testing::{Case, own_samples, shared_samples};
     use super::*;
+    use crate::decode::testing::{Case, own_samples, shared_samples};
 
     #[test]
     fn without_a_header_the_default_order_applies() {
@@ -247,7 +247,7 @@ mod tests {
     #[test]
     fn a_broken_object_ends_in_a_rejected_row() {
         let case = Case::new("vpc_flow").option("fields", "srcport");
-        let broken = crate::formats::Broken {
+        let broken = crate::decode::Broken {
             reason: "truncated_gzip",
             detail: "why".to_owned(),
         };

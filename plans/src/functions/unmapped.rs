@@ -4,8 +4,10 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, MapArray, StringArray, StringViewArray, StructArray};
-use arrow::array::{StringBuilder, StringViewBuilder};
+use arrow::array::{
+    Array, ArrayRef, MapArray, StringArray, StringBuilder, StringViewArray, StringViewBuilder,
+    StructArray,
+};
 use arrow::buffer::{NullBuffer, OffsetBuffer};
 use arrow::datatypes::{DataType, Field, Fields};
 use datafusion::common::{Result, exec_datafusion_err};

@@ -5,14 +5,12 @@ use std::collections::BTreeSet;
 use datafusion::common::{DFSchema, DataFusionError};
 use datafusion::logical_expr::Expr;
 
-use super::enumeration;
-use super::fit;
 use super::scope::{ITEM, Scope, path_of};
-use super::sql;
 use super::tree::{Filled, Leaf, Member, Members, Tree, join, object_expr};
-use super::{captions, times};
+use super::{captions, enumeration, fit, sql, times};
 use crate::diagnostics::{Diagnostics, Origin, did_you_mean};
-use crate::functions::{self, dotted_key};
+use crate::functions;
+use crate::functions::dotted_key;
 use crate::ocsf::{Attribute, Attributes, Schema, Type, UNMAPPED};
 use crate::spec::{Constant, Each, Enum, Node, Object, Sql, Value};
 

@@ -9,7 +9,8 @@ use super::captions::of_member;
 use super::enumeration;
 use super::fit::{text, text_list};
 use super::tree::{Filled, Leaf, Member, Members, Tree, join, leaf};
-use crate::functions::{self, Observed, Other};
+use crate::functions;
+use crate::functions::{Observed, Other};
 use crate::ocsf::{Attributes, Class, Schema};
 
 /// Activities that nothing maps are unknown, which is what 0 says.

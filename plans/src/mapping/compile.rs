@@ -12,13 +12,13 @@ use super::attributes::Builder;
 use super::digest::digest;
 use super::program::{Class, Layout, Program, Route};
 use super::scope::Scope;
-use super::tree::{self, Demands, Members, Tree};
-use super::{classify, leftover, sql, times};
+use super::tree::{Demands, Members, Tree};
+use super::{classify, leftover, sql, times, tree};
 use crate::diagnostics::{Diagnostics, Origin, did_you_mean};
-use crate::formats;
 use crate::functions::Redaction;
-use crate::ocsf::{self, Schema};
+use crate::ocsf::Schema;
 use crate::spec::{Column, Constant, Event, Output, Source, Sql, Value};
+use crate::{decode, ocsf};
 
 /// Compiles `source` against `schema`; `format_columns` are those that its format
 /// brings. The raw shape keeps the parsed columns as they are.
@@ -314,7 +314,7 @@ impl Compiler<'_> {
         let Some(first) = routes.into_iter().next() else {
             return Vec::new();
         };
-        let fields = formats::schema_of(self.columns).fields()[..self.columns.len()].to_vec();
+        let fields = decode::schema_of(self.columns).fields()[..self.columns.len()].to_vec();
         let column =
             |column: &Column| Layout::Leaf(Expr::Column(Name::new_unqualified(&column.name)));
         vec![Route {

@@ -3,7 +3,8 @@
 use datafusion::logical_expr::{Expr, lit, when};
 
 use crate::diagnostics::did_you_mean;
-use crate::functions::{self, Other, Table};
+use crate::functions;
+use crate::functions::{Other, Table};
 use crate::ocsf::{Attribute, Enumeration, Type};
 use crate::spec::{Constant, Enum};
 

@@ -9,8 +9,9 @@ use datafusion::logical_expr::{Expr, cast, lit};
 use super::attributes::Builder;
 use super::scope::Scope;
 use super::tree::Leaf;
-use crate::formats::EXTRA;
-use crate::functions::{self, Redaction, UnmappedSource, UnmappedSpec, dotted_key, map_type};
+use crate::decode::EXTRA;
+use crate::functions;
+use crate::functions::{Redaction, UnmappedSource, UnmappedSpec, dotted_key, map_type};
 use crate::ocsf::UNMAPPED;
 use crate::spec::{Column, ColumnKind, Event, Node, Object, UnmappedStyle, Value};
 

@@ -14,11 +14,10 @@ mod program;
 mod rewrite;
 mod scope;
 mod sql;
-mod times;
-mod tree;
-
 #[cfg(test)]
 mod tests;
+mod times;
+mod tree;
 
 pub use check::{FormatOptions, Verdict, check};
 pub use compile::compile;

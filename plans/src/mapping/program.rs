@@ -4,7 +4,7 @@ use arrow::datatypes::SchemaRef;
 use datafusion::logical_expr::Expr;
 
 use crate::spec::Column;
-use crate::stores::Role;
+use crate::storage::Role;
 
 /// A source's mapping as expressions over `formats::schema_of(parsed())`.
 #[derive(Clone, Debug)]

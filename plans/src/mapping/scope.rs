@@ -9,7 +9,7 @@ use datafusion::logical_expr::simplify::SimplifyContext;
 use datafusion::logical_expr::{Expr, ExprSchemable, cast};
 use datafusion::optimizer::simplify_expressions::ExprSimplifier;
 
-use crate::formats;
+use crate::decode;
 use crate::functions::{Redaction, dotted_key};
 use crate::spec::{Column, ColumnKind};
 
@@ -31,7 +31,7 @@ impl<'a> Scope<'a> {
         redaction: &'a Redaction,
     ) -> Result<Self> {
         let kinds = columns.iter().map(|c| (c.name.clone(), c.kind.clone()));
-        let schema = formats::schema_of(columns);
+        let schema = decode::schema_of(columns);
         Ok(Self {
             kinds: kinds.collect(),
             schema: Arc::new(DFSchema::try_from(schema)?),

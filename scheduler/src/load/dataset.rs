@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use plans::mapping::Class;
-use plans::stores::Access;
+use plans::storage::Access;
 
 use super::request::{LoadRequest, Shape};
-use super::work::digest8;
+use crate::publish::work::digest8;
 
 /// The dataset's name in the status table.
 pub fn id(request: &LoadRequest) -> String {
@@ -93,10 +93,10 @@ fn trimmed(uri: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use plans::stores::Role;
+    use plans::storage::Role;
 
-    use super::super::fakes::World;
     use super::*;
+    use crate::drive::tests::fakes::World;
 
     #[test]
     fn a_class_may_go_elsewhere_and_be_written_by_another() {

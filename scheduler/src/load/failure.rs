@@ -3,14 +3,14 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::claim::ClaimError;
-use super::publish::PublishError;
-use super::receipts::ReceiptError;
-use super::work::WorkError;
+use crate::publish::commit::PublishError;
+use crate::publish::lease::ClaimError;
+use crate::publish::receipts::ReceiptError;
+use crate::publish::work::WorkError;
 use crate::status::StatusError;
 use crate::submit::SubmitError;
 pub use plans::reported::with_causes;
-use plans::sinks::SinkError;
+use plans::storage::parts::SinkError;
 
 /// Codes of failures that say nothing about the work.
 const HELD: &str = "lease_held";

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::days::{Day, Moment};
 use super::failure::{Failure, Kind};
-use super::manifest::Manifest;
+use crate::publish::manifest::Manifest;
 
 pub const SCHEMA_VERSION: u32 = 1;
 

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use plans::mapping::Program;
-use plans::stores::Role;
+use plans::storage::Role;
 use serde::{Deserialize, Serialize};
 
 use super::days::Day;

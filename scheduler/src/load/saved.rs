@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use plans::mapping::Program;
 use plans::spec::Format;
-use plans::stores::Role;
+use plans::storage::Role;
 use serde::{Deserialize, Serialize};
 
 use super::request::{LoadRequest, OnStale, Range, Shape};

@@ -15,12 +15,12 @@ use super::proto::watch_response::Event;
 use super::proto::{
     CancelRequest, GetRequest, ListRequest, LoadInfo, Standing, SubmitRequest, WatchRequest,
 };
-use super::{events, request};
+use super::source::Sent;
+use super::{notifications, request};
 use crate::load::failure::{Failure, Kind, with_causes};
+use crate::load::notification::{Happening, Observer};
 use crate::load::outcome::Outcome;
-use crate::load::progress::{Happening, Observer};
 use crate::load::request::LoadRequest;
-use crate::service::source::Sent;
 
 const PAUSE: Duration = Duration::from_millis(250);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
@@ -260,7 +260,7 @@ impl Told {
     }
 
     fn pass_on(&mut self, event: Event, observer: &dyn Observer) {
-        let Some(happening) = events::happening(event) else {
+        let Some(happening) = notifications::happening(event) else {
             return;
         };
         let key = match &happening {

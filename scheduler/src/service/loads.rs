@@ -8,17 +8,17 @@ use tokio::sync::{Mutex, broadcast, watch};
 use tonic::{Code, Request, Response, Status};
 use tracing::info;
 
-use super::board::Live;
-use super::events;
-use super::proto::loads_server;
 use super::proto::watch_response::Event;
 use super::proto::{
     CancelRequest, CancelResponse, GetRequest, GetResponse, ListRequest, ListResponse, Load,
     LoadInfo, Source, Standing, SubmitRequest, SubmitResponse, WatchRequest, WatchResponse,
+    loads_server,
 };
-use super::request::{self, Invalid};
+use super::registry::Live;
+use super::request::Invalid;
 use super::run::{QUEUED, Recorded, Runner, Submitted, is_of_cluster, is_unfinished};
 use super::source::Sent;
+use super::{notifications, request};
 use crate::load::dataset;
 use crate::load::days::Moment;
 use crate::load::failure::{Failure, with_causes};
@@ -281,7 +281,7 @@ impl loads_server::Loads for Loads {
             let message = format!("load {id} runs in a process of its own");
             return Err(said(Code::FailedPrecondition, message, "watch it there"));
         }
-        let info = events::info(&record);
+        let info = notifications::info(&record);
         let standing = Standing {
             load: Some(info.clone()),
             ..Standing::default()
@@ -293,7 +293,7 @@ impl loads_server::Loads for Loads {
 
     async fn get(&self, asked: Request<GetRequest>) -> Result<Response<GetResponse>, Status> {
         let record = self.record(&asked.into_inner().load_id).await?;
-        let load = Some(events::info(&record));
+        let load = Some(notifications::info(&record));
         Ok(Response::new(GetResponse { load }))
     }
 
@@ -307,7 +307,7 @@ impl loads_server::Loads for Loads {
         // Outcomes may be large; Get has them.
         let brief = |record: &LoadRecord| LoadInfo {
             outcome_json: None,
-            ..events::info(record)
+            ..notifications::info(record)
         };
         let loads = loads.iter().map(brief).collect();
         Ok(Response::new(ListResponse { loads }))

@@ -7,10 +7,10 @@ use prometheus::{
     register_int_counter_vec, register_int_gauge, register_int_gauge_vec,
 };
 
-use super::board::Board;
+use super::registry::Board;
 use crate::cluster::Scheduler;
+use crate::load::notification::Happening;
 use crate::load::outcome::PeriodState;
-use crate::load::progress::Happening;
 
 /// The type of what [`text`] gives.
 pub const TEXT: &str = "text/plain; version=0.0.4";

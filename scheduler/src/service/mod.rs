@@ -1,12 +1,12 @@
 //! The load service, `lakebolt.v1.Loads`: loads that a cluster runs, whoever asks for them.
 //! Start reading at `loads`; `client` is its other side.
 
-pub mod board;
 pub mod client;
-pub mod events;
 pub mod listen;
 pub mod loads;
 pub mod metrics;
+pub mod notifications;
+pub mod registry;
 pub mod request;
 pub mod run;
 pub mod source;

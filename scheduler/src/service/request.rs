@@ -4,8 +4,8 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use plans::nodes::publish::is_region_name;
-use plans::stores::Role;
+use plans::sink::is_region_name;
+use plans::storage::Role;
 
 use super::proto;
 use crate::load::days::Day;

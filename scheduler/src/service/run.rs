@@ -11,18 +11,18 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tracing::{error, info, warn};
 
-use super::board::{Board, Live};
+use super::registry::{Board, Live};
 use super::source::Sent;
-use super::{events, metrics};
-use crate::load::claim::Clock;
+use super::{metrics, notifications};
+use crate::drive::driver::Driver;
+use crate::drive::survey::Asking;
 use crate::load::days::Moment;
-use crate::load::drive::Driver;
 use crate::load::failure::{Failure, Kind};
+use crate::load::notification::Observer;
 use crate::load::outcome::{LoadState, Outcome};
-use crate::load::progress::Observer;
 use crate::load::request::{LoadRequest, Shape};
 use crate::load::saved::SavedRequest;
-use crate::load::survey::Asking;
+use crate::publish::lease::Clock;
 use crate::status::{LoadRecord, StatusError, StatusStore};
 
 /// Loads that run at once; the others wait in their order.
@@ -107,7 +107,7 @@ impl Runner {
         if self.is_leaving() {
             return;
         }
-        let Some(live) = self.board.take(events::info(&record)) else {
+        let Some(live) = self.board.take(notifications::info(&record)) else {
             return;
         };
         if record.state == CANCELLING {
@@ -161,7 +161,7 @@ impl Runner {
             }
         };
         metrics::count_end(&ended.state);
-        live.end(events::info(&ended));
+        live.end(notifications::info(&ended));
         self.board.remove(&ended.load_id);
     }
 

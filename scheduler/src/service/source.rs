@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use plans::compiled::{self, Compiled};
-use plans::dialects;
+use plans::compiled::Compiled;
+use plans::{compiled, dialects};
 use serde::{Deserialize, Serialize};
 
 use super::proto;

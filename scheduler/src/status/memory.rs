@@ -115,6 +115,7 @@ mod tests {
 
     #[tokio::test]
     async fn obeys_the_contract() {
-        super::super::contract::obeys_the_contract(async || Arc::new(Memory::default()) as _).await;
+        crate::status::contract::obeys_the_contract(async || Arc::new(Memory::default()) as _)
+            .await;
     }
 }

@@ -17,8 +17,9 @@ pub mod dynamodb;
 mod error;
 pub mod memory;
 pub mod sqlite;
+pub mod state;
 
-pub use self::error::StatusError;
+pub use error::StatusError;
 
 /// The version of the items that this code writes and reads.
 pub const SCHEMA_VERSION: u32 = 1;

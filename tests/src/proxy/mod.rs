@@ -6,6 +6,8 @@
 mod answers;
 mod faults;
 mod operations;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -23,11 +25,11 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
+use self::answers::{Answer, Broken};
+use self::faults::Faults;
 use crate::http::{HttpClient, RUNTIME};
-use answers::{Answer, Broken};
-use faults::Faults;
 
-pub use faults::{Chance, Fault, Script};
+pub use self::faults::{Chance, Fault, Script};
 
 /// A running proxy; it ends when the test drops it.
 #[derive(Debug)]
@@ -191,6 +193,3 @@ impl Passage {
         Ok(Response::from_parts(head, body))
     }
 }
-
-#[cfg(test)]
-mod tests;

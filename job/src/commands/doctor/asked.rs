@@ -4,16 +4,16 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use plans::stores::Access;
+use plans::storage::Access;
 use scheduler::load::dataset;
 
-use super::super::loads;
 use crate::cli::{DoctorArgs, LoadArgs};
+use crate::commands::loads;
 use crate::context::Context;
 use crate::failure::Failure;
-use crate::request::{self, Places};
+use crate::request::Places;
 use crate::settings::Settings;
-use crate::uris;
+use crate::{request, uris};
 
 pub(super) struct Asked {
     pub(super) settings: Settings,

@@ -1,8 +1,8 @@
 //! AWS itself: region, identity, and where requests to a bucket go.
 
-use plans::aws::{self, IdentityError};
-use plans::stores::Trouble;
-use plans::stores::s3::Bucket;
+use plans::storage::aws::IdentityError;
+use plans::storage::s3::Bucket;
+use plans::storage::{Trouble, aws};
 
 use super::report::Verdict;
 

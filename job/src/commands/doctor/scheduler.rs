@@ -5,8 +5,8 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::time;
 
-use super::super::cluster::Cluster;
 use super::report::Verdict;
+use crate::commands::cluster::Cluster;
 use crate::failure::Failure;
 use crate::settings::Settings;
 

@@ -2,14 +2,15 @@
 
 use std::path::Path;
 
-use plans::objects::{self, ObjectError};
-use plans::sinks;
-use plans::stores::Access;
+use plans::inspect::objects;
+use plans::inspect::objects::ObjectError;
+use plans::storage::{Access, parts};
 use scheduler::load::failure::Failure as LoadFailure;
-use scheduler::load::work::{self, Work};
+use scheduler::publish::work;
+use scheduler::publish::work::Work;
 
-use super::super::show::unreached;
 use super::report::Verdict;
+use crate::commands::show::unreached;
 use crate::failure::Failure;
 use crate::table::plural;
 use crate::wire;
@@ -47,7 +48,7 @@ fn failed(error: &ObjectError) -> Verdict {
 
 /// Begins to write a part, and takes it back.
 pub(super) async fn target(folder: &str, work: &str, access: &Access) -> Verdict {
-    let publisher = match sinks::open(folder, work, access) {
+    let publisher = match parts::open(folder, work, access) {
         Ok(sink) => sink.publisher,
         Err(error) => return refused(error),
     };
@@ -117,8 +118,8 @@ fn refused(error: impl Into<LoadFailure>) -> Verdict {
 mod tests {
     use std::fs;
 
-    use super::super::report::State;
     use super::*;
+    use crate::commands::doctor::report::State;
 
     fn folder() -> tempfile::TempDir {
         tempfile::tempdir().expect("a folder for the test")

@@ -3,11 +3,12 @@
 
 use std::collections::BTreeSet;
 
-use super::super::File;
-use super::super::native::columns::is_reserved;
-use super::table::{self, Cell};
-use super::target::{self, Leaf, Target};
+use super::table::Cell;
+use super::target::{Leaf, Target};
+use super::{table, target};
 use crate::diagnostics::{Diagnostics, Origin, did_you_mean};
+use crate::dialects::File;
+use crate::dialects::native::columns::is_reserved;
 use crate::spec::{Column, ColumnKind, Node, Object, Sql, TimeUnit, Value};
 
 /// The columns, and the other spellings that are accepted.

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::super::File;
-use super::table::{self, Cell, Table};
+use super::table;
+use super::table::{Cell, Table};
 use crate::diagnostics::{Diagnostics, Origin, did_you_mean};
+use crate::dialects::File;
 
 /// Every column, with the other spellings that the framework's own documents use.
 const COLUMNS: &[(&str, &[&str])] = &[

@@ -6,17 +6,19 @@ mod mapping;
 mod metadata;
 mod table;
 mod target;
+#[cfg(test)]
+mod tests;
 mod timestamp;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use self::mapping::{Context, Mapping};
-use self::metadata::Metadata;
 use super::{File, Loaded, base_name, files_with, read_file, read_files};
 use crate::diagnostics::{Diagnostics, Origin};
 use crate::ocsf;
 use crate::spec::{ColumnKind, Event, Format, Object, Redact, Source, Unmapped, UnmappedStyle};
+use mapping::{Context, Mapping};
+use metadata::Metadata;
 
 /// The metadata CSV at `path` (or the only one in that folder) and its mapping CSV.
 pub(super) fn gather(path: &Path) -> Option<Result<Vec<File>, Diagnostics>> {
@@ -304,6 +306,3 @@ fn class(
     }
     Some(name)
 }
-
-#[cfg(test)]
-mod tests;

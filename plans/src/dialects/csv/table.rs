@@ -4,9 +4,9 @@
 use std::iter::Peekable;
 use std::str::Chars;
 
-use super::super::File;
-use super::super::text::Text;
 use crate::diagnostics::{Diagnostics, Origin};
+use crate::dialects::File;
+use crate::dialects::text::Text;
 
 /// A value and where it starts.
 #[derive(Clone, Debug)]

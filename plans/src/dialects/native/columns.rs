@@ -6,8 +6,8 @@ use chrono::format::{Fixed, Item, StrftimeItems};
 use toml::de::DeValue;
 
 use super::section::{Entry, Reader};
+use crate::decode;
 use crate::diagnostics::did_you_mean;
-use crate::formats;
 use crate::spec::{Column, ColumnKind, Format, TimeUnit};
 
 /// The words for kinds of columns.
@@ -80,7 +80,7 @@ pub(super) fn columns(reader: &mut Reader<'_>, entry: &Entry<'_>) -> Vec<Column>
 
 /// Whether a scan adds a column of this name itself.
 pub(in crate::dialects) fn is_reserved(name: &str) -> bool {
-    formats::system_fields()
+    decode::system_fields()
         .iter()
         .any(|field| field.name() == name)
 }

@@ -1,6 +1,7 @@
 //! An event's file: a condition and a mapping to one class.
 
-use super::attributes::{self, Patch};
+use super::attributes;
+use super::attributes::Patch;
 use super::section::{Entry, Reader, Section};
 use crate::spec::{Event, Object};
 

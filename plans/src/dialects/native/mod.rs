@@ -6,15 +6,17 @@ pub(super) mod columns;
 mod event;
 mod section;
 mod source;
+#[cfg(test)]
+mod tests;
 
 use std::path::Path;
 
 use toml::de::DeTable;
 
-use self::section::{Reader, Section};
 use super::text::Text;
 use super::{File, Loaded, base_name, files_with, read_files};
 use crate::diagnostics::Diagnostics;
+use section::{Reader, Section};
 
 const ROOT: &str = "source.toml";
 
@@ -113,6 +115,3 @@ fn key_at(text: &str, offset: usize) -> &str {
     let key = line.split('=').next().unwrap_or_default();
     key.trim().trim_matches(['[', ']'])
 }
-
-#[cfg(test)]
-mod tests;

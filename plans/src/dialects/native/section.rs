@@ -4,8 +4,8 @@
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::super::text::Text;
 use crate::diagnostics::{Diagnostics, Origin, did_you_mean};
+use crate::dialects::text::Text;
 use crate::spec::Sql;
 
 /// A file while it is read: its places and what was found wrong.

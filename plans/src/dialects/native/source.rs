@@ -4,9 +4,8 @@ use std::collections::BTreeMap;
 
 use toml::de::DeValue;
 
-use super::attributes;
 use super::section::{Entry, Reader, Section};
-use super::{Document, ROOT, columns, event};
+use super::{Document, ROOT, attributes, columns, event};
 use crate::diagnostics::Diagnostics;
 use crate::spec::{
     Column, Event, Filter, Format, Object, Output, Redact, Source, Sql, Unmapped, UnmappedStyle,

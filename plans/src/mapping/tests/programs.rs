@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringViewArray, StructArray};
-use arrow::array::{UInt32Array, UInt64Array, new_null_array};
+use arrow::array::{
+    Array, ArrayRef, AsArray, RecordBatch, StringViewArray, StructArray, UInt32Array, UInt64Array,
+    new_null_array,
+};
 use arrow::buffer::NullBuffer;
 use arrow::compute::{cast, filter_record_batch};
 use arrow::datatypes::{DataType, Fields};
@@ -14,12 +16,11 @@ use datafusion::logical_expr::Expr;
 use datafusion_proto::bytes::Serializeable;
 use serde_json::Value as Json;
 
-use super::super::*;
+use crate::decode::schema_of;
 use crate::diagnostics::{Diagnostics, Origin};
-use crate::formats::{self, schema_of};
-use crate::ocsf;
-use crate::session;
+use crate::mapping::*;
 use crate::spec::*;
+use crate::{decode, ocsf, session};
 
 pub(super) fn at(line: u32) -> Origin {
     Origin {
@@ -152,9 +153,9 @@ pub(super) fn batch(program: &Program, rows: &[Json]) -> RecordBatch {
             other => Some(other.to_string()),
         };
         match field.name().as_str() {
-            formats::OBJECT => Arc::new(UInt32Array::from(vec![0; rows.len()])) as ArrayRef,
-            formats::LINE | formats::OFFSET => Arc::new(UInt64Array::from(vec![0; rows.len()])),
-            formats::RAW => new_null_array(field.data_type(), rows.len()),
+            decode::OBJECT => Arc::new(UInt32Array::from(vec![0; rows.len()])) as ArrayRef,
+            decode::LINE | decode::OFFSET => Arc::new(UInt64Array::from(vec![0; rows.len()])),
+            decode::RAW => new_null_array(field.data_type(), rows.len()),
             _ => {
                 let texts: StringViewArray = rows.iter().map(text).collect();
                 cast(&texts, field.data_type()).expect("a value of the column's type")

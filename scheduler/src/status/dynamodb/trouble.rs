@@ -5,7 +5,7 @@ use std::error::Error as StdError;
 
 use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
-use plans::aws::last_cause;
+use plans::storage::aws::last_cause;
 
 use super::DynamoDb;
 use crate::status::StatusError;

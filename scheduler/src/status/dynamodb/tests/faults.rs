@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use super::super::testing::{Door, Fault, config, impatient, without_credentials};
 use super::*;
-use crate::load::claim::Claimant;
 use crate::load::failure::{Failure, Kind};
-use crate::load::task::Event;
+use crate::publish::lease::Claimant;
+use crate::status::dynamodb::testing::{Door, Fault, config, impatient, without_credentials};
+use crate::status::state::Event;
 
 const THROTTLED: Fault = Fault::Says {
     status: 400,

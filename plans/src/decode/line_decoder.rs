@@ -1,0 +1,201 @@
+//! The decoder that all line formats share: lines in, rows out. What differs is
+//! the `LineParser`.
+
+use arrow::record_batch::RecordBatch;
+use bytes::Bytes;
+
+use super::column::{ARENA, Span};
+use super::lines::{Found, Lines, MAX_LINE, Splitter};
+use super::rows::{Rejected, Rows};
+use super::{Broken, Decoder, DecoderRequest};
+
+/// What a format knows about one line.
+pub(crate) trait LineParser: Send {
+    /// Sets the columns of the current row from a line of valid UTF-8 that is not empty.
+    fn parse(&mut self, line: Span<'_>, rows: &mut Rows) -> Result<Taken, Rejected>;
+}
+
+/// What became of a line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Taken {
+    Row,
+    /// The line names columns and is no row.
+    Header,
+}
+
+pub(crate) struct LineDecoder<P> {
+    parser: P,
+    lines: Lines,
+    rows: Rows,
+    ended: bool,
+    broken: Option<Broken>,
+}
+
+impl<P: LineParser + 'static> LineDecoder<P> {
+    pub(crate) fn boxed(parser: P, request: DecoderRequest) -> Box<dyn Decoder> {
+        Self::boxed_with(parser, request, Splitter::LineEnd)
+    }
+
+    pub(crate) fn boxed_with(
+        parser: P,
+        request: DecoderRequest,
+        splitter: Splitter,
+    ) -> Box<dyn Decoder> {
+        Box::new(Self {
+            parser,
+            lines: Lines::new(splitter),
+            rows: Rows::new(request),
+            ended: false,
+            broken: None,
+        })
+    }
+}
+
+impl<P: LineParser> Decoder for LineDecoder<P> {
+    fn push(&mut self, block: Bytes) {
+        self.lines.push(block);
+    }
+
+    fn finish(&mut self, broken: Option<Broken>) {
+        self.ended = true;
+        self.broken = broken;
+    }
+
+    fn next_batch(&mut self) -> Option<RecordBatch> {
+        let mut holds_much = false;
+        while !self.rows.is_full() {
+            let Some(line) = self.lines.next(&mut self.rows.buffers) else {
+                if self.ended {
+                    self.take_rest();
+                }
+                break;
+            };
+            self.take_line(&line);
+            holds_much = self.rows.holds_much();
+            match (holds_much, self.rows.is_empty()) {
+                (false, _) => {}
+                (true, false) => break,
+                (true, true) => {
+                    self.lines.forget_buffers();
+                    self.rows.forget_buffers();
+                }
+            }
+        }
+        let is_due = holds_much || self.rows.is_full() || self.ended;
+        let is_due = is_due && !self.rows.is_empty();
+        is_due.then(|| {
+            self.lines.forget_buffers();
+            self.rows.take()
+        })
+    }
+}
+
+impl<P: LineParser> LineDecoder<P> {
+    fn take_line(&mut self, line: &Found) {
+        if line.is_empty() {
+            return;
+        }
+        let span = Span {
+            bytes: self.lines.text(line),
+            buffer: line.buffer,
+            offset: line.start(),
+        };
+        let outcome = match check(line, span.bytes) {
+            Ok(()) => self.parser.parse(span, &mut self.rows),
+            Err(rejected) => Err(rejected),
+        };
+        match outcome {
+            Ok(Taken::Row) => self.rows.end(line.number, line.offset, span),
+            Ok(Taken::Header) => {}
+            Err(why) => self.rows.reject(&why, line.number, line.offset, span),
+        }
+    }
+
+    /// The last line may lack its end; one that was cut off is no line. An object that
+    /// broke between two lines leaves an empty row, so that its loss is counted.
+    fn take_rest(&mut self) {
+        let rest = self.lines.rest(&mut self.rows.buffers);
+        let Some(broken) = self.broken.take() else {
+            if let Some(line) = rest {
+                self.take_line(&line);
+            }
+            return;
+        };
+        let (bytes, buffer, line) = match &rest {
+            Some(line) => (self.lines.text(line), line.buffer, line),
+            None => (&[][..], ARENA, &self.lines.nothing()),
+        };
+        let span = Span {
+            bytes,
+            buffer,
+            offset: line.start(),
+        };
+        let why = Rejected::new(broken.reason, broken.detail);
+        self.rows.reject(&why, line.number, line.offset, span);
+    }
+}
+
+fn check(line: &Found, bytes: &[u8]) -> Result<(), Rejected> {
+    if line.is_too_long {
+        let detail = format!("longer than {} MiB; its beginning is kept", MAX_LINE >> 20);
+        return Err(Rejected::new("line_too_long", detail));
+    }
+    if line.is_ascii {
+        return Ok(());
+    }
+    match std::str::from_utf8(bytes) {
+        Ok(_) => Ok(()),
+        Err(error) => {
+            let detail = format!("byte {} of the line is not UTF-8", error.valid_up_to() + 1);
+            Err(Rejected::new("invalid_utf8", detail))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::decode::testing::Case;
+    use crate::spec::ColumnKind;
+
+    struct Whole;
+
+    impl LineParser for Whole {
+        fn parse(&mut self, line: Span<'_>, rows: &mut Rows) -> Result<Taken, Rejected> {
+            if line.bytes.starts_with(b"#") {
+                return Ok(Taken::Header);
+            }
+            rows.set(0, line)?;
+            Ok(Taken::Row)
+        }
+    }
+
+    /// Of blank lines and headers a small gzip object can hold gigabytes.
+    #[test]
+    fn lines_that_are_no_rows_are_not_held_without_end() {
+        let mut case = Case::new("json_lines").column("text", ColumnKind::Text);
+        case.batch_rows = 1000;
+        let mut decoder = LineDecoder {
+            parser: Whole,
+            lines: Lines::new(Splitter::LineEnd),
+            rows: Rows::new(case.request()),
+            ended: false,
+            broken: None,
+        };
+        let header = [vec![b'#'; (1 << 19) - 1], vec![b'\n']].concat();
+        let headers = Bytes::from(header.repeat(2));
+        let (mut held, mut rows) = (0, 0);
+        for block in 0..200 {
+            if block % 50 == 20 {
+                decoder.push(Bytes::from_static(b"a line of its own\n"));
+            }
+            decoder.push(headers.clone());
+            rows += decoder.next_batch().map_or(0, |batch| batch.num_rows());
+            held = held.max(decoder.rows.buffers.len());
+        }
+        decoder.finish(None);
+        rows += decoder.next_batch().map_or(0, |batch| batch.num_rows());
+        assert_eq!(rows, 4);
+        assert!(held < 70, "{held} blocks of 1 MiB");
+    }
+}

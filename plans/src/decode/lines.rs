@@ -1,0 +1,384 @@
+//! Blocks into lines without copying: only a line that straddles blocks is
+//! gathered in a buffer of its own. Memory stays bounded whatever the input.
+
+use std::collections::VecDeque;
+
+use arrow::buffer::Buffer;
+use bytes::Bytes;
+use memchr::{memchr, memchr2, memchr3};
+
+/// A longer line is set aside.
+pub(crate) const MAX_LINE: usize = 16 << 20;
+/// What is kept of a line that is too long.
+const KEPT: usize = 64 << 10;
+/// View offsets are 32-bit and signed in the columnar format.
+const MAX_BLOCK: usize = 1 << 30;
+const BOM: &[u8] = b"\xef\xbb\xbf";
+
+/// What ends a record; it goes on from block to block.
+#[derive(Debug, Default)]
+pub(crate) enum Splitter {
+    #[default]
+    LineEnd,
+    /// A line end outside of quotes.
+    Quoted(u8),
+    /// A line end outside of the quotes that are open now.
+    InQuotes(u8),
+    /// The end of a JSON object; what separates objects is left out.
+    JsonObjects {
+        depth: u64,
+        in_string: bool,
+        after_backslash: bool,
+    },
+}
+
+impl Splitter {
+    pub(crate) fn json_objects() -> Self {
+        Self::JsonObjects {
+            depth: 0,
+            in_string: false,
+            after_backslash: false,
+        }
+    }
+
+    /// How long the record at the start of `text` is, and the record's end with it.
+    fn find(&mut self, text: &[u8]) -> Option<(usize, usize)> {
+        match self {
+            Self::LineEnd => memchr(b'\n', text).map(|length| (length, 1)),
+            Self::Quoted(_) | Self::InQuotes(_) => self.find_quoted(text).map(|length| (length, 1)),
+            Self::JsonObjects { .. } => self.find_object(text).map(|length| (length, 0)),
+        }
+    }
+
+    fn find_quoted(&mut self, text: &[u8]) -> Option<usize> {
+        let mut at = 0;
+        loop {
+            let (Self::Quoted(quote) | Self::InQuotes(quote)) = *self else {
+                return None;
+            };
+            let found = at + memchr2(b'\n', quote, &text[at..])?;
+            let is_inside = matches!(self, Self::InQuotes(_));
+            match (text[found] == quote, is_inside) {
+                (true, false) => *self = Self::InQuotes(quote),
+                (true, true) => *self = Self::Quoted(quote),
+                (false, false) => return Some(found),
+                (false, true) => {}
+            }
+            at = found + 1;
+        }
+    }
+
+    fn find_object(&mut self, text: &[u8]) -> Option<usize> {
+        let Self::JsonObjects {
+            depth,
+            in_string,
+            after_backslash,
+        } = self
+        else {
+            return None;
+        };
+        let mut at = 0;
+        while at < text.len() {
+            if std::mem::take(after_backslash) {
+                at += 1;
+                continue;
+            }
+            at += match *in_string {
+                true => memchr2(b'"', b'\\', &text[at..])?,
+                false => memchr3(b'"', b'{', b'}', &text[at..])?,
+            };
+            let byte = text[at];
+            at += 1;
+            match byte {
+                b'\\' => *after_backslash = true,
+                b'"' => *in_string = !*in_string,
+                b'{' => *depth += 1,
+                _ => {
+                    *depth = depth.saturating_sub(1);
+                    if *depth == 0 {
+                        return Some(at);
+                    }
+                }
+            }
+        }
+        None
+    }
+
+    /// Whether the byte only separates records.
+    fn is_separator(&self, byte: u8) -> bool {
+        let is_json = matches!(self, Self::JsonObjects { .. });
+        is_json && (byte.is_ascii_whitespace() || matches!(byte, b'[' | b']' | b','))
+    }
+}
+
+/// Cuts the blocks of one object into lines.
+#[derive(Default)]
+pub(crate) struct Lines {
+    splitter: Splitter,
+    waiting: VecDeque<Bytes>,
+    block: Bytes,
+    at: usize,
+    is_ascii: bool,
+    /// The block's index among the buffers of the batch that is being built.
+    buffer: Option<u32>,
+    /// The beginning of a line whose end has not arrived.
+    carry: Vec<u8>,
+    carried: usize,
+    /// The last line that was gathered.
+    gathered: Bytes,
+    number: u64,
+    offset: u64,
+}
+
+/// A line that was found; `Lines::text` has its bytes until the next one is asked for.
+pub(crate) struct Found {
+    gathered: bool,
+    start: usize,
+    end: usize,
+    pub(crate) buffer: u32,
+    /// From 1, empty lines counted.
+    pub(crate) number: u64,
+    /// Of its first byte in the decompressed object.
+    pub(crate) offset: u64,
+    /// Certainly UTF-8, because its whole block is ASCII.
+    pub(crate) is_ascii: bool,
+    pub(crate) is_too_long: bool,
+}
+
+impl Found {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.start == self.end
+    }
+
+    /// Where the line starts in its buffer.
+    pub(crate) fn start(&self) -> u32 {
+        // Blocks are at most MAX_BLOCK long.
+        self.start as u32
+    }
+}
+
+impl Lines {
+    pub(crate) fn new(splitter: Splitter) -> Self {
+        Self {
+            splitter,
+            ..Self::default()
+        }
+    }
+
+    /// Adds a block; it may end anywhere.
+    pub(crate) fn push(&mut self, mut block: Bytes) {
+        while block.len() > MAX_BLOCK {
+            self.waiting.push_back(block.split_to(MAX_BLOCK));
+        }
+        self.waiting.push_back(block);
+    }
+
+    /// The next line that has ended. Buffers that lines point into are added to `buffers`.
+    pub(crate) fn next(&mut self, buffers: &mut Vec<Buffer>) -> Option<Found> {
+        loop {
+            if self.at == self.block.len() && !self.next_block() {
+                return None;
+            }
+            let rest = &self.block[self.at..];
+            let Some((length, line_end)) = self.splitter.find(rest) else {
+                let rest = self.block.slice(self.at..);
+                self.at = self.block.len();
+                self.keep(&rest);
+                continue;
+            };
+            let start = self.at;
+            self.at += length + line_end;
+            if self.carried == 0 {
+                return Some(self.in_block(start, length, line_end, buffers));
+            }
+            let rest = self.block.slice(start..start + length);
+            self.keep(&rest);
+            return Some(self.gather(line_end, buffers));
+        }
+    }
+
+    /// What stands after the last line end; to be asked for once no block can follow.
+    pub(crate) fn rest(&mut self, buffers: &mut Vec<Buffer>) -> Option<Found> {
+        (self.carried > 0).then(|| self.gather(0, buffers))
+    }
+
+    /// An empty line at the current place, for an object that broke between lines.
+    pub(crate) fn nothing(&self) -> Found {
+        Found {
+            gathered: true,
+            start: 0,
+            end: 0,
+            buffer: 0,
+            number: self.number + 1,
+            offset: self.offset,
+            is_ascii: true,
+            is_too_long: false,
+        }
+    }
+
+    pub(crate) fn text(&self, found: &Found) -> &[u8] {
+        let buffer = if found.gathered {
+            &self.gathered
+        } else {
+            &self.block
+        };
+        &buffer[found.start..found.end]
+    }
+
+    /// Says that a batch was taken: buffers are counted anew.
+    pub(crate) fn forget_buffers(&mut self) {
+        self.buffer = None;
+    }
+
+    fn next_block(&mut self) -> bool {
+        let Some(block) = self.waiting.pop_front() else {
+            return false;
+        };
+        self.is_ascii = block.is_ascii();
+        self.block = block;
+        self.at = 0;
+        self.buffer = None;
+        true
+    }
+
+    /// Keeps the beginning of a line, as far as a line may go.
+    fn keep(&mut self, bytes: &[u8]) {
+        self.carried += bytes.len();
+        if self.carried <= MAX_LINE {
+            self.carry.extend_from_slice(bytes);
+        } else {
+            let room = KEPT.saturating_sub(self.carry.len()).min(bytes.len());
+            self.carry.extend_from_slice(&bytes[..room]);
+            self.carry.truncate(KEPT);
+            self.carry.shrink_to_fit();
+        }
+    }
+
+    fn in_block(
+        &mut self,
+        start: usize,
+        length: usize,
+        line_end: usize,
+        buffers: &mut Vec<Buffer>,
+    ) -> Found {
+        let buffer = *self
+            .buffer
+            .get_or_insert_with(|| add_buffer(buffers, self.block.clone()));
+        let found = self.found(start, length, length + line_end);
+        let found = Found {
+            buffer,
+            is_ascii: self.is_ascii,
+            ..found
+        };
+        self.trim(found)
+    }
+
+    fn gather(&mut self, line_end: usize, buffers: &mut Vec<Buffer>) -> Found {
+        self.gathered = Bytes::from(std::mem::take(&mut self.carry));
+        let length = std::mem::take(&mut self.carried);
+        let buffer = add_buffer(buffers, self.gathered.clone());
+        let found = self.found(0, length, length + line_end);
+        self.trim(Found {
+            gathered: true,
+            buffer,
+            ..found
+        })
+    }
+
+    /// Leaves out a byte order mark, a carriage return, and what separates records.
+    fn trim(&self, mut found: Found) -> Found {
+        if found.is_too_long {
+            return found;
+        }
+        let bytes = self.text(&found);
+        let mut skipped = 0;
+        if found.number == 1 && bytes.starts_with(BOM) {
+            skipped = BOM.len();
+        }
+        let rest = &bytes[skipped..];
+        let is_separator = |byte: &&u8| self.splitter.is_separator(**byte);
+        skipped += rest.iter().take_while(is_separator).count();
+        let is_returned = bytes.len() > skipped && bytes.ends_with(b"\r");
+        found.start += skipped;
+        found.offset += skipped as u64;
+        found.end -= usize::from(is_returned);
+        found
+    }
+
+    /// Counts a line of `length` bytes and what ends it.
+    fn found(&mut self, start: usize, length: usize, consumed: usize) -> Found {
+        let offset = self.offset;
+        self.number += 1;
+        self.offset += consumed as u64;
+        let is_too_long = length > MAX_LINE;
+        let kept = if is_too_long { KEPT } else { length };
+        Found {
+            gathered: false,
+            start,
+            end: start + kept,
+            buffer: 0,
+            number: self.number,
+            offset,
+            is_ascii: false,
+            is_too_long,
+        }
+    }
+}
+
+fn add_buffer(buffers: &mut Vec<Buffer>, bytes: Bytes) -> u32 {
+    buffers.push(Buffer::from(bytes));
+    buffers.len() as u32 - 1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lines(blocks: &[&str]) -> Vec<(u64, u64, String)> {
+        let mut lines = Lines::default();
+        let mut buffers = Vec::new();
+        for block in blocks {
+            lines.push(Bytes::copy_from_slice(block.as_bytes()));
+        }
+        let mut found = Vec::new();
+        while let Some(line) = lines
+            .next(&mut buffers)
+            .or_else(|| lines.rest(&mut buffers))
+        {
+            let text = String::from_utf8_lossy(lines.text(&line)).into_owned();
+            found.push((line.number, line.offset, text));
+        }
+        found
+    }
+
+    fn check(blocks: &[&str], expected: &[(u64, u64, &str)]) {
+        let expected: Vec<_> = expected
+            .iter()
+            .map(|(number, offset, text)| (*number, *offset, (*text).to_owned()))
+            .collect();
+        assert_eq!(lines(blocks), expected);
+    }
+
+    #[test]
+    fn lines_are_found_wherever_blocks_end() {
+        let expected = [(1, 0, "ab"), (2, 3, ""), (3, 4, "cd"), (4, 8, "e")];
+        check(&["ab\n\ncd\r\ne"], &expected);
+        check(&["a", "b", "\n", "\nc", "d\r", "\n", "", "e"], &expected);
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_left_out() {
+        check(&["\u{feff}ab\ncd\n"], &[(1, 3, "ab"), (2, 6, "cd")]);
+    }
+
+    #[test]
+    fn an_endless_line_is_kept_only_in_part() {
+        let block = "x".repeat(1 << 20);
+        let mut blocks = vec![block.as_str(); 20];
+        blocks.push("\nnext");
+        let found = lines(&blocks);
+        assert_eq!(found.len(), 2);
+        assert_eq!(found[0].2.len(), KEPT);
+        assert_eq!(found[1], (2, (20 << 20) + 1, "next".to_owned()));
+    }
+}

@@ -1,0 +1,161 @@
+//! Reads published objects for people: a few events as JSON, and what stands in
+//! the quarantine. It decides nothing and judges nothing.
+
+mod json;
+mod quarantine;
+
+use arrow::array::RecordBatch;
+use futures::{Stream, StreamExt, TryStreamExt};
+use parquet::arrow::ParquetRecordBatchStreamBuilder;
+use parquet::errors::ParquetError;
+
+pub use json::{row, write_rows};
+pub use quarantine::{Quarantined, Summary, quarantined};
+
+use super::objects;
+use super::objects::{Object, ObjectError};
+use crate::storage::Trouble;
+
+#[derive(Debug, thiserror::Error)]
+pub enum ShowError {
+    #[error(transparent)]
+    Object(#[from] ObjectError),
+    #[error("{name}: cannot be read as Parquet")]
+    Unreadable {
+        name: String,
+        #[source]
+        source: ParquetError,
+    },
+}
+
+/// The Parquet objects below `uri` (or the object that it names), in the order of their
+/// names; work areas and other hidden folders are left out.
+pub async fn objects(uri: &str) -> Result<Vec<Object>, ObjectError> {
+    let mut objects = objects::list(uri).await?;
+    objects.retain(|object| {
+        let hidden = || {
+            object
+                .below()
+                .split('/')
+                .any(|name| name.starts_with(['.', '_']))
+        };
+        let is_parquet = || object.name.ends_with(".parquet");
+        object.below().is_empty() || is_parquet() && !hidden() && !object.is_beside_lake()
+    });
+    Ok(objects)
+}
+
+/// The first `limit` rows of one object; only their row groups are fetched.
+async fn batches(
+    object: &Object,
+    rows: usize,
+    limit: Option<usize>,
+) -> Result<impl Stream<Item = Result<RecordBatch, ShowError>> + Unpin + use<>, ShowError> {
+    let name = object.name.clone();
+    let unreadable = move |error| unreadable(&name, error);
+    let builder = ParquetRecordBatchStreamBuilder::new(object.ranges()?).await;
+    let mut builder = builder.map_err(&unreadable)?.with_batch_size(rows.max(1));
+    if let Some(limit) = limit {
+        builder = builder.with_limit(limit);
+    }
+    let stream = builder.build().map_err(&unreadable)?;
+    Ok(stream.map(move |batch| batch.map_err(&unreadable)))
+}
+
+/// What fails on the way to an object says nothing about the object.
+fn unreadable(name: &str, error: ParquetError) -> ShowError {
+    let name = name.to_owned();
+    match error {
+        ParquetError::External(source) if source.is::<object_store::Error>() => {
+            let source = Trouble::of(source.as_ref());
+            ShowError::Object(ObjectError::Unreached { name, source })
+        }
+        source => ShowError::Unreadable { name, source },
+    }
+}
+
+/// Hands the first `limit` events of `objects` to `take`, as one line of JSON each;
+/// `take` says whether it wants more. Returns how many it got.
+pub async fn events(
+    objects: &[Object],
+    limit: usize,
+    mut take: impl FnMut(&str) -> bool,
+) -> Result<usize, ShowError> {
+    let mut shown = 0;
+    for object in objects {
+        if shown == limit {
+            break;
+        }
+        let left = limit - shown;
+        let mut batches = batches(object, left.min(BATCH_ROWS), Some(left)).await?;
+        while let Some(batch) = batches.try_next().await? {
+            for index in 0..batch.num_rows() {
+                if !take(&row(&batch, index)) {
+                    return Ok(shown);
+                }
+                shown += 1;
+            }
+        }
+    }
+    Ok(shown)
+}
+
+const BATCH_ROWS: usize = 1024;
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::fs::File;
+    use std::path::Path;
+    use std::sync::Arc;
+
+    use arrow::array::{ArrayRef, Int64Array};
+    use parquet::arrow::ArrowWriter;
+
+    use super::*;
+
+    fn write(path: &Path, values: &[i64]) {
+        fs::create_dir_all(path.parent().expect("it has one")).expect("writable");
+        let column: ArrayRef = Arc::new(Int64Array::from(values.to_vec()));
+        let batch = RecordBatch::try_from_iter([("time", column)]).expect("one column");
+        let file = File::create(path).expect("writable");
+        let mut writer = ArrowWriter::try_new(file, batch.schema(), None).expect("writable");
+        writer.write(&batch).expect("writable");
+        writer.close().expect("writable");
+    }
+
+    #[tokio::test]
+    async fn the_first_events_of_a_folder_come_in_the_order_of_its_objects() {
+        let folder = tempfile::tempdir().expect("a folder for the test");
+        write(&folder.path().join("ext/b.parquet"), &[3]);
+        write(&folder.path().join("ext/a.parquet"), &[1, 2]);
+        write(&folder.path().join(".lakebolt/x.parquet"), &[0]);
+        let uri = format!("file://{}", folder.path().display());
+        let found = objects(&uri).await.expect("listable");
+        let mut lines = Vec::new();
+        let shown = events(&found, 5, |line| {
+            lines.push(line.to_owned());
+            true
+        });
+        assert_eq!(shown.await.ok(), Some(3));
+        assert_eq!(lines, [r#"{"time":1}"#, r#"{"time":2}"#, r#"{"time":3}"#]);
+        assert_eq!(events(&found, 2, |_| true).await.ok(), Some(2));
+        assert_eq!(events(&found, 1, |_| true).await.ok(), Some(1));
+        assert_eq!(events(&found, 5, |_| false).await.ok(), Some(0));
+    }
+
+    #[tokio::test]
+    async fn what_is_no_parquet_is_an_error_with_its_path() {
+        let folder = tempfile::tempdir().expect("a folder for the test");
+        let path = folder.path().join("a.parquet");
+        fs::write(&path, "no").expect("writable");
+        let found = objects(&path.display().to_string())
+            .await
+            .expect("it is there");
+        let error = events(&found, 1, |_| true).await;
+        let error = error.expect_err("it is no Parquet");
+        assert!(error.to_string().contains("a.parquet"));
+        let absent = folder.path().join("none").display().to_string();
+        assert!(objects(&absent).await.is_err());
+    }
+}

@@ -1,0 +1,6 @@
+//! The scan: reads the objects of a split into batches of parsed columns.
+
+pub mod node;
+pub mod parquet;
+pub mod reader;
+pub mod split;

@@ -1,0 +1,285 @@
+//! Reading a shard: its objects one after the other, from compressed bytes to
+//! Arrow columns in one pass. Memory is bounded by the read window, the blocks of
+//! the decompressor and one batch, whatever the objects' sizes and number.
+
+use std::collections::VecDeque;
+use std::io;
+use std::ops::Range;
+use std::sync::Arc;
+
+use arrow::record_batch::RecordBatch;
+use bytes::Bytes;
+use datafusion::common::{DataFusionError, Result};
+use futures::stream::BoxStream;
+use futures::{StreamExt, stream};
+use object_store::path::Path;
+use object_store::{ObjectStore, ObjectStoreExt};
+use tokio::task::JoinHandle;
+
+use super::node::ScanSpec;
+use super::parquet::ParquetReader;
+use super::split::{InputObject, Shard};
+use crate::decode::decompress::Decompressor;
+use crate::decode::{Decoder, DecoderRequest, Reading};
+use crate::reported::Reported;
+use crate::{formats, storage};
+
+/// Rows of a full batch.
+pub const BATCH_ROWS: usize = 8192;
+/// Bytes asked of the store at once. The next window is fetched while one is decoded.
+const WINDOW: u64 = 2 << 20;
+/// Objects, and bytes of them, that are fetched before they are read.
+const OBJECTS_AHEAD: usize = 8;
+const BYTES_AHEAD: u64 = 3 << 20;
+
+/// The shard list at `location` of the work area.
+pub async fn load_shard(work: &dyn ObjectStore, location: &Path) -> Result<Shard> {
+    let bytes = work
+        .get(location)
+        .await
+        .map_err(io_error)?
+        .bytes()
+        .await
+        .map_err(io_error)?;
+    serde_json::from_slice(&bytes).map_err(|error| DataFusionError::External(error.into()))
+}
+
+/// Ballista runs a task again for an I/O error and for no other.
+pub fn io_error(error: object_store::Error) -> DataFusionError {
+    let trouble = storage::Trouble::from(error);
+    match trouble.cause.retryable() {
+        true => DataFusionError::IoError(io::Error::other(Reported::of(&trouble))),
+        false => DataFusionError::External(Reported::of(&trouble).into()),
+    }
+}
+
+/// Reads the objects of a shard in their order.
+pub struct ShardReader {
+    request: DecoderRequest,
+    reading: Reading,
+    objects: std::vec::IntoIter<InputObject>,
+    /// Objects whose first bytes are under way.
+    ahead: VecDeque<ObjectReader>,
+    opened: u32,
+    current: Option<ObjectReader>,
+}
+
+impl ShardReader {
+    pub fn new(spec: &ScanSpec, shard: Shard) -> Result<Self> {
+        let format =
+            formats::find(&spec.format).map_err(|error| DataFusionError::External(error.into()))?;
+        let request = DecoderRequest {
+            columns: spec.columns.clone().into(),
+            wanted: spec.wanted.clone().into(),
+            schema: spec.schema(),
+            options: Arc::new(spec.options.clone()),
+            batch_rows: BATCH_ROWS,
+            object: 0,
+        };
+        Ok(Self {
+            request,
+            reading: format.reading(),
+            objects: shard.objects.into_iter(),
+            ahead: VecDeque::new(),
+            opened: 0,
+            current: None,
+        })
+    }
+
+    /// The shard's rows.
+    pub fn into_stream(self) -> BoxStream<'static, Result<RecordBatch>> {
+        stream::try_unfold(self, |mut reader| async move {
+            Ok(reader.next_batch().await?.map(|batch| (batch, reader)))
+        })
+        .boxed()
+    }
+
+    async fn next_batch(&mut self) -> Result<Option<RecordBatch>> {
+        loop {
+            if let Some(object) = &mut self.current {
+                if let Some(batch) = object.next_batch().await? {
+                    return Ok(Some(batch));
+                }
+                self.current = None;
+            }
+            self.open_ahead()?;
+            self.current = self.ahead.pop_front();
+            if self.current.is_none() {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// Opens the next objects: small ones would cost a round trip each if one waited for
+    /// the other.
+    fn open_ahead(&mut self) -> Result<()> {
+        while self.ahead.len() < OBJECTS_AHEAD {
+            let under_way: u64 = self.ahead.iter().map(ObjectReader::under_way).sum();
+            if under_way > BYTES_AHEAD {
+                return Ok(());
+            }
+            let Some(object) = self.objects.next() else {
+                return Ok(());
+            };
+            let request = DecoderRequest {
+                object: self.opened,
+                ..self.request.clone()
+            };
+            self.opened += 1;
+            let reader = ObjectReader::open(&object, &self.reading, request)?;
+            self.ahead.push_back(reader);
+        }
+        Ok(())
+    }
+}
+
+/// Reads one object.
+enum ObjectReader {
+    Blocks(Box<BlockReader>),
+    Parquet(Box<ParquetReader>),
+}
+
+impl ObjectReader {
+    fn open(object: &InputObject, reading: &Reading, request: DecoderRequest) -> Result<Self> {
+        let store = storage::open(&object.store)
+            .map_err(|error| DataFusionError::External(error.into()))?
+            .store;
+        let path =
+            Path::parse(&object.path).map_err(|error| DataFusionError::External(error.into()))?;
+        Ok(match reading {
+            Reading::Blocks(new_decoder) => {
+                let windows = Windows::begin(store, path, object.size);
+                let (decompressor, decoder) = (Decompressor::new(), new_decoder(request));
+                Self::Blocks(Box::new(BlockReader {
+                    windows,
+                    decompressor,
+                    decoder,
+                    drained: false,
+                    finished: false,
+                }))
+            }
+            Reading::Parquet => Self::Parquet(Box::new(ParquetReader::new(
+                store,
+                path,
+                object.size,
+                request,
+            ))),
+        })
+    }
+
+    /// Bytes that were asked for and not read yet, before the first batch.
+    fn under_way(&self) -> u64 {
+        match self {
+            Self::Blocks(reader) => reader.windows.next,
+            Self::Parquet(_) => 0,
+        }
+    }
+
+    async fn next_batch(&mut self) -> Result<Option<RecordBatch>> {
+        match self {
+            Self::Blocks(reader) => reader.next_batch().await,
+            Self::Parquet(reader) => reader.next_batch().await,
+        }
+    }
+}
+
+/// Reads one object as a stream of bytes: fetch, decompress, decode.
+struct BlockReader {
+    windows: Windows,
+    decompressor: Decompressor,
+    decoder: Box<dyn Decoder>,
+    /// The decompressor has been given everything.
+    drained: bool,
+    finished: bool,
+}
+
+impl BlockReader {
+    async fn next_batch(&mut self) -> Result<Option<RecordBatch>> {
+        loop {
+            if let Some(batch) = self.decoder.next_batch() {
+                return Ok(Some(batch));
+            }
+            if self.finished {
+                return Ok(None);
+            }
+            match self.decompressor.next_block() {
+                Some(block) => self.decoder.push(block),
+                None if self.drained => self.finish(),
+                None => self.feed().await?,
+            }
+        }
+    }
+
+    async fn feed(&mut self) -> Result<()> {
+        match self.windows.next().await? {
+            Some(bytes) => self.decompressor.push(bytes),
+            None => {
+                self.decompressor.finish();
+                self.drained = true;
+            }
+        }
+        Ok(())
+    }
+
+    fn finish(&mut self) {
+        self.decoder.finish(self.decompressor.broken().cloned());
+        self.finished = true;
+    }
+}
+
+/// The byte windows of an object, one fetched ahead.
+struct Windows {
+    store: Arc<dyn ObjectStore>,
+    path: Path,
+    size: u64,
+    next: u64,
+    ahead: Option<JoinHandle<object_store::Result<Bytes>>>,
+}
+
+impl Windows {
+    /// Asks for the first window at once.
+    fn begin(store: Arc<dyn ObjectStore>, path: Path, size: u64) -> Self {
+        let mut windows = Self {
+            store,
+            path,
+            size,
+            next: 0,
+            ahead: None,
+        };
+        windows.ahead = windows.fetch();
+        windows
+    }
+
+    async fn next(&mut self) -> Result<Option<Bytes>> {
+        let Some(current) = self.ahead.take().or_else(|| self.fetch()) else {
+            return Ok(None);
+        };
+        self.ahead = self.fetch();
+        let bytes = current
+            .await
+            .map_err(|error| DataFusionError::External(error.into()))?;
+        bytes.map(Some).map_err(io_error)
+    }
+
+    fn fetch(&mut self) -> Option<JoinHandle<object_store::Result<Bytes>>> {
+        let range = self.take_range()?;
+        let (store, path) = (self.store.clone(), self.path.clone());
+        Some(tokio::spawn(
+            async move { store.get_range(&path, range).await },
+        ))
+    }
+
+    fn take_range(&mut self) -> Option<Range<u64>> {
+        let start = self.next;
+        self.next = (start + WINDOW).min(self.size);
+        (start < self.size).then_some(start..self.next)
+    }
+}
+
+impl Drop for Windows {
+    fn drop(&mut self) {
+        if let Some(ahead) = &self.ahead {
+            ahead.abort();
+        }
+    }
+}

@@ -1,0 +1,362 @@
+//! Which of a shard's rows are the task's own, and where each one goes.
+//!
+//! Ownership is total: every row is owned by exactly one day, so that periods
+//! that read the same margin neither lose nor double it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use arrow::array::{
+    Array, ArrayRef, BooleanArray, RecordBatch, StringViewArray, TimestampMillisecondArray,
+};
+use arrow::datatypes::DataType;
+use datafusion::common::Result;
+use datafusion::common::cast::{as_boolean_array, as_string_view_array, as_uint32_array};
+use datafusion::physical_expr::PhysicalExpr;
+
+use super::group::{BadPlace, Group, Groups};
+use super::program::PhysicalProgram;
+use super::sort::Key;
+use crate::decode::{DETAIL, OBJECT, REJECT};
+use crate::pipeline::TaskSpec;
+use crate::receipt::Ledger;
+use crate::scan::split::{InputObject, Shard};
+
+const DAY_MS: i64 = 86_400_000;
+
+/// A row that is set aside.
+#[derive(Clone, Debug)]
+pub(crate) struct Rejection {
+    pub row: usize,
+    pub day: i32,
+    pub reason: String,
+    pub detail: String,
+}
+
+/// Decides for every row, and keeps the ledger of what was decided.
+pub(crate) struct Classifier {
+    program: Arc<PhysicalProgram>,
+    task: Arc<TaskSpec>,
+    /// `None` owns every day.
+    days: Option<BTreeSet<i32>>,
+    objects: Vec<Places>,
+    groups: Groups,
+    pub ledger: Ledger,
+    pub filtered: BTreeMap<String, u64>,
+}
+
+/// What an object's path tells of its rows.
+struct Places {
+    day: Option<i32>,
+    region: Arc<str>,
+    account: Arc<str>,
+}
+
+/// The evaluated columns of one route.
+struct RouteColumns {
+    takes: Option<BooleanArray>,
+    times: TimestampMillisecondArray,
+    account: Option<StringViewArray>,
+    region: Option<StringViewArray>,
+}
+
+/// What a batch's rows are decided from.
+struct Columns<'a> {
+    routes: Vec<RouteColumns>,
+    filters: Vec<BooleanArray>,
+    object: &'a arrow::array::UInt32Array,
+    reject: &'a StringViewArray,
+    detail: &'a StringViewArray,
+}
+
+/// A row's owner, or why no period can own it by its time.
+enum Owner {
+    Day(i32),
+    Misplaced { day: i32, reason: &'static str },
+}
+
+impl Classifier {
+    pub(crate) fn new(program: Arc<PhysicalProgram>, task: Arc<TaskSpec>, shard: &Shard) -> Self {
+        let objects = shard
+            .objects
+            .iter()
+            .map(|object| Places::of(object, &task))
+            .collect();
+        let days = Some(task.days.iter().copied().collect());
+        let (groups, ledger) = (Groups::default(), Ledger::default());
+        Self {
+            program,
+            task,
+            days,
+            objects,
+            groups,
+            ledger,
+            filtered: BTreeMap::new(),
+        }
+    }
+
+    /// Takes rows of any day, as nothing but a preview does.
+    pub(crate) fn own_every_day(&mut self) {
+        self.days = None;
+    }
+
+    fn owns(&self, day: i32) -> bool {
+        self.days.as_ref().is_none_or(|days| days.contains(&day))
+    }
+
+    pub(crate) fn group(&self, id: u32) -> &Group {
+        self.groups.group(id)
+    }
+
+    /// Decides for the rows of `batch`, which stands at `index` in its run.
+    pub(crate) fn classify(
+        &mut self,
+        batch: &RecordBatch,
+        index: u32,
+        keys: &mut Vec<Key>,
+        rejections: &mut Vec<Rejection>,
+    ) -> Result<()> {
+        let columns = self.columns(batch)?;
+        self.ledger.read += batch.num_rows() as u64;
+        for row in 0..batch.num_rows() {
+            match self.decide(&columns, row) {
+                Decision::Kept { route, time, day } => {
+                    self.keep(&columns, row, (route, time, day), index, keys, rejections);
+                }
+                Decision::Rejected(rejection) => rejections.push(rejection),
+                Decision::Filtered(reason) => {
+                    self.ledger.filtered += 1;
+                    *self.filtered.entry(reason).or_default() += 1;
+                }
+                Decision::Elsewhere => self.ledger.elsewhere += 1,
+            }
+        }
+        Ok(())
+    }
+
+    fn columns<'a>(&self, batch: &'a RecordBatch) -> Result<Columns<'a>> {
+        let routes = self.program.routes.iter().map(|route| {
+            Ok(RouteColumns {
+                takes: route.takes(batch)?,
+                times: route.times(batch)?,
+                account: text(route.account.as_ref(), batch)?,
+                region: text(route.region.as_ref(), batch)?,
+            })
+        });
+        let filters = self.program.filters.iter().map(|(when, _)| {
+            let mask = when.evaluate(batch)?.into_array(batch.num_rows())?;
+            Ok(as_boolean_array(&mask)?.clone())
+        });
+        Ok(Columns {
+            routes: routes.collect::<Result<_>>()?,
+            filters: filters.collect::<Result<_>>()?,
+            object: as_uint32_array(system(batch, OBJECT))?,
+            reject: as_string_view_array(system(batch, REJECT))?,
+            detail: as_string_view_array(system(batch, DETAIL))?,
+        })
+    }
+
+    fn decide(&self, columns: &Columns, row: usize) -> Decision {
+        if columns.reject.is_valid(row) {
+            let day = self.fallback_day(columns, row);
+            let detail = if columns.detail.is_valid(row) {
+                columns.detail.value(row)
+            } else {
+                ""
+            };
+            return self.reject(row, day, columns.reject.value(row), detail);
+        }
+        let route = self.route_of(columns, row);
+        let times = &columns.routes[route.unwrap_or(0)].times;
+        let time = times.is_valid(row).then(|| times.value(row));
+        match self.owner(columns, row, time) {
+            Owner::Misplaced { day, reason } => self.reject(row, day, reason, &time_detail(time)),
+            Owner::Day(day) if !self.owns(day) => Decision::Elsewhere,
+            Owner::Day(day) => {
+                if let Some(reason) = self.filter_of(columns, row) {
+                    return Decision::Filtered(reason);
+                }
+                match (route, time) {
+                    (Some(route), Some(time)) => Decision::Kept { route, time, day },
+                    _ => self.reject(row, day, "unrouted", "no event of the source takes the row"),
+                }
+            }
+        }
+    }
+
+    fn reject(&self, row: usize, day: i32, reason: &str, detail: &str) -> Decision {
+        if !self.owns(day) {
+            return Decision::Elsewhere;
+        }
+        let (reason, detail) = (reason.to_owned(), detail.to_owned());
+        Decision::Rejected(Rejection {
+            row,
+            day,
+            reason,
+            detail,
+        })
+    }
+
+    fn route_of(&self, columns: &Columns, row: usize) -> Option<usize> {
+        let routes = self.program.routes.iter().zip(&columns.routes);
+        routes
+            .enumerate()
+            .find(|(_, (route, columns))| !route.also && columns.takes(row))
+            .map(|(index, _)| index)
+    }
+
+    fn filter_of(&self, columns: &Columns, row: usize) -> Option<String> {
+        let index = columns
+            .filters
+            .iter()
+            .position(|mask| mask.is_valid(row) && mask.value(row))?;
+        Some(self.program.filters[index].1.clone())
+    }
+
+    fn owner(&self, columns: &Columns, row: usize, time: Option<i64>) -> Owner {
+        let object_day = self.objects[columns.object.value(row) as usize].day;
+        match (time.map(|time| time.div_euclid(DAY_MS) as i32), object_day) {
+            (Some(day), None) => Owner::Day(day),
+            (Some(day), Some(object)) if day.abs_diff(object) <= self.task.margin => {
+                Owner::Day(day)
+            }
+            (Some(_), Some(object)) => Owner::Misplaced {
+                day: object,
+                reason: "time_outside_margin",
+            },
+            (None, _) => Owner::Misplaced {
+                day: self.fallback_day(columns, row),
+                reason: "time_missing",
+            },
+        }
+    }
+
+    fn fallback_day(&self, columns: &Columns, row: usize) -> i32 {
+        self.objects[columns.object.value(row) as usize]
+            .day
+            .unwrap_or(self.task.undated_day)
+    }
+
+    fn keep(
+        &mut self,
+        columns: &Columns,
+        row: usize,
+        (route, time, day): (usize, i64, i32),
+        batch: u32,
+        keys: &mut Vec<Key>,
+        rejections: &mut Vec<Rejection>,
+    ) {
+        for (other, route_columns) in columns.routes.iter().enumerate() {
+            if self.program.routes[other].also
+                && route_columns.takes(row)
+                && route_columns.times.is_valid(row)
+            {
+                let time = route_columns.times.value(row);
+                if let Ok(group) = self.place(columns, row, other, day) {
+                    self.ledger.duplicated += 1;
+                    keys.push(Key {
+                        group,
+                        time,
+                        batch,
+                        row: row as u32,
+                    });
+                }
+            }
+        }
+        match self.place(columns, row, route, day) {
+            Ok(group) => keys.push(Key {
+                group,
+                time,
+                batch,
+                row: row as u32,
+            }),
+            Err(bad) => rejections.push(Rejection {
+                row,
+                day,
+                reason: bad.reason().to_owned(),
+                detail: bad.to_string(),
+            }),
+        }
+    }
+
+    /// The group of a row, or why it has none.
+    fn place(
+        &mut self,
+        columns: &Columns,
+        row: usize,
+        route: usize,
+        day: i32,
+    ) -> Result<u32, BadPlace> {
+        let places = &self.objects[columns.object.value(row) as usize];
+        let RouteColumns {
+            account, region, ..
+        } = &columns.routes[route];
+        let account = value(account.as_ref(), row).unwrap_or(&places.account);
+        let region = match &self.task.region {
+            Some(region) => region,
+            None => value(region.as_ref(), row).unwrap_or(&places.region),
+        };
+        self.groups.id(route, region, account, day)
+    }
+}
+
+enum Decision {
+    Kept { route: usize, time: i64, day: i32 },
+    Rejected(Rejection),
+    Filtered(String),
+    Elsewhere,
+}
+
+impl RouteColumns {
+    fn takes(&self, row: usize) -> bool {
+        self.takes
+            .as_ref()
+            .is_none_or(|mask| mask.is_valid(row) && mask.value(row))
+    }
+}
+
+impl Places {
+    fn of(object: &InputObject, task: &TaskSpec) -> Self {
+        let account = object.account.clone().or_else(|| task.account.clone());
+        let account = account.unwrap_or_else(|| format!("external_{}", task.source));
+        let region = object.region.as_deref().unwrap_or("unknown");
+        Self {
+            day: object.day,
+            region: region.into(),
+            account: account.into(),
+        }
+    }
+}
+
+fn value(array: Option<&StringViewArray>, row: usize) -> Option<&str> {
+    let array = array?;
+    array
+        .is_valid(row)
+        .then(|| array.value(row))
+        .filter(|value| !value.is_empty())
+}
+
+fn text(
+    expr: Option<&Arc<dyn PhysicalExpr>>,
+    batch: &RecordBatch,
+) -> Result<Option<StringViewArray>> {
+    let Some(expr) = expr else { return Ok(None) };
+    let array: ArrayRef = expr.evaluate(batch)?.into_array(batch.num_rows())?;
+    let array = arrow::compute::cast(&array, &DataType::Utf8View)?;
+    Ok(Some(as_string_view_array(&array)?.clone()))
+}
+
+fn time_detail(time: Option<i64>) -> String {
+    let time = time.and_then(chrono::DateTime::from_timestamp_millis);
+    time.map_or_else(
+        || "the row has no time".to_owned(),
+        |time| format!("the row's time is {}", time.to_rfc3339()),
+    )
+}
+
+/// A system column; every scan of ours has all of them.
+pub(super) fn system<'a>(batch: &'a RecordBatch, name: &str) -> &'a ArrayRef {
+    batch
+        .column_by_name(name)
+        .expect("a scan adds every system column")
+}

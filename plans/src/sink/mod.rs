@@ -1,0 +1,29 @@
+//! The sink: parsed rows in, unpublished parts and a receipt out.
+//!
+//! It stands in the scan's stage, so nothing is shuffled. Rows are classified,
+//! sorted while they are still narrow, mapped, and written one part at a time.
+//! What it emits is one row a shard for the curious; the receipt is what counts.
+
+mod classify;
+mod fence;
+mod group;
+mod heartbeat;
+mod node;
+mod open_parts;
+mod part;
+mod program;
+mod quarantine;
+mod run;
+mod sort;
+
+pub(crate) use classify::{Classifier, Rejection};
+pub use fence::owner_path;
+pub use group::{is_account, is_region_name};
+pub use heartbeat::{Pulse, is_pulse};
+pub use node::PublishExec;
+pub(crate) use node::{decode, encode};
+pub use part::{attempt_digest, part_day};
+pub use program::{PhysicalLayout, PhysicalProgram, PhysicalRoute};
+pub use quarantine::schema as quarantine_schema;
+pub use run::receipts_folder;
+pub(crate) use sort::{Key, gather};

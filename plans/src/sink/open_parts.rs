@@ -1,0 +1,80 @@
+//! The parts that a task has begun, so that one that fails leaves none behind.
+
+use std::sync::{Mutex, PoisonError};
+
+use async_trait::async_trait;
+use tracing::warn;
+
+use crate::storage::parts::{PartHandle, Sink, SinkError, UnpublishedPart, UnpublishedWriter};
+
+/// A sink that remembers what was begun.
+pub(super) struct Begun {
+    sink: Sink,
+    parts: Mutex<Vec<PartHandle>>,
+}
+
+impl Begun {
+    pub(super) fn new(sink: Sink) -> Self {
+        Self {
+            sink,
+            parts: Mutex::default(),
+        }
+    }
+
+    /// Throws every part away. Only before a receipt may name them.
+    pub(super) async fn abort(&self) {
+        let parts = std::mem::take(&mut *self.parts.lock().unwrap_or_else(PoisonError::into_inner));
+        for part in parts {
+            if let Err(error) = self.sink.publisher.abort(&part).await {
+                warn!("a part is left to `lakebolt sweep`: {error}");
+            }
+        }
+    }
+}
+
+impl std::fmt::Debug for Begun {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Begun").finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl UnpublishedWriter for Begun {
+    async fn create(
+        &self,
+        uri: &str,
+        staging: &str,
+    ) -> Result<Box<dyn UnpublishedPart>, SinkError> {
+        let part = self.sink.writer.create(uri, staging).await?;
+        let mut parts = self.parts.lock().unwrap_or_else(PoisonError::into_inner);
+        parts.push(part.handle());
+        Ok(part)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::storage::{Access, parts};
+
+    #[tokio::test]
+    async fn what_a_failed_task_has_begun_is_thrown_away_finished_or_not() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let work = folder.path().to_str().expect("text");
+        let sink = parts::open(work, work, &Access::default()).expect("a sink");
+        let begun = Begun::new(sink);
+        let part = begun.create("/lake/a", "t/a").await.expect("begun");
+        part.finish().await.expect("finished");
+        let _open = begun.create("/lake/b", "t/b").await.expect("begun");
+        let staged = || {
+            fs::read_dir(folder.path().join("staging/t"))
+                .expect("a folder")
+                .count()
+        };
+        assert_eq!(staged(), 2);
+        begun.abort().await;
+        assert_eq!(staged(), 0);
+    }
+}

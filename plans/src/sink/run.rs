@@ -1,0 +1,332 @@
+//! One run of one shard: classify, order, map, write, and the receipt last.
+
+use std::collections::hash_map::RandomState;
+use std::hash::{BuildHasher, Hasher};
+use std::sync::Arc;
+
+use arrow::array::{BooleanArray, RecordBatch};
+use arrow::compute::{concat_batches, filter_record_batch};
+use datafusion::common::{DataFusionError, Result};
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use futures::{StreamExt, TryStreamExt};
+use object_store::path::Path;
+use object_store::{ObjectStoreExt, PutPayload};
+use tracing::debug;
+
+use super::classify::{Classifier, Rejection};
+use super::heartbeat::{Advance, Heart};
+use super::open_parts::Begun;
+use super::part::{PartFacts, PartNames, PartWriter, compact_day, sink_error};
+use super::program::PhysicalProgram;
+use super::quarantine::Quarantine;
+use super::sort::{Chunk, Runs, text_span};
+use super::{fence, heartbeat};
+use crate::pipeline::TaskSpec;
+use crate::receipt::{Ledger, Part, PartKind, Receipt};
+use crate::scan::reader::{BATCH_ROWS, io_error, load_shard};
+use crate::scan::split::Shard;
+use crate::storage;
+use crate::storage::{Located, parts};
+
+/// Batches below this many rows are joined first: tiny files make tiny batches.
+const SMALL_BATCH: usize = BATCH_ROWS / 8;
+
+/// What every partition of a sink needs.
+#[derive(Clone)]
+pub(super) struct Job {
+    pub program: Arc<PhysicalProgram>,
+    pub task: Arc<TaskSpec>,
+    pub context: Arc<TaskContext>,
+    pub partition: usize,
+    /// The path of the shard list in the work area's store.
+    pub shard: String,
+}
+
+/// Runs the shard to its end; the receipt has been written when this returns.
+pub(super) async fn run(job: Job, input: SendableRecordBatchStream) -> Result<Receipt> {
+    let work =
+        storage::open(&job.task.work).map_err(|error| DataFusionError::External(error.into()))?;
+    let list = Path::parse(&job.shard).map_err(|error| DataFusionError::External(error.into()))?;
+    let shard = load_shard(work.store.as_ref(), &list).await?;
+    let mut run = Run::new(&job, &shard)?;
+    let (advance, name) = (run.advance.clone(), run.names.run.clone());
+    let heart = Heart {
+        work: &work,
+        folder: &receipts_folder(&work.path, &job.task.attempt),
+        shard: &shard.id,
+        run: &name,
+        advance: &advance,
+    };
+    let written = tokio::select! {
+        written = run.whole(input, &job, &shard) => written,
+        over = fence::over(&work, &job.task.attempt) => Err(over),
+        never = heart.beat(heartbeat::EVERY) => match never {},
+    };
+    let receipt = match written {
+        Ok(receipt) => receipt,
+        Err(error) => {
+            run.sink.abort().await;
+            return Err(error);
+        }
+    };
+    crate::crash_point::reach("before-receipt");
+    let path = put_receipt(&work, &receipt, &run.names.run).await?;
+    // Whoever removed the attempt meanwhile may have looked before all of this stood there.
+    if fence::is_over(&work, &receipt.attempt).await {
+        run.sink.abort().await;
+        if let Err(error) = work.store.delete(&path).await {
+            debug!(%error, "a receipt is left to `lakebolt sweep`");
+        }
+        return Err(fence::gone(&receipt.attempt));
+    }
+    let (attempt, rows) = (&receipt.attempt, receipt.ledger.read);
+    debug!(attempt, shard = receipt.shard, rows, "shard done");
+    Ok(receipt)
+}
+
+struct Run {
+    program: Arc<PhysicalProgram>,
+    task: Arc<TaskSpec>,
+    classifier: Classifier,
+    quarantine: Quarantine,
+    sink: Begun,
+    names: PartNames,
+    parts: Vec<Part>,
+    ledger: Ledger,
+    raw_bytes: u64,
+    scratch_bytes: u64,
+    advance: Arc<Advance>,
+}
+
+impl Run {
+    fn new(job: &Job, shard: &Shard) -> Result<Self> {
+        let (program, task) = (job.program.clone(), job.task.clone());
+        let target = task.targets.values().next().unwrap_or(&task.quarantine);
+        let sink = parts::open(target, &task.work, &task.access);
+        let sink = Begun::new(sink.map_err(sink_error)?);
+        let run = format!("{}{:08x}", shard.id, nonce());
+        Ok(Self {
+            classifier: Classifier::new(program.clone(), task.clone(), shard),
+            quarantine: Quarantine::new(task.clone(), shard),
+            sink,
+            names: PartNames {
+                task: task.clone(),
+                run,
+                next: 0,
+            },
+            parts: Vec::new(),
+            ledger: Ledger::default(),
+            raw_bytes: 0,
+            scratch_bytes: 0,
+            advance: Arc::default(),
+            program,
+            task,
+        })
+    }
+
+    async fn whole(
+        &mut self,
+        input: SendableRecordBatchStream,
+        job: &Job,
+        shard: &Shard,
+    ) -> Result<Receipt> {
+        let runs = self.ingest(input, job).await?;
+        self.write(runs).await?;
+        self.receipt(job, shard).await
+    }
+
+    /// Reads the shard to its end and keeps the task's own rows.
+    async fn ingest(&mut self, input: SendableRecordBatchStream, job: &Job) -> Result<Runs> {
+        let schema = input.schema();
+        let mut runs = Runs::new(
+            schema.clone(),
+            self.task.memory_bytes,
+            &job.context,
+            job.partition,
+        );
+        let mut small: Vec<RecordBatch> = Vec::new();
+        // Of the small batches, which may be of many objects.
+        let mut text = 0;
+        let mut input = input.fuse();
+        while let Some(batch) = input.try_next().await? {
+            if batch.num_rows() == 0 {
+                continue;
+            }
+            let span = text_span(&batch);
+            self.raw_bytes += span;
+            if batch.num_rows() >= SMALL_BATCH && small.is_empty() {
+                self.take(batch, span, &mut runs).await?;
+                continue;
+            }
+            text += span;
+            small.push(batch);
+            if small.iter().map(RecordBatch::num_rows).sum::<usize>() >= BATCH_ROWS / 2 {
+                let joined = concat_batches(&schema, &std::mem::take(&mut small))?;
+                self.take(joined, std::mem::take(&mut text), &mut runs)
+                    .await?;
+            }
+        }
+        if !small.is_empty() {
+            let joined = concat_batches(&schema, &small)?;
+            self.take(joined, text, &mut runs).await?;
+        }
+        Ok(runs)
+    }
+
+    /// Takes a batch that keeps so many bytes of text.
+    async fn take(&mut self, batch: RecordBatch, text: u64, runs: &mut Runs) -> Result<()> {
+        let mut rejections = Vec::new();
+        let (index, before) = (runs.next_index(), runs.keys().len());
+        self.advance.read(batch.num_rows());
+        self.classifier
+            .classify(&batch, index, runs.keys(), &mut rejections)?;
+        self.quarantine
+            .add(&batch, &rejections, &self.sink, &mut self.names)
+            .await?;
+        if runs.keys().len() > before {
+            runs.push(batch, text)?;
+        }
+        Ok(())
+    }
+
+    /// Maps and writes the kept rows, one part at a time.
+    async fn write(&mut self, runs: Runs) -> Result<()> {
+        let (mut chunks, spilled) = runs.into_chunks()?;
+        self.scratch_bytes = spilled;
+        let mut open: Option<(u32, PartWriter)> = None;
+        while let Some(chunk) = chunks.next().await {
+            let chunk = chunk?;
+            self.advance.mapped(chunk.rows.num_rows());
+            let Some(mapped) = self.map(&chunk).await? else {
+                continue;
+            };
+            if open
+                .as_ref()
+                .is_some_and(|(group, writer)| *group != chunk.group || writer.is_full())
+            {
+                self.close(open.take()).await?;
+            }
+            let (_, writer) = match &mut open {
+                Some(open) => open,
+                None => open.insert((chunk.group, self.open(chunk.group).await?)),
+            };
+            writer
+                .write(&mapped, chunk.min_time, chunk.max_time)
+                .await?;
+            crate::crash_point::reach("during-first-part");
+        }
+        self.close(open).await
+    }
+
+    /// The chunk as OCSF events, less those that miss a required attribute.
+    async fn map(&mut self, chunk: &Chunk) -> Result<Option<RecordBatch>> {
+        let group = self.classifier.group(chunk.group);
+        let (route, day) = (&self.program.routes[group.route], group.day);
+        let mapped = route.map(&chunk.rows)?;
+        let missing = route.missing(&mapped)?;
+        if missing.is_empty() {
+            return Ok(Some(mapped));
+        }
+        let rejections: Vec<Rejection> = missing
+            .iter()
+            .map(|(row, required)| Rejection {
+                row: *row,
+                day,
+                reason: required.reason.to_string(),
+                detail: required.detail.clone(),
+            })
+            .collect();
+        self.quarantine
+            .add(&chunk.rows, &rejections, &self.sink, &mut self.names)
+            .await?;
+        let mut keep = vec![true; mapped.num_rows()];
+        rejections
+            .iter()
+            .for_each(|rejection| keep[rejection.row] = false);
+        let kept = filter_record_batch(&mapped, &BooleanArray::from(keep))?;
+        Ok((kept.num_rows() > 0).then_some(kept))
+    }
+
+    async fn open(&mut self, group: u32) -> Result<PartWriter> {
+        let group = self.classifier.group(group);
+        let route = &self.program.routes[group.route];
+        let Some(target) = self.task.targets.get(&route.class.name) else {
+            return datafusion::common::plan_err!("no target for class {}", route.class.name);
+        };
+        let (region, account, day) = (
+            group.region.to_string(),
+            group.account.to_string(),
+            group.day,
+        );
+        let folder = format!(
+            "{target}/region={region}/accountId={account}/eventDay={}",
+            compact_day(day)
+        );
+        let facts = PartFacts {
+            kind: PartKind::Events,
+            folder,
+            class_uid: route.class.uid,
+            region,
+            account,
+            day,
+        };
+        PartWriter::create(&self.sink, &mut self.names, facts, &route.schema).await
+    }
+
+    async fn close(&mut self, open: Option<(u32, PartWriter)>) -> Result<()> {
+        let Some((_, writer)) = open else {
+            return Ok(());
+        };
+        let part = writer.finish().await?;
+        self.ledger.written += part.rows;
+        self.parts.push(part);
+        Ok(())
+    }
+
+    async fn receipt(&mut self, job: &Job, shard: &Shard) -> Result<Receipt> {
+        let quarantined = self.quarantine.finish(&self.sink, &mut self.names).await?;
+        self.parts.extend(quarantined);
+        let counted = self.classifier.ledger;
+        let ledger = Ledger {
+            written: self.ledger.written,
+            quarantined: self.quarantine.rows,
+            ..counted
+        };
+        let mut reasons = std::mem::take(&mut self.classifier.filtered);
+        reasons.append(&mut self.quarantine.reasons);
+        Ok(Receipt {
+            schema_version: 1,
+            attempt: self.task.attempt.clone(),
+            shard: shard.id.clone(),
+            task: job.context.task_id().unwrap_or_else(|| "local".to_owned()),
+            ledger,
+            reasons,
+            parts: std::mem::take(&mut self.parts),
+            input_objects: shard.objects.len() as u64,
+            input_bytes: shard.objects.iter().map(|object| object.size).sum(),
+            raw_bytes: self.raw_bytes,
+            scratch_bytes: self.scratch_bytes,
+        })
+    }
+}
+
+/// The folder of an attempt's receipts, as a path in the work area's store.
+pub fn receipts_folder(work: &Path, attempt: &str) -> Path {
+    work.clone().join("attempts").join(attempt).join("receipts")
+}
+
+async fn put_receipt(work: &Located, receipt: &Receipt, run: &str) -> Result<Path> {
+    let path = receipts_folder(&work.path, &receipt.attempt).join(format!("{run}.json"));
+    let bytes =
+        serde_json::to_vec(receipt).map_err(|error| DataFusionError::External(error.into()))?;
+    work.store
+        .put(&path, PutPayload::from(bytes))
+        .await
+        .map_err(io_error)?;
+    Ok(path)
+}
+
+/// 32 bits that no other run of the shard has, by the standard library's seeding.
+fn nonce() -> u32 {
+    RandomState::new().build_hasher().finish() as u32
+}

@@ -1,0 +1,290 @@
+//! A store's failure in one line: what is wrong, and what to do about it. Stores answer
+//! with XML, status codes and chains of causes; users get neither.
+
+use std::error::Error;
+use std::fmt;
+use std::fmt::Write;
+
+use tracing::debug;
+
+use super::s3::ConnectError;
+use crate::reported::with_causes;
+
+/// Most characters of a store's own words that are repeated.
+const WORDS: usize = 300;
+
+/// What kind of failure it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// No such object.
+    NotFound,
+    NoBucket,
+    Denied,
+    NoCredentials,
+    /// Credentials that are wrong or have expired.
+    BadCredentials,
+    OtherRegion,
+    ClockSkew,
+    /// Too many requests, or a failure of the store's own.
+    Busy,
+    Unreachable,
+    Other,
+}
+
+/// A failure of a store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trouble {
+    pub cause: Cause,
+    /// One line, without the object's name.
+    pub message: String,
+}
+
+impl Cause {
+    /// Whether the same request may succeed later without a change.
+    pub fn retryable(self) -> bool {
+        matches!(self, Self::Busy | Self::Unreachable | Self::Other)
+    }
+
+    /// What to do, where more can be said than to look at the name and the permissions.
+    pub fn remedy(self) -> Option<&'static str> {
+        match self {
+            Self::NotFound | Self::Other => None,
+            Self::NoBucket => {
+                Some("check the bucket's name, and that it is in this account's partition")
+            }
+            Self::Denied => Some(
+                "give this identity the S3 permissions that docs/operating.md lists \
+                 (`lakebolt doctor` says who it is), or check the bucket's policy",
+            ),
+            Self::NoCredentials => Some(
+                "set AWS_PROFILE or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, \
+                 log in with `aws sso login`, or give the pod or instance a role",
+            ),
+            Self::BadCredentials => {
+                Some("renew the credentials, and check that they belong together")
+            }
+            Self::OtherRegion => Some("set AWS_REGION to the bucket's region"),
+            Self::ClockSkew => {
+                Some("set this machine's clock: AWS refuses more than 15 minutes of difference")
+            }
+            Self::Busy => Some("run it again: what was published stays"),
+            Self::Unreachable => Some("check the network, and AWS_ENDPOINT_URL if it is set"),
+        }
+    }
+
+    fn of_code(code: &str) -> Option<Self> {
+        Some(match code {
+            "NoSuchKey" | "NoSuchUpload" | "InvalidPart" => Self::NotFound,
+            "NoSuchBucket" => Self::NoBucket,
+            "AccessDenied" | "AllAccessDisabled" | "AccountProblem" | "Forbidden" => Self::Denied,
+            "InvalidAccessKeyId"
+            | "SignatureDoesNotMatch"
+            | "InvalidToken"
+            | "ExpiredToken"
+            | "TokenRefreshRequired"
+            | "InvalidClientTokenId" => Self::BadCredentials,
+            "PermanentRedirect" | "TemporaryRedirect" | "AuthorizationHeaderMalformed" => {
+                Self::OtherRegion
+            }
+            "RequestTimeTooSkewed" | "RequestExpired" => Self::ClockSkew,
+            "SlowDown"
+            | "ServiceUnavailable"
+            | "InternalError"
+            | "RequestTimeout"
+            | "Throttling"
+            | "ThrottlingException"
+            | "TooManyRequests" => Self::Busy,
+            _ => return None,
+        })
+    }
+}
+
+impl Trouble {
+    /// What `error` comes down to.
+    pub fn of(error: &(dyn Error + 'static)) -> Self {
+        let text = with_causes(error);
+        debug!("a store failed: {text}");
+        if let Some(connect) = find::<ConnectError>(error) {
+            return Self {
+                cause: connect.cause(),
+                message: connect.to_string(),
+            };
+        }
+        let code = element(&text, "Code");
+        let cause = code.and_then(Cause::of_code);
+        let cause = cause
+            .or_else(|| cause_of_error(error))
+            .unwrap_or_else(|| cause_of_text(&text));
+        Self {
+            cause,
+            message: message(cause, code, &text),
+        }
+    }
+}
+
+impl fmt::Display for Trouble {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl Error for Trouble {}
+
+impl From<object_store::Error> for Trouble {
+    fn from(error: object_store::Error) -> Self {
+        Self::of(&error)
+    }
+}
+
+/// The answer to a HEAD has no body: only its status tells.
+fn cause_of_error(error: &(dyn Error + 'static)) -> Option<Cause> {
+    match find::<object_store::Error>(error)? {
+        object_store::Error::NotFound { .. } => Some(Cause::NotFound),
+        object_store::Error::PermissionDenied { .. } => Some(Cause::Denied),
+        object_store::Error::Unauthenticated { .. } => Some(Cause::BadCredentials),
+        _ => None,
+    }
+}
+
+fn cause_of_text(text: &str) -> Cause {
+    let has = |words: &[&str]| words.iter().any(|word| text.contains(word));
+    if has(&[
+        "redirect without LOCATION",
+        "301 Moved Permanently",
+        "307 Temporary Redirect",
+    ]) {
+        Cause::OtherRegion
+    } else if has(&["status code: 5", "429 Too Many"]) {
+        Cause::Busy
+    } else if has(&[
+        "HTTP error",
+        "error sending request",
+        "onnection",
+        "timed out",
+        "dns error",
+    ]) {
+        Cause::Unreachable
+    } else {
+        Cause::Other
+    }
+}
+
+fn message(cause: Cause, code: Option<&str>, text: &str) -> String {
+    let what = match cause {
+        Cause::NotFound => "no such object",
+        Cause::NoBucket => "there is no such bucket",
+        Cause::Denied => "access is denied",
+        Cause::NoCredentials => "no AWS credentials were found",
+        Cause::BadCredentials => "the AWS credentials are not accepted",
+        Cause::OtherRegion => "the bucket is in another region",
+        Cause::ClockSkew => "this machine's clock is wrong",
+        Cause::Busy => "the store is overloaded or failing",
+        Cause::Unreachable => "the store cannot be reached",
+        Cause::Other => return shortened(text),
+    };
+    let mut line = what.to_owned();
+    // Writing to text does not fail.
+    let _ = match (code, element(text, "Message")) {
+        (Some(code), Some(words)) => write!(line, " ({code}: {})", shortened(words)),
+        (Some(code), None) => write!(line, " ({code})"),
+        (None, _) if cause == Cause::Unreachable => write!(line, " ({})", shortened(last(text))),
+        (None, _) => Ok(()),
+    };
+    if let (Cause::OtherRegion, Some(region)) = (cause, element(text, "Region")) {
+        let _ = write!(line, ": it is in {region}");
+    }
+    line
+}
+
+/// The text of an XML element; answers of S3 are flat.
+fn element<'a>(text: &'a str, name: &str) -> Option<&'a str> {
+    let (open, close) = (format!("<{name}>"), format!("</{name}>"));
+    let (_, rest) = text.split_once(&open)?;
+    rest.split_once(&close).map(|(inside, _)| inside.trim())
+}
+
+/// The last cause says what the system said.
+fn last(text: &str) -> &str {
+    text.rsplit_once(": ").map_or(text, |(_, last)| last)
+}
+
+fn shortened(text: &str) -> String {
+    let mut line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    if let Some((end, _)) = line.char_indices().nth(WORDS) {
+        line.truncate(end);
+        line.push('…');
+    }
+    line
+}
+
+/// The first cause of a kind.
+fn find<'a, T: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a T> {
+    let mut error = Some(error);
+    while let Some(one) = error {
+        if let Some(found) = one.downcast_ref() {
+            return Some(found);
+        }
+        error = one.source();
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(status: &str, body: &str) -> object_store::Error {
+        object_store::Error::Generic {
+            store: "S3",
+            source: format!("Server returned non-2xx status code: {status}: {body}").into(),
+        }
+    }
+
+    fn xml(code: &str, rest: &str) -> String {
+        format!("<?xml version=\"1.0\"?>\n<Error><Code>{code}</Code>{rest}</Error>")
+    }
+
+    #[test]
+    fn an_answer_of_the_store_becomes_one_line_with_its_cause() {
+        for (code, cause) in [
+            ("NoSuchBucket", Cause::NoBucket),
+            ("AccessDenied", Cause::Denied),
+            ("SignatureDoesNotMatch", Cause::BadCredentials),
+            ("AuthorizationHeaderMalformed", Cause::OtherRegion),
+            ("RequestTimeTooSkewed", Cause::ClockSkew),
+            ("SlowDown", Cause::Busy),
+        ] {
+            let body = xml(code, "<Message>Some\nwords.</Message>");
+            let trouble = Trouble::from(answer("4xx", &body));
+            assert_eq!(trouble.cause, cause, "{trouble}");
+            assert!(
+                trouble.message.ends_with(&format!("({code}: Some words.)")),
+                "{trouble}"
+            );
+            assert!(!trouble.message.contains('<'), "{trouble}");
+        }
+    }
+
+    #[test]
+    fn the_right_region_is_named_where_the_store_names_it() {
+        let body = xml("AuthorizationHeaderMalformed", "<Region>eu-west-1</Region>");
+        let trouble = Trouble::from(answer("400 Bad Request", &body));
+        assert!(trouble.message.ends_with("it is in eu-west-1"), "{trouble}");
+    }
+
+    #[test]
+    fn an_answer_without_a_body_is_told_by_its_kind() {
+        let denied = object_store::Error::PermissionDenied {
+            path: "a".to_owned(),
+            source: "403 Forbidden".into(),
+        };
+        assert_eq!(Trouble::from(denied).cause, Cause::Denied);
+        assert_eq!(Trouble::from(answer("500", "")).cause, Cause::Busy);
+    }
+
+    #[test]
+    fn only_what_may_pass_is_tried_again() {
+        assert!(Cause::Busy.retryable() && Cause::Unreachable.retryable());
+        assert!(!Cause::Denied.retryable() && !Cause::NoBucket.retryable());
+    }
+}

@@ -1,0 +1,238 @@
+//! Parts on a local filesystem: files in the work area that a rename publishes.
+
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use tokio::fs;
+use tokio::fs::File;
+use tokio::io::AsyncWriteExt;
+
+use super::{PartHandle, Publisher, SinkError, Staged, UnpublishedPart, UnpublishedWriter};
+
+/// Writes below the work area and publishes by rename, so both must be one filesystem.
+#[derive(Debug)]
+pub struct Local {
+    work: PathBuf,
+    staging: PathBuf,
+}
+
+impl Local {
+    /// A sink that stages below `work`, a `file:` URI or a path.
+    pub fn new(work: &str) -> Result<Self, SinkError> {
+        let work = path_of(work)?;
+        Ok(Self {
+            staging: work.join("staging"),
+            work,
+        })
+    }
+}
+
+/// The filesystem path that a `file:` URI or a plain path names.
+pub fn path_of(uri: &str) -> Result<PathBuf, SinkError> {
+    if !uri.contains("://") {
+        return Ok(PathBuf::from(uri));
+    }
+    url::Url::parse(uri)
+        .ok()
+        .and_then(|url| url.to_file_path().ok())
+        .ok_or_else(|| SinkError::BadUri {
+            uri: uri.to_owned(),
+        })
+}
+
+#[async_trait]
+impl UnpublishedWriter for Local {
+    async fn create(
+        &self,
+        uri: &str,
+        staging: &str,
+    ) -> Result<Box<dyn UnpublishedPart>, SinkError> {
+        let path = self.staging.join(staging);
+        let failed = |source| SinkError::Io {
+            uri: path.display().to_string(),
+            source,
+        };
+        if let Some(parent) = path.parent() {
+            fs::create_dir_all(parent).await.map_err(failed)?;
+        }
+        let file = File::create_new(&path).await.map_err(failed)?;
+        Ok(Box::new(LocalPart {
+            uri: uri.to_owned(),
+            path,
+            file,
+            size: 0,
+        }))
+    }
+}
+
+struct LocalPart {
+    uri: String,
+    path: PathBuf,
+    file: File,
+    size: u64,
+}
+
+#[async_trait]
+impl UnpublishedPart for LocalPart {
+    async fn write(&mut self, bytes: Bytes) -> Result<(), SinkError> {
+        self.size += bytes.len() as u64;
+        let written = self.file.write_all(&bytes).await;
+        written.map_err(|source| SinkError::Io {
+            uri: self.path.display().to_string(),
+            source,
+        })
+    }
+
+    fn handle(&self) -> PartHandle {
+        PartHandle {
+            uri: self.uri.clone(),
+            size: self.size,
+            staged: Staged::File {
+                path: self.path.to_string_lossy().into_owned(),
+            },
+        }
+    }
+
+    async fn finish(mut self: Box<Self>) -> Result<PartHandle, SinkError> {
+        let failed = |source| SinkError::Io {
+            uri: self.path.display().to_string(),
+            source,
+        };
+        self.file.flush().await.map_err(failed)?;
+        self.file.sync_data().await.map_err(failed)?;
+        Ok(self.handle())
+    }
+}
+
+#[async_trait]
+impl Publisher for Local {
+    async fn complete(&self, part: &PartHandle) -> Result<(), SinkError> {
+        let target = path_of(&part.uri)?;
+        let failed = |source| SinkError::Io {
+            uri: part.uri.clone(),
+            source,
+        };
+        let Staged::File { path: staged } = &part.staged else {
+            return Err(SinkError::PartLost {
+                uri: part.uri.clone(),
+            });
+        };
+        let folder = target.parent().unwrap_or(Path::new("/"));
+        let grown = make_folder(folder).await.map_err(failed)?;
+        match fs::rename(staged, &target).await {
+            Ok(()) => {
+                for folder in &grown {
+                    sync_folder(folder).await.map_err(failed)?;
+                }
+                Ok(())
+            }
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                if self.size(&part.uri).await? == Some(part.size) {
+                    return Ok(());
+                }
+                Err(SinkError::PartLost {
+                    uri: part.uri.clone(),
+                })
+            }
+            Err(error) => Err(failed(error)),
+        }
+    }
+
+    async fn abort(&self, part: &PartHandle) -> Result<(), SinkError> {
+        let Staged::File { path } = &part.staged else {
+            return Ok(());
+        };
+        remove(Path::new(path)).await
+    }
+
+    async fn delete(&self, uri: &str) -> Result<(), SinkError> {
+        let path = path_of(uri)?;
+        remove(&path).await?;
+        // A replaced object must not come back after a loss of power.
+        let folder = path.parent().unwrap_or(Path::new("/"));
+        match sync_folder(folder).await {
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(SinkError::Io {
+                uri: uri.to_owned(),
+                source: error,
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    async fn size(&self, uri: &str) -> Result<Option<u64>, SinkError> {
+        match fs::metadata(path_of(uri)?).await {
+            Ok(metadata) => Ok(Some(metadata.len())),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(source) => Err(SinkError::Io {
+                uri: uri.to_owned(),
+                source,
+            }),
+        }
+    }
+
+    /// Makes the folder, unless it could not be written or a rename could not reach it.
+    async fn probe(&self, folder: &str, name: &str) -> Result<Vec<String>, SinkError> {
+        let target = path_of(folder)?;
+        let probe = target.join(format!(".{name}"));
+        let probed = async {
+            fs::create_dir_all(&probe).await?;
+            fs::remove_dir(&probe).await?;
+            same_filesystem(&self.work, &target)
+        };
+        let unwritable = |source| SinkError::Unwritable {
+            uri: folder.to_owned(),
+            source,
+        };
+        match probed.await.map_err(unwritable)? {
+            true => Ok(Vec::new()),
+            false => Err(SinkError::Apart {
+                uri: folder.to_owned(),
+                work: self.work.display().to_string(),
+            }),
+        }
+    }
+}
+
+#[cfg(unix)]
+fn same_filesystem(a: &Path, b: &Path) -> std::io::Result<bool> {
+    use std::os::unix::fs::MetadataExt;
+    Ok(std::fs::metadata(a)?.dev() == std::fs::metadata(b)?.dev())
+}
+
+#[cfg(not(unix))]
+fn same_filesystem(_: &Path, _: &Path) -> std::io::Result<bool> {
+    Ok(true)
+}
+
+async fn remove(path: &Path) -> Result<(), SinkError> {
+    match fs::remove_file(path).await {
+        Ok(()) => Ok(()),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        Err(source) => Err(SinkError::Io {
+            uri: path.display().to_string(),
+            source,
+        }),
+    }
+}
+
+/// Makes `folder` with all above it, and tells in which folders something was added
+/// once a file stands in it.
+async fn make_folder(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
+    let mut grown = vec![folder.to_path_buf()];
+    let mut made = folder;
+    while let Some(above) = made.parent()
+        && !fs::try_exists(made).await?
+    {
+        grown.push(above.to_path_buf());
+        made = above;
+    }
+    fs::create_dir_all(folder).await?;
+    Ok(grown)
+}
+
+/// Makes a rename durable: POSIX asks for the folder's own sync.
+async fn sync_folder(folder: &Path) -> std::io::Result<()> {
+    File::open(folder).await?.sync_all().await
+}

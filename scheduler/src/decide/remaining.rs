@@ -1,0 +1,701 @@
+//! What is left to do of what is asked for: which days to load and why, which to skip
+//! and why. Pure: listing and status come in as values, and so does now.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::input::digest::{DayInput, InputDigest};
+use crate::load::days::{Day, Moment};
+use crate::load::range::AskedPeriod;
+use crate::load::request::OnStale;
+use crate::status::{DayCoverage, PeriodRecord};
+
+/// Everything that decides.
+#[derive(Clone, Copy, Debug)]
+pub struct Question<'a> {
+    pub asked: &'a [AskedPeriod],
+    /// What the listing found for each day asked for.
+    pub inputs: &'a BTreeMap<Day, DayInput>,
+    /// The dataset's items.
+    pub records: &'a [PeriodRecord],
+    pub config_digest: &'a str,
+    /// Covered days of which published objects are missing.
+    pub missing_parts: &'a BTreeSet<Day>,
+    pub full_load: bool,
+    /// When the load was taken on, if that was before now, maybe by another process: what it
+    /// has loaded since is not loaded once more.
+    pub since: Option<Moment>,
+    pub on_stale: OnStale,
+    /// `LoadRequest::closing_delay`.
+    pub lateness: Duration,
+    pub now: Moment,
+    /// The request reads another input than the dataset was loaded from.
+    pub another_input: bool,
+}
+
+/// What is left to do of one period.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Remaining {
+    pub period: crate::load::range::Period,
+    pub load: BTreeMap<Day, LoadReason>,
+    pub skip: BTreeMap<Day, SkipReason>,
+    /// Skipped, though another configuration loaded them: to be reported.
+    pub stale: BTreeSet<Day>,
+    /// Skipped, and closed by now: their coverage only has to be marked as closed.
+    pub close: BTreeSet<Day>,
+    /// Whether the month will be complete once these days are loaded and closed.
+    pub completes: bool,
+}
+
+/// Why a day is loaded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LoadReason {
+    FullLoad,
+    NeverLoaded,
+    PartsMissing,
+    /// The day was closed when it was loaded, and objects came all the same.
+    LateFiles,
+    /// The day was open when it was loaded, and its input changed before it closed.
+    InputChanged,
+    /// The day is still open, and its input changed.
+    OpenDay,
+    StaleConfiguration,
+}
+
+/// Why a day is not loaded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SkipReason {
+    Covered,
+    /// Nothing new, but the day is still open: a later load looks again.
+    CoveredOpen,
+    /// Loaded by another configuration.
+    Stale,
+    /// Fewer objects than were loaded are left of its input; published rows are kept.
+    InputGone,
+    /// Published objects are missing, and there is less input than they were made of.
+    BothGone,
+    /// The day is in the future and has no input.
+    NotBegun,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RemainingError {
+    #[error(
+        "the dataset was loaded from another input: name it with --as, or replace it with --full-load"
+    )]
+    AnotherInput,
+}
+
+/// What is left to do of each asked period, in their order.
+pub fn decide(question: &Question) -> Result<Vec<Remaining>, RemainingError> {
+    let anything_covered = question
+        .records
+        .iter()
+        .any(|record| !record.covered_days.is_empty());
+    if question.another_input && anything_covered && !question.full_load {
+        return Err(RemainingError::AnotherInput);
+    }
+    let asked = question.asked.iter();
+    let mut remaining: Vec<Remaining> = asked.map(|asked| question.period(asked)).collect();
+    let done = question.closed_afterwards(&remaining);
+    for remaining in &mut remaining {
+        remaining.completes = question.completes(remaining, &done);
+    }
+    Ok(remaining)
+}
+
+/// The days before `before` that earlier loads left incomplete: asked for and not covered, or
+/// covered before they were closed.
+pub fn revisit(records: &[PeriodRecord], before: Day) -> BTreeSet<Day> {
+    let mut days = BTreeSet::new();
+    for record in records {
+        let covered = &record.covered_days;
+        let open = |day: &&Day| covered.get(day).is_none_or(|covered| !covered.closed);
+        days.extend(record.asked_days.iter().chain(covered.keys()).filter(open));
+    }
+    days.retain(|day| *day < before);
+    days
+}
+
+enum Verdict {
+    Load(LoadReason),
+    Skip(SkipReason),
+}
+
+impl Question<'_> {
+    fn period(&self, asked: &AskedPeriod) -> Remaining {
+        let mut remaining = Remaining {
+            period: asked.period,
+            load: BTreeMap::new(),
+            skip: BTreeMap::new(),
+            stale: BTreeSet::new(),
+            close: BTreeSet::new(),
+            completes: false,
+        };
+        for day in &asked.days {
+            match self.day(*day) {
+                Verdict::Load(reason) => {
+                    remaining.load.insert(*day, reason);
+                }
+                Verdict::Skip(reason) => self.skip(*day, reason, &mut remaining),
+            }
+        }
+        remaining
+    }
+
+    fn skip(&self, day: Day, reason: SkipReason, remaining: &mut Remaining) {
+        remaining.skip.insert(day, reason);
+        let Some(coverage) = self.coverage(day) else {
+            return;
+        };
+        if coverage.config_digest != self.config_digest {
+            remaining.stale.insert(day);
+        }
+        if !coverage.closed && self.is_closed(day) {
+            remaining.close.insert(day);
+        }
+    }
+
+    fn day(&self, day: Day) -> Verdict {
+        use LoadReason::*;
+        use Verdict::*;
+        let Some(coverage) = self.coverage(day) else {
+            return self.uncovered(day);
+        };
+        if self.full_load && !self.is_ours(coverage) {
+            return Load(FullLoad);
+        }
+        let missing = self.missing_parts.contains(&day);
+        match self.input(day, coverage) {
+            // What is left of the day is better than what is left of its input.
+            Input::Gone if missing => Skip(SkipReason::BothGone),
+            Input::Gone => Skip(SkipReason::InputGone),
+            _ if missing => Load(PartsMissing),
+            Input::Same => self.unchanged(day, coverage),
+            Input::Changed if coverage.closed => Load(LateFiles),
+            Input::Changed if self.is_closed(day) => Load(InputChanged),
+            Input::Changed => Load(OpenDay),
+        }
+    }
+
+    /// Whether this load itself loaded it, before it was taken up again.
+    fn is_ours(&self, coverage: &DayCoverage) -> bool {
+        self.since.is_some_and(|since| coverage.loaded_at >= since)
+    }
+
+    fn uncovered(&self, day: Day) -> Verdict {
+        let empty = self.inputs.get(&day).is_none_or(|input| input.objects == 0);
+        if empty && day.start() > self.now {
+            return Verdict::Skip(SkipReason::NotBegun);
+        }
+        Verdict::Load(match self.full_load {
+            true => LoadReason::FullLoad,
+            false => LoadReason::NeverLoaded,
+        })
+    }
+
+    fn unchanged(&self, day: Day, coverage: &DayCoverage) -> Verdict {
+        let stale = coverage.config_digest != self.config_digest;
+        match (stale, self.on_stale) {
+            (true, OnStale::Reload) => Verdict::Load(LoadReason::StaleConfiguration),
+            (true, OnStale::Report) => Verdict::Skip(SkipReason::Stale),
+            (false, _) if self.is_closed(day) => Verdict::Skip(SkipReason::Covered),
+            (false, _) => Verdict::Skip(SkipReason::CoveredOpen),
+        }
+    }
+
+    fn coverage(&self, day: Day) -> Option<&DayCoverage> {
+        self.record(day)?.covered_days.get(&day)
+    }
+
+    fn record(&self, day: Day) -> Option<&PeriodRecord> {
+        let month = day.month();
+        self.records.iter().find(|record| record.period == month)
+    }
+
+    fn is_closed(&self, day: Day) -> bool {
+        day.is_closed(self.lateness, self.now)
+    }
+
+    /// Logs expire before what was made of them: a day whose input dwindled is not loaded again,
+    /// as that would take published rows away.
+    fn input(&self, day: Day, coverage: &DayCoverage) -> Input {
+        let Some(found) = self.inputs.get(&day).map(|input| &input.digest) else {
+            return Input::Gone;
+        };
+        let loaded = coverage.input_digest.parse::<InputDigest>();
+        match loaded {
+            Ok(loaded) if loaded == *found => Input::Same,
+            Ok(loaded) if found.objects < loaded.objects => Input::Gone,
+            _ => Input::Changed,
+        }
+    }
+
+    /// The days that will be covered and closed when all that is left to do succeeds.
+    fn closed_afterwards(&self, remaining: &[Remaining]) -> BTreeSet<Day> {
+        let mut done = BTreeSet::new();
+        for record in self.records {
+            let closed = record.covered_days.iter().filter(|(_, day)| day.closed);
+            done.extend(closed.map(|(day, _)| *day));
+        }
+        for remaining in remaining {
+            done.extend(&remaining.close);
+            let loaded = remaining.load.keys();
+            done.extend(loaded.filter(|day| self.is_closed(**day)));
+        }
+        done
+    }
+
+    fn completes(&self, remaining: &Remaining, done: &BTreeSet<Day>) -> bool {
+        let month = remaining.period.month();
+        let here = |asked: &&AskedPeriod| asked.period.month() == month;
+        let mut now_asked = self.asked.iter().filter(here).flat_map(|asked| &asked.days);
+        let record = self.records.iter().find(|record| record.period == month);
+        let mut ever_asked = record.into_iter().flat_map(|record| &record.asked_days);
+        self.is_closed(month.last_day())
+            && now_asked.all(|day| done.contains(day))
+            && ever_asked.all(|day| done.contains(day))
+    }
+}
+
+/// A day's input, compared with what was loaded.
+enum Input {
+    Same,
+    Changed,
+    Gone,
+}
+
+impl fmt::Display for LoadReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::FullLoad => "full load",
+            Self::NeverLoaded => "never loaded",
+            Self::PartsMissing => "published objects are missing",
+            Self::LateFiles => "late files",
+            Self::InputChanged => "new or changed objects",
+            Self::OpenDay => "new or changed objects of an open day",
+            Self::StaleConfiguration => "loaded with another configuration",
+        })
+    }
+}
+
+impl fmt::Display for SkipReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Covered => "covered",
+            Self::CoveredOpen => "nothing new yet",
+            Self::Stale => "covered, with another configuration",
+            Self::InputGone => "covered, and input objects have gone since",
+            Self::BothGone => "published objects are missing, and so is input to make them again",
+            Self::NotBegun => "not begun",
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::load::days::Month;
+    use crate::load::range::{Unit, split};
+
+    const CONFIG: &str = "config";
+    const DAY: Duration = Duration::from_secs(86_400);
+
+    fn day(text: &str) -> Day {
+        text.parse().expect("a day")
+    }
+
+    fn moment(text: &str) -> Moment {
+        text.parse().expect("a moment")
+    }
+
+    fn digest(text: &str) -> InputDigest {
+        text.parse().expect("a digest")
+    }
+
+    /// A question about the days from `from` to `to`, two days' lateness, at noon of `today`.
+    struct Case {
+        days: BTreeSet<Day>,
+        unit: Unit,
+        inputs: BTreeMap<Day, DayInput>,
+        records: Vec<PeriodRecord>,
+        missing: BTreeSet<Day>,
+        full_load: bool,
+        on_stale: OnStale,
+        now: Moment,
+        another_input: bool,
+    }
+
+    impl Case {
+        /// Every day has two objects, of which nothing is loaded.
+        fn new(from: &str, to: &str, today: &str) -> Self {
+            let days: BTreeSet<Day> = day(from).to(day(to)).collect();
+            let input = DayInput {
+                digest: digest("2:now"),
+                objects: 1,
+            };
+            Self {
+                inputs: days.iter().map(|day| (*day, input.clone())).collect(),
+                days,
+                unit: Unit::Month,
+                records: Vec::new(),
+                missing: BTreeSet::new(),
+                full_load: false,
+                on_stale: OnStale::Report,
+                now: moment(&format!("{today}T12:00:00Z")),
+                another_input: false,
+            }
+        }
+
+        fn record(&mut self, month: Month) -> &mut PeriodRecord {
+            let found = self
+                .records
+                .iter()
+                .position(|record| record.period == month);
+            let index = found.unwrap_or_else(|| {
+                self.records.push(PeriodRecord::new("d", month, "vpc_flow"));
+                self.records.len() - 1
+            });
+            &mut self.records[index]
+        }
+
+        fn asked_before(mut self, from: &str, to: &str) -> Self {
+            for day in day(from).to(day(to)) {
+                self.record(day.month()).asked_days.insert(day);
+            }
+            self
+        }
+
+        fn covered(self, from: &str, to: &str, input: &str, closed: bool) -> Self {
+            self.covered_by(CONFIG, from, to, input, closed)
+        }
+
+        fn covered_by(
+            mut self,
+            config: &str,
+            from: &str,
+            to: &str,
+            input: &str,
+            closed: bool,
+        ) -> Self {
+            let coverage = DayCoverage {
+                config_digest: config.to_owned(),
+                input_digest: input.to_owned(),
+                closed,
+                loaded_at: moment("2024-01-01T00:00:00Z"),
+            };
+            for day in day(from).to(day(to)) {
+                let record = self.record(day.month());
+                record.asked_days.insert(day);
+                record.covered_days.insert(day, coverage.clone());
+            }
+            self
+        }
+
+        fn decide(&self) -> Result<Vec<Remaining>, RemainingError> {
+            decide(&Question {
+                asked: &split(&self.days, self.unit),
+                inputs: &self.inputs,
+                records: &self.records,
+                config_digest: CONFIG,
+                missing_parts: &self.missing,
+                full_load: self.full_load,
+                since: None,
+                on_stale: self.on_stale,
+                lateness: 2 * DAY,
+                now: self.now,
+                another_input: self.another_input,
+            })
+        }
+
+        /// One line for each run of days of a period with the same verdict.
+        fn check(&self, expected: &[&str]) {
+            let remaining = self.decide().expect("an answer");
+            let shown: Vec<String> = remaining.iter().flat_map(show).collect();
+            assert_eq!(shown, expected);
+        }
+    }
+
+    fn show(remaining: &Remaining) -> Vec<String> {
+        let loads = remaining
+            .load
+            .iter()
+            .map(|(day, why)| (*day, format!("load: {why}")));
+        let skips = remaining.skip.iter().map(|(day, why)| {
+            let stale = if remaining.stale.contains(day) {
+                ", stale"
+            } else {
+                ""
+            };
+            let close = if remaining.close.contains(day) {
+                ", close"
+            } else {
+                ""
+            };
+            (*day, format!("skip: {why}{stale}{close}"))
+        });
+        let verdicts: BTreeMap<Day, String> = loads.chain(skips).collect();
+        let mut runs: Vec<(Day, Day, String)> = Vec::new();
+        for (day, verdict) in verdicts {
+            match runs.last_mut() {
+                Some((_, last, same)) if *same == verdict => *last = day,
+                _ => runs.push((day, day, verdict)),
+            }
+        }
+        let completes = if remaining.completes { " complete" } else { "" };
+        let heading = format!("{}{completes}", remaining.period);
+        let runs = runs.into_iter();
+        let runs = runs.map(|(first, last, verdict)| {
+            format!(
+                "{:02}..{:02} {verdict}",
+                first.0 - first.month().first_day().0 + 1,
+                last.0 - last.month().first_day().0 + 1
+            )
+        });
+        std::iter::once(heading).chain(runs).collect()
+    }
+
+    #[test]
+    fn days_that_no_load_covered_are_loaded() {
+        Case::new("2024-01-22", "2024-02-21", "2024-06-01").check(&[
+            "2024-01 complete",
+            "22..31 load: never loaded",
+            "2024-02 complete",
+            "01..21 load: never loaded",
+        ]);
+    }
+
+    #[test]
+    fn covered_days_are_skipped_and_an_enlarged_range_loads_the_rest() {
+        Case::new("2024-01-20", "2024-01-25", "2024-06-01")
+            .covered("2024-01-22", "2024-01-23", "2:now", true)
+            .check(&[
+                "2024-01 complete",
+                "20..21 load: never loaded",
+                "22..23 skip: covered",
+                "24..25 load: never loaded",
+            ]);
+    }
+
+    #[test]
+    fn the_open_month_stays_incomplete() {
+        Case::new("2024-05-01", "2024-05-10", "2024-05-10")
+            .check(&["2024-05", "01..10 load: never loaded"]);
+        // Everything asked for is closed, but the month is not over.
+        Case::new("2024-05-01", "2024-05-03", "2024-05-10")
+            .check(&["2024-05", "01..03 load: never loaded"]);
+        // The last day ends with May, and its lateness with the second of June.
+        Case::new("2024-05-30", "2024-05-31", "2024-06-02")
+            .check(&["2024-05", "30..31 load: never loaded"]);
+        Case::new("2024-05-30", "2024-05-31", "2024-06-03")
+            .check(&["2024-05 complete", "30..31 load: never loaded"]);
+    }
+
+    #[test]
+    fn an_open_day_with_nothing_new_is_skipped_and_not_complete() {
+        Case::new("2024-05-08", "2024-05-10", "2024-05-10")
+            .covered("2024-05-08", "2024-05-10", "2:now", false)
+            .check(&["2024-05", "08..10 skip: nothing new yet"]);
+    }
+
+    #[test]
+    fn an_open_day_that_closed_with_nothing_new_is_only_marked() {
+        Case::new("2024-05-30", "2024-05-31", "2024-06-10")
+            .covered("2024-05-30", "2024-05-30", "2:now", true)
+            .covered("2024-05-31", "2024-05-31", "2:now", false)
+            .check(&[
+                "2024-05 complete",
+                "30..30 skip: covered",
+                "31..31 skip: covered, close",
+            ]);
+    }
+
+    #[test]
+    fn changed_input_loads_its_days_again() {
+        Case::new("2024-05-06", "2024-05-10", "2024-05-10")
+            .covered("2024-05-06", "2024-05-06", "1:then", true)
+            .covered("2024-05-07", "2024-05-07", "2:then", false)
+            .covered("2024-05-08", "2024-05-08", "2:now", true)
+            .covered("2024-05-09", "2024-05-10", "1:then", false)
+            .check(&[
+                "2024-05",
+                "06..06 load: late files",
+                "07..07 load: new or changed objects",
+                "08..08 skip: nothing new yet",
+                "09..10 load: new or changed objects of an open day",
+            ]);
+    }
+
+    #[test]
+    fn a_digest_that_cannot_be_read_is_a_change() {
+        Case::new("2024-01-01", "2024-01-01", "2024-06-01")
+            .covered("2024-01-01", "2024-01-01", "unreadable", true)
+            .check(&["2024-01 complete", "01..01 load: late files"]);
+    }
+
+    #[test]
+    fn input_that_expired_takes_no_published_rows_away() {
+        let mut case = Case::new("2024-01-01", "2024-01-02", "2024-06-01").covered(
+            "2024-01-01",
+            "2024-01-02",
+            "3:then",
+            true,
+        );
+        case.inputs.remove(&day("2024-01-02"));
+        let gone = "01..02 skip: covered, and input objects have gone since";
+        case.check(&["2024-01 complete", gone]);
+        case.full_load = true;
+        case.check(&["2024-01 complete", "01..02 load: full load"]);
+    }
+
+    #[test]
+    fn a_full_load_loads_what_is_covered_and_what_is_not() {
+        let mut case = Case::new("2024-01-01", "2024-01-03", "2024-06-01").covered(
+            "2024-01-01",
+            "2024-01-02",
+            "2:now",
+            true,
+        );
+        case.full_load = true;
+        case.check(&["2024-01 complete", "01..03 load: full load"]);
+    }
+
+    #[test]
+    fn another_configuration_is_reported_or_reloaded() {
+        let case = |on_stale| Case {
+            on_stale,
+            ..Case::new("2024-01-01", "2024-01-03", "2024-06-01")
+                .covered("2024-01-01", "2024-01-01", "2:now", true)
+                .covered_by("old", "2024-01-02", "2024-01-02", "2:now", true)
+                .covered_by("old", "2024-01-03", "2024-01-03", "2:then", true)
+        };
+        case(OnStale::Report).check(&[
+            "2024-01 complete",
+            "01..01 skip: covered",
+            "02..02 skip: covered, with another configuration, stale",
+            "03..03 load: late files",
+        ]);
+        case(OnStale::Reload).check(&[
+            "2024-01 complete",
+            "01..01 skip: covered",
+            "02..02 load: loaded with another configuration",
+            "03..03 load: late files",
+        ]);
+    }
+
+    #[test]
+    fn a_day_whose_published_objects_are_missing_is_loaded() {
+        let mut case = Case::new("2024-01-01", "2024-01-02", "2024-06-01").covered(
+            "2024-01-01",
+            "2024-01-02",
+            "2:now",
+            true,
+        );
+        case.missing.insert(day("2024-01-02"));
+        case.check(&[
+            "2024-01 complete",
+            "01..01 skip: covered",
+            "02..02 load: published objects are missing",
+        ]);
+    }
+
+    #[test]
+    fn what_is_left_of_a_day_whose_input_expired_too_stays() {
+        let mut case = Case::new("2024-01-01", "2024-01-02", "2024-06-01").covered(
+            "2024-01-01",
+            "2024-01-02",
+            "3:then",
+            true,
+        );
+        case.inputs.remove(&day("2024-01-02"));
+        case.missing = BTreeSet::from([day("2024-01-01"), day("2024-01-02")]);
+        let gone = "published objects are missing, and so is input to make them again";
+        case.check(&["2024-01 complete", &format!("01..02 skip: {gone}")]);
+    }
+
+    #[test]
+    fn a_day_in_the_future_is_loaded_only_if_it_has_input() {
+        let mut case = Case::new("2024-05-10", "2024-05-12", "2024-05-10");
+        case.inputs.remove(&day("2024-05-10"));
+        case.inputs.remove(&day("2024-05-12"));
+        case.check(&[
+            "2024-05",
+            "10..11 load: never loaded",
+            "12..12 skip: not begun",
+        ]);
+    }
+
+    #[test]
+    fn a_month_is_complete_only_with_every_day_that_was_ever_asked_for() {
+        let case = || Case::new("2024-01-01", "2024-01-02", "2024-06-01");
+        case()
+            .asked_before("2024-01-01", "2024-01-05")
+            .check(&["2024-01", "01..02 load: never loaded"]);
+        case()
+            .covered("2024-01-03", "2024-01-05", "2:now", true)
+            .check(&["2024-01 complete", "01..02 load: never loaded"]);
+        case()
+            .covered("2024-01-03", "2024-01-05", "2:now", false)
+            .check(&["2024-01", "01..02 load: never loaded"]);
+    }
+
+    #[test]
+    fn day_tasks_complete_their_month_together() {
+        let daily = |case: Case| Case {
+            unit: Unit::Day,
+            ..case
+        };
+        daily(Case::new("2024-01-30", "2024-01-31", "2024-06-01")).check(&[
+            "2024-01-30 complete",
+            "30..30 load: never loaded",
+            "2024-01-31 complete",
+            "31..31 load: never loaded",
+        ]);
+        let open = Case::new("2024-01-30", "2024-01-31", "2024-02-01");
+        daily(open.covered("2024-01-30", "2024-01-30", "2:now", false)).check(&[
+            "2024-01-30",
+            "30..30 skip: nothing new yet",
+            "2024-01-31",
+            "31..31 load: never loaded",
+        ]);
+    }
+
+    #[test]
+    fn another_input_is_refused_once_something_is_covered() {
+        let mut case = Case::new("2024-01-01", "2024-01-01", "2024-06-01");
+        case.another_input = true;
+        assert!(case.decide().is_ok());
+        let mut case = case.covered("2024-03-01", "2024-03-01", "2:now", true);
+        assert_eq!(case.decide(), Err(RemainingError::AnotherInput));
+        case.full_load = true;
+        assert!(case.decide().is_ok());
+    }
+
+    #[test]
+    fn a_daily_load_looks_again_at_what_earlier_loads_left() {
+        let case = Case::new("2024-06-01", "2024-06-01", "2024-06-02")
+            .asked_before("2024-04-29", "2024-05-02")
+            .covered("2024-04-30", "2024-05-01", "2:now", true)
+            .covered("2024-05-30", "2024-06-01", "2:now", false);
+        let days: Vec<String> = revisit(&case.records, day("2024-06-01"))
+            .iter()
+            .map(Day::to_string)
+            .collect();
+        assert_eq!(
+            days,
+            ["2024-04-29", "2024-05-02", "2024-05-30", "2024-05-31"]
+        );
+    }
+
+    #[test]
+    fn digests_are_read_as_they_are_written() {
+        assert_eq!(digest("12:ab").to_string(), "12:ab");
+        assert!("ab".parse::<InputDigest>().is_err());
+        assert!("-1:ab".parse::<InputDigest>().is_err());
+    }
+}

@@ -1,0 +1,233 @@
+//! One attempt of a task, up to its receipts: shards are listed, the plan is made and
+//! submitted, and what it wrote is counted. Nothing here is visible to a reader.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use datafusion::physical_plan::ExecutionPlan;
+use plans::crash_point;
+use plans::mapping::Program;
+use plans::pipeline::TaskSpec;
+use plans::scan::split::{Shard, ShardRef};
+use plans::spec::Format;
+use serde::{Deserialize, Serialize};
+use tracing::warn;
+
+use super::driver::Load;
+use super::watch::Watch;
+use crate::input::inventory::Inventory;
+use crate::input::splits;
+use crate::input::splits::Packing;
+use crate::load::dataset;
+use crate::load::days::{Day, Month};
+use crate::load::failure::{Failure, Kind};
+use crate::load::notification::{Happening, Progress};
+use crate::load::outcome::Volume;
+use crate::load::range::AskedPeriod;
+use crate::publish::receipts;
+use crate::publish::receipts::Collected;
+use crate::publish::work::{Work, attempt_name, digest8};
+use crate::status::PeriodRecord;
+
+/// Why no plan could be made.
+pub type PlanError = Box<dyn std::error::Error + Send + Sync>;
+
+/// Makes a task's plan; `plans::pipeline::task_plan` outside tests.
+pub type Planner =
+    dyn Fn(&Program, &Format, &TaskSpec) -> Result<Arc<dyn ExecutionPlan>, PlanError> + Send + Sync;
+
+/// Whose attempt a folder of the work area is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AttemptOwner {
+    pub dataset: String,
+    pub period: Month,
+    pub load_id: String,
+    pub attempt: u64,
+}
+
+/// One attempt to load days of a period.
+#[derive(Debug)]
+pub struct Attempt<'a> {
+    pub load: &'a Load<'a>,
+    pub asked: &'a AskedPeriod,
+    pub inventory: &'a Inventory,
+    pub days: BTreeSet<Day>,
+    pub undated_day: Day,
+    /// Where rejected rows go.
+    pub quarantine: String,
+    pub name: String,
+    pub number: u64,
+}
+
+/// What was handed to the engine.
+struct Listed {
+    shards: Vec<ShardRef>,
+    input: Volume,
+}
+
+impl<'a> Attempt<'a> {
+    pub fn new(
+        load: &'a Load<'a>,
+        asked: &'a AskedPeriod,
+        inventory: &'a Inventory,
+        days: BTreeSet<Day>,
+        record: &PeriodRecord,
+    ) -> Self {
+        Self {
+            load,
+            asked,
+            inventory,
+            days,
+            undated_day: load.survey.undated_day,
+            quarantine: load.request().quarantine.clone(),
+            name: attempt_name(&record.load_id, record.period, record.attempt),
+            number: record.attempt,
+        }
+    }
+
+    /// Reads the input's objects and writes their parts, unpublished; returns what the
+    /// receipts say.
+    pub async fn write(&self) -> Result<Collected, Failure> {
+        let objects = self
+            .inventory
+            .to_read(&self.days, self.load.request().margin);
+        self.write_shards(splits::pack(objects, &self.days, &Packing::default()))
+            .await
+    }
+
+    /// The same for shards that were packed elsewhere.
+    pub async fn write_shards(&self, packed: Vec<Shard>) -> Result<Collected, Failure> {
+        let listed = self.list(&packed).await?;
+        crash_point::reach("after-listing");
+        self.tell_started(&listed);
+        if listed.shards.is_empty() {
+            return Ok(Collected::default());
+        }
+        let wanted: BTreeSet<String> = packed.into_iter().map(|shard| shard.id).collect();
+        let ended = self.execute(listed).await;
+        let collected = self.collect(ended, &wanted).await?;
+        self.check_days(&collected)?;
+        crash_point::reach("before-manifest");
+        Ok(collected)
+    }
+
+    /// Writes the lists that the plan names.
+    async fn list(&self, packed: &[Shard]) -> Result<Listed, Failure> {
+        let owner = AttemptOwner {
+            dataset: self.load.survey.dataset.clone(),
+            period: self.asked.period.month(),
+            load_id: self.load.id.clone(),
+            attempt: self.number,
+        };
+        let folder = format!("attempts/{}", self.name);
+        self.work()
+            .put(&format!("{folder}/owner.json"), &owner)
+            .await?;
+        let mut listed = Listed {
+            shards: Vec::new(),
+            input: Volume::default(),
+        };
+        for shard in packed {
+            let name = format!("{folder}/shards/{}.json", shard.id);
+            listed.shards.push(ShardRef {
+                id: shard.id.clone(),
+                path: self.work().path(&name).to_string(),
+                size: self.work().put(&name, shard).await?,
+            });
+            listed.input.objects += shard.objects.len() as u64;
+            listed.input.bytes += shard.objects.iter().map(|object| object.size).sum::<u64>();
+        }
+        Ok(listed)
+    }
+
+    /// Runs the plan to its end, or until it makes no progress any more.
+    async fn execute(&self, listed: Listed) -> Result<(), Failure> {
+        let (input, shards) = (listed.input, listed.shards.len());
+        let spec = self.spec(listed.shards);
+        let request = self.load.request();
+        let planner = &self.load.driver.planner;
+        let plan = planner(&request.program, &request.format, &spec).map_err(|error| {
+            let remedy = "check the source with `lakebolt lint`";
+            Failure::of(Kind::Work, "no_plan", error.as_ref(), remedy)
+        })?;
+        let running = self.load.driver.submit.run(&self.name, plan);
+        let progress = Progress {
+            period: self.asked.period.to_string(),
+            shards,
+            bytes: input.bytes,
+            ..Progress::default()
+        };
+        let driver = self.load.driver;
+        let watch = Watch::new(self.work(), &self.name, progress);
+        tokio::select! {
+            ended = running => ended.map_err(Failure::from),
+            followed = watch.follow(driver.timing, &driver.activity, driver.observer.as_ref()) => followed,
+        }
+    }
+
+    fn spec(&self, shards: Vec<ShardRef>) -> TaskSpec {
+        let request = self.load.request();
+        TaskSpec {
+            attempt: self.name.clone(),
+            digest8: digest8(&self.name),
+            source: request.source.clone(),
+            period: self.asked.period.to_string(),
+            work: request.work.clone(),
+            shards,
+            targets: dataset::targets(request),
+            quarantine: self.quarantine.clone(),
+            access: dataset::access(request),
+            load_id: self.load.id.clone(),
+            days: self.days.iter().map(|day| day.0).collect(),
+            margin: request.margin,
+            undated_day: self.undated_day.0,
+            region: request.region.clone(),
+            account: request.account.clone(),
+            memory_bytes: request.memory_bytes,
+        }
+    }
+
+    /// Task completion only tells when to look: an engine that failed after every
+    /// receipt was written has done its work.
+    async fn collect(
+        &self,
+        ended: Result<(), Failure>,
+        wanted: &BTreeSet<String>,
+    ) -> Result<Collected, Failure> {
+        let collected = receipts::collect(self.work(), &self.name, wanted).await;
+        match (ended, collected) {
+            (Ok(()), collected) => Ok(collected?),
+            (Err(failure), Ok(collected)) if failure.kind != Kind::Cancelled => {
+                warn!(%failure, "the engine failed after every shard was done");
+                Ok(collected)
+            }
+            (Err(failure), _) => Err(failure),
+        }
+    }
+
+    /// Every part belongs to a day that the attempt loads; else publishing would double it.
+    fn check_days(&self, collected: &Collected) -> Result<(), Failure> {
+        let foreign = |day: &Day| !self.days.contains(day);
+        let mut days = collected.parts.iter().map(|part| Day(part.day));
+        let Some(day) = days.find(foreign) else {
+            return Ok(());
+        };
+        let message = format!("a part was written for {day}, which the task does not own");
+        let remedy = "nothing was published: please report it";
+        Err(Failure::new(Kind::Bug, "foreign_day", message, remedy))
+    }
+
+    fn tell_started(&self, listed: &Listed) {
+        self.load.tell(&Happening::PeriodStarted {
+            period: self.asked.period.to_string(),
+            attempt: self.number,
+            days: self.days.len(),
+            shards: listed.shards.len(),
+            input: listed.input,
+        });
+    }
+
+    fn work(&self) -> &Work {
+        &self.load.survey.work
+    }
+}

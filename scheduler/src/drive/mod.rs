@@ -1,0 +1,13 @@
+//! Runs a load to its end: what remains to do, attempts, publishing, replay and sweep.
+//! Start reading at [`driver::Driver::run`].
+
+pub mod attempt;
+pub mod driver;
+pub mod period;
+pub mod plan;
+pub mod replay;
+pub mod survey;
+pub mod sweep;
+#[cfg(test)]
+pub(crate) mod tests;
+pub mod watch;

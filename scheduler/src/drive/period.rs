@@ -1,0 +1,439 @@
+//! One task: a period of a load, from its claim to its release, over as many attempts
+//! as it takes.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+use plans::crash_point;
+use tracing::warn;
+use uuid::Uuid;
+
+use super::attempt::Attempt;
+use super::driver::Load;
+use super::survey::Known;
+use crate::decide::remaining::{LoadReason, Remaining};
+use crate::input::inventory::Inventory;
+use crate::input::listing;
+use crate::load::days::Day;
+use crate::load::failure::{Failure, Kind};
+use crate::load::notification::Happening;
+use crate::load::outcome::{PeriodOutcome, PeriodState};
+use crate::load::range::AskedPeriod;
+use crate::publish::commit::{Press, PublishError, close};
+use crate::publish::lease::{Claim, ClaimError};
+use crate::publish::manifest::{Manifest, Written};
+use crate::publish::receipts::Collected;
+use crate::publish::work::attempt_name;
+use crate::status::state::Event;
+use crate::status::{DayCoverage, PeriodRecord, State};
+
+/// A period that something has to be done for.
+#[derive(Debug)]
+pub struct Task<'a> {
+    pub load: &'a Load<'a>,
+    pub asked: &'a AskedPeriod,
+}
+
+/// What is to be loaded, as decided under the lease.
+struct Decision {
+    known: Known,
+    inventory: Option<Inventory>,
+    remaining: Remaining,
+    /// The days to load: those that remain, and those that have to be repaired.
+    days: BTreeSet<Day>,
+}
+
+impl Task<'_> {
+    pub async fn run(&self) -> PeriodOutcome {
+        let started = Instant::now();
+        let mut outcome = match self.claimed().await {
+            Ok(claim) => self.under(claim).await,
+            Err(failure) => self.failed(failure),
+        };
+        let cut_off = Instant::now();
+        let patience = self.load.driver.timing.patience;
+        while is_cut_off(&outcome) && cut_off.elapsed() < patience {
+            match self.claimed_again(&outcome).await {
+                Ok(Some(claim)) => outcome = self.under(claim).await,
+                Err(failure) if failure.is_cut_off() => {}
+                Ok(None) | Err(_) => break,
+            }
+        }
+        outcome.seconds = started.elapsed().as_secs_f64();
+        outcome
+    }
+
+    /// The lease once more, after a pause: what was committed is finished under it. None where
+    /// another has taken it meanwhile.
+    async fn claimed_again(&self, outcome: &PeriodOutcome) -> Result<Option<Claim>, Failure> {
+        let pause = self.load.driver.timing.backoff;
+        let why = outcome.error.as_ref().map(|failure| &failure.message);
+        self.load.tell(&Happening::Retrying {
+            period: self.asked.period.to_string(),
+            why: why.cloned().unwrap_or_default(),
+            pause,
+        });
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            () = self.load.driver.cancelled() => return Err(Failure::cancelled()),
+        }
+        let (status, dataset) = (&self.load.driver.status, &self.load.survey.dataset);
+        let record = status.get(dataset, self.asked.period.month()).await?;
+        match record.is_some_and(|record| record.load_id != self.load.id) {
+            true => Ok(None),
+            false => self.claimed().await.map(Some),
+        }
+    }
+
+    pub(super) async fn claimed(&self) -> Result<Claim, Failure> {
+        let blank = self.load.survey.blank(self.asked);
+        let claim = tokio::select! {
+            claim = self.load.claimant.claim(&blank) => claim?,
+            () = self.load.driver.cancelled() => return Err(Failure::cancelled()),
+        };
+        crash_point::reach("after-claim");
+        self.remove_left_behind(&claim).await;
+        Ok(claim)
+    }
+
+    /// The attempt that was found is fenced by our claim, so its debris is nobody's.
+    async fn remove_left_behind(&self, claim: &Claim) {
+        let left = |record: &&PeriodRecord| matches!(record.state, State::Running | State::Failed);
+        if let Some(record) = claim.found().filter(left) {
+            self.remove_attempt(record).await;
+        }
+    }
+
+    async fn remove_attempt(&self, record: &PeriodRecord) {
+        let name = attempt_name(&record.load_id, record.period, record.attempt);
+        if let Err(error) = self.load.survey.debris().remove(&name).await {
+            warn!(%error, "an attempt's work files could not be removed");
+        }
+    }
+
+    /// Tries until it is done, cannot be done, or was tried often enough.
+    async fn under(&self, claim: Claim) -> PeriodOutcome {
+        let most = self.load.request().max_attempts.max(1);
+        let mut tries = 1;
+        let ended = loop {
+            let failure = match Box::pin(self.attempt(&claim)).await {
+                Ok(outcome) => break Ok(outcome),
+                Err(failure) => failure,
+            };
+            if !failure.retryable || tries >= most || claim.is_lost() {
+                break Err(failure);
+            }
+            if let Err(stopped) = self.try_again(&claim, &failure, tries).await {
+                break Err(stopped);
+            }
+            tries += 1;
+        };
+        let mut outcome = self.release(claim, ended).await;
+        outcome.attempts = u64::from(tries);
+        outcome
+    }
+
+    /// Fences the attempt that failed, and waits a while.
+    async fn try_again(&self, claim: &Claim, failure: &Failure, tries: u32) -> Result<(), Failure> {
+        let pause = self.load.driver.timing.backoff * 2u32.saturating_pow(tries - 1).min(64);
+        self.load.tell(&Happening::Retrying {
+            period: self.asked.period.to_string(),
+            why: failure.message.clone(),
+            pause,
+        });
+        let record = claim.record().await;
+        if record.state == State::Running {
+            claim.next_attempt(&failure.message).await?;
+            self.remove_attempt(&record).await;
+        }
+        tokio::select! {
+            () = tokio::time::sleep(pause) => Ok(()),
+            () = self.load.driver.cancelled() => Err(Failure::cancelled()),
+        }
+    }
+
+    async fn attempt(&self, claim: &Claim) -> Result<PeriodOutcome, Failure> {
+        let press = self.load.survey.press(self.load.driver.clock);
+        if claim.record().await.state.is_committed() {
+            press.finish(claim).await?;
+        }
+        let decision = self.stoppable(claim, self.decide(claim)).await?;
+        if decision.days.is_empty() {
+            self.close(claim, &decision.remaining).await?;
+            let (remaining, record) = (&decision.remaining, claim.record().await);
+            let settled = self.load.settled(self.asked, remaining, Some(&record));
+            return Ok(settled.await?);
+        }
+        if claim.record().await.state != State::Running {
+            claim.next_attempt("").await?;
+        }
+        let record = claim.record().await;
+        let inventory = decision.inventory.as_ref();
+        let inventory = inventory.unwrap_or(&self.load.survey.inventory);
+        let days = decision.days.clone();
+        let attempt = Attempt::new(self.load, self.asked, inventory, days, &record);
+        let collected = self.stoppable(claim, attempt.write()).await?;
+        self.check_quarantine(&collected)?;
+        let manifest = self.manifest(&decision, &attempt, &collected);
+        let window = self.publish(&press, claim, &manifest).await?;
+        Ok(self.done(&decision, &collected, window))
+    }
+
+    /// Gives up when the load is cancelled or the lease is lost: before the commit only.
+    pub(super) async fn stoppable<T>(
+        &self,
+        claim: &Claim,
+        step: impl Future<Output = Result<T, Failure>>,
+    ) -> Result<T, Failure> {
+        tokio::select! {
+            ended = step => ended,
+            () = claim.lost() => Err(ClaimError::Lost { period: self.asked.period.month() }.into()),
+            () = self.load.driver.cancelled() => Err(Failure::cancelled()),
+        }
+    }
+
+    /// Decides once more under the lease: another may have done it meanwhile.
+    async fn decide(&self, claim: &Claim) -> Result<Decision, Failure> {
+        let survey = &self.load.survey;
+        let known = survey.known(claim.record().await, &self.asked.days).await?;
+        let inventory = self.listed_again(claim, &known.repair()).await?;
+        let listing = inventory.as_ref().unwrap_or(&survey.inventory);
+        let remaining = survey.decide_again(self.asked, &known, listing)?;
+        let loaded: BTreeSet<Day> = remaining.load.keys().copied().collect();
+        Ok(Decision {
+            days: &loaded | &known.repair(),
+            known,
+            inventory,
+            remaining,
+        })
+    }
+
+    /// Another listing, where the load's own is older than what another load did since, or
+    /// does not reach days that have to be repaired.
+    async fn listed_again(
+        &self,
+        claim: &Claim,
+        repair: &BTreeSet<Day>,
+    ) -> Result<Option<Inventory>, Failure> {
+        let survey = &self.load.survey;
+        let surveyed = survey.record(self.asked.period.month());
+        let surveyed = surveyed.map(|record| record.revision);
+        let found = claim.found();
+        let is_ours = found.is_some_and(|record| record.load_id == self.load.id);
+        let is_known = is_ours || found.map(|record| record.revision) == surveyed;
+        let window = survey.window_with(repair);
+        if is_known && window == survey.window {
+            return Ok(None);
+        }
+        let inputs = &self.load.request().inputs;
+        Ok(Some(listing::list(inputs, window).await?))
+    }
+
+    fn check_quarantine(&self, collected: &Collected) -> Result<(), Failure> {
+        let ledger = collected.ledger;
+        let own = ledger.read.saturating_sub(ledger.elsewhere).max(1);
+        #[expect(clippy::cast_precision_loss, reason = "a percentage for people")]
+        let share = 100.0 * ledger.quarantined as f64 / own as f64;
+        let most = self.load.request().max_quarantine;
+        if share <= most {
+            return Ok(());
+        }
+        let message = format!(
+            "{share:.1} % of {own} rows would be quarantined, more than {most} % ({})",
+            frequent(&collected.reasons)
+        );
+        let remedy = "nothing was published: mend the source (`lakebolt map` shows rejected rows), \
+                      or allow more with --max-quarantine";
+        Err(Failure::new(
+            Kind::Work,
+            "too_many_quarantined",
+            message,
+            remedy,
+        ))
+    }
+
+    fn manifest(&self, decision: &Decision, attempt: &Attempt, collected: &Collected) -> Manifest {
+        let (survey, request) = (&self.load.survey, self.load.request());
+        let written = Written {
+            dataset: survey.dataset.clone(),
+            period: self.asked.period.month(),
+            load_id: self.load.id.clone(),
+            attempt: attempt.name.clone(),
+            nonce: Uuid::new_v4().simple().to_string(),
+            now: self.load.driver.now(),
+            target: request.output.clone(),
+            inputs: survey.inputs.clone(),
+            undated_day: survey.undated_day,
+            asked: self.asked.days.clone(),
+            closes: decision.remaining.close.clone(),
+            closing_delay: request.closing_delay().as_secs(),
+            coverage: self.coverage(attempt),
+            parts: collected.parts.clone(),
+            losers: collected.losers.clone(),
+            input: collected.input,
+            ledger: collected.ledger,
+            reasons: collected.reasons.clone(),
+        };
+        Manifest::of(written, decision.known.base())
+    }
+
+    fn coverage(&self, attempt: &Attempt) -> BTreeMap<Day, DayCoverage> {
+        let (survey, request) = (&self.load.survey, self.load.request());
+        let loaded_at = self.load.driver.now();
+        let cover = |day: &Day| {
+            let digest = attempt.inventory.digest(*day, request.margin);
+            let coverage = DayCoverage {
+                config_digest: request.program.digest.clone(),
+                input_digest: digest.to_string(),
+                closed: day.is_closed(request.closing_delay(), survey.now),
+                loaded_at,
+            };
+            (*day, coverage)
+        };
+        attempt.days.iter().map(cover).collect()
+    }
+
+    /// Publishes with patience: once committed, giving up helps nobody.
+    pub(super) async fn publish(
+        &self,
+        press: &Press,
+        claim: &Claim,
+        manifest: &Manifest,
+    ) -> Result<Duration, Failure> {
+        let committed = Instant::now();
+        let mut ended = press.publish(claim, manifest).await;
+        for tries in 1..self.load.request().max_attempts {
+            let failed = matches!(&ended, Err(PublishError::Sink(error)) if error.retryable());
+            if !failed || !claim.record().await.state.is_committed() {
+                break;
+            }
+            tokio::time::sleep(self.load.driver.timing.backoff * tries).await;
+            ended = press.finish(claim).await.map(|()| committed.elapsed());
+        }
+        Ok(ended?)
+    }
+
+    fn done(&self, decision: &Decision, collected: &Collected, window: Duration) -> PeriodOutcome {
+        let days = decision.days.iter().copied().collect();
+        let reason = why(&decision.remaining, &decision.days);
+        let mut outcome = PeriodOutcome::new(
+            &self.asked.period.to_string(),
+            days,
+            PeriodState::Done,
+            &reason,
+        );
+        outcome.rows = collected.ledger;
+        outcome.reasons.clone_from(&collected.reasons);
+        outcome.input = collected.input;
+        outcome.count(&collected.parts, window);
+        let quarantined = collected.ledger.quarantined > 0;
+        outcome.quarantine = quarantined.then(|| self.load.request().quarantine.clone());
+        outcome
+    }
+
+    /// Gives the lease back in the state that the end leaves the period in.
+    pub(super) async fn release(
+        &self,
+        claim: Claim,
+        ended: Result<PeriodOutcome, Failure>,
+    ) -> PeriodOutcome {
+        let record = claim.record().await;
+        let released = match &ended {
+            Ok(_) => self.release_well(claim).await,
+            Err(_) if claim.is_lost() => Ok(()),
+            Err(failure) => self.release_failed(claim, &record, failure).await,
+        };
+        if let Err(error) = released {
+            warn!(%error, "the lease could not be given back, it will run out");
+        }
+        ended.unwrap_or_else(|failure| self.failed(failure))
+    }
+
+    /// Marks covered days that are over by now and had nothing new.
+    async fn close(&self, claim: &Claim, remaining: &Remaining) -> Result<(), ClaimError> {
+        let (now, delay) = (self.load.survey.now, self.load.request().closing_delay());
+        claim
+            .change(|record| {
+                close(record, &remaining.close);
+                record.load_completed = record.is_complete(delay, now);
+            })
+            .await
+    }
+
+    async fn release_well(&self, claim: Claim) -> Result<(), ClaimError> {
+        claim
+            .release(|record| {
+                if record.state == State::Running {
+                    record.state = rest(record);
+                }
+                record.error = None;
+            })
+            .await
+    }
+
+    async fn release_failed(
+        &self,
+        claim: Claim,
+        record: &PeriodRecord,
+        failure: &Failure,
+    ) -> Result<(), ClaimError> {
+        let retryable = failure.kind == Kind::Cancelled;
+        let after = record.state.after(Event::Broke { retryable });
+        let error = format!("{}: {}", failure.code, failure.message);
+        claim
+            .release(|record| {
+                // What is committed stays so: whoever comes next finishes it.
+                record.state = after.unwrap_or(record.state);
+                record.error = Some(error);
+            })
+            .await?;
+        if record.state == State::Running {
+            self.remove_attempt(record).await;
+        }
+        Ok(())
+    }
+
+    pub(super) fn failed(&self, failure: Failure) -> PeriodOutcome {
+        let days = self.asked.days.iter().copied().collect();
+        let period = self.asked.period.to_string();
+        PeriodOutcome::new(&period, days, PeriodState::Failed, &failure.code.clone())
+            .failed(failure)
+    }
+}
+
+fn is_cut_off(outcome: &PeriodOutcome) -> bool {
+    outcome.error.as_ref().is_some_and(Failure::is_cut_off)
+}
+
+/// The state of a period of which nothing remained to do.
+fn rest(record: &PeriodRecord) -> State {
+    match record.manifest {
+        Some(_) => State::Done,
+        None => State::Pending,
+    }
+}
+
+/// Why days were loaded, the most frequent reason first.
+fn why(remaining: &Remaining, days: &BTreeSet<Day>) -> String {
+    let mut counts: BTreeMap<LoadReason, u64> = BTreeMap::new();
+    for day in days {
+        let reason = remaining.load.get(day);
+        let reason = reason.copied().unwrap_or(LoadReason::PartsMissing);
+        *counts.entry(reason).or_default() += 1;
+    }
+    let counts = counts
+        .into_iter()
+        .map(|(reason, days)| (reason.to_string(), days));
+    frequent(&counts.collect())
+}
+
+/// Names with their numbers, the greatest first, as far as they are of interest.
+fn frequent(counts: &BTreeMap<String, u64>) -> String {
+    let mut counts: Vec<_> = counts.iter().collect();
+    counts.sort_by(|a, b| b.1.cmp(a.1).then(a.0.cmp(b.0)));
+    let shown = counts
+        .iter()
+        .take(3)
+        .map(|(name, count)| format!("{name}: {count}"));
+    shown.collect::<Vec<_>>().join(", ")
+}

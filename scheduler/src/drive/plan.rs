@@ -1,0 +1,126 @@
+//! What a load would do, without doing it: the decisions of `run` for each period.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::driver::{Driver, refuse_empty, warnings};
+use super::survey::{Asking, Survey, When};
+use crate::decide::remaining::{LoadReason, Remaining, SkipReason};
+use crate::input::paths::Skip;
+use crate::load::days::Day;
+use crate::load::failure::Failure;
+use crate::load::outcome::Volume;
+use crate::load::range::{AskedPeriod, Period};
+use crate::load::request::LoadRequest;
+use crate::status::State;
+
+/// The decisions of a load.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct LoadPlan {
+    pub dataset: String,
+    pub source: String,
+    pub config_digest: String,
+    /// Where each class goes.
+    pub targets: BTreeMap<String, String>,
+    pub quarantine: String,
+    /// What was listed for the days asked for and their margin.
+    pub input: Volume,
+    /// Objects that are not read, by the reason.
+    pub ignored: BTreeMap<Skip, u64>,
+    pub periods: Vec<PeriodPlan>,
+    pub warnings: Vec<String>,
+}
+
+/// The decisions for one period.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct PeriodPlan {
+    pub period: Period,
+    pub load: BTreeMap<Day, LoadReason>,
+    pub skip: BTreeMap<Day, SkipReason>,
+    /// What a task would read, the margin included.
+    pub input: Volume,
+    /// The state of the period's record, if it has one.
+    pub state: Option<State>,
+    /// Whether all that was ever asked of the month would be done and closed.
+    pub completes: bool,
+}
+
+impl Driver {
+    /// Decides as `run` does, and writes nothing.
+    pub async fn plan(&self, request: &LoadRequest) -> Result<LoadPlan, Failure> {
+        let (status, now) = (self.status.clone(), self.now());
+        let when = When { now, since: None };
+        let survey = Survey::make(request, &Asking::Range(now.day()), status, when).await?;
+        let remaining = survey.remaining().await?;
+        refuse_empty(&survey)?;
+        let periods = survey.asked.iter().zip(&remaining);
+        let counts = survey.inventory.counts();
+        Ok(LoadPlan {
+            dataset: survey.dataset.clone(),
+            source: request.source.clone(),
+            config_digest: request.program.digest.clone(),
+            targets: crate::load::dataset::targets(request),
+            quarantine: request.quarantine.clone(),
+            input: Volume {
+                objects: counts.objects,
+                bytes: counts.bytes,
+            },
+            ignored: counts.skipped.clone(),
+            periods: periods
+                .map(|(asked, remaining)| period(&survey, asked, remaining))
+                .collect(),
+            warnings: warnings(&remaining),
+        })
+    }
+}
+
+fn period(survey: &Survey, asked: &AskedPeriod, remaining: &Remaining) -> PeriodPlan {
+    PeriodPlan {
+        period: asked.period,
+        load: remaining.load.clone(),
+        skip: remaining.skip.clone(),
+        input: survey.volume(remaining.load.keys()),
+        state: survey
+            .record(asked.period.month())
+            .map(|record| record.state),
+        completes: remaining.completes,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::drive::tests::fakes::{Engine, World, noon};
+    use crate::status::StatusStore;
+
+    #[tokio::test]
+    async fn a_plan_says_what_a_run_would_do_and_writes_nothing() {
+        let world = World::new();
+        world.log("2024-02-01", "one.log", &["a"]);
+        world.log("2024-02-02", "one.log", &["b"]);
+        world
+            .run(&world.request("2024-02-01", "2024-02-01"), &[])
+            .await;
+        let before = (
+            world.files("lake"),
+            world.status.loads(9).await.unwrap().len(),
+        );
+        let driver = world.driver(&Engine::with(&[]), noon);
+        let plan = driver
+            .plan(&world.request("2024-02-01", "2024-02-02"))
+            .await
+            .unwrap();
+        let loads: Vec<_> = plan.periods[0].load.values().collect();
+        assert_eq!(loads, [&LoadReason::NeverLoaded]);
+        assert!(plan.periods[0].skip.values().eq([&SkipReason::Covered]));
+        assert_eq!(plan.periods[0].input.objects, 2, "the day and its margin");
+        assert_eq!(plan.periods[0].state, Some(State::Done));
+        let after = (
+            world.files("lake"),
+            world.status.loads(9).await.unwrap().len(),
+        );
+        assert_eq!(before, after);
+        assert!(serde_json::to_string(&plan).is_ok());
+    }
+}

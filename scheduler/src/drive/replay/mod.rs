@@ -1,0 +1,600 @@
+//! Quarantined rows once more, through the mapping as it is now: what became good is
+//! published beside its period's parts, and the rest is set aside again, still with
+//! the origin it had.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Instant;
+
+use bytes::Bytes;
+use object_store::ObjectStoreExt;
+use plans::receipt::{Ledger, Part, PartKind};
+use plans::scan::split::{InputObject, Shard};
+use plans::storage;
+use plans::storage::parts::{PartHandle, Staged};
+use plans::storage::{Trouble, parts};
+use tracing::warn;
+use uuid::Uuid;
+
+use super::attempt::Attempt;
+use super::driver::{Driver, Load, log};
+use super::period::Task;
+use super::survey;
+use super::survey::Survey;
+use crate::load::dataset;
+use crate::load::days::Day;
+use crate::load::failure::{Failure, Kind};
+use crate::load::notification::Happening;
+use crate::load::outcome::{Outcome, PeriodOutcome, PeriodState};
+use crate::load::range::{AskedPeriod, Period};
+use crate::load::request::LoadRequest;
+use crate::publish::lease::Claim;
+use crate::publish::manifest::{LiveObject, Manifest, Written};
+use crate::publish::receipts::Collected;
+use crate::publish::work::digest8;
+use crate::status::{PeriodRecord, State};
+
+mod origin;
+pub(crate) mod rows;
+
+use origin::Replayed;
+use rows::{Rejected, RowsError};
+
+/// The quarantined rows of a period, and what can be done with them.
+#[derive(Debug, Default)]
+struct Rows {
+    /// The objects that held them.
+    replaced: BTreeSet<String>,
+    /// By the day that owns them.
+    replayed: BTreeMap<Day, Vec<Replayed>>,
+    /// Rows without bytes, or whose object's header cannot be read any more.
+    kept: BTreeMap<Day, Vec<Rejected>>,
+    count: u64,
+}
+
+impl Driver {
+    /// Reads the dataset's quarantined rows again and publishes what they became.
+    pub async fn replay(&self, request: &LoadRequest) -> Outcome {
+        let mut outcome = self.outcome_of(request);
+        let replayed = self.replay_all(request, &mut outcome).await;
+        self.concluded(outcome, replayed).await
+    }
+
+    async fn replay_all(
+        &self,
+        request: &LoadRequest,
+        outcome: &mut Outcome,
+    ) -> Result<(), Failure> {
+        let survey = Survey::unlisted(request, self.status.clone(), outcome.started_at).await?;
+        self.begin(request, outcome).await?;
+        let load = Load {
+            driver: self,
+            claimant: self.claimant(request, &outcome.load_id),
+            id: outcome.load_id.clone(),
+            survey,
+        };
+        for record in &load.survey.records {
+            let Some(period) = load.replay(record).await? else {
+                continue;
+            };
+            log(&load.id, &period);
+            load.tell(&Happening::PeriodEnded(Box::new(period.clone())));
+            outcome.periods.push(period);
+        }
+        Ok(())
+    }
+}
+
+impl Load<'_> {
+    /// The period's outcome, unless it has no quarantined rows.
+    async fn replay(&self, record: &PeriodRecord) -> Result<Option<PeriodOutcome>, Failure> {
+        let manifest = survey::manifest(&self.survey.work, record).await?;
+        let Some((_, manifest)) = manifest else {
+            return Ok(None);
+        };
+        if record.state != State::Publishing && quarantined(&manifest).next().is_none() {
+            return Ok(None);
+        }
+        if self.driver.is_cancelled() {
+            return Err(Failure::cancelled());
+        }
+        let asked = AskedPeriod {
+            period: Period::Month(record.period),
+            days: record.covered_days.keys().copied().collect(),
+        };
+        let started = Instant::now();
+        let task = Task {
+            load: self,
+            asked: &asked,
+        };
+        let mut outcome = match Box::pin(task.claimed()).await {
+            Ok(claim) => {
+                let ended = Box::pin(Replay { task: &task }.run(&claim)).await;
+                Box::pin(task.release(claim, ended)).await
+            }
+            Err(failure) => task.failed(failure),
+        };
+        outcome.attempts = 1;
+        outcome.seconds = started.elapsed().as_secs_f64();
+        Ok(Some(outcome))
+    }
+}
+
+/// The replay of one period, under its lease.
+struct Replay<'a> {
+    task: &'a Task<'a>,
+}
+
+impl Replay<'_> {
+    async fn run(&self, claim: &Claim) -> Result<PeriodOutcome, Failure> {
+        let press = self.survey().press(self.load().driver.clock);
+        if claim.record().await.state.is_committed() {
+            press.finish(claim).await?;
+        }
+        let record = claim.record().await;
+        let found = survey::manifest(&self.survey().work, &record).await?;
+        let Some((name, base)) = found.filter(|(_, base)| base.repair.is_empty()) else {
+            return Err(unrepaired(&record));
+        };
+        let rows = self.rows(&base).await?;
+        if rows.replayed.is_empty() {
+            return Ok(self.nothing(&rows));
+        }
+        if record.state != State::Running {
+            claim.next_attempt("").await?;
+        }
+        let record = claim.record().await;
+        let attempt = self.attempt(&record, &rows);
+        let shards = self.shards(&attempt, &rows).await?;
+        let mut collected = self
+            .task
+            .stoppable(claim, attempt.write_shards(shards))
+            .await?;
+        refuse_strays(&collected)?;
+        self.set_aside_again(&attempt, &rows, &mut collected)
+            .await?;
+        let written = self.written(&record, &attempt, &collected);
+        let replaced = rows.replaced.clone();
+        let manifest = Manifest::replayed(written, (&name, &base), replaced, rows.count);
+        let window = self.task.publish(&press, claim, &manifest).await?;
+        let mut outcome = self.done(&rows, &collected);
+        outcome.count(&collected.parts, window);
+        Ok(outcome)
+    }
+
+    /// Reads the quarantine objects, and sorts their rows by day and origin.
+    async fn rows(&self, base: &Manifest) -> Result<Rows, Failure> {
+        let mut rows = Rows::default();
+        let mut of_origin: BTreeMap<(Day, String), Vec<Rejected>> = BTreeMap::new();
+        for object in quarantined(base) {
+            rows.replaced.insert(object.uri.clone());
+            for row in read(&object.uri).await? {
+                let key = (object.day, row.object.clone());
+                of_origin.entry(key).or_default().push(row);
+            }
+        }
+        for ((day, object), all) in of_origin {
+            self.sort(&mut rows, day, &object, all).await;
+        }
+        Ok(rows)
+    }
+
+    async fn sort(&self, rows: &mut Rows, day: Day, object: &str, all: Vec<Rejected>) {
+        let request = self.load().request();
+        let header = origin::header(object, &request.format, &request.program).await;
+        let header = header.inspect_err(|error| {
+            warn!("the rows of an object cannot be read again: {error}");
+        });
+        let can_be_read = |row: &Rejected| header.is_ok() && is_whole(row);
+        let (good, kept): (Vec<_>, Vec<_>) = all.into_iter().partition(can_be_read);
+        if !kept.is_empty() {
+            rows.kept.entry(day).or_default().extend(kept);
+        }
+        let Ok(header) = header else {
+            return;
+        };
+        if !good.is_empty() {
+            rows.count += good.len() as u64;
+            let good: Vec<&Rejected> = good.iter().collect();
+            let replayed = Replayed::of(object, header, &good, &self.survey().inputs);
+            rows.replayed.entry(day).or_default().push(replayed);
+        }
+    }
+
+    fn attempt(&self, record: &PeriodRecord, rows: &Rows) -> Attempt<'_> {
+        let survey = self.survey();
+        let days = record.covered_days.keys().copied().collect();
+        let undated = rows.replayed.iter();
+        let mut undated = undated.filter(|(_, of_day)| of_day.iter().any(|one| one.day.is_none()));
+        let undated = undated.next().map(|(day, _)| *day);
+        let mut attempt = Attempt::new(
+            self.load(),
+            self.task.asked,
+            &survey.inventory,
+            days,
+            record,
+        );
+        attempt.undated_day = undated.unwrap_or(survey.undated_day);
+        if !survey.work.is_local() {
+            let rejected = format!("attempts/{}/rejected", attempt.name);
+            attempt.quarantine = survey.work.uri_of(&rejected);
+        }
+        attempt
+    }
+
+    /// Writes the raw rows as objects of the work area; each day is a shard.
+    async fn shards(&self, attempt: &Attempt<'_>, rows: &Rows) -> Result<Vec<Shard>, Failure> {
+        let work = &self.survey().work;
+        let store = storage::open(work.uri()).map_err(|error| {
+            Failure::of(Kind::Usage, "work_area_unusable", &error, "check --work")
+        })?;
+        let mut shards = Vec::new();
+        for (number, (_, of_day)) in rows.replayed.iter().enumerate() {
+            let id = format!("{number:04}");
+            let mut objects = Vec::new();
+            for (index, replayed) in of_day.iter().enumerate() {
+                let name = object_name(&attempt.name, &id, index);
+                let text = Bytes::from(replayed.text.clone());
+                work.put_bytes(&name, text).await?;
+                objects.push(InputObject {
+                    store: store.uri.clone(),
+                    path: work.path(&name).to_string(),
+                    size: replayed.text.len() as u64,
+                    etag: None,
+                    region: replayed.region.clone(),
+                    account: replayed.account.clone(),
+                    day: replayed.day.map(|day| day.0),
+                });
+            }
+            shards.push(Shard { id, objects });
+        }
+        Ok(shards)
+    }
+
+    /// Writes what was rejected again, and what could not be read, with its own origin.
+    async fn set_aside_again(
+        &self,
+        attempt: &Attempt<'_>,
+        rows: &Rows,
+        collected: &mut Collected,
+    ) -> Result<(), Failure> {
+        let origins = origins(attempt, rows);
+        let mut again = rows.kept.clone();
+        let parts = std::mem::take(&mut collected.parts);
+        let (rejected, events): (Vec<Part>, Vec<Part>) = parts
+            .into_iter()
+            .partition(|part| part.kind == PartKind::Quarantine);
+        collected.parts = events;
+        for part in rejected {
+            let read = self.rejected(&part.handle).await?.into_iter();
+            let read = read.map(|row| with_origin(row, &origins));
+            again.entry(Day(part.day)).or_default().extend(read);
+            collected.losers.push(part.handle);
+        }
+        for (day, rejected) in again {
+            let part = self.part(attempt, day, &rejected).await?;
+            collected.parts.push(part);
+        }
+        Ok(())
+    }
+
+    /// The rows of a part of this attempt. Where nobody sees it in the work area, it is
+    /// published there: an upload cannot be read.
+    async fn rejected(&self, part: &PartHandle) -> Result<Vec<Rejected>, Failure> {
+        match &part.staged {
+            Staged::File { path } => read(path).await,
+            Staged::Upload { .. } => {
+                self.survey().publisher.complete(part).await?;
+                read(&part.uri).await
+            }
+        }
+    }
+
+    async fn part(
+        &self,
+        attempt: &Attempt<'_>,
+        day: Day,
+        rejected: &[Rejected],
+    ) -> Result<Part, Failure> {
+        let request = self.load().request();
+        let (quarantine, source) = (&request.quarantine, &request.source);
+        let bytes = rows::encode(rejected).map_err(|error| unreadable(quarantine, error))?;
+        let date = day.to_string().replace('-', "");
+        let (period, digest) = (self.task.asked.period, digest8(&attempt.name));
+        let file = format!("{source}-{period}-{date}-{digest}-replay-0.zstd.parquet");
+        let folder = quarantine.trim_end_matches('/');
+        let uri = format!("{folder}/eventDay={date}/{file}");
+        let staging = format!("{}/replay-{date}", attempt.name);
+        let sink = parts::open(&uri, &request.work, &dataset::access(request))?;
+        let mut part = sink.writer.create(&uri, &staging).await?;
+        part.write(bytes).await?;
+        Ok(quarantine_part(part.finish().await?, day, rejected.len()))
+    }
+
+    fn written(&self, record: &PeriodRecord, attempt: &Attempt, collected: &Collected) -> Written {
+        let (survey, request) = (self.survey(), self.load().request());
+        Written {
+            dataset: survey.dataset.clone(),
+            period: record.period,
+            load_id: self.load().id.clone(),
+            attempt: attempt.name.clone(),
+            nonce: Uuid::new_v4().simple().to_string(),
+            now: self.load().driver.now(),
+            target: request.output.clone(),
+            inputs: survey.inputs.clone(),
+            undated_day: survey.undated_day,
+            asked: record.asked_days.clone(),
+            closes: BTreeSet::new(),
+            closing_delay: request.closing_delay().as_secs(),
+            coverage: BTreeMap::new(),
+            parts: collected.parts.clone(),
+            losers: collected.losers.clone(),
+            input: collected.input,
+            ledger: collected.ledger,
+            reasons: collected.reasons.clone(),
+        }
+    }
+
+    fn done(&self, rows: &Rows, collected: &Collected) -> PeriodOutcome {
+        let kept: usize = rows.kept.values().map(Vec::len).sum();
+        let reason = format!("{} rows read again, {kept} could not be", rows.count);
+        let mut outcome = self.outcome(PeriodState::Done, &reason);
+        outcome.days = rows.replayed.keys().copied().collect();
+        outcome.rows = collected.ledger;
+        outcome.reasons.clone_from(&collected.reasons);
+        outcome.input = collected.input;
+        let left = collected.ledger.quarantined > 0 || kept > 0;
+        outcome.quarantine = left.then(|| self.load().request().quarantine.clone());
+        outcome
+    }
+
+    fn nothing(&self, rows: &Rows) -> PeriodOutcome {
+        let kept: usize = rows.kept.values().map(Vec::len).sum();
+        let reason = format!("none of {kept} quarantined rows can be read again");
+        self.outcome(PeriodState::Skipped, &reason)
+    }
+
+    fn outcome(&self, state: PeriodState, reason: &str) -> PeriodOutcome {
+        let period = self.task.asked.period.to_string();
+        PeriodOutcome::new(&period, Vec::new(), state, reason)
+    }
+
+    fn load(&self) -> &Load<'_> {
+        self.task.load
+    }
+
+    fn survey(&self) -> &Survey<'_> {
+        &self.task.load.survey
+    }
+}
+
+fn quarantined(manifest: &Manifest) -> impl Iterator<Item = &LiveObject> {
+    manifest
+        .live()
+        .filter(|object| object.kind == PartKind::Quarantine)
+}
+
+/// A row whose object ended too early may have lost its end, and would be read as another.
+fn is_whole(row: &Rejected) -> bool {
+    row.raw.is_some() && !row.reason.starts_with("truncated")
+}
+
+async fn read(uri: &str) -> Result<Vec<Rejected>, Failure> {
+    let object = storage::open(uri).map_err(|error| unreadable(uri, error))?;
+    let bytes = async { object.store.get(&object.path).await?.bytes().await };
+    let bytes = bytes
+        .await
+        .map_err(|error| unreadable(uri, Trouble::from(error)))?;
+    let read = tokio::task::spawn_blocking(move || rows::read(bytes)).await;
+    let read = read.unwrap_or_else(|error| Err(error.into()));
+    read.map_err(|error| unreadable(uri, error))
+}
+
+fn object_name(attempt: &str, shard: &str, index: usize) -> String {
+    format!("attempts/{attempt}/replay/{shard}-{index:05}.log")
+}
+
+/// The replayed objects by their names in the work area.
+fn origins<'a>(attempt: &Attempt, rows: &'a Rows) -> BTreeMap<String, &'a Replayed> {
+    let mut origins = BTreeMap::new();
+    for (number, (_, of_day)) in rows.replayed.iter().enumerate() {
+        for (index, replayed) in of_day.iter().enumerate() {
+            let name = object_name(&attempt.name, &format!("{number:04}"), index);
+            origins.insert(name, replayed);
+        }
+    }
+    origins
+}
+
+/// A row that was rejected again, as a row of the object that it came from.
+fn with_origin(mut row: Rejected, origins: &BTreeMap<String, &Replayed>) -> Rejected {
+    let mut found = origins.iter();
+    let found = found.find(|(name, _)| row.object.ends_with(name.as_str()));
+    if let Some((_, replayed)) = found {
+        (row.line, row.offset) = replayed.origin(row.line);
+        row.object.clone_from(&replayed.object);
+    }
+    row
+}
+
+fn quarantine_part(handle: PartHandle, day: Day, rows: usize) -> Part {
+    Part {
+        kind: PartKind::Quarantine,
+        handle,
+        rows: rows as u64,
+        min_time: 0,
+        max_time: 0,
+        class_uid: 0,
+        region: String::new(),
+        account: String::new(),
+        day: day.0,
+    }
+}
+
+/// A mended row may turn out to be another period's. That one would not get it, so
+/// nothing is published.
+fn refuse_strays(collected: &Collected) -> Result<(), Failure> {
+    let Ledger { elsewhere, .. } = collected.ledger;
+    if elsewhere == 0 {
+        return Ok(());
+    }
+    let message =
+        format!("{elsewhere} rows belong to days that are not loaded, or to another period");
+    let remedy = "load the days again with --full-load, and their neighbours with them";
+    Err(Failure::new(
+        Kind::Work,
+        "replay_elsewhere",
+        message,
+        remedy,
+    ))
+}
+
+fn unrepaired(record: &PeriodRecord) -> Failure {
+    let message = format!(
+        "parts of {} were lost and have to be loaded again first",
+        record.period
+    );
+    Failure::new(
+        Kind::Work,
+        "parts_lost",
+        message,
+        "run the load again, then the replay",
+    )
+}
+
+fn unreadable(uri: &str, error: impl Into<RowsError>) -> Failure {
+    let message = format!(
+        "{uri}: cannot be read or written as a quarantine object: {}",
+        error.into()
+    );
+    let remedy = "load the days again with --full-load: it makes their quarantine anew";
+    Failure::new(Kind::Work, "quarantine_unreadable", message, remedy)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::Ordering;
+
+    use super::*;
+    use crate::drive::tests::fakes::{Dying, Engine, Fault, World, later, noon};
+    use crate::load::dataset;
+    use crate::status::StatusStore;
+
+    /// Two days with rows that are not understood yet, and one that never will be.
+    async fn loaded() -> (World, LoadRequest) {
+        let world = World::new();
+        world.log("2024-02-01", "one.log", &["a"]);
+        world.raw("2024-02-01", "two.log", "worse\nbad 2024-02-01 b\n");
+        world.log("2024-02-02", "one.log", &["c"]);
+        world.raw("2024-02-02", "two.log", "bad 2024-02-02 d\nworst\n");
+        let mut request = world.request("2024-02-01", "2024-02-02");
+        request.max_quarantine = 100.0;
+        assert_eq!(world.run(&request, &[]).await.exit_code, 0);
+        assert_eq!((world.rows().len(), world.rejected().len()), (2, 4));
+        (world, request)
+    }
+
+    fn mended() -> Arc<Engine> {
+        let engine = Engine::with(&[]);
+        engine.mended.store(true, Ordering::Relaxed);
+        engine
+    }
+
+    #[tokio::test]
+    async fn mended_rows_join_their_period_and_the_rest_keeps_its_origin() {
+        let (world, request) = loaded().await;
+        let before = world.files("lake/ext");
+        let outcome = world.driver(&mended(), noon).replay(&request).await;
+        assert_eq!(outcome.exit_code, 0, "{outcome:?}");
+        assert_eq!((outcome.rows.read, outcome.rows.written), (4, 2));
+        assert_eq!(world.rows(), ["a", "b", "c", "d"]);
+        assert!(before.iter().all(|path| path.exists()));
+        let left = world.rejected();
+        let lines: Vec<_> = left.iter().map(|row| row.line).collect();
+        assert_eq!(lines, [1, 2]);
+        assert!(left.iter().all(|row| row.object.ends_with("two.log")));
+    }
+
+    #[tokio::test]
+    async fn a_period_stays_loaded_and_its_rows_still_add_up() {
+        let (world, request) = loaded().await;
+        world.driver(&mended(), noon).replay(&request).await;
+        let dataset = dataset::id(&request);
+        let record = &world.status.periods(&dataset).await.unwrap()[0];
+        assert_eq!((record.state, record.covered_days.len()), (State::Done, 2));
+        assert!(record.load_completed && record.ledger.adds_up());
+        assert_eq!((record.ledger.written, record.ledger.quarantined), (4, 2));
+        let again = world.run(&request, &[]).await;
+        assert_eq!(again.periods[0].state, PeriodState::Skipped);
+        let mut full = request.clone();
+        full.full_load = true;
+        assert_eq!(world.run(&full, &[]).await.exit_code, 0);
+        assert_eq!((world.rows().len(), world.rejected().len()), (2, 4));
+    }
+
+    #[tokio::test]
+    async fn rows_whose_object_is_gone_are_kept() {
+        let (world, request) = loaded().await;
+        std::fs::remove_dir_all(world.path("input")).unwrap();
+        let outcome = world.driver(&mended(), noon).replay(&request).await;
+        assert_eq!(outcome.exit_code, 0, "{outcome:?}");
+        assert_eq!(outcome.periods[0].state, PeriodState::Skipped);
+        assert_eq!((world.rows().len(), world.rejected().len()), (2, 4));
+    }
+
+    /// The days were loaded long ago: their input may be gone, so nothing is loaded again.
+    #[tokio::test]
+    async fn a_replay_whose_parts_are_lost_is_undone_and_succeeds_later() {
+        let (world, request) = loaded().await;
+        let lossy = mended();
+        lossy.faults.lock().unwrap().push(Fault::LosesPart);
+        let outcome = world.driver(&lossy, noon).replay(&request).await;
+        assert_eq!(outcome.exit_code, 3, "{outcome:?}");
+        assert_eq!((world.rows().len(), world.rejected().len()), (2, 4));
+        let dataset = dataset::id(&request);
+        let record = &world.status.periods(&dataset).await.unwrap()[0];
+        assert_eq!((record.state, record.covered_days.len()), (State::Done, 2));
+        assert!(record.load_completed && record.lease_owner.is_none());
+        assert_eq!((record.ledger.written, record.ledger.quarantined), (2, 4));
+        let again = world.run(&request, &[]).await;
+        assert_eq!(again.periods[0].state, PeriodState::Skipped);
+        let outcome = world.driver(&mended(), noon).replay(&request).await;
+        assert_eq!(outcome.exit_code, 0, "{outcome:?}");
+        assert_eq!(world.rows(), ["a", "b", "c", "d"]);
+        assert_eq!(world.rejected().len(), 2);
+    }
+
+    #[tokio::test]
+    async fn nothing_quarantined_means_nothing_to_replay() {
+        let world = World::new();
+        world.log("2024-02-01", "one.log", &["a"]);
+        let request = world.request("2024-02-01", "2024-02-01");
+        world.run(&request, &[]).await;
+        let outcome = world.driver(&mended(), noon).replay(&request).await;
+        assert!(outcome.exit_code == 0 && outcome.periods.is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_replay_that_dies_at_any_write_doubles_and_loses_nothing() {
+        for at in 1..=6 {
+            for after in [false, true] {
+                let (world, request) = loaded().await;
+                let status = Dying::at(world.status.clone(), at, after);
+                let driver = world.driver_on(status.clone(), &mended(), noon);
+                let mut died = status.died.subscribe();
+                let asked = request.clone();
+                let running = tokio::spawn(async move { driver.replay(&asked).await });
+                tokio::select! {
+                    _ = died.wait_for(|died| *died) => {}
+                    () = tokio::time::sleep(std::time::Duration::from_millis(400)) => {}
+                }
+                running.abort();
+                let _ = running.await;
+                let outcome = world.driver(&mended(), later).replay(&request).await;
+                assert_eq!(outcome.exit_code, 0, "{at} {after}: {outcome:?}");
+                assert_eq!(world.rows(), ["a", "b", "c", "d"], "{at} {after}");
+                assert_eq!(world.rejected().len(), 2, "{at} {after}");
+            }
+        }
+    }
+}

@@ -1,0 +1,588 @@
+//! For tests: an engine that does by itself what a plan would do, and a status store
+//! that stops answering in the middle of a load.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use datafusion::arrow::datatypes::Schema;
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::empty::EmptyExec;
+use datafusion::prelude::lit;
+use plans::mapping::{Class, Program, Route};
+use plans::pipeline::TaskSpec;
+use plans::receipt::{Ledger, Part, PartKind, Receipt};
+use plans::scan::split::Shard;
+use plans::spec::Format;
+use plans::storage::parts;
+use plans::storage::parts::Staged;
+use tokio::sync::{Notify, Semaphore, watch};
+
+use crate::drive::attempt::Planner;
+use crate::drive::driver::{Driver, Timing};
+use crate::drive::replay::rows;
+use crate::drive::replay::rows::Rejected;
+use crate::drive::watch::Activity;
+use crate::load::days::{Day, Month};
+use crate::load::notification::Unwatched;
+use crate::load::outcome::Outcome;
+use crate::load::request::{LoadRequest, OnStale, Range, Shape};
+use crate::publish::lease::Clock;
+use crate::publish::work::Work;
+use crate::status::memory::Memory;
+use crate::status::{Expected, LoadRecord, PeriodRecord, Prepared, StatusError, StatusStore};
+use crate::submit::{Admission, Submit, SubmitError};
+
+/// What goes wrong in the engine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// The job fails before anything is written.
+    Fails,
+    /// The last shard gets no receipt, and the job succeeds all the same.
+    NoReceipt,
+    /// Every shard is done twice.
+    Twice,
+    /// The first part is gone after its receipt was written.
+    LosesPart,
+    /// The job waits until it is let go.
+    Waits,
+    /// Everything is written, and then the job waits until it is let go.
+    WaitsLate,
+    /// A receipt counts a row too many.
+    Miscounts,
+    /// Everything is written, and the job fails.
+    FailsLate,
+}
+
+/// Lines of `yyyy-MM-dd text` become lines of parts; other lines are set aside.
+#[derive(Debug, Default)]
+pub(crate) struct Engine {
+    specs: Arc<Mutex<HashMap<String, TaskSpec>>>,
+    /// Used up from the front, one for each job.
+    pub(crate) faults: Mutex<Vec<Fault>>,
+    pub(crate) go_on: Notify,
+    pub(crate) reached: Notify,
+    pub(crate) jobs: AtomicU64,
+    /// The periods that it has room for at once, where they are limited.
+    rooms: Option<Arc<Semaphore>>,
+    /// Whether lines that begin with `bad` are understood.
+    pub(crate) mended: AtomicBool,
+}
+
+impl Engine {
+    pub(crate) fn with(faults: &[Fault]) -> Arc<Self> {
+        Arc::new(Self {
+            faults: Mutex::new(faults.to_vec()),
+            ..Self::default()
+        })
+    }
+
+    /// An engine that has room for so many periods at once.
+    pub(crate) fn with_rooms(rooms: usize) -> Arc<Self> {
+        Arc::new(Self {
+            rooms: Some(Arc::new(Semaphore::new(rooms))),
+            ..Self::default()
+        })
+    }
+
+    pub(crate) fn planner(&self) -> Arc<Planner> {
+        let specs = self.specs.clone();
+        Arc::new(move |_: &Program, _: &Format, spec: &TaskSpec| {
+            let mut specs = specs.lock().unwrap();
+            specs.insert(spec.attempt.clone(), spec.clone());
+            let plan: Arc<dyn ExecutionPlan> = Arc::new(EmptyExec::new(Arc::new(Schema::empty())));
+            Ok(plan)
+        })
+    }
+
+    fn fault(&self) -> Option<Fault> {
+        let mut faults = self.faults.lock().unwrap();
+        (!faults.is_empty()).then(|| faults.remove(0))
+    }
+
+    async fn shard(&self, spec: &TaskSpec, id: &str, task: &str, fault: Option<Fault>) {
+        let work = Work::open(&spec.work).unwrap();
+        let name = format!("attempts/{}/shards/{id}.json", spec.attempt);
+        let shard: Shard = work.get(&name).await.unwrap();
+        let mut receipt = Receipt {
+            schema_version: 1,
+            attempt: spec.attempt.clone(),
+            shard: id.to_owned(),
+            task: task.to_owned(),
+            ledger: Ledger::default(),
+            reasons: BTreeMap::new(),
+            parts: Vec::new(),
+            input_objects: shard.objects.len() as u64,
+            input_bytes: shard.objects.iter().map(|object| object.size).sum(),
+            raw_bytes: 0,
+            scratch_bytes: 0,
+        };
+        let mended = self.mended.load(Ordering::Relaxed);
+        for ((kind, day), lines) in sorted(spec, &shard, &mut receipt, mended) {
+            let part = write(spec, id, task, kind, day, &lines).await;
+            receipt.parts.push(part);
+        }
+        if fault == Some(Fault::Miscounts) {
+            receipt.ledger.read += 1;
+        }
+        let first = receipt.parts.first().map(|part| &part.handle.staged);
+        if let (Some(Fault::LosesPart), Some(Staged::File { path })) = (fault, first) {
+            std::fs::remove_file(path).unwrap();
+        }
+        let name = format!("attempts/{}/receipts/{id}-{task}.json", spec.attempt);
+        work.put(&name, &receipt).await.unwrap();
+    }
+}
+
+/// Each line with its object and number.
+type Sorted = BTreeMap<(u8, i32), Vec<(String, String, u64)>>;
+
+/// Lines by kind and day, counted in the receipt's ledger.
+fn sorted(spec: &TaskSpec, shard: &Shard, receipt: &mut Receipt, mended: bool) -> Sorted {
+    let mut sorted = Sorted::new();
+    for object in &shard.objects {
+        let text = std::fs::read_to_string(format!("/{}", object.path)).unwrap();
+        let own = object.day.unwrap_or(spec.undated_day);
+        for (number, line) in (1..).zip(text.lines()) {
+            receipt.ledger.read += 1;
+            let good = line.strip_prefix("bad ").filter(|_| mended);
+            let line = good.unwrap_or(line);
+            let time = line.get(..10).and_then(|day| day.parse::<Day>().ok());
+            let near = |day: &Day| own.abs_diff(day.0) <= spec.margin || object.day.is_none();
+            let (kind, day) = match time.filter(near) {
+                Some(day) => (0, day.0),
+                None => (1, own),
+            };
+            if !spec.days.contains(&day) {
+                receipt.ledger.elsewhere += 1;
+            } else if kind == 0 {
+                receipt.ledger.written += 1;
+            } else {
+                receipt.ledger.quarantined += 1;
+                *receipt.reasons.entry("bad".to_owned()).or_default() += 1;
+            }
+            if spec.days.contains(&day) {
+                let lines = sorted.entry((kind, day)).or_default();
+                lines.push((line.to_owned(), format!("file:///{}", object.path), number));
+            }
+        }
+    }
+    sorted
+}
+
+async fn write(
+    spec: &TaskSpec,
+    shard: &str,
+    task: &str,
+    kind: u8,
+    day: i32,
+    lines: &[(String, String, u64)],
+) -> Part {
+    let target = match kind {
+        0 => spec.targets.values().next().unwrap(),
+        _ => &spec.quarantine,
+    };
+    let date = Day(day).to_string().replace('-', "");
+    let (source, period, digest) = (&spec.source, &spec.period, &spec.digest8);
+    let name = format!("{source}-{period}-{date}-{digest}-{shard}{task}.zstd.parquet");
+    let uri = format!("{target}/region=r/accountId=a/eventDay={date}/{name}");
+    let staging = format!("{}/{kind}-{date}-{shard}-{task}", spec.attempt);
+    let sink = parts::open(&uri, &spec.work, &spec.access).unwrap();
+    let mut part = sink.writer.create(&uri, &staging).await.unwrap();
+    part.write(encoded(kind, lines)).await.unwrap();
+    Part {
+        kind: if kind == 0 {
+            PartKind::Events
+        } else {
+            PartKind::Quarantine
+        },
+        handle: part.finish().await.unwrap(),
+        rows: lines.len() as u64,
+        min_time: 0,
+        max_time: 0,
+        class_uid: 4001,
+        region: "r".to_owned(),
+        account: "a".to_owned(),
+        day,
+    }
+}
+
+/// Events as lines, rows set aside as a quarantine object.
+fn encoded(kind: u8, lines: &[(String, String, u64)]) -> bytes::Bytes {
+    let rejected = lines.iter().map(|(line, object, number)| Rejected {
+        source: "vpc".to_owned(),
+        object: object.clone(),
+        line: *number,
+        offset: 0,
+        reason: "bad".to_owned(),
+        detail: String::new(),
+        raw: Some(line.clone().into_bytes()),
+        load_id: "load".to_owned(),
+        attempt: "attempt".to_owned(),
+    });
+    if kind == 1 {
+        return rows::encode(&Vec::from_iter(rejected)).unwrap();
+    }
+    let lines: Vec<String> = lines.iter().map(|(line, ..)| format!("{line}\n")).collect();
+    lines.concat().into()
+}
+
+#[async_trait]
+impl Submit for Engine {
+    async fn run(&self, name: &str, _: Arc<dyn ExecutionPlan>) -> Result<(), SubmitError> {
+        self.jobs.fetch_add(1, Ordering::Relaxed);
+        let fault = self.fault();
+        let failed = || SubmitError::Failed {
+            message: "an executor was lost".to_owned(),
+            retryable: true,
+        };
+        if fault == Some(Fault::Fails) {
+            return Err(failed());
+        }
+        if fault == Some(Fault::Waits) {
+            self.reached.notify_one();
+            self.go_on.notified().await;
+        }
+        let spec = self.specs.lock().unwrap()[name].clone();
+        let last = spec.shards.last().map(|shard| shard.id.clone());
+        for shard in &spec.shards {
+            if fault == Some(Fault::NoReceipt) && Some(&shard.id) == last.as_ref() {
+                continue;
+            }
+            self.shard(&spec, &shard.id, "1", fault).await;
+            if fault == Some(Fault::Twice) {
+                self.shard(&spec, &shard.id, "2", None).await;
+            }
+        }
+        if fault == Some(Fault::WaitsLate) {
+            self.reached.notify_one();
+            self.go_on.notified().await;
+        }
+        match fault {
+            Some(Fault::FailsLate) => Err(failed()),
+            _ => Ok(()),
+        }
+    }
+
+    async fn admit(&self) -> Admission {
+        match &self.rooms {
+            Some(rooms) => Admission::of(rooms.clone().acquire_owned().await),
+            None => Admission::default(),
+        }
+    }
+
+    async fn close(&self) {}
+}
+
+/// A store whose process dies at one of its writes: from then on nothing returns. Or one that
+/// is away from then on, for some calls.
+#[derive(Debug)]
+pub(crate) struct Dying {
+    pub(crate) inner: Arc<Memory>,
+    writes: AtomicU64,
+    /// The write at which it dies, counted from 1.
+    at: u64,
+    /// Whether that write still happens.
+    after: bool,
+    pub(crate) died: watch::Sender<bool>,
+    dead: AtomicBool,
+    /// Calls that fail where it is only away.
+    away: Option<u64>,
+    /// Those of them that are left.
+    left: AtomicU64,
+}
+
+impl Dying {
+    pub(crate) fn at(inner: Arc<Memory>, at: u64, after: bool) -> Arc<Self> {
+        Arc::new(Self {
+            inner,
+            writes: AtomicU64::new(0),
+            at,
+            after,
+            died: watch::Sender::new(false),
+            dead: AtomicBool::new(false),
+            away: None,
+            left: AtomicU64::new(0),
+        })
+    }
+
+    /// A store that answers nothing to so many calls from that write on.
+    pub(crate) fn away(inner: Arc<Memory>, at: u64, after: bool, calls: u64) -> Arc<Self> {
+        let dying = Arc::into_inner(Self::at(inner, at, after)).expect("nobody else has it");
+        Arc::new(Self {
+            away: Some(calls),
+            ..dying
+        })
+    }
+
+    async fn die(&self) -> Result<(), StatusError> {
+        if let Some(calls) = self.away {
+            self.left.store(calls, Ordering::Relaxed);
+            return Err(Self::unreachable());
+        }
+        self.dead.store(true, Ordering::Relaxed);
+        self.died.send_replace(true);
+        std::future::pending().await
+    }
+
+    async fn live(&self) -> Result<(), StatusError> {
+        if self.dead.load(Ordering::Relaxed) {
+            return self.die().await;
+        }
+        let order = Ordering::Relaxed;
+        let left = self
+            .left
+            .fetch_update(order, order, |left| left.checked_sub(1));
+        left.map_or(Ok(()), |_| Err(Self::unreachable()))
+    }
+
+    fn unreachable() -> StatusError {
+        StatusError::Unreachable {
+            uri: "dying:".to_owned(),
+            source: "it is away".into(),
+        }
+    }
+}
+
+#[async_trait]
+impl StatusStore for Dying {
+    async fn prepare(&self) -> Result<Vec<Prepared>, StatusError> {
+        self.inner.prepare().await
+    }
+
+    async fn get(&self, dataset: &str, period: Month) -> Result<Option<PeriodRecord>, StatusError> {
+        self.live().await?;
+        self.inner.get(dataset, period).await
+    }
+
+    async fn periods(&self, dataset: &str) -> Result<Vec<PeriodRecord>, StatusError> {
+        self.inner.periods(dataset).await
+    }
+
+    async fn datasets(&self) -> Result<Vec<String>, StatusError> {
+        self.inner.datasets().await
+    }
+
+    async fn put(&self, record: &PeriodRecord, expected: &Expected) -> Result<(), StatusError> {
+        self.live().await?;
+        let dies = self.writes.fetch_add(1, Ordering::Relaxed) + 1 == self.at;
+        if dies && !self.after {
+            return self.die().await;
+        }
+        self.inner.put(record, expected).await?;
+        match dies {
+            true => self.die().await,
+            false => Ok(()),
+        }
+    }
+
+    async fn put_load(&self, load: &LoadRecord) -> Result<(), StatusError> {
+        self.inner.put_load(load).await
+    }
+
+    async fn load(&self, load_id: &str) -> Result<Option<LoadRecord>, StatusError> {
+        self.inner.load(load_id).await
+    }
+
+    async fn loads(&self, limit: usize) -> Result<Vec<LoadRecord>, StatusError> {
+        self.inner.loads(limit).await
+    }
+
+    async fn load_ids(&self) -> Result<BTreeSet<String>, StatusError> {
+        self.inner.load_ids().await
+    }
+}
+
+/// A folder with input, output and work area, and the state of its loads.
+#[derive(Debug)]
+pub(crate) struct World {
+    pub(crate) folder: tempfile::TempDir,
+    pub(crate) status: Arc<Memory>,
+}
+
+/// Noon of the day on which the tests run.
+pub(crate) fn noon() -> DateTime<Utc> {
+    "2024-03-20T12:00:00Z".parse().unwrap()
+}
+
+/// An hour later: every lease of noon has ended.
+pub(crate) fn later() -> DateTime<Utc> {
+    "2024-03-20T13:00:00Z".parse().unwrap()
+}
+
+impl World {
+    pub(crate) fn new() -> Self {
+        Self {
+            folder: tempfile::tempdir().unwrap(),
+            status: Arc::default(),
+        }
+    }
+
+    /// Adds an object of a day, with one line of that day for each of `rows`.
+    pub(crate) fn log(&self, day: &str, name: &str, rows: &[&str]) {
+        let lines: Vec<String> = rows.iter().map(|row| format!("{day} {row}\n")).collect();
+        self.raw(day, name, &lines.concat());
+    }
+
+    pub(crate) fn raw(&self, day: &str, name: &str, text: &str) {
+        let path = self
+            .path("input")
+            .join("AWSLogs/123456789012/vpcflowlogs/us-east-1");
+        let path = path.join(day.replace('-', "/")).join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    pub(crate) fn uri(&self, name: &str) -> String {
+        format!("file://{}", self.path(name).display())
+    }
+
+    pub(crate) fn request(&self, from: &str, to: &str) -> LoadRequest {
+        LoadRequest {
+            source: "vpc".to_owned(),
+            program: program("one"),
+            format: Format {
+                name: "vpc_flow".to_owned(),
+                options: BTreeMap::new(),
+                at: plans::diagnostics::Origin::default(),
+            },
+            inputs: vec![self.uri("input")],
+            role: None,
+            output: self.uri("lake"),
+            name: "default".to_owned(),
+            shape: Shape::Ocsf,
+            range: Range::Between {
+                from: from.parse().unwrap(),
+                to: to.parse().unwrap(),
+            },
+            full_load: false,
+            on_stale: OnStale::Report,
+            margin: 1,
+            lateness: Duration::from_secs(48 * 3600),
+            region: None,
+            account: None,
+            quarantine: self.uri("lake.quarantine"),
+            work: self.uri("lake/.lakebolt"),
+            max_quarantine: 50.0,
+            max_attempts: 3,
+            parallel: 2,
+            wait: Duration::ZERO,
+            allow_empty: false,
+            cores: 1,
+            memory_bytes: 1 << 20,
+        }
+    }
+
+    pub(crate) fn driver(&self, engine: &Arc<Engine>, clock: Clock) -> Driver {
+        self.driver_on(self.status.clone(), engine, clock)
+    }
+
+    pub(crate) fn driver_on(
+        &self,
+        status: Arc<dyn StatusStore>,
+        engine: &Arc<Engine>,
+        clock: Clock,
+    ) -> Driver {
+        Driver {
+            status,
+            submit: engine.clone(),
+            planner: engine.planner(),
+            clock,
+            observer: Arc::new(Unwatched),
+            cancel: watch::Sender::new(false).subscribe(),
+            timing: Timing {
+                lease: Duration::from_secs(30),
+                progress_deadline: Duration::from_secs(20),
+                poll: Duration::from_millis(10),
+                backoff: Duration::from_millis(1),
+                patience: Duration::from_millis(200),
+            },
+            activity: Activity::default(),
+        }
+    }
+
+    /// Runs a request with an engine that has these faults.
+    pub(crate) async fn run(&self, request: &LoadRequest, faults: &[Fault]) -> Outcome {
+        self.driver(&Engine::with(faults), noon).run(request).await
+    }
+
+    /// Every line that a reader of the target sees, in order.
+    pub(crate) fn rows(&self) -> Vec<String> {
+        let mut rows = Vec::new();
+        for path in files(&self.path("lake/ext")) {
+            let text = std::fs::read_to_string(path).unwrap();
+            rows.extend(text.lines().map(|line| line[11..].to_owned()));
+        }
+        rows.sort();
+        rows
+    }
+
+    /// Every quarantined row, by object and line.
+    pub(crate) fn rejected(&self) -> Vec<Rejected> {
+        let files = self.files("lake.quarantine");
+        let mut all: Vec<Rejected> = files
+            .iter()
+            .flat_map(|path| rows::read(std::fs::read(path).unwrap().into()).unwrap())
+            .collect();
+        all.sort_by(|a, b| (&a.object, a.line).cmp(&(&b.object, b.line)));
+        all
+    }
+
+    pub(crate) fn files(&self, name: &str) -> Vec<PathBuf> {
+        files(&self.path(name))
+    }
+}
+
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let Ok(entries) = std::fs::read_dir(folder) else {
+        return Vec::new();
+    };
+    let mut found = Vec::new();
+    for entry in entries {
+        let path = entry.unwrap().path();
+        match path.is_dir() {
+            true => found.extend(files(&path)),
+            false => found.push(path),
+        }
+    }
+    found.sort();
+    found
+}
+
+/// A program of one route; nobody evaluates it here.
+pub(crate) fn program(digest: &str) -> Program {
+    let class = Class {
+        uid: 4001,
+        name: "network_activity".to_owned(),
+        output: "vpc".to_owned(),
+        target: None,
+        role: None,
+    };
+    Program {
+        source: "vpc".to_owned(),
+        columns: Vec::new(),
+        wanted: Vec::new(),
+        filters: Vec::new(),
+        routes: vec![Route {
+            event: "flow".to_owned(),
+            class,
+            when: None,
+            also: false,
+            time: lit(0),
+            account: None,
+            region: None,
+            schema: Arc::new(Schema::empty()),
+            layout: Vec::new(),
+            required: Vec::new(),
+        }],
+        digest: digest.to_owned(),
+    }
+}

@@ -1,0 +1,7 @@
+//! Loads driven to their end against fakes of the engine and the stores.
+
+pub(crate) mod fakes;
+
+mod loads;
+
+mod recovery;

@@ -1,0 +1,152 @@
+//! Loads whose process dies, and loads whose status store is away for a while.
+
+use std::time::Duration;
+
+use super::fakes::{Dying, Engine, Fault, World, later, noon};
+use super::loads::{full, records, states, turn_of_month, whole};
+use crate::drive::survey::Asking;
+use crate::load::outcome::{PeriodOutcome, PeriodState};
+use crate::load::request::{LoadRequest, Range};
+use crate::status::{State, StatusStore};
+
+/// What waits for its turn, or for a scheduler, past midnight means the days that it meant.
+#[tokio::test]
+async fn a_daily_load_that_is_taken_up_on_the_next_day_loads_its_own_days() {
+    let world = World::new();
+    for (day, row) in [
+        ("2024-03-18", "a"),
+        ("2024-03-19", "b"),
+        ("2024-03-20", "c"),
+    ] {
+        world.log(day, "one.log", &[row]);
+    }
+    let mut daily = world.request("2024-03-18", "2024-03-19");
+    daily.range = Range::Daily(1);
+    let dead = world.driver(&Engine::with(&[]), noon);
+    let outcome = dead.outcome_of(&daily);
+    dead.begin(&daily, &outcome).await.unwrap();
+    let record = world.status.load(&outcome.load_id).await.unwrap().unwrap();
+    let tomorrow = || "2024-03-21T00:10:00Z".parse().unwrap();
+    let driver = world.driver(&Engine::with(&[]), tomorrow);
+    let retried = driver.retry(&daily, &record).await;
+    assert_eq!(retried.periods[0].period, "2024-03-19", "{retried:?}");
+    assert_eq!(world.rows(), ["b"]);
+}
+
+/// Kills a load at every write of the status, before and after it happened, and lets
+/// another driver go on.
+async fn dies_everywhere(
+    prepare: &[Fault],
+    request: impl Fn(&World) -> LoadRequest,
+    from: &[Fault],
+) {
+    for at in 1..=12 {
+        for after in [false, true] {
+            let world = turn_of_month();
+            if !prepare.is_empty() {
+                world.run(&whole(&world), &[]).await;
+            }
+            let status = Dying::at(world.status.clone(), at, after);
+            let driver = world.driver_on(status.clone(), &Engine::with(from), noon);
+            let asked = request(&world);
+            let mut died = status.died.subscribe();
+            let running = tokio::spawn(async move { driver.run(&asked).await });
+            let finished = tokio::select! {
+                _ = died.wait_for(|died| *died) => false,
+                () = async { while !running.is_finished() {
+                    tokio::time::sleep(Duration::from_millis(2)).await;
+                } } => true,
+            };
+            running.abort();
+            let _ = running.await;
+            let asked = request(&world);
+            let outcome = world.driver(&Engine::with(&[]), later).run(&asked).await;
+            assert_eq!(outcome.exit_code, 0, "write {at}, {after}: {outcome:?}");
+            assert_eq!(world.rows(), ["a", "b", "c", "d"], "write {at}, {after}");
+            for record in records(&world).await {
+                assert_eq!(record.state, State::Done, "write {at}, {after}");
+            }
+            if finished {
+                return;
+            }
+        }
+    }
+    panic!("more writes than expected");
+}
+
+/// Of each write neither the request nor the answer may have come through; more calls fail
+/// than one write is tried.
+#[tokio::test]
+async fn a_status_store_that_is_away_at_any_write_is_waited_for() {
+    let rounds = (1..=12).flat_map(|at| [(at, false), (at, true)]);
+    let rounds = rounds.map(|(at, after)| async move {
+        let world = turn_of_month();
+        let status = Dying::away(world.status.clone(), at, after, 14);
+        let mut driver = world.driver_on(status, &Engine::with(&[]), noon);
+        driver.timing.patience = Duration::from_secs(60);
+        let outcome = driver.run(&whole(&world)).await;
+        assert_eq!(outcome.exit_code, 0, "write {at}, {after}: {outcome:?}");
+        assert_eq!(world.rows(), ["a", "b", "c", "d"], "write {at}, {after}");
+        for record in records(&world).await {
+            assert_eq!(record.state, State::Done, "write {at}, {after}");
+        }
+        let written: u64 = outcome
+            .periods
+            .iter()
+            .map(|period| period.rows.written)
+            .sum();
+        assert_eq!(written, 4, "write {at}, {after}: {outcome:?}");
+        let read = outcome
+            .periods
+            .iter()
+            .all(|period| period.input.objects > 0);
+        assert!(read, "write {at}, {after}: {outcome:?}");
+    });
+    futures::future::join_all(rounds).await;
+}
+
+/// A scheduler that comes back does not know what of a load was published before.
+#[tokio::test]
+async fn a_load_that_is_taken_up_when_all_is_done_tells_the_same_once_more() {
+    let world = turn_of_month();
+    for (day, row) in [("2024-03-18", "e"), ("2024-03-19", "f")] {
+        world.log(day, "one.log", &[row]);
+    }
+    let mut daily = world.request("2024-03-18", "2024-03-19");
+    daily.range = Range::Daily(2);
+    for request in [whole(&world), daily] {
+        let told = world.run(&request, &[]).await;
+        assert_eq!(states(&told), [PeriodState::Done, PeriodState::Done]);
+        let record = world.status.load(&told.load_id).await.unwrap().unwrap();
+        let driver = world.driver(&Engine::with(&[]), noon);
+        let again = driver
+            .take_up(&request, &Asking::Range(record.started_at.day()), &record)
+            .await;
+        assert_eq!(states(&again), [PeriodState::Done, PeriodState::Done]);
+        for (told, again) in told.periods.iter().zip(&again.periods) {
+            assert_eq!(again.reason, "published earlier");
+            let what = |of: &PeriodOutcome| (of.period.clone(), of.rows, of.input, of.output);
+            assert_eq!(what(again), what(told));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_load_that_dies_at_any_write_is_taken_up_again() {
+    dies_everywhere(&[], whole, &[]).await;
+}
+
+#[tokio::test]
+async fn a_full_load_that_dies_at_any_write_doubles_and_loses_nothing() {
+    dies_everywhere(&[Fault::Twice], |world| full(&whole(world)), &[]).await;
+}
+
+#[tokio::test]
+async fn a_repair_that_dies_at_any_write_doubles_and_loses_nothing() {
+    dies_everywhere(
+        &[Fault::Twice],
+        |world| full(&whole(world)),
+        &[Fault::LosesPart],
+    )
+    .await;
+}

@@ -1,0 +1,292 @@
+//! Follows an attempt by what its tasks leave in the work area: receipts of shards that are
+//! done, pulses of those that take long. The engine's own word is needed for neither, so a
+//! word that is lost costs nothing.
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use chrono::{DateTime, Utc};
+use plans::receipt::Receipt;
+use plans::sink::{Pulse, is_pulse};
+use tracing::warn;
+
+use super::driver::Timing;
+use crate::load::failure::Failure;
+use crate::load::notification::{Happening, Observer, Progress};
+use crate::publish::receipts;
+use crate::publish::work::{Work, WorkError};
+use crate::submit::SubmitError;
+
+/// Once every shard has its receipt, how long the engine has to say so too.
+const LAST_WORD: Duration = Duration::from_secs(5);
+
+/// When any attempt on an engine got on last. Clones are the same one.
+#[derive(Clone, Debug)]
+pub struct Activity(Arc<Mutex<Instant>>);
+
+impl Default for Activity {
+    fn default() -> Self {
+        Self(Arc::new(Mutex::new(Instant::now())))
+    }
+}
+
+impl Activity {
+    fn note(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+    }
+
+    fn elapsed(&self) -> Duration {
+        let last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        last.elapsed()
+    }
+}
+
+/// An attempt that is being followed.
+#[derive(Debug)]
+pub(super) struct Watch<'a> {
+    work: &'a Work,
+    attempt: &'a str,
+    progress: Progress,
+    /// Rows of shards that are done.
+    rows: u64,
+    receipts: HashSet<String>,
+    done: HashSet<String>,
+    pulses: BTreeMap<String, (DateTime<Utc>, Pulse)>,
+}
+
+impl<'a> Watch<'a> {
+    /// A watch over `attempt`, of which `progress` says how much there is to do.
+    pub(super) fn new(work: &'a Work, attempt: &'a str, progress: Progress) -> Self {
+        Self {
+            work,
+            attempt,
+            progress,
+            rows: 0,
+            receipts: HashSet::new(),
+            done: HashSet::new(),
+            pulses: BTreeMap::new(),
+        }
+    }
+
+    /// Tells of every step until all shards are done. Fails when there was none for too long,
+    /// of no other attempt either: this one's shards may have to wait for theirs.
+    pub(super) async fn follow(
+        mut self,
+        timing: Timing,
+        activity: &Activity,
+        observer: &dyn Observer,
+    ) -> Result<(), Failure> {
+        let mut last = Instant::now();
+        loop {
+            tokio::time::sleep(timing.poll).await;
+            match self.look().await {
+                Ok(true) => {
+                    last = Instant::now();
+                    activity.note();
+                    observer.observe(&Happening::Progress(self.progress.clone()));
+                }
+                Ok(false) => {}
+                Err(error) => warn!(%error, "receipts cannot be read just now"),
+            }
+            if self.progress.shards_done == self.progress.shards && last.elapsed() >= LAST_WORD {
+                warn!(attempt = %self.attempt, "every shard is done; the engine did not say so");
+                return Ok(());
+            }
+            if last.elapsed().min(activity.elapsed()) >= timing.progress_deadline {
+                return Err(self.stalled(timing.progress_deadline));
+            }
+        }
+    }
+
+    /// Whether a shard was done, or got on, since the last look.
+    async fn look(&mut self) -> Result<bool, WorkError> {
+        let mut news = false;
+        for (name, meta) in self.work.list(&receipts::folder(self.attempt)).await? {
+            news |= match is_pulse(&name) {
+                true => self.heard(name, meta.last_modified).await?,
+                false => self.received(name).await?,
+            };
+        }
+        let waiting = self.pulses.values().map(|(_, pulse)| pulse);
+        let partly = waiting.filter(|pulse| !self.done.contains(&pulse.shard));
+        self.progress.rows = self.rows + partly.map(|pulse| pulse.rows).sum::<u64>();
+        Ok(news)
+    }
+
+    async fn received(&mut self, name: String) -> Result<bool, WorkError> {
+        if self.receipts.contains(&name) {
+            return Ok(false);
+        }
+        let receipt: Receipt = self.work.get(&name).await?;
+        self.receipts.insert(name);
+        let is_first = self.done.insert(receipt.shard);
+        if is_first {
+            self.progress.shards_done += 1;
+            self.progress.bytes_done += receipt.input_bytes;
+            self.rows += receipt.ledger.read;
+        }
+        Ok(is_first)
+    }
+
+    async fn heard(&mut self, name: String, at: DateTime<Utc>) -> Result<bool, WorkError> {
+        if self
+            .pulses
+            .get(&name)
+            .is_some_and(|(before, _)| *before == at)
+        {
+            return Ok(false);
+        }
+        let pulse: Pulse = self.work.get(&name).await?;
+        let before = self.pulses.insert(name, (at, pulse.clone()));
+        Ok(before.is_none_or(|(_, before)| before != pulse) && !self.done.contains(&pulse.shard))
+    }
+
+    fn stalled(&self, deadline: Duration) -> Failure {
+        let Progress {
+            shards_done,
+            shards,
+            ..
+        } = self.progress;
+        let seconds = deadline.as_secs();
+        let message = format!("no shard got on for {seconds} s, after {shards_done} of {shards}");
+        let mut failure = Failure::from(SubmitError::Failed {
+            message,
+            retryable: true,
+        });
+        failure.code = "no_progress".to_owned();
+        failure
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::sync::Mutex;
+
+    use plans::receipt::Ledger;
+
+    use super::*;
+
+    #[derive(Debug, Default)]
+    struct Told(Mutex<Vec<Progress>>);
+
+    impl Observer for Told {
+        fn observe(&self, happening: &Happening) {
+            if let Happening::Progress(progress) = happening {
+                self.0.lock().unwrap().push(progress.clone());
+            }
+        }
+    }
+
+    struct Place {
+        _folder: tempfile::TempDir,
+        work: Work,
+    }
+
+    impl Place {
+        fn new() -> Self {
+            let folder = tempfile::tempdir().unwrap();
+            let work = Work::open(folder.path().to_str().unwrap()).unwrap();
+            Self {
+                _folder: folder,
+                work,
+            }
+        }
+
+        async fn pulse(&self, shard: &str, rows: u64) {
+            let name = format!("{}/{shard}-1.pulse", receipts::folder("a"));
+            let shard = shard.to_owned();
+            self.work.put(&name, &Pulse { shard, rows }).await.unwrap();
+        }
+
+        async fn receipt(&self, shard: &str, run: &str, read: u64) {
+            let receipt = Receipt {
+                schema_version: 1,
+                attempt: "a".to_owned(),
+                shard: shard.to_owned(),
+                task: "t".to_owned(),
+                ledger: Ledger {
+                    read,
+                    ..Ledger::default()
+                },
+                reasons: BTreeMap::new(),
+                parts: Vec::new(),
+                input_objects: 1,
+                input_bytes: 10,
+                raw_bytes: 0,
+                scratch_bytes: 0,
+            };
+            let name = format!("{}/{shard}-{run}.json", receipts::folder("a"));
+            self.work.put(&name, &receipt).await.unwrap();
+        }
+
+        fn watch(&self) -> Watch<'_> {
+            let progress = Progress {
+                shards: 2,
+                bytes: 20,
+                ..Progress::default()
+            };
+            Watch::new(&self.work, "a", progress)
+        }
+    }
+
+    fn timing(deadline_ms: u64) -> Timing {
+        Timing {
+            poll: Duration::from_millis(1),
+            progress_deadline: Duration::from_millis(deadline_ms),
+            ..Timing::default()
+        }
+    }
+
+    #[tokio::test]
+    async fn rows_of_shards_under_way_are_counted_once() {
+        let place = Place::new();
+        let mut watch = place.watch();
+        place.pulse("s1", 30).await;
+        assert!(watch.look().await.unwrap());
+        assert!(!watch.look().await.unwrap(), "nothing is new");
+        assert_eq!((watch.progress.rows, watch.progress.shards_done), (30, 0));
+        place.receipt("s1", "1", 50).await;
+        place.receipt("s1", "2", 50).await;
+        assert!(watch.look().await.unwrap());
+        let progress = &watch.progress;
+        assert_eq!((progress.rows, progress.shards_done), (50, 1));
+        assert_eq!(progress.bytes_done, 10);
+    }
+
+    #[tokio::test]
+    async fn an_attempt_whose_shards_are_all_done_needs_no_word_of_the_engine() {
+        let place = Place::new();
+        place.receipt("s1", "1", 50).await;
+        place.receipt("s2", "1", 7).await;
+        let told = Told::default();
+        let activity = Activity::default();
+        let followed = place.watch().follow(timing(60_000), &activity, &told).await;
+        followed.unwrap();
+        let told = told.0.into_inner().unwrap();
+        assert_eq!((told.len(), told[0].rows), (1, 57));
+    }
+
+    #[tokio::test]
+    async fn an_attempt_that_does_not_get_on_is_given_up() {
+        let place = Place::new();
+        place.receipt("s1", "1", 50).await;
+        let (activity, told) = (Activity::default(), Told::default());
+        let other = async {
+            for _ in 0..10 {
+                activity.note();
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        let (since, watch) = (Instant::now(), place.watch());
+        let (followed, ()) = tokio::join!(watch.follow(timing(50), &activity, &told), other);
+        assert!(
+            since.elapsed() >= Duration::from_millis(140),
+            "the other got on"
+        );
+        let failure = followed.unwrap_err();
+        assert_eq!(failure.code, "no_progress");
+        assert!(failure.retryable && failure.message.contains("after 1 of 2"));
+    }
+}

@@ -1,0 +1,539 @@
+//! Walks the folders of the inputs, down to those of a day, and streams the objects there.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use futures::stream;
+use futures::stream::{StreamExt, TryStreamExt};
+use object_store::path::Path;
+use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
+use plans::storage::{Located, StoreError, Trouble};
+
+use super::inventory::{Inventory, Listed, Place};
+use super::paths;
+use crate::load::range::Window;
+
+/// Listing requests at once: enough to hide a store's latency.
+const PARALLEL: usize = 8;
+
+#[derive(Debug, thiserror::Error)]
+pub enum InventoryError {
+    #[error("input {uri}: cannot be opened")]
+    Store {
+        uri: String,
+        #[source]
+        source: StoreError,
+    },
+    #[error("input {uri}: there is no such folder or object")]
+    NotFound { uri: String },
+    #[error("input {uri}: cannot be listed")]
+    Listing {
+        uri: String,
+        #[source]
+        source: Trouble,
+    },
+}
+
+impl InventoryError {
+    /// Whether the same call may succeed later without a change to the input.
+    pub fn retryable(&self) -> bool {
+        match self {
+            Self::Listing { source, .. } => source.cause.retryable(),
+            Self::Store { .. } | Self::NotFound { .. } => false,
+        }
+    }
+}
+
+/// Lists the inputs, keeping the objects of the days in `window` and those without a day.
+pub async fn list(inputs: &[String], window: Window) -> Result<Inventory, InventoryError> {
+    let mut collector = Collector::new(window);
+    for (uri, input) in opened(inputs)? {
+        // Only a filesystem has folders that can be missing; elsewhere they are empty prefixes.
+        if input.local.as_ref().is_some_and(|path| !path.exists()) {
+            return Err(InventoryError::NotFound { uri });
+        }
+        let listed = collector.input(&input).await;
+        listed.map_err(|error| InventoryError::Listing {
+            uri,
+            source: error.into(),
+        })?;
+    }
+    Ok(collector.inventory.finished())
+}
+
+/// The inputs without those that stand inside another one: their objects would be read twice.
+fn opened(inputs: &[String]) -> Result<Vec<(String, Located)>, InventoryError> {
+    let mut opened: Vec<(String, Located)> = Vec::new();
+    for uri in inputs {
+        let located = plans::storage::open(uri).map_err(|source| InventoryError::Store {
+            uri: uri.clone(),
+            source,
+        })?;
+        opened.push((uri.clone(), located));
+    }
+    opened.sort_by(|(_, a), (_, b)| (&a.uri, &a.path).cmp(&(&b.uri, &b.path)));
+    let mut outer: Vec<(String, Located)> = Vec::new();
+    for (uri, input) in opened {
+        let inside = |(_, outer): &(String, Located)| {
+            outer.uri == input.uri && input.path.prefix_matches(&outer.path)
+        };
+        if !outer.iter().any(inside) {
+            outer.push((uri, input));
+        }
+    }
+    Ok(outer)
+}
+
+struct Collector {
+    window: Window,
+    inventory: Inventory,
+    place_ids: HashMap<Place, u32>,
+}
+
+/// Why an object could not be looked at. The answer to HEAD has no body, so a store tells
+/// its reason only when the same place is listed.
+async fn reason(input: &Located, error: object_store::Error) -> object_store::Error {
+    let listed = input.store.list(Some(&input.path)).try_next().await;
+    listed.err().unwrap_or(error)
+}
+
+/// What a folder turned out to be.
+enum Folder {
+    /// Its objects stand in it, or are all of one day: listed as a stream.
+    Leaf(Path),
+    /// It has folders that may be left out.
+    Inner {
+        folders: Vec<Path>,
+        objects: Vec<ObjectMeta>,
+    },
+}
+
+impl Collector {
+    fn new(window: Window) -> Self {
+        Self {
+            window,
+            inventory: Inventory::default(),
+            place_ids: HashMap::new(),
+        }
+    }
+
+    async fn input(&mut self, input: &Located) -> Result<(), object_store::Error> {
+        if !input.path.as_ref().is_empty() {
+            match input.store.head(&input.path).await {
+                Ok(object) => {
+                    self.object_alone(input, &object);
+                    return Ok(());
+                }
+                Err(object_store::Error::NotFound { .. }) => {}
+                Err(error) => return Err(reason(input, error).await),
+            }
+        }
+        let leaves = self.leaves(input).await?;
+        let store = &input.store;
+        let mut objects = stream::iter(leaves)
+            .map(|leaf| store.list(Some(&leaf)))
+            .flatten_unordered(PARALLEL);
+        while let Some(object) = objects.try_next().await? {
+            self.object(input, &object);
+        }
+        Ok(())
+    }
+
+    /// The folders to stream, level by level. Objects met on the way are taken at once.
+    async fn leaves(&mut self, input: &Located) -> Result<Vec<Path>, object_store::Error> {
+        let mut leaves = Vec::new();
+        let mut level = vec![input.path.clone()];
+        while !level.is_empty() {
+            let looked = stream::iter(level).map(|folder| look(&input.store, folder));
+            let found: Vec<Folder> = looked.buffer_unordered(PARALLEL).try_collect().await?;
+            level = Vec::new();
+            for folder in found {
+                match folder {
+                    Folder::Leaf(path) => leaves.push(path),
+                    Folder::Inner { folders, objects } => {
+                        objects.iter().for_each(|object| self.object(input, object));
+                        level.extend(self.entered(input, folders).await?);
+                    }
+                }
+            }
+        }
+        Ok(leaves)
+    }
+
+    /// The folders that may hold objects of the window. Each look at one is a request, so that
+    /// many are looked at side by side.
+    async fn entered(
+        &mut self,
+        input: &Located,
+        folders: Vec<Path>,
+    ) -> Result<Vec<Path>, object_store::Error> {
+        let mut candidates = Vec::new();
+        for folder in folders {
+            match folder.filename().and_then(paths::skip_folder) {
+                Some(skip) => self.skipped(skip),
+                None => candidates.push(folder),
+            }
+        }
+        let all = candidates.len();
+        let this = &*self;
+        let judged = stream::iter(candidates).map(|folder| async move {
+            let enters = paths::may_hold(folder.as_ref(), &this.window)
+                || this.is_dated_otherwise(input, &folder).await?;
+            Ok::<_, object_store::Error>(enters.then_some(folder))
+        });
+        let judged: Vec<Option<Path>> = judged.buffered(PARALLEL).try_collect().await?;
+        let entered: Vec<Path> = judged.into_iter().flatten().collect();
+        self.inventory.counts.pruned_folders += (all - entered.len()) as u64;
+        Ok(entered)
+    }
+
+    /// Whether a folder of another day is one of a backup or an export, say, and its objects tell
+    /// their days themselves, or tell none.
+    async fn is_dated_otherwise(
+        &self,
+        input: &Located,
+        folder: &Path,
+    ) -> Result<bool, object_store::Error> {
+        let mut objects = input.store.list(Some(folder));
+        while let Some(object) = objects.try_next().await? {
+            let rest = below(&object.location, &input.path);
+            if paths::skip(rest, object.size).is_none() {
+                let told = paths::tell(input.path.as_ref(), rest);
+                let as_folder = |day| paths::is_dated(folder.as_ref(), day);
+                return Ok(!told.day.is_some_and(as_folder));
+            }
+        }
+        Ok(false)
+    }
+
+    /// An object that is an input by itself: it was named, so only an empty one is no input.
+    fn object_alone(&mut self, input: &Located, object: &ObjectMeta) {
+        let (folder, name) = folder_and_name(&object.location);
+        if object.size == 0 {
+            self.skipped(paths::Skip::Empty);
+        } else {
+            self.keep(input, object, paths::tell(folder, name));
+        }
+    }
+
+    fn object(&mut self, input: &Located, object: &ObjectMeta) {
+        let rest = below(&object.location, &input.path);
+        match paths::skip(rest, object.size) {
+            Some(skip) => self.skipped(skip),
+            None => self.keep(input, object, paths::tell(input.path.as_ref(), rest)),
+        }
+    }
+
+    fn skipped(&mut self, skip: paths::Skip) {
+        let count = self.inventory.counts.skipped.entry(skip);
+        *count.or_default() += 1;
+    }
+
+    fn keep(&mut self, input: &Located, object: &ObjectMeta, told: paths::Told) {
+        if told.day.is_some_and(|day| !self.window.contains(day)) {
+            self.inventory.counts.outside += 1;
+            return;
+        }
+        let (folder, name) = folder_and_name(&object.location);
+        let place = self.place(Place {
+            store: input.uri.clone(),
+            folder: folder.to_owned(),
+            region: told.region,
+            account: told.account,
+        });
+        let listed = Listed {
+            name: name.into(),
+            etag: etag(object).into(),
+            size: object.size,
+            place,
+            minute: told.minute,
+        };
+        let inventory = &mut self.inventory;
+        inventory.counts.objects += 1;
+        inventory.counts.bytes += object.size;
+        let objects = match told.day {
+            Some(day) => inventory.by_day.entry(day).or_default(),
+            None => &mut inventory.undated,
+        };
+        objects.list.push(listed);
+    }
+
+    fn place(&mut self, place: Place) -> u32 {
+        if let Some(id) = self.place_ids.get(&place) {
+            return *id;
+        }
+        let places = &mut self.inventory.places;
+        let id = u32::try_from(places.len()).expect("memory ends before four billion folders");
+        places.push(place.clone());
+        self.place_ids.insert(place, id);
+        id
+    }
+}
+
+/// Looks at the first object below a folder: if it stands in a folder of its own, there are
+/// folders to choose from.
+async fn look(store: &Arc<dyn ObjectStore>, folder: Path) -> Result<Folder, object_store::Error> {
+    if paths::is_day(folder.as_ref()) {
+        return Ok(Folder::Leaf(folder));
+    }
+    let first = store.list(Some(&folder)).try_next().await?;
+    let nested = first.is_some_and(|first| below(&first.location, &folder).contains('/'));
+    if !nested {
+        return Ok(Folder::Leaf(folder));
+    }
+    let found = store.list_with_delimiter(Some(&folder)).await?;
+    Ok(Folder::Inner {
+        folders: found.common_prefixes,
+        objects: found.objects,
+    })
+}
+
+/// The path below a folder.
+fn below<'a>(path: &'a Path, folder: &Path) -> &'a str {
+    let path = path.as_ref();
+    let rest = path.strip_prefix(folder.as_ref()).unwrap_or(path);
+    rest.strip_prefix('/').unwrap_or(rest)
+}
+
+/// A path's folder, with its last slash, and its last part.
+fn folder_and_name(path: &Path) -> (&str, &str) {
+    let path = path.as_ref();
+    let name = path.rfind('/').map_or(0, |slash| slash + 1);
+    path.split_at(name)
+}
+
+/// What changes when the object does.
+fn etag(object: &ObjectMeta) -> String {
+    let modified = object.last_modified.timestamp_micros();
+    let instead = || format!("{modified:x}-{:x}", object.size);
+    object.e_tag.clone().unwrap_or_else(instead)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+    use std::path::Path as FilePath;
+
+    use super::*;
+    use crate::input::paths::Skip;
+    use crate::load::days::Day;
+
+    fn day(text: &str) -> Day {
+        text.parse().expect("a day")
+    }
+
+    fn window(from: &str, to: &str) -> Window {
+        Window {
+            from: Some(day(from)),
+            to: day(to),
+        }
+    }
+
+    fn write(root: &FilePath, path: &str, text: &str) {
+        let path = root.join(path);
+        std::fs::create_dir_all(path.parent().expect("a folder")).expect("folders");
+        std::fs::write(path, text).expect("written");
+    }
+
+    fn uri(path: &FilePath) -> String {
+        url::Url::from_file_path(path)
+            .expect("absolute")
+            .to_string()
+    }
+
+    /// `day name` of every object, in order; `- name` without a day.
+    fn shown(inventory: &Inventory) -> Vec<String> {
+        let name = |path: &str| path.rsplit('/').next().unwrap_or_default().to_owned();
+        let days = inventory.days().collect::<Vec<_>>().into_iter();
+        let dated = days.flat_map(|day| inventory.objects(day).map(move |object| (day, object)));
+        let dated = dated.map(|(day, object)| format!("{day} {}", name(&object.path)));
+        let undated = inventory
+            .undated()
+            .map(|object| format!("- {}", name(&object.path)));
+        dated.chain(undated).collect()
+    }
+
+    async fn listed(root: &FilePath, window: Window) -> Inventory {
+        list(&[uri(root)], window).await.expect("listed")
+    }
+
+    #[tokio::test]
+    async fn only_the_days_of_the_window_are_kept() {
+        let root = tempfile::tempdir().expect("a folder");
+        let folder = "AWSLogs/123456789012/vpcflowlogs/us-east-1";
+        for (path, text) in [
+            ("2023/12/31/old.gz", "x"),
+            ("2024/01/01/b_20240101T0010Z_.gz", "x"),
+            ("2024/01/01/a_20240101T0020Z_.gz", "xy"),
+            ("2024/01/01/.hidden", "x"),
+            ("2024/01/01/_SUCCESS", ""),
+            ("2024/01/02/empty.gz", ""),
+            ("2024/01/02/a b+c é%20.gz", "x"),
+            ("2024/01/03/late.gz", "x"),
+            ("2025/01/01/later.gz", "x"),
+            ("_temporary/0/part.gz", "x"),
+        ] {
+            write(root.path(), &format!("{folder}/{path}"), text);
+        }
+        let inventory = listed(root.path(), window("2024-01-01", "2024-01-02")).await;
+        assert_eq!(
+            shown(&inventory),
+            [
+                "2024-01-01 b_20240101T0010Z_.gz",
+                "2024-01-01 a_20240101T0020Z_.gz",
+                "2024-01-02 a b+c é%20.gz",
+            ]
+        );
+        let counts = inventory.counts();
+        assert_eq!((counts.objects, counts.bytes, counts.outside), (3, 4, 0));
+        assert_eq!(counts.pruned_folders, 3, "2023/12, 2024/01/03 and 2025/01");
+        let skipped = BTreeMap::from([(Skip::Empty, 1), (Skip::Hidden, 3)]);
+        assert_eq!(counts.skipped, skipped);
+        let object = inventory.objects(day("2024-01-02")).next().expect("one");
+        assert_eq!(object.region.as_deref(), Some("us-east-1"));
+        assert_eq!(object.account.as_deref(), Some("123456789012"));
+        let read = plans::storage::open(&object.store).expect("a store");
+        let path = Path::parse(&object.path).expect("a path");
+        let bytes = read.store.get(&path).await.expect("the object");
+        assert_eq!(bytes.bytes().await.expect("its bytes"), "x");
+    }
+
+    #[tokio::test]
+    async fn flat_layouts_are_dated_by_their_names() {
+        let root = tempfile::tempdir().expect("a folder");
+        for name in [
+            "2024-01-01-10-00-00-AB",
+            "2024-01-01-09-00-00-CD",
+            "2024-03-01-09-00-00-CD",
+            "notes.log",
+        ] {
+            write(root.path(), name, "x");
+        }
+        let inventory = listed(root.path(), window("2024-01-01", "2024-01-02")).await;
+        assert_eq!(
+            shown(&inventory),
+            [
+                "2024-01-01 2024-01-01-09-00-00-CD",
+                "2024-01-01 2024-01-01-10-00-00-AB",
+                "- notes.log",
+            ]
+        );
+        assert_eq!(
+            (inventory.counts().outside, inventory.undated().count()),
+            (1, 1)
+        );
+    }
+
+    #[tokio::test]
+    async fn an_object_is_an_input_and_counts_once_with_its_folder() {
+        let root = tempfile::tempdir().expect("a folder");
+        write(root.path(), "2024/01/01/a.log", "x");
+        write(root.path(), "2024/01/01/_named", "x");
+        let object = uri(&root.path().join("2024/01/01/_named"));
+        let days = window("2024-01-01", "2024-01-02");
+        let inventory = list(std::slice::from_ref(&object), days)
+            .await
+            .expect("listed");
+        assert_eq!(shown(&inventory), ["2024-01-01 _named"]);
+        let folder = uri(root.path());
+        let inventory = list(&[object, folder.clone(), folder], days).await;
+        assert_eq!(shown(&inventory.expect("listed")), ["2024-01-01 a.log"]);
+    }
+
+    #[tokio::test]
+    async fn a_dated_folder_does_not_hide_objects_that_are_dated_otherwise() {
+        let root = tempfile::tempdir().expect("a folder");
+        write(root.path(), "2024-05-01/AWSLogs/2024/01/01/a.log", "x");
+        write(root.path(), "2023/12/undated.log", "x");
+        let inventory = listed(root.path(), window("2024-01-01", "2024-01-02")).await;
+        assert_eq!(shown(&inventory), ["2024-01-01 a.log", "- undated.log"]);
+        let inventory = listed(root.path(), window("2023-11-01", "2023-11-02")).await;
+        assert_eq!(shown(&inventory), ["- undated.log"]);
+    }
+
+    #[tokio::test]
+    async fn a_backup_of_a_later_day_is_entered_whatever_day_its_first_object_tells() {
+        let root = tempfile::tempdir().expect("a folder");
+        write(root.path(), "2024-06-01/AWSLogs/.marker", "x");
+        write(root.path(), "2024-06-01/AWSLogs/2023/01/01/a.log", "x");
+        write(root.path(), "2024-06-01/AWSLogs/2024/03/01/b.log", "x");
+        write(root.path(), "2024-06-02/c.log", "x");
+        write(root.path(), "2024/07/d.2024-07-03.log", "x");
+        let inventory = listed(root.path(), window("2024-03-01", "2024-03-31")).await;
+        assert_eq!(shown(&inventory), ["2024-03-01 b.log"]);
+        assert_eq!(inventory.counts().pruned_folders, 2);
+    }
+
+    #[tokio::test]
+    async fn a_folder_that_is_not_there_is_an_error_and_an_empty_one_is_not() {
+        let root = tempfile::tempdir().expect("a folder");
+        let days = window("2024-01-01", "2024-01-02");
+        assert!(listed(root.path(), days).await.is_empty());
+        let error = list(&[uri(&root.path().join("none"))], days).await;
+        let error = error.expect_err("no such folder");
+        assert!(
+            matches!(error, InventoryError::NotFound { .. }),
+            "{error:?}"
+        );
+        let error = list(&["gopher://x".to_owned()], days).await;
+        let error = error.expect_err("no such store");
+        assert!(matches!(error, InventoryError::Store { .. }) && !error.retryable());
+    }
+
+    #[tokio::test]
+    async fn a_change_shows_in_the_digests_of_its_day_and_margin_only() {
+        let root = tempfile::tempdir().expect("a folder");
+        for number in 1..=9 {
+            write(root.path(), &format!("dt=2024-01-0{number}/a.log"), "x");
+        }
+        let days: Vec<Day> = day("2024-01-01").to(day("2024-01-09")).collect();
+        let all = window("2024-01-01", "2024-01-09");
+        let before = listed(root.path(), all).await.inputs(&days, 1);
+        assert_eq!(listed(root.path(), all).await.inputs(&days, 1), before);
+        write(root.path(), "dt=2024-01-05/late.log", "x");
+        let after = listed(root.path(), all).await.inputs(&days, 1);
+        let changed: Vec<String> = days
+            .iter()
+            .filter(|day| before[day].digest != after[day].digest)
+            .map(Day::to_string)
+            .collect();
+        assert_eq!(changed, ["2024-01-04", "2024-01-05", "2024-01-06"]);
+        write(root.path(), "undated.log", "x");
+        let undated = listed(root.path(), all).await.inputs(&days, 1);
+        assert!(
+            days.iter()
+                .all(|day| undated[day].digest != after[day].digest)
+        );
+        assert_eq!(undated[&days[4]].objects, 2);
+    }
+
+    #[tokio::test]
+    async fn a_task_reads_its_days_their_margin_and_what_has_no_day() {
+        let root = tempfile::tempdir().expect("a folder");
+        for number in 1..=9 {
+            write(
+                root.path(),
+                &format!("dt=2024-01-0{number}/{number}.log"),
+                "x",
+            );
+        }
+        write(root.path(), "undated.log", "x");
+        let inventory = listed(root.path(), window("2024-01-01", "2024-01-09")).await;
+        let days = BTreeSet::from(["2024-01-03", "2024-01-04", "2024-01-09"].map(day));
+        let read = inventory.to_read(&days, 1);
+        let names: Vec<&str> = read
+            .iter()
+            .filter_map(|read| read.path.rsplit('/').next())
+            .collect();
+        let expected = [
+            "2.log",
+            "3.log",
+            "4.log",
+            "5.log",
+            "8.log",
+            "9.log",
+            "undated.log",
+        ];
+        assert_eq!(names, expected);
+    }
+}

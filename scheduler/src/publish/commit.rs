@@ -1,0 +1,225 @@
+//! From parts that nobody sees to a published period: manifest, commit, make
+//! visible, done. Every step may be repeated, by this process or by another.
+//!
+//! Nothing is undone before a conditional write has taken the attempt from its owner.
+
+use std::collections::BTreeSet;
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use futures::{StreamExt, TryStreamExt, stream};
+use plans::crash_point;
+use plans::storage::parts::{PartHandle, Publisher, SinkError};
+use tracing::{info, warn};
+
+use super::cleanup::Debris;
+use super::lease::{Claim, ClaimError, Clock};
+use super::manifest::Manifest;
+use super::work::{Work, WorkError, attempt_name};
+use crate::load::days::{Day, Moment};
+use crate::status::PeriodRecord;
+use crate::status::state::Event;
+
+const AT_ONCE: usize = 32;
+
+#[derive(Debug, thiserror::Error)]
+pub enum PublishError {
+    #[error(transparent)]
+    Claim(#[from] ClaimError),
+    #[error(transparent)]
+    Work(#[from] WorkError),
+    #[error(transparent)]
+    Sink(#[from] SinkError),
+    #[error("parts of {period} were lost while it was published, it has to be loaded again")]
+    PartsLost {
+        period: String,
+        #[source]
+        source: SinkError,
+    },
+    #[error("{period} is being published, but its record names no manifest")]
+    NoManifest { period: String },
+}
+
+impl PublishError {
+    /// Whether the same call may succeed later without a change to the input.
+    pub fn retryable(&self) -> bool {
+        match self {
+            Self::Claim(error) => error.retryable(),
+            Self::Work(error) => error.retryable(),
+            Self::Sink(error) => error.retryable(),
+            Self::PartsLost { .. } => true,
+            Self::NoManifest { .. } => false,
+        }
+    }
+}
+
+/// What publishing needs beside the claim.
+#[derive(Clone, Debug)]
+pub struct Press {
+    pub debris: Debris,
+    pub work: Work,
+    pub publisher: Arc<dyn Publisher>,
+    pub clock: Clock,
+}
+
+impl Press {
+    /// Commits a manifest and makes it visible. Gives the time in which a reader may
+    /// have seen a part of it.
+    pub async fn publish(
+        &self,
+        claim: &Claim,
+        manifest: &Manifest,
+    ) -> Result<Duration, PublishError> {
+        self.work.put_durable(&manifest.name(), manifest).await?;
+        crash_point::reach("before-commit");
+        let committed = Instant::now();
+        claim
+            .step(Event::Written, |record| {
+                record.manifest = Some(manifest.name());
+                record.nonce = Some(manifest.nonce.clone());
+            })
+            .await?;
+        crash_point::reach("after-commit");
+        self.make_visible(claim, manifest).await?;
+        Ok(committed.elapsed())
+    }
+
+    /// Finishes what its owner committed and did not live to publish.
+    pub async fn finish(&self, claim: &Claim) -> Result<(), PublishError> {
+        let record = claim.record().await;
+        let period = record.period.to_string();
+        let name = record.manifest.ok_or(PublishError::NoManifest { period })?;
+        let manifest: Manifest = self.work.get(&name).await?;
+        info!(period = %record.period, "finishing what attempt {} committed", manifest.attempt);
+        self.make_visible(claim, &manifest).await
+    }
+
+    async fn make_visible(&self, claim: &Claim, manifest: &Manifest) -> Result<(), PublishError> {
+        if let Err(error) = self.complete(manifest).await {
+            return Err(self.completion_failed(claim, manifest, error).await?);
+        }
+        // Of an attempt whose parts were lost, a frozen owner might still complete some.
+        self.discard(&manifest.losers).await;
+        crash_point::reach("before-deletion");
+        let publisher = &self.publisher;
+        each(&manifest.removed, |uri| async move {
+            publisher.delete(uri).await
+        })
+        .await?;
+        crash_point::reach("before-done");
+        claim
+            .step(Event::Published, |record| settle(record, manifest))
+            .await?;
+        self.clean_up(manifest).await;
+        Ok(())
+    }
+
+    async fn complete(&self, manifest: &Manifest) -> Result<(), SinkError> {
+        let (done, publisher) = (&AtomicUsize::new(0), &self.publisher);
+        each(&manifest.added, |part: &PartHandle| async move {
+            publisher.complete(part).await?;
+            if done.fetch_add(1, Ordering::Relaxed) == 0 {
+                crash_point::reach("between-completions");
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    /// Lost parts move the period to Repairing, or, where no day was loaded, back to the
+    /// manifest before; anything else leaves it in Publishing, for the next try or whoever
+    /// takes over.
+    async fn completion_failed(
+        &self,
+        claim: &Claim,
+        manifest: &Manifest,
+        error: SinkError,
+    ) -> Result<PublishError, PublishError> {
+        if !matches!(error, SinkError::PartLost { .. }) {
+            return Ok(error.into());
+        }
+        let lost = PublishError::PartsLost {
+            period: manifest.period.to_string(),
+            source: error,
+        };
+        let record = claim.record().await;
+        let attempt = attempt_name(&record.load_id, record.period, record.attempt);
+        let attempt = format!("{attempt}-repair");
+        let now = Moment((self.clock)());
+        if let (true, Some(previous)) = (manifest.coverage.is_empty(), &manifest.previous) {
+            let previous: Manifest = self.work.get(previous).await?;
+            let undone = manifest.undone(previous, attempt, now);
+            self.work.put_durable(&undone.name(), &undone).await?;
+            let change = |record: &mut PeriodRecord| record.manifest = Some(undone.name());
+            claim.change(change).await?;
+            Box::pin(self.make_visible(claim, &undone)).await?;
+            return Ok(lost);
+        }
+        let broken = manifest.broken(&manifest.name(), attempt, now);
+        self.work.put_durable(&broken.name(), &broken).await?;
+        claim
+            .step(Event::PartsLost, |record| {
+                record.manifest = Some(broken.name());
+                record.load_completed = false;
+                record
+                    .covered_days
+                    .retain(|day, _| !broken.repair.contains(day));
+            })
+            .await?;
+        Ok(lost)
+    }
+
+    async fn discard(&self, parts: &[PartHandle]) {
+        for part in parts {
+            if let Err(error) = self.publisher.abort(part).await {
+                warn!(%error, "an unneeded part could not be thrown away");
+            }
+        }
+    }
+
+    /// Removes what the published attempt leaves in the work area. What fails here is
+    /// `sweep`'s to remove.
+    async fn clean_up(&self, manifest: &Manifest) {
+        if let Err(error) = self.debris.remove(&manifest.attempt).await {
+            warn!(%error, "an attempt's work files could not be removed");
+        }
+    }
+}
+
+/// What a published manifest makes of its period's record.
+fn settle(record: &mut PeriodRecord, manifest: &Manifest) {
+    record.covered_days.extend(manifest.coverage.clone());
+    record.asked_days.extend(&manifest.asked);
+    close(record, &manifest.closes);
+    let delay = Duration::from_secs(manifest.closing_delay);
+    record.load_completed = record.is_complete(delay, manifest.created_at);
+    record.ledger = manifest.total_ledger();
+    (record.objects, record.bytes) = manifest.totals();
+    record.error = None;
+}
+
+/// Marks covered days as closed.
+pub fn close(record: &mut PeriodRecord, days: &BTreeSet<Day>) {
+    for day in days {
+        if let Some(coverage) = record.covered_days.get_mut(day) {
+            coverage.closed = true;
+        }
+    }
+}
+
+/// Runs `act` on every item, a bounded number at once; the first failure ends it.
+async fn each<'a, T: 'a, F>(
+    items: impl IntoIterator<Item = &'a T>,
+    act: impl Fn(&'a T) -> F,
+) -> Result<(), SinkError>
+where
+    F: Future<Output = Result<(), SinkError>>,
+{
+    let acts: Vec<F> = items.into_iter().map(act).collect();
+    stream::iter(acts)
+        .buffer_unordered(AT_ONCE)
+        .try_collect()
+        .await
+}

@@ -1,0 +1,383 @@
+//! A period's lease: who may work on it, until when, and under which attempt.
+//!
+//! Every change goes through [`Claim::change`], a conditional write on what the
+//! claim last wrote. It never forces a write and never trusts its own clock to tell
+//! that the lease still holds: the store decides.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use chrono::{DateTime, Utc};
+use tokio::sync::{Mutex, watch};
+use tokio::task::JoinHandle;
+use tracing::{debug, warn};
+
+use super::owner;
+use crate::load::days::{Moment, Month};
+use crate::status::state::{Event, IllegalStep};
+use crate::status::{Expected, Lease, PeriodRecord, State, StatusError, StatusStore};
+
+/// What tells the time; tests pass their own.
+pub type Clock = fn() -> DateTime<Utc>;
+
+const WRITE_TRIES: u32 = 5;
+const WRITE_PAUSE: Duration = Duration::from_millis(200);
+pub const WAIT_PAUSE: Duration = Duration::from_millis(250);
+
+#[derive(Debug, thiserror::Error)]
+pub enum ClaimError {
+    #[error("{period} is being worked on by {owner} until {until}")]
+    Held {
+        period: Month,
+        owner: String,
+        until: String,
+    },
+    #[error("the lease on {period} was taken by another")]
+    Lost { period: Month },
+    /// The write may or may not have happened; nothing may be undone.
+    #[error("the status store did not answer, so what became of the last write is not known")]
+    Unanswered(#[source] StatusError),
+    #[error(transparent)]
+    Status(#[from] StatusError),
+    #[error(transparent)]
+    Illegal(#[from] IllegalStep),
+}
+
+impl ClaimError {
+    /// Whether the same call may succeed later without a change to the input.
+    pub fn retryable(&self) -> bool {
+        match self {
+            Self::Lost { .. } => true,
+            Self::Held { .. } | Self::Unanswered(_) | Self::Illegal(_) => false,
+            Self::Status(error) => matches!(error, StatusError::Unreachable { .. }),
+        }
+    }
+}
+
+/// Who claims, and on what terms.
+#[derive(Clone, Debug)]
+pub struct Claimant {
+    pub status: Arc<dyn StatusStore>,
+    pub clock: Clock,
+    /// Unique for each load in each process.
+    pub owner: String,
+    pub load_id: String,
+    pub lease: Duration,
+    /// How long to wait for another's lease.
+    pub wait: Duration,
+}
+
+/// A held lease, renewed until it is released, dropped or lost.
+#[derive(Debug)]
+pub struct Claim {
+    held: Arc<Held>,
+    heartbeat: JoinHandle<()>,
+    /// The item as it stood before, which names the attempt that was left behind.
+    found: Option<PeriodRecord>,
+}
+
+#[derive(Debug)]
+struct Held {
+    claimant: Claimant,
+    record: Mutex<PeriodRecord>,
+    lost: watch::Sender<bool>,
+}
+
+impl Claimant {
+    /// Takes the lease on `blank`'s period, waiting for another's to end. The days that
+    /// `blank` asks for are remembered, whatever becomes of them. The record is then Running, or still Publishing where a committed attempt has to be finished.
+    pub async fn claim(&self, blank: &PeriodRecord) -> Result<Claim, ClaimError> {
+        let asked = Instant::now();
+        loop {
+            let found = self.status.get(&blank.dataset, blank.period).await?;
+            let refusal = match self.take(found, blank).await? {
+                Ok(claim) => return Ok(claim),
+                Err(refusal) => refusal,
+            };
+            let left = self.wait.saturating_sub(asked.elapsed());
+            if left.is_zero() {
+                return Err(refusal);
+            }
+            tokio::time::sleep(left.min(WAIT_PAUSE)).await;
+        }
+    }
+
+    /// The claim, or why it has to wait.
+    async fn take(
+        &self,
+        found: Option<PeriodRecord>,
+        blank: &PeriodRecord,
+    ) -> Result<Result<Claim, ClaimError>, ClaimError> {
+        if let Some(refusal) = found.as_ref().and_then(|record| self.refusal(record)) {
+            return Ok(Err(refusal));
+        }
+        let taken = self.taken(found.as_ref().unwrap_or(blank), blank)?;
+        let expected = found
+            .as_ref()
+            .map_or(Expected::Absent, PeriodRecord::expected);
+        match self.status.put(&taken, &expected).await {
+            Ok(()) => Ok(Ok(Claim::start(self.clone(), taken, found))),
+            Err(StatusError::Conflict { current }) => match current {
+                Some(current) if same_write(&current, &taken) => {
+                    Ok(Ok(Claim::start(self.clone(), taken, found)))
+                }
+                _ => Ok(Err(self.held_by(blank.period, current.as_deref()))),
+            },
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn refusal(&self, record: &PeriodRecord) -> Option<ClaimError> {
+        match record.lease(Moment((self.clock)())) {
+            // Our own is one whose answer was lost: it is taken once more.
+            Lease::Held { owner, .. } if owner != self.owner && !owner::is_gone(&owner) => {
+                Some(self.held_by(record.period, Some(record)))
+            }
+            Lease::Held { .. } | Lease::Free | Lease::Expired { .. } => None,
+        }
+    }
+
+    fn held_by(&self, period: Month, record: Option<&PeriodRecord>) -> ClaimError {
+        let owner = record.and_then(|record| record.lease_owner.clone());
+        let until = record.and_then(|record| record.lease_until);
+        ClaimError::Held {
+            period,
+            owner: owner.unwrap_or_else(|| "another process".to_owned()),
+            until: until.map_or_else(|| "it releases it".to_owned(), |until| until.to_string()),
+        }
+    }
+
+    fn taken(
+        &self,
+        found: &PeriodRecord,
+        blank: &PeriodRecord,
+    ) -> Result<PeriodRecord, IllegalStep> {
+        let now = Moment((self.clock)());
+        let state = match found.state.reopened() {
+            State::Publishing => State::Publishing,
+            state => state.after(Event::Claimed)?,
+        };
+        let asked_days = &found.asked_days | &blank.asked_days;
+        Ok(PeriodRecord {
+            // Days that are asked for from now on are not done.
+            load_completed: found.load_completed && asked_days == found.asked_days,
+            state,
+            attempt: found.attempt + 1,
+            revision: found.revision + 1,
+            load_id: self.load_id.clone(),
+            lease_owner: Some(self.owner.clone()),
+            lease_until: Some(self.lease_end()),
+            started_at: Some(now),
+            ended_at: None,
+            asked_days,
+            ..found.clone()
+        })
+    }
+
+    fn lease_end(&self) -> Moment {
+        Moment((self.clock)() + self.lease)
+    }
+}
+
+impl Claim {
+    fn start(claimant: Claimant, record: PeriodRecord, found: Option<PeriodRecord>) -> Self {
+        let held = Arc::new(Held {
+            claimant,
+            record: Mutex::new(record),
+            lost: watch::Sender::new(false),
+        });
+        let heartbeat = tokio::spawn(beat(held.clone()));
+        Self {
+            held,
+            heartbeat,
+            found,
+        }
+    }
+
+    /// The record as this claim last wrote it.
+    pub async fn record(&self) -> PeriodRecord {
+        self.held.record.lock().await.clone()
+    }
+
+    /// The record as it was found, if there was one.
+    pub fn found(&self) -> Option<&PeriodRecord> {
+        self.found.as_ref()
+    }
+
+    /// Resolves when another has taken the lease, or it could not be renewed in time.
+    pub async fn lost(&self) {
+        let mut lost = self.held.lost.subscribe();
+        if lost.wait_for(|lost| *lost).await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+
+    pub fn is_lost(&self) -> bool {
+        *self.held.lost.borrow()
+    }
+
+    /// Moves the record through `event` and whatever else `edit` changes.
+    pub async fn step(
+        &self,
+        event: Event,
+        edit: impl FnOnce(&mut PeriodRecord) + Send,
+    ) -> Result<(), ClaimError> {
+        let mut record = self.held.record.lock().await;
+        let mut next = record.clone();
+        next.state = next.state.after(event)?;
+        edit(&mut next);
+        self.held.write(&mut record, next).await
+    }
+
+    /// Changes the record conditionally, leaving its state to `edit`.
+    pub async fn change(
+        &self,
+        edit: impl FnOnce(&mut PeriodRecord) + Send,
+    ) -> Result<(), ClaimError> {
+        let mut record = self.held.record.lock().await;
+        let mut next = record.clone();
+        edit(&mut next);
+        self.held.write(&mut record, next).await
+    }
+
+    /// Starts another attempt under the same lease; from then on the one before is fenced.
+    pub async fn next_attempt(&self, why: &str) -> Result<(), ClaimError> {
+        let mut record = self.held.record.lock().await;
+        let mut next = record.clone();
+        next.state = match next.state {
+            State::Running => next.state.after(Event::Broke { retryable: true })?,
+            state => state.reopened(),
+        };
+        next.state = next.state.after(Event::Claimed)?;
+        next.attempt += 1;
+        next.error = (!why.is_empty()).then(|| why.to_owned());
+        self.held.write(&mut record, next).await
+    }
+
+    /// Gives the lease back after a last change; the heartbeat stops.
+    pub async fn release(
+        self,
+        edit: impl FnOnce(&mut PeriodRecord) + Send,
+    ) -> Result<(), ClaimError> {
+        let ended = Moment((self.held.claimant.clock)());
+        self.change(|record| {
+            record.lease_owner = None;
+            record.lease_until = None;
+            record.ended_at = Some(ended);
+            edit(record);
+        })
+        .await
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        self.heartbeat.abort();
+    }
+}
+
+impl Held {
+    /// Writes `next` in place of `record`. A lost answer is settled by reading back.
+    async fn write(
+        &self,
+        record: &mut PeriodRecord,
+        mut next: PeriodRecord,
+    ) -> Result<(), ClaimError> {
+        next.revision = record.revision + 1;
+        let mut tries = 1;
+        loop {
+            let failed = match self.claimant.status.put(&next, &record.expected()).await {
+                Ok(()) => {
+                    *record = next;
+                    return Ok(());
+                }
+                Err(StatusError::Conflict { .. }) => None,
+                Err(error @ StatusError::Unreachable { .. }) => Some(error),
+                Err(error) => return Err(error.into()),
+            };
+            match self.read_back(record, &next).await? {
+                Written::Yes => {
+                    *record = next;
+                    return Ok(());
+                }
+                Written::Taken => return Err(self.lose(next.period)),
+                Written::No => {}
+            }
+            if let Some(error) = failed
+                && tries >= WRITE_TRIES
+            {
+                return Err(ClaimError::Unanswered(error));
+            }
+            tries += 1;
+            tokio::time::sleep(WRITE_PAUSE * tries).await;
+        }
+    }
+
+    async fn read_back(
+        &self,
+        before: &PeriodRecord,
+        next: &PeriodRecord,
+    ) -> Result<Written, ClaimError> {
+        let read = self.claimant.status.get(&next.dataset, next.period).await;
+        match read {
+            Ok(Some(current)) if same_write(&current, next) => Ok(Written::Yes),
+            Ok(Some(current)) if current.expected() == before.expected() => Ok(Written::No),
+            Ok(_) => Ok(Written::Taken),
+            Err(StatusError::Unreachable { .. }) => Ok(Written::No),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn lose(&self, period: Month) -> ClaimError {
+        self.lost.send_replace(true);
+        ClaimError::Lost { period }
+    }
+
+    async fn renew(&self) -> Result<(), ClaimError> {
+        let mut record = self.record.lock().await;
+        if record.lease_owner.as_ref() != Some(&self.claimant.owner) {
+            return Ok(());
+        }
+        let mut next = record.clone();
+        next.lease_until = Some(self.claimant.lease_end());
+        self.write(&mut record, next).await
+    }
+}
+
+/// What a read tells about a write whose answer was lost.
+enum Written {
+    Yes,
+    No,
+    Taken,
+}
+
+/// Renews the lease three times in its length, until it is lost for good.
+async fn beat(held: Arc<Held>) {
+    let mut renewed = Instant::now();
+    loop {
+        tokio::time::sleep(held.claimant.lease / 3).await;
+        match held.renew().await {
+            Ok(()) => {
+                debug!("lease renewed");
+                renewed = Instant::now();
+            }
+            Err(error) => {
+                warn!(%error, "the lease could not be renewed");
+                if held.lost.borrow().to_owned() || renewed.elapsed() >= held.claimant.lease {
+                    held.lost.send_replace(true);
+                    return;
+                }
+            }
+        }
+    }
+}
+
+/// Whether `current` is what our write of `ours` left. Owners are unique and the
+/// revision grows with every write, so another's write cannot look the same, except
+/// after a release, where attempt, load and nonce still tell.
+fn same_write(current: &PeriodRecord, ours: &PeriodRecord) -> bool {
+    current.expected() == ours.expected()
+        && current.load_id == ours.load_id
+        && current.nonce == ours.nonce
+        && current.state == ours.state
+}

@@ -1,0 +1,243 @@
+//! Exactly one receipt for each shard, or the attempt fails. What the engine says
+//! about its tasks is not asked.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use plans::receipt::{Ledger, Part, PartKind, Receipt};
+use plans::sink::is_pulse;
+use plans::storage::parts::PartHandle;
+
+use super::work::{Work, WorkError};
+use crate::load::outcome::Volume;
+
+#[derive(Debug, thiserror::Error)]
+pub enum ReceiptError {
+    #[error("{missing} of {shards} shards have no receipt, the first is {first}")]
+    Missing {
+        missing: usize,
+        shards: usize,
+        first: String,
+    },
+    #[error("receipt {name}: belongs to attempt {attempt}")]
+    Foreign { name: String, attempt: String },
+    #[error("receipt {name}: shard {shard} is none of the attempt's")]
+    UnknownShard { name: String, shard: String },
+    #[error("receipt {name}: rows do not add up: {what}")]
+    DoesNotAddUp { name: String, what: String },
+    #[error(transparent)]
+    Work(#[from] WorkError),
+}
+
+impl ReceiptError {
+    /// Whether a new attempt may succeed without a change to the input.
+    pub fn retryable(&self) -> bool {
+        match self {
+            Self::Missing { .. } => true,
+            Self::Foreign { .. } | Self::UnknownShard { .. } | Self::DoesNotAddUp { .. } => false,
+            Self::Work(error) => error.retryable(),
+        }
+    }
+}
+
+/// What an attempt's receipts say together.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Collected {
+    pub ledger: Ledger,
+    pub reasons: BTreeMap<String, u64>,
+    pub parts: Vec<Part>,
+    /// Parts of receipts that were not chosen.
+    pub losers: Vec<PartHandle>,
+    pub input: Volume,
+    pub raw_bytes: u64,
+    pub scratch_bytes: u64,
+}
+
+/// Where an attempt's receipts stand in the work area.
+pub fn folder(attempt: &str) -> String {
+    format!("attempts/{attempt}/receipts")
+}
+
+/// Reads an attempt's receipts and takes one for each of `shards`.
+pub async fn collect(
+    work: &Work,
+    attempt: &str,
+    shards: &BTreeSet<String>,
+) -> Result<Collected, ReceiptError> {
+    let mut receipts = Vec::new();
+    for (name, _) in work.list(&folder(attempt)).await? {
+        if is_pulse(&name) {
+            continue;
+        }
+        let receipt: Receipt = work.get(&name).await?;
+        receipts.push((name, receipt));
+    }
+    choose(attempt, shards, receipts)
+}
+
+/// Takes the first receipt of each shard by name; the parts of the others lose.
+fn choose(
+    attempt: &str,
+    shards: &BTreeSet<String>,
+    mut receipts: Vec<(String, Receipt)>,
+) -> Result<Collected, ReceiptError> {
+    receipts.sort_by(|a, b| a.0.cmp(&b.0));
+    let mut taken = BTreeSet::new();
+    let mut collected = Collected::default();
+    for (name, receipt) in receipts {
+        check(attempt, shards, &name, &receipt)?;
+        if taken.insert(receipt.shard.clone()) {
+            collected.add(receipt);
+        } else {
+            let lost = receipt.parts.into_iter().map(|part| part.handle);
+            collected.losers.extend(lost);
+        }
+    }
+    match shards.difference(&taken).next() {
+        None => Ok(collected),
+        Some(first) => Err(ReceiptError::Missing {
+            missing: shards.len() - taken.len(),
+            shards: shards.len(),
+            first: first.clone(),
+        }),
+    }
+}
+
+fn check(
+    attempt: &str,
+    shards: &BTreeSet<String>,
+    name: &str,
+    receipt: &Receipt,
+) -> Result<(), ReceiptError> {
+    let name = || name.to_owned();
+    if receipt.attempt != attempt {
+        return Err(ReceiptError::Foreign {
+            name: name(),
+            attempt: receipt.attempt.clone(),
+        });
+    }
+    if !shards.contains(&receipt.shard) {
+        return Err(ReceiptError::UnknownShard {
+            name: name(),
+            shard: receipt.shard.clone(),
+        });
+    }
+    match disagreement(receipt) {
+        None => Ok(()),
+        Some(what) => Err(ReceiptError::DoesNotAddUp { name: name(), what }),
+    }
+}
+
+/// Where a receipt's counts contradict each other.
+fn disagreement(receipt: &Receipt) -> Option<String> {
+    let ledger = receipt.ledger;
+    if !ledger.adds_up() {
+        return Some(format!("{ledger:?}"));
+    }
+    let rows = |kind| -> u64 {
+        let parts = receipt.parts.iter().filter(|part| part.kind == kind);
+        parts.map(|part| part.rows).sum()
+    };
+    let pairs = [
+        ("written", rows(PartKind::Events), ledger.written),
+        (
+            "quarantined",
+            rows(PartKind::Quarantine),
+            ledger.quarantined,
+        ),
+    ];
+    let wrong = pairs.into_iter().find(|(_, parts, said)| parts != said);
+    wrong.map(|(what, parts, said)| format!("{said} {what}, but parts hold {parts}"))
+}
+
+impl Collected {
+    fn add(&mut self, receipt: Receipt) {
+        self.ledger += receipt.ledger;
+        for (reason, rows) in receipt.reasons {
+            *self.reasons.entry(reason).or_default() += rows;
+        }
+        self.parts.extend(receipt.parts);
+        self.input += Volume {
+            objects: receipt.input_objects,
+            bytes: receipt.input_bytes,
+        };
+        self.raw_bytes += receipt.raw_bytes;
+        self.scratch_bytes += receipt.scratch_bytes;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn receipt(shard: &str, task: &str, read: u64) -> (String, Receipt) {
+        let receipt = Receipt {
+            schema_version: 1,
+            attempt: "a".to_owned(),
+            shard: shard.to_owned(),
+            task: task.to_owned(),
+            ledger: Ledger {
+                read,
+                filtered: read,
+                ..Ledger::default()
+            },
+            reasons: BTreeMap::from([("noise".to_owned(), read)]),
+            parts: Vec::new(),
+            input_objects: 1,
+            input_bytes: 10,
+            raw_bytes: 100,
+            scratch_bytes: 0,
+        };
+        (format!("{shard}-{task}.json"), receipt)
+    }
+
+    fn chosen(receipts: Vec<(String, Receipt)>) -> Result<Collected, ReceiptError> {
+        let shards = ["1", "2"].map(str::to_owned).into();
+        choose("a", &shards, receipts)
+    }
+
+    #[test]
+    fn one_receipt_is_taken_for_each_shard_whatever_their_order() {
+        let receipts = vec![
+            receipt("2", "x", 5),
+            receipt("1", "y", 3),
+            receipt("1", "x", 2),
+        ];
+        let mut turned = receipts.clone();
+        turned.reverse();
+        let collected = chosen(receipts).unwrap();
+        assert_eq!(collected.ledger.read, 7);
+        assert_eq!(collected.reasons["noise"], 7);
+        assert_eq!(chosen(turned).unwrap(), collected);
+    }
+
+    #[test]
+    fn a_shard_without_a_receipt_fails_the_attempt() {
+        let error = chosen(vec![receipt("1", "x", 2)]).unwrap_err();
+        assert!(matches!(&error, ReceiptError::Missing { first, .. } if first == "2"));
+        assert!(error.retryable());
+    }
+
+    #[test]
+    fn rows_that_do_not_add_up_fail_the_attempt_for_good() {
+        let mut wrong = receipt("1", "x", 2);
+        wrong.1.ledger.read = 3;
+        let error = chosen(vec![wrong, receipt("2", "x", 1)]).unwrap_err();
+        assert!(matches!(&error, ReceiptError::DoesNotAddUp { .. }));
+        assert!(!error.retryable());
+    }
+
+    #[test]
+    fn a_receipt_without_its_parts_does_not_add_up() {
+        let mut wrong = receipt("1", "x", 2);
+        wrong.1.ledger.filtered = 0;
+        wrong.1.ledger.written = 2;
+        assert!(chosen(vec![wrong, receipt("2", "x", 1)]).is_err());
+    }
+
+    #[test]
+    fn a_receipt_of_another_attempt_is_not_taken() {
+        let mut wrong = receipt("1", "x", 2);
+        wrong.1.attempt = "b".to_owned();
+        assert!(chosen(vec![wrong]).is_err());
+    }
+}

@@ -1,0 +1,326 @@
+//! The work area: listing shards, receipts and manifests. No name in it ends in
+//! `.parquet`, since a reader of the target might list them.
+//!
+//! ```text
+//! attempts/{attempt}/owner.json            attempts/{attempt}/shards/{shard}.json
+//! attempts/{attempt}/receipts/{…}.json     manifests/{dataset8}/{month}-{attempt}.json
+//! staging/{attempt}/…                      (local parts, made by the sink)
+//! probes/{probe}                           (for a moment, where a load begins)
+//! ```
+
+use std::io::ErrorKind;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures::{StreamExt, TryStreamExt};
+use object_store::path::Path;
+use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt, PutPayload};
+use plans::storage;
+use plans::storage::{Cause, StoreError, Trouble};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use sha2::{Digest, Sha256};
+
+use crate::load::days::Month;
+
+/// Where [`Work::prepare`] looks whether it can write.
+pub const PROBES: &str = "probes";
+const PROBE: &str = "lakebolt-probe-";
+
+#[derive(Debug, thiserror::Error)]
+pub enum WorkError {
+    #[error("{uri}: cannot be a work area")]
+    BadUri {
+        uri: String,
+        #[source]
+        source: StoreError,
+    },
+    #[error("{uri}: cannot be read or written")]
+    Io {
+        uri: String,
+        #[source]
+        source: std::io::Error,
+    },
+    #[error("{uri}: cannot be read or written")]
+    Store {
+        uri: String,
+        #[source]
+        source: Trouble,
+    },
+    #[error("{uri}: not what this version writes: {what}")]
+    Unreadable { uri: String, what: String },
+}
+
+impl WorkError {
+    pub fn is_not_found(&self) -> bool {
+        matches!(self, Self::Store { source, .. } if source.cause == Cause::NotFound)
+    }
+
+    /// Whether the same call may succeed later without a change to the input.
+    pub fn retryable(&self) -> bool {
+        match self {
+            Self::Io { .. } => true,
+            Self::Store { source, .. } => source.cause.retryable(),
+            Self::BadUri { .. } | Self::Unreadable { .. } => false,
+        }
+    }
+}
+
+/// A work area, by the names of what it holds.
+#[derive(Clone, Debug)]
+pub struct Work {
+    uri: String,
+    store: Arc<dyn ObjectStore>,
+    root: Path,
+    /// The same as a folder of this machine's filesystem, where it is one.
+    folder: Option<PathBuf>,
+}
+
+impl Work {
+    /// The work area at `uri`, or at a path; nothing is made yet.
+    pub fn open(uri: &str) -> Result<Self, WorkError> {
+        let located = storage::open(uri).map_err(|source| WorkError::BadUri {
+            uri: uri.to_owned(),
+            source,
+        })?;
+        Ok(Self {
+            uri: uri.trim_end_matches('/').to_owned(),
+            store: located.store,
+            root: located.path,
+            folder: located.local,
+        })
+    }
+
+    /// Makes the folder, for its owner alone: receipts and quarantined rows pass through it.
+    /// Where there are no folders, finds out whether it can be written.
+    pub async fn prepare(&self) -> Result<(), WorkError> {
+        let Some(folder) = &self.folder else {
+            let name = format!("{PROBES}/{}", probe_name());
+            self.put(&name, &()).await?;
+            return self.remove(&name).await;
+        };
+        let mut builder = tokio::fs::DirBuilder::new();
+        builder.recursive(true);
+        #[cfg(unix)]
+        builder.mode(0o700);
+        let made = builder.create(folder).await;
+        made.map_err(|source| Self::io(folder, source))
+    }
+
+    /// Whether it is a folder of this machine's filesystem.
+    pub fn is_local(&self) -> bool {
+        self.folder.is_some()
+    }
+
+    pub fn uri(&self) -> &str {
+        &self.uri
+    }
+
+    /// The path of `name` in the work area's store, as plans name it.
+    pub fn path(&self, name: &str) -> Path {
+        let parts = name.split('/').filter(|part| !part.is_empty());
+        parts.fold(self.root.clone(), |path, part| path.join(part))
+    }
+
+    /// Writes `value` as JSON in one step and returns its size.
+    pub async fn put<T: Serialize + Sync>(&self, name: &str, value: &T) -> Result<u64, WorkError> {
+        let bytes = self.encode(name, value)?;
+        let size = bytes.len() as u64;
+        let payload = PutPayload::from_bytes(bytes);
+        let put = self.store.put(&self.path(name), payload).await;
+        put.map_err(|source| self.failed(name, source))?;
+        Ok(size)
+    }
+
+    /// The same, and it survives a loss of power once this returns.
+    pub async fn put_durable<T: Serialize + Sync>(
+        &self,
+        name: &str,
+        value: &T,
+    ) -> Result<(), WorkError> {
+        self.put(name, value).await?;
+        let Some(top) = self.folder.clone() else {
+            return Ok(());
+        };
+        let file = top.join(name);
+        let synced = tokio::task::spawn_blocking(move || synced(&file, &top));
+        let synced = synced.await.unwrap_or_else(|error| Err(error.into()));
+        synced.map_err(|source| WorkError::Io {
+            uri: self.uri_of(name),
+            source,
+        })
+    }
+
+    /// Writes bytes as they are.
+    pub async fn put_bytes(&self, name: &str, bytes: Bytes) -> Result<(), WorkError> {
+        let put = self.store.put(&self.path(name), bytes.into()).await;
+        put.map(drop).map_err(|source| self.failed(name, source))
+    }
+
+    pub async fn get<T: DeserializeOwned>(&self, name: &str) -> Result<T, WorkError> {
+        let read = async { self.store.get(&self.path(name)).await?.bytes().await };
+        let bytes = read.await.map_err(|source| self.failed(name, source))?;
+        serde_json::from_slice(&bytes).map_err(|error| WorkError::Unreadable {
+            uri: self.uri_of(name),
+            what: error.to_string(),
+        })
+    }
+
+    /// What stands below a folder, by its name in the work area, in order.
+    pub async fn list(&self, folder: &str) -> Result<Vec<(String, ObjectMeta)>, WorkError> {
+        let listed = self.store.list(Some(&self.path(folder)));
+        let found: Vec<ObjectMeta> = listed
+            .try_collect()
+            .await
+            .map_err(|source| self.failed(folder, source))?;
+        let mut found: Vec<_> = found
+            .into_iter()
+            .filter_map(|meta| Some((self.name_of(&meta.location)?, meta)))
+            .collect();
+        found.sort_by(|a, b| a.0.cmp(&b.0));
+        Ok(found)
+    }
+
+    /// Removes one object; gone already is success.
+    pub async fn remove(&self, name: &str) -> Result<(), WorkError> {
+        let removed = self.store.delete(&self.path(name)).await;
+        match removed.map_err(Trouble::from) {
+            Err(trouble) if trouble.cause != Cause::NotFound => Err(self.troubled(name, trouble)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Removes everything that an attempt left here.
+    pub async fn remove_attempt(&self, attempt: &str) -> Result<(), WorkError> {
+        for name in ["attempts", "staging"] {
+            let name = format!("{name}/{attempt}");
+            match &self.folder {
+                Some(folder) => remove_folder(&folder.join(name)).await?,
+                None => self.remove_all(&name).await?,
+            }
+        }
+        Ok(())
+    }
+
+    async fn remove_all(&self, name: &str) -> Result<(), WorkError> {
+        let listed = self.store.list(Some(&self.path(name)));
+        let paths = listed.map_ok(|object| object.location).boxed();
+        let removed = self.store.delete_stream(paths);
+        let removed = removed.try_for_each(|_| async { Ok(()) }).await;
+        removed.map_err(|error| self.failed(name, error))
+    }
+
+    pub fn uri_of(&self, name: &str) -> String {
+        format!("{}/{name}", self.uri)
+    }
+
+    fn name_of(&self, location: &Path) -> Option<String> {
+        let parts: Vec<_> = location.prefix_match(&self.root)?.collect();
+        let parts: Vec<&str> = parts.iter().map(AsRef::as_ref).collect();
+        Some(parts.join("/"))
+    }
+
+    fn encode<T: Serialize>(&self, name: &str, value: &T) -> Result<Bytes, WorkError> {
+        let encoded = serde_json::to_vec(value).map_err(|error| WorkError::Unreadable {
+            uri: self.uri_of(name),
+            what: error.to_string(),
+        })?;
+        Ok(encoded.into())
+    }
+
+    fn io(path: &std::path::Path, source: std::io::Error) -> WorkError {
+        WorkError::Io {
+            uri: path.display().to_string(),
+            source,
+        }
+    }
+
+    fn failed(&self, name: &str, error: object_store::Error) -> WorkError {
+        self.troubled(name, error.into())
+    }
+
+    fn troubled(&self, name: &str, source: Trouble) -> WorkError {
+        WorkError::Store {
+            uri: self.uri_of(name),
+            source,
+        }
+    }
+}
+
+async fn remove_folder(folder: &std::path::Path) -> Result<(), WorkError> {
+    match tokio::fs::remove_dir_all(folder).await {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(Work::io(folder, error)),
+        _ => Ok(()),
+    }
+}
+
+/// A new file is there for good once its folders are written too.
+fn synced(file: &std::path::Path, top: &std::path::Path) -> std::io::Result<()> {
+    std::fs::File::open(file)?.sync_all()?;
+    for folder in file.ancestors().skip(1) {
+        std::fs::File::open(folder)?.sync_all()?;
+        if folder == top {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// The name of an object that is never published, unlike any other.
+pub fn probe_name() -> String {
+    format!("{PROBE}{}", uuid::Uuid::new_v4().simple())
+}
+
+/// Whether what stands at `uri`, or was begun there, was only to see whether it can be.
+pub fn is_probe(uri: &str) -> bool {
+    let name = uri.rsplit('/').next().unwrap_or_default();
+    name.starts_with(PROBE)
+}
+
+/// The name of an attempt: from what a period's record says, so that `sweep` can tell
+/// whose debris it sees.
+pub fn attempt_name(load_id: &str, period: Month, attempt: u64) -> String {
+    format!("{load_id}-{period}-{attempt}")
+}
+
+/// The load whose attempt has this name.
+pub fn load_of(attempt: &str) -> &str {
+    attempt.split('-').next().unwrap_or_default()
+}
+
+/// The first eight hex digits of a text's SHA-256.
+pub fn digest8(text: &str) -> String {
+    let digest = Sha256::digest(text.as_bytes());
+    digest.iter().take(4).map(|b| format!("{b:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_is_put_is_listed_by_its_name_and_read_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let work = Work::open(folder.path().to_str().unwrap()).unwrap();
+        work.put("attempts/a/shards/1.json", &7).await.unwrap();
+        work.put_durable("manifests/x/y.json", &8).await.unwrap();
+        let listed = work.list("attempts").await.unwrap();
+        assert_eq!(listed[0].0, "attempts/a/shards/1.json");
+        assert_eq!(work.get::<i32>("manifests/x/y.json").await.unwrap(), 8);
+        work.remove_attempt("a").await.unwrap();
+        work.remove_attempt("a").await.unwrap();
+        assert!(work.list("attempts").await.unwrap().is_empty());
+    }
+
+    #[tokio::test]
+    async fn an_absent_object_is_told_from_a_store_that_fails() {
+        let folder = tempfile::tempdir().unwrap();
+        let work = Work::open(folder.path().to_str().unwrap()).unwrap();
+        let error = work.get::<i32>("nothing.json").await.unwrap_err();
+        let WorkError::Store { source, .. } = error else {
+            panic!("{error:?}");
+        };
+        assert_eq!(source.cause, Cause::NotFound);
+    }
+}

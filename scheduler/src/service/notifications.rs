@@ -1,0 +1,159 @@
+//! What happens to a load, as the protocol has it and as observers have it. Pure.
+
+use std::time::Duration;
+
+use super::proto;
+use super::proto::watch_response::Event;
+use crate::load::notification::{Happening, Progress};
+use crate::load::outcome::Volume;
+use crate::status::LoadRecord;
+
+/// The event that tells of `happening`.
+pub fn event(happening: &Happening) -> Event {
+    match happening {
+        Happening::Listed { input, periods } => Event::Listed(proto::Listed {
+            input: Some(volume(*input)),
+            periods: *periods as u64,
+        }),
+        Happening::PeriodStarted {
+            period,
+            attempt,
+            days,
+            shards,
+            input,
+        } => Event::PeriodStarted(proto::PeriodStarted {
+            period: period.clone(),
+            attempt: *attempt,
+            days: *days as u64,
+            shards: *shards as u64,
+            input: Some(volume(*input)),
+        }),
+        Happening::Progress(progress) => Event::Progress(proto::Progress {
+            period: progress.period.clone(),
+            shards_done: progress.shards_done as u64,
+            shards: progress.shards as u64,
+            bytes_done: progress.bytes_done,
+            bytes: progress.bytes,
+            rows: progress.rows,
+        }),
+        Happening::Retrying { period, why, pause } => Event::Retrying(proto::Retrying {
+            period: period.clone(),
+            why: why.clone(),
+            pause_ms: u64::try_from(pause.as_millis()).unwrap_or(u64::MAX),
+        }),
+        Happening::PeriodEnded(outcome) => Event::PeriodEnded(proto::PeriodEnded {
+            period_json: serde_json::to_string(outcome).unwrap_or_default(),
+        }),
+        Happening::Warning(text) => Event::Warning(text.clone()),
+    }
+}
+
+/// What an event tells, if it is of the load's work and this program knows it.
+pub fn happening(event: Event) -> Option<Happening> {
+    Some(match event {
+        Event::Listed(listed) => Happening::Listed {
+            input: read_volume(listed.input),
+            periods: size(listed.periods),
+        },
+        Event::PeriodStarted(started) => Happening::PeriodStarted {
+            period: started.period,
+            attempt: started.attempt,
+            days: size(started.days),
+            shards: size(started.shards),
+            input: read_volume(started.input),
+        },
+        Event::Progress(progress) => Happening::Progress(Progress {
+            period: progress.period,
+            shards_done: size(progress.shards_done),
+            shards: size(progress.shards),
+            bytes_done: progress.bytes_done,
+            bytes: progress.bytes,
+            rows: progress.rows,
+        }),
+        Event::Retrying(retrying) => Happening::Retrying {
+            period: retrying.period,
+            why: retrying.why,
+            pause: Duration::from_millis(retrying.pause_ms),
+        },
+        Event::PeriodEnded(ended) => {
+            Happening::PeriodEnded(serde_json::from_str(&ended.period_json).ok()?)
+        }
+        Event::Warning(text) => Happening::Warning(text),
+        Event::Standing(_) | Event::Ended(_) => return None,
+    })
+}
+
+/// A load's record as it travels.
+pub fn info(record: &LoadRecord) -> proto::LoadInfo {
+    let outcome = record.outcome.as_ref();
+    proto::LoadInfo {
+        load_id: record.load_id.clone(),
+        dataset: record.dataset.clone(),
+        source: record.source.clone(),
+        state: record.state.clone(),
+        started_at_ms: record.started_at.0.timestamp_millis(),
+        ended_at_ms: record.ended_at.map(|ended| ended.0.timestamp_millis()),
+        outcome_json: outcome.map(serde_json::Value::to_string),
+    }
+}
+
+fn volume(volume: Volume) -> proto::Volume {
+    proto::Volume {
+        objects: volume.objects,
+        bytes: volume.bytes,
+    }
+}
+
+fn read_volume(volume: Option<proto::Volume>) -> Volume {
+    let volume = volume.unwrap_or_default();
+    Volume {
+        objects: volume.objects,
+        bytes: volume.bytes,
+    }
+}
+
+fn size(number: u64) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::load::outcome::{PeriodOutcome, PeriodState};
+
+    #[test]
+    fn what_happens_arrives_as_it_was_told() {
+        let input = Volume {
+            objects: 3,
+            bytes: 400,
+        };
+        let ended = PeriodOutcome::new("2024-01", Vec::new(), PeriodState::Done, "new");
+        for told in [
+            Happening::Listed { input, periods: 2 },
+            Happening::PeriodStarted {
+                period: "2024-01".to_owned(),
+                attempt: 2,
+                days: 31,
+                shards: 7,
+                input,
+            },
+            Happening::Progress(Progress {
+                period: "2024-01".to_owned(),
+                shards_done: 1,
+                shards: 7,
+                bytes_done: 10,
+                bytes: 400,
+                rows: 99,
+            }),
+            Happening::Retrying {
+                period: "2024-01".to_owned(),
+                why: "lost".to_owned(),
+                pause: Duration::from_millis(1500),
+            },
+            Happening::PeriodEnded(Box::new(ended)),
+            Happening::Warning("stale".to_owned()),
+        ] {
+            assert_eq!(happening(event(&told)), Some(told));
+        }
+    }
+}

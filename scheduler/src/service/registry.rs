@@ -1,0 +1,246 @@
+//! The loads that this process runs: how each stands, who watches it, and how to stop it.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::{broadcast, watch};
+
+use super::proto::watch_response::Event;
+use super::proto::{Listed, LoadInfo, PeriodEnded, PeriodStarted, Progress, Standing};
+use super::{metrics, notifications};
+use crate::load::notification::{Happening, Observer};
+
+/// Events that a slow watcher may be behind before it is told the whole again.
+const BEHIND: usize = 256;
+/// Warnings that are kept for those who come late.
+const WARNINGS: usize = 100;
+
+/// Every load of this process that has not ended.
+#[derive(Debug, Default)]
+pub struct Board(Mutex<HashMap<String, Arc<Live>>>);
+
+/// A load of this process.
+#[derive(Debug)]
+pub struct Live {
+    told: Mutex<Told>,
+    events: broadcast::Sender<Event>,
+    cancel: watch::Sender<bool>,
+    called_off: AtomicBool,
+    /// Held while its record is read and written, so that no change is lost.
+    pub record: tokio::sync::Mutex<()>,
+}
+
+#[derive(Debug, Default)]
+struct Told {
+    info: LoadInfo,
+    listed: Option<Listed>,
+    started: BTreeMap<String, PeriodStarted>,
+    progress: BTreeMap<String, Progress>,
+    ended: BTreeMap<String, PeriodEnded>,
+    warnings: Vec<String>,
+    is_over: bool,
+}
+
+impl Board {
+    /// A place for the load; none if it has one already.
+    pub fn take(&self, info: LoadInfo) -> Option<Arc<Live>> {
+        let mut loads = lock(&self.0);
+        if loads.contains_key(&info.load_id) {
+            return None;
+        }
+        let id = info.load_id.clone();
+        let told = Told {
+            info,
+            ..Told::default()
+        };
+        let live = Arc::new(Live {
+            told: Mutex::new(told),
+            events: broadcast::channel(BEHIND).0,
+            cancel: watch::channel(false).0,
+            called_off: AtomicBool::new(false),
+            record: tokio::sync::Mutex::default(),
+        });
+        loads.insert(id, live.clone());
+        Some(live)
+    }
+
+    pub fn find(&self, load_id: &str) -> Option<Arc<Live>> {
+        lock(&self.0).get(load_id).cloned()
+    }
+
+    pub fn remove(&self, load_id: &str) {
+        lock(&self.0).remove(load_id);
+    }
+
+    /// Tells every load to stop.
+    pub fn cancel_all(&self) {
+        lock(&self.0).values().for_each(|live| live.cancel());
+    }
+
+    /// How many loads stand here in each state.
+    pub fn states(&self) -> BTreeMap<String, usize> {
+        let mut states = BTreeMap::new();
+        for live in lock(&self.0).values() {
+            *states.entry(live.told().info.state.clone()).or_default() += 1;
+        }
+        states
+    }
+
+    pub fn len(&self) -> usize {
+        lock(&self.0).len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+impl Live {
+    /// How it stands, and every event from then on.
+    pub fn watch(&self) -> (Standing, broadcast::Receiver<Event>) {
+        // Events are sent under the same lock: none is missed and none is told twice.
+        let told = self.told();
+        (told.standing(), self.events.subscribe())
+    }
+
+    /// Stops it here; its record may leave it to the next scheduler.
+    pub fn cancel(&self) {
+        self.cancel.send_replace(true);
+    }
+
+    /// Stops it for good, as its user wants.
+    pub fn call_off(&self) {
+        self.called_off.store(true, Ordering::Relaxed);
+        self.cancel();
+    }
+
+    pub fn is_called_off(&self) -> bool {
+        self.called_off.load(Ordering::Relaxed)
+    }
+
+    /// Becomes true when the load has to stop.
+    pub fn cancelled(&self) -> watch::Receiver<bool> {
+        self.cancel.subscribe()
+    }
+
+    pub fn set_state(&self, state: &str) {
+        self.told().info.state = state.to_owned();
+    }
+
+    /// Tells the end; nothing follows.
+    pub fn end(&self, info: LoadInfo) {
+        let mut told = self.told();
+        told.info = info.clone();
+        told.is_over = true;
+        // Nobody may be watching.
+        let _ = self.events.send(Event::Ended(info));
+    }
+
+    /// How it ended, once it has.
+    pub fn ended(&self) -> Option<LoadInfo> {
+        let told = self.told();
+        told.is_over.then(|| told.info.clone())
+    }
+
+    fn told(&self) -> MutexGuard<'_, Told> {
+        lock(&self.told)
+    }
+}
+
+impl Observer for Live {
+    fn observe(&self, happening: &Happening) {
+        metrics::count(happening);
+        let event = notifications::event(happening);
+        let mut told = self.told();
+        told.note(happening, &event);
+        // Nobody may be watching.
+        let _ = self.events.send(event);
+    }
+}
+
+impl Told {
+    fn note(&mut self, happening: &Happening, event: &Event) {
+        match event {
+            Event::Listed(listed) => self.listed = Some(*listed),
+            Event::PeriodStarted(started) => {
+                self.progress.remove(&started.period);
+                self.started.insert(started.period.clone(), started.clone());
+            }
+            Event::Progress(progress) => {
+                self.progress
+                    .insert(progress.period.clone(), progress.clone());
+            }
+            Event::PeriodEnded(ended) => {
+                if let Happening::PeriodEnded(outcome) = happening {
+                    self.started.remove(&outcome.period);
+                    self.progress.remove(&outcome.period);
+                    self.ended.insert(outcome.period.clone(), ended.clone());
+                }
+            }
+            Event::Warning(text) if self.warnings.len() < WARNINGS => {
+                self.warnings.push(text.clone());
+            }
+            Event::Warning(_) | Event::Retrying(_) | Event::Standing(_) | Event::Ended(_) => {}
+        }
+    }
+
+    fn standing(&self) -> Standing {
+        Standing {
+            load: Some(self.info.clone()),
+            listed: self.listed,
+            started: self.started.values().cloned().collect(),
+            progress: self.progress.values().cloned().collect(),
+            ended: self.ended.values().cloned().collect(),
+            warnings: self.warnings.clone(),
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::load::outcome::{PeriodOutcome, PeriodState, Volume};
+
+    fn live() -> (Board, Arc<Live>) {
+        let board = Board::default();
+        let info = LoadInfo {
+            load_id: "l".to_owned(),
+            state: "running".to_owned(),
+            ..LoadInfo::default()
+        };
+        let live = board.take(info.clone()).expect("it is new");
+        assert!(board.take(info).is_none(), "it has a place");
+        (board, live)
+    }
+
+    fn started(period: &str) -> Happening {
+        Happening::PeriodStarted {
+            period: period.to_owned(),
+            attempt: 1,
+            days: 1,
+            shards: 1,
+            input: Volume::default(),
+        }
+    }
+
+    #[test]
+    fn who_comes_late_is_told_how_it_stands() {
+        let (board, live) = live();
+        live.observe(&started("2024-01"));
+        live.observe(&started("2024-02"));
+        let done = PeriodOutcome::new("2024-01", Vec::new(), PeriodState::Done, "");
+        live.observe(&Happening::PeriodEnded(Box::new(done)));
+        let (standing, mut events) = live.watch();
+        assert_eq!((standing.started.len(), standing.ended.len()), (1, 1));
+        assert!(events.try_recv().is_err(), "nothing is told twice");
+        live.end(LoadInfo::default());
+        assert!(matches!(events.try_recv(), Ok(Event::Ended(_))));
+        assert!(live.ended().is_some());
+        assert_eq!(board.len(), 1);
+    }
+}
