@@ -15,7 +15,7 @@ use datafusion_proto::physical_plan::PhysicalExtensionCodec;
 use plans::codec::Codec;
 use plans::session;
 
-/// Larger than any plan of ours, since a plan names shards and not paths.
+/// Larger than any plan of ours, since a plan names splits and not paths.
 pub const MESSAGE_BYTES: usize = 64 << 20;
 
 /// Our nodes, and Ballista's.
@@ -25,7 +25,7 @@ pub fn codec() -> Arc<dyn PhysicalExtensionCodec> {
     )))
 }
 
-/// Our session with Ballista's settings: the static planner, and one shard a task.
+/// Our session with Ballista's settings: the static planner, and one split a task.
 pub fn session_config() -> SessionConfig {
     session::config()
         .upgrade_for_ballista()

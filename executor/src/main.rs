@@ -32,8 +32,8 @@ struct Args {
     #[arg(long, env = "LAKEBOLT_DRAIN_SECONDS", default_value_t = 60)]
     drain_seconds: u64,
     /// Tasks that run at once.
-    #[arg(long, env = "LAKEBOLT_VCORES", default_value_t = std::thread::available_parallelism().map_or(1, |cores| cores.get()))]
-    vcores: usize,
+    #[arg(long, env = "LAKEBOLT_CONCURRENT_TASKS", default_value_t = std::thread::available_parallelism().map_or(1, |cores| cores.get()))]
+    concurrent_tasks: usize,
     /// MiB of rows that tasks may hold together; what is more spills. Without it each task
     /// holds what its load allows. Formats, mappings and writers come on top.
     #[arg(long, env = "LAKEBOLT_MEMORY_MIB", value_parser = clap::value_parser!(u32).range(16..))]
@@ -68,13 +68,13 @@ async fn main() -> anyhow::Result<()> {
         .max_decoding_message_size(MESSAGE_BYTES)
         .max_encoding_message_size(MESSAGE_BYTES);
     let room = Room {
-        vcores: args.vcores.max(1),
+        concurrent_tasks: args.concurrent_tasks.max(1),
         memory: args.memory_mib.map(|mib| (mib as usize) << 20),
     };
     let worker = Worker::start(scheduler.clone(), room, &args.scratch)?;
     info!(
-        "executor with {} vcores polls {}",
-        args.vcores, args.scheduler
+        "executor with {} concurrent_tasks polls {}",
+        args.concurrent_tasks, args.scheduler
     );
     stops.next().await;
     info!("executor stops: it takes no more tasks and ends those that run");

@@ -48,16 +48,16 @@ pub enum WorkerError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Room {
     /// Tasks that run at once.
-    pub vcores: usize,
+    pub concurrent_tasks: usize,
     /// Bytes of rows that its tasks may hold together; what is more spills.
     pub memory: Option<usize>,
 }
 
 impl Room {
     /// So many tasks, each with the memory that its plan allows it.
-    pub fn of(vcores: usize) -> Self {
+    pub fn of(concurrent_tasks: usize) -> Self {
         Self {
-            vcores,
+            concurrent_tasks,
             memory: None,
         }
     }
@@ -67,7 +67,7 @@ impl Room {
 pub struct Worker {
     executor: Arc<Executor>,
     permits: Arc<Semaphore>,
-    vcores: usize,
+    concurrent_tasks: usize,
     poll: JoinHandle<()>,
     /// Readable by its owner alone; removed when the worker is dropped.
     _scratch: TempDir,
@@ -94,9 +94,9 @@ impl Worker {
             folder: scratch.display().to_string(),
             source,
         })?;
-        let vcores = room.vcores;
+        let concurrent_tasks = room.concurrent_tasks;
         let executor = executor(room, scratch.path())?;
-        let permits = Arc::new(Semaphore::new(vcores));
+        let permits = Arc::new(Semaphore::new(concurrent_tasks));
         let codec: BallistaCodec<LogicalPlanNode, PhysicalPlanNode> = BallistaCodec::new(
             Arc::new(BallistaLogicalExtensionCodec::default()),
             engine::codec(),
@@ -116,7 +116,7 @@ impl Worker {
         Ok(Self {
             executor,
             permits,
-            vcores,
+            concurrent_tasks,
             poll,
             _scratch: scratch,
         })
@@ -140,7 +140,7 @@ impl Worker {
     /// Takes no more tasks, and waits until those that run have ended and been reported. It
     /// goes on saying that it lives. Dropping the future gives up waiting.
     pub async fn drain(&self) {
-        let all = u32::try_from(self.vcores).unwrap_or(u32::MAX);
+        let all = u32::try_from(self.concurrent_tasks).unwrap_or(u32::MAX);
         // Free ones are taken at once, so that none is offered any more.
         let was_busy = self.is_busy();
         let Ok(_all) = self.permits.acquire_many(all).await else {
@@ -180,7 +180,7 @@ impl Canceller {
 }
 
 fn executor(room: Room, scratch: &Path) -> Result<Arc<Executor>, WorkerError> {
-    let vcores = room.vcores;
+    let concurrent_tasks = room.concurrent_tasks;
     let runtime = session::runtime(scratch, room.memory)?;
     let registry =
         BallistaFunctionRegistry::from(&session::state(engine::session_config(), runtime.clone()));
@@ -194,7 +194,7 @@ fn executor(room: Room, scratch: &Path) -> Result<Arc<Executor>, WorkerError> {
         grpc_port: 0,
         specification: Some(
             ExecutorSpecification::default()
-                .with_vcores(vcores as u32)
+                .with_vcores(concurrent_tasks as u32)
                 .into(),
         ),
         os_info: Some(ExecutorOperatingSystemSpecification::default().into()),
@@ -207,6 +207,6 @@ fn executor(room: Room, scratch: &Path) -> Result<Arc<Executor>, WorkerError> {
         Arc::new(engine::session_config),
         Arc::new(registry),
         Arc::new(LoggingMetricsCollector::default()),
-        vcores,
+        concurrent_tasks,
     )))
 }

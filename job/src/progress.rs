@@ -8,7 +8,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
-use scheduler::load::notification::{Happening, Observer, Progress};
+use scheduler::load::notification::{Notification, Observer, Progress};
 use scheduler::load::outcome::{PeriodOutcome, PeriodState};
 
 use crate::settings::ProgressKind;
@@ -20,7 +20,7 @@ const TEMPLATE: &str = "{prefix:>10} {bar:24} {decimal_bytes}/{decimal_total_byt
 
 /// Tells a load's progress.
 #[derive(Debug)]
-pub(crate) struct Teller {
+pub(crate) struct Reporter {
     how: How,
     bars: MultiProgress,
     running: Mutex<HashMap<String, Running>>,
@@ -41,8 +41,8 @@ struct Running {
     told: Instant,
 }
 
-impl Teller {
-    /// A teller in the way asked for; `bars` is shared with the logs.
+impl Reporter {
+    /// A reporter in the way asked for; `bars` is shared with the logs.
     pub(crate) fn new(kind: ProgressKind, quiet: bool, bars: MultiProgress) -> Self {
         let how = match kind {
             _ if quiet => How::Silent,
@@ -127,23 +127,23 @@ impl Teller {
     }
 }
 
-impl Observer for Teller {
-    fn observe(&self, happening: &Happening) {
+impl Observer for Reporter {
+    fn observe(&self, notification: &Notification) {
         if self.how == How::Silent {
             return;
         }
-        match happening {
-            Happening::PeriodStarted { period, input, .. } => self.start(period, input.bytes),
-            Happening::Progress(progress) if self.how == How::Bars => self.advance(progress),
-            Happening::Progress(progress) => {
+        match notification {
+            Notification::PeriodStarted { period, input, .. } => self.start(period, input.bytes),
+            Notification::Progress(progress) if self.how == How::Bars => self.advance(progress),
+            Notification::Progress(progress) => {
                 if let Some(line) = self.step(progress) {
                     self.say(&line);
                 }
             }
-            Happening::PeriodEnded(outcome) => self.end(&outcome.period),
+            Notification::PeriodEnded(outcome) => self.end(&outcome.period),
             _ => {}
         }
-        if let Some(line) = line(happening) {
+        if let Some(line) = line(notification) {
             self.say(&line);
         }
     }
@@ -163,8 +163,8 @@ fn per_second(rows: u64, elapsed: f64) -> u64 {
 fn step(progress: &Progress, elapsed: Duration) -> String {
     let Progress {
         period,
-        shards_done,
-        shards,
+        splits_done,
+        splits,
         bytes_done,
         bytes: total,
         rows,
@@ -172,9 +172,9 @@ fn step(progress: &Progress, elapsed: Duration) -> String {
     let (done, total) = (*bytes_done, *total);
     let elapsed = elapsed.as_secs_f64();
     let mut line = format!(
-        "{period}: {} of {} shards, {} of {}, {} at {}/s",
-        count(*shards_done as u64),
-        count(*shards as u64),
+        "{period}: {} of {} splits, {} of {}, {} at {}/s",
+        count(*splits_done as u64),
+        count(*splits as u64),
         bytes(done),
         bytes(total),
         plural(*rows, "row"),
@@ -189,15 +189,15 @@ fn step(progress: &Progress, elapsed: Duration) -> String {
 }
 
 /// What a change of state says, in one line.
-fn line(happening: &Happening) -> Option<String> {
-    match happening {
-        Happening::Listed { input, periods } => Some(format!(
+fn line(notification: &Notification) -> Option<String> {
+    match notification {
+        Notification::Listed { input, periods } => Some(format!(
             "{} in {}, {} to look at",
             plural(input.objects, "input object"),
             bytes(input.bytes),
             plural(*periods as u64, "period"),
         )),
-        Happening::PeriodStarted {
+        Notification::PeriodStarted {
             period,
             attempt,
             days,
@@ -209,13 +209,13 @@ fn line(happening: &Happening) -> Option<String> {
             plural(input.objects, "object"),
             bytes(input.bytes),
         )),
-        Happening::Retrying { period, why, pause } => {
+        Notification::Retrying { period, why, pause } => {
             let pause = seconds(pause.as_secs_f64());
             Some(format!("{period}: again in {pause}: {why}"))
         }
-        Happening::PeriodEnded(outcome) => Some(ended(outcome)),
-        Happening::Warning(text) => Some(format!("warning: {text}")),
-        Happening::Progress(_) => None,
+        Notification::PeriodEnded(outcome) => Some(ended(outcome)),
+        Notification::Warning(text) => Some(format!("warning: {text}")),
+        Notification::Progress(_) => None,
     }
 }
 
@@ -248,11 +248,11 @@ mod tests {
 
     #[test]
     fn a_started_period_says_what_it_will_read() {
-        let started = Happening::PeriodStarted {
+        let started = Notification::PeriodStarted {
             period: "2024-01".to_owned(),
             attempt: 2,
             days: 1,
-            shards: 4,
+            splits: 4,
             input: Volume {
                 objects: 1200,
                 bytes: 2_000_000,
@@ -264,35 +264,35 @@ mod tests {
 
     #[test]
     fn steps_within_a_period_are_no_change_of_state() {
-        assert_eq!(line(&Happening::Progress(Progress::default())), None);
+        assert_eq!(line(&Notification::Progress(Progress::default())), None);
     }
 
     #[test]
     fn a_line_tells_how_far_how_fast_and_how_long() {
         let progress = Progress {
             period: "2024-01".to_owned(),
-            shards_done: 3,
-            shards: 1200,
+            splits_done: 3,
+            splits: 1200,
             bytes_done: 2_000_000,
             bytes: 8_000_000,
             rows: 60_000,
         };
         let expected =
-            "2024-01: 3 of 1,200 shards, 2.0 MB of 8.0 MB, 60,000 rows at 3,000/s, 1 min 0 s left";
+            "2024-01: 3 of 1,200 splits, 2.0 MB of 8.0 MB, 60,000 rows at 3,000/s, 1 min 0 s left";
         assert_eq!(step(&progress, Duration::from_secs(20)), expected);
         let begun = Progress {
             bytes_done: 0,
             rows: 0,
             ..progress
         };
-        let expected = "2024-01: 3 of 1,200 shards, 0 B of 8.0 MB, 0 rows at 0/s";
+        let expected = "2024-01: 3 of 1,200 splits, 0 B of 8.0 MB, 0 rows at 0/s";
         assert_eq!(step(&begun, Duration::from_secs(20)), expected);
     }
 
     #[test]
     fn a_skipped_period_says_why() {
         let skipped = PeriodOutcome::new("2024-01", Vec::new(), PeriodState::Skipped, "covered");
-        let text = line(&Happening::PeriodEnded(Box::new(skipped)));
+        let text = line(&Notification::PeriodEnded(Box::new(skipped)));
         assert_eq!(text.as_deref(), Some("2024-01: skipped, covered"));
     }
 }

@@ -90,13 +90,13 @@ fn periods(periods: &[PeriodOutcome]) -> String {
 /// All of a ledger, in one line.
 pub(crate) fn ledger_line(rows: &Ledger) -> String {
     format!(
-        "rows: {} read + {} duplicated = {} written + {} quarantined + {} filtered + {} elsewhere",
+        "rows: {} read + {} duplicated = {} written + {} quarantined + {} filtered + {} of other periods",
         count(rows.read),
         count(rows.duplicated),
         count(rows.written),
         count(rows.quarantined),
         count(rows.filtered),
-        count(rows.elsewhere),
+        count(rows.other_period),
     )
 }
 

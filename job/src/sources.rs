@@ -13,13 +13,13 @@ use crate::failure::Failure;
 
 /// Where sources are looked for, and which OCSF they map to.
 #[derive(Clone, Debug)]
-pub(crate) struct Shelf {
+pub(crate) struct SourceIndex {
     /// The folder of the user's own sources.
     pub(crate) own: Option<PathBuf>,
     pub(crate) ocsf: String,
 }
 
-impl Shelf {
+impl SourceIndex {
     /// Reads the source called `name`.
     pub(crate) fn find(&self, name: &str) -> Result<Loaded, Failure> {
         if let Some(path) = self.path_of(name) {

@@ -102,7 +102,7 @@ pub(crate) fn driver(
     cancel: watch::Receiver<bool>,
 ) -> Driver {
     let planner: Arc<Planner> = Arc::new(|program, format, task| {
-        plans::pipeline::task_plan(program, format, task.clone()).map_err(Into::into)
+        plans::pipeline::attempt_plan(program, format, task.clone()).map_err(Into::into)
     });
     Driver {
         status,

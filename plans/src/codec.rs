@@ -18,12 +18,12 @@ use prost::Message;
 
 use crate::scan::node;
 use crate::sink;
-use crate::sink::PublishExec;
+use crate::sink::SinkExec;
 
 /// What our messages start with, which no protobuf message of the wrapped codec does.
 const MAGIC: &[u8] = b"\xfflakebolt";
 const SCAN: u8 = 1;
-const PUBLISH: u8 = 2;
+const SINK: u8 = 2;
 
 /// Encodes our nodes and leaves the others to `inner`.
 #[derive(Debug)]
@@ -56,7 +56,7 @@ impl Codec {
                 let config = parse_protobuf_file_scan_config(config, &context, converter, source)?;
                 Ok(DataSourceExec::from_data_source(config))
             }
-            (PUBLISH, [input]) => Ok(Arc::new(sink::decode(body, input.clone(), context, self)?)),
+            (SINK, [input]) => Ok(Arc::new(sink::decode(body, input.clone(), context, self)?)),
             _ => plan_err!("no node of ours has tag {tag} and {} inputs", inputs.len()),
         }
     }
@@ -91,7 +91,7 @@ impl PhysicalExtensionCodec for Codec {
         buf: &mut Vec<u8>,
         converter: &dyn PhysicalProtoConverterExtension,
     ) -> Result<()> {
-        let (tag, body) = if let Some((config, source)) = node::shard_scan(&node) {
+        let (tag, body) = if let Some((config, source)) = node::split_scan(&node) {
             let config = Some(serialize_file_scan_config(config, self, converter)?);
             (
                 SCAN,
@@ -101,8 +101,8 @@ impl PhysicalExtensionCodec for Codec {
                 }
                 .encode_to_vec(),
             )
-        } else if let Some(publish) = node.downcast_ref::<PublishExec>() {
-            (PUBLISH, sink::encode(publish, self)?)
+        } else if let Some(sink) = node.downcast_ref::<SinkExec>() {
+            (SINK, sink::encode(sink, self)?)
         } else {
             return self.inner.try_encode(node, buf, converter);
         };

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 /// The points, in the order in which a task passes them.
 pub const POINTS: [&str; 10] = [
-    "after-claim",
+    "after-lease",
     "after-listing",
     "during-first-part",
     "before-receipt",
@@ -122,8 +122,8 @@ mod tests {
     fn a_point_springs_at_the_pass_that_was_asked_for() {
         assert_eq!(
             springs(
-                "after-claim",
-                &["before-done", "after-claim", "after-claim"]
+                "after-lease",
+                &["before-done", "after-lease", "after-lease"]
             ),
             [false, true, false]
         );
@@ -137,7 +137,7 @@ mod tests {
     fn an_unknown_point_lists_the_known_ones() {
         let error = Trap::parse("after-lunch").unwrap_err();
         assert!(error.to_string().contains("between-completions"));
-        assert!(Trap::parse("after-claim:0").is_err());
+        assert!(Trap::parse("after-lease:0").is_err());
     }
 
     #[test]

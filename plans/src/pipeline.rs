@@ -1,4 +1,4 @@
-//! The whole of a task as one physical plan: read shards → enrich → map, split by
+//! The whole of a task as one physical plan: read splits → enrich → map, split by
 //! class and write. Start reading here.
 
 use std::collections::BTreeMap;
@@ -11,14 +11,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::mapping::Program;
 use crate::scan::node::{ScanSpec, scan};
-use crate::scan::split::ShardRef;
-use crate::sink::{PhysicalProgram, PublishExec};
+use crate::scan::split::SplitRef;
+use crate::sink::{PhysicalProgram, SinkExec};
 use crate::storage::Access;
 use crate::{session, spec, storage};
 
-/// What a task writes and which rows are its own, besides the program and the shards.
+/// What a task writes and which rows are its own, besides the program and the splits.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct TaskSpec {
+pub struct AttemptSpec {
     /// Unique for every attempt of every task of every load; names are made from it.
     pub attempt: String,
     /// First eight hex digits of the attempt's digest, for part names.
@@ -28,7 +28,7 @@ pub struct TaskSpec {
     pub period: String,
     /// URI of the work area. Receipts go to `{work}/attempts/{attempt}/receipts/`.
     pub work: String,
-    pub shards: Vec<ShardRef>,
+    pub splits: Vec<SplitRef>,
     /// Folder URI for each class name (`raw` for the raw shape): the part of the
     /// path before `region=`.
     pub targets: BTreeMap<String, String>,
@@ -51,24 +51,24 @@ pub struct TaskSpec {
     pub memory_bytes: u64,
 }
 
-/// The plan of a task: a scan of its shards below the sink that writes them.
+/// The plan of a task: a scan of its splits below the sink that writes them.
 ///
 /// The plan is self-contained: executors read no mapping, no request and no status.
-pub fn task_plan(
+pub fn attempt_plan(
     program: &Program,
     format: &spec::Format,
-    task: TaskSpec,
+    spec: AttemptSpec,
 ) -> Result<Arc<dyn ExecutionPlan>> {
     let scan_spec = ScanSpec::new(format, program);
     let schema = scan_spec.schema();
     let physical = PhysicalProgram::plan(program, &schema, &session::planning())?;
     let work =
-        storage::open(&task.work).map_err(|error| DataFusionError::External(error.into()))?;
+        storage::open(&spec.work).map_err(|error| DataFusionError::External(error.into()))?;
     let work = ObjectStoreUrl::parse(work.uri)?;
-    let scan = scan(scan_spec, work, &task.shards)?;
-    Ok(Arc::new(PublishExec::new(
+    let scan = scan(scan_spec, work, &spec.splits)?;
+    Ok(Arc::new(SinkExec::new(
         scan,
         Arc::new(physical),
-        Arc::new(task),
+        Arc::new(spec),
     )))
 }

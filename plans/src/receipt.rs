@@ -1,5 +1,5 @@
 //! What a sink partition leaves behind when all its parts are written: the proof
-//! that a shard was read to its end, and what it became.
+//! that a split was read to its end, and what it became.
 
 use std::collections::BTreeMap;
 
@@ -7,15 +7,15 @@ use serde::{Deserialize, Serialize};
 
 use crate::storage::parts::PartHandle;
 
-/// One task attempt's account of one shard. The driver takes exactly one per shard.
+/// One task attempt's account of one split. The driver takes exactly one per split.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Receipt {
     pub schema_version: u32,
     /// The attempt of the load's task, as the plan names it.
     pub attempt: String,
-    pub shard: String,
+    pub split: String,
     /// The engine's own id of the task attempt; differs between repeats.
-    pub task: String,
+    pub task_attempt: String,
     pub ledger: Ledger,
     /// Filtered rows by the filter's reason, quarantined rows by theirs.
     pub reasons: BTreeMap<String, u64>,
@@ -51,7 +51,7 @@ pub enum PartKind {
     Quarantine,
 }
 
-/// Row counts of a task. `read + duplicated = written + quarantined + filtered + elsewhere`.
+/// Row counts of a task. `read + duplicated = written + quarantined + filtered + other_period`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ledger {
     pub read: u64,
@@ -59,14 +59,16 @@ pub struct Ledger {
     pub quarantined: u64,
     pub filtered: u64,
     pub duplicated: u64,
-    pub elsewhere: u64,
+    /// Rows that a day of another period owns. Older manifests call them `elsewhere`.
+    #[serde(alias = "elsewhere")]
+    pub other_period: u64,
 }
 
 impl Ledger {
     /// Whether every row is accounted for.
     pub fn adds_up(&self) -> bool {
         self.read + self.duplicated
-            == self.written + self.quarantined + self.filtered + self.elsewhere
+            == self.written + self.quarantined + self.filtered + self.other_period
     }
 }
 
@@ -77,6 +79,6 @@ impl std::ops::AddAssign for Ledger {
         self.quarantined += other.quarantined;
         self.filtered += other.filtered;
         self.duplicated += other.duplicated;
-        self.elsewhere += other.elsewhere;
+        self.other_period += other.other_period;
     }
 }

@@ -31,7 +31,7 @@ pub fn config() -> SessionConfig {
         .with_batch_size(BATCH_ROWS)
         .with_target_partitions(1)
         .with_information_schema(false)
-        // A shard is the unit of a receipt: it is neither split nor moved.
+        // A split is the unit of a receipt: it is neither divided nor moved.
         .with_repartition_file_scans(false)
         .with_round_robin_repartition(false);
     let options = config.options_mut();

@@ -17,8 +17,8 @@ use datafusion_proto::protobuf::PhysicalPlanNode;
 use plans::codec::Codec;
 use plans::inspect::preview::{Fate, preview};
 use plans::mapping::{Program, compile};
-use plans::pipeline::{TaskSpec, task_plan};
-use plans::scan::split::{InputObject, ShardRef};
+use plans::pipeline::{AttemptSpec, attempt_plan};
+use plans::scan::split::{InputObject, SplitRef};
 use plans::sources::Shipped;
 use plans::spec::Source;
 use plans::{formats, ocsf, session, sources};
@@ -173,18 +173,18 @@ fn plan(source: &Source, raw: bool) -> Arc<dyn ExecutionPlan> {
     let program = program(source, "1.1.0", raw);
     let classes = program.routes.iter();
     let classes = classes.map(|route| (route.class.name.clone(), "file:///lake/ext/x".to_owned()));
-    let shard = |id: &str| ShardRef {
+    let split = |id: &str| SplitRef {
         id: id.to_owned(),
         path: format!("work/{id}.json"),
         size: 10,
     };
-    let task = TaskSpec {
+    let task = AttemptSpec {
         attempt: "a1".to_owned(),
         digest8: "00112233".to_owned(),
         source: source.name.clone(),
         period: "2024-01".to_owned(),
         work: "file:///work".to_owned(),
-        shards: vec![shard("0000"), shard("0001")],
+        splits: vec![split("0000"), split("0001")],
         targets: classes.collect(),
         access: plans::storage::Access::default(),
         quarantine: "file:///quarantine".to_owned(),
@@ -196,7 +196,7 @@ fn plan(source: &Source, raw: bool) -> Arc<dyn ExecutionPlan> {
         account: None,
         memory_bytes: 1 << 20,
     };
-    task_plan(&program, &source.format, task).expect("a plan")
+    attempt_plan(&program, &source.format, task).expect("a plan")
 }
 
 fn render(plan: &Arc<dyn ExecutionPlan>) -> String {

@@ -119,7 +119,7 @@ impl Scheduler {
     }
 
     /// Tasks that the executors run at once.
-    pub async fn vcores(&self) -> usize {
+    pub async fn concurrent_tasks(&self) -> usize {
         self.executors().await.into_iter().sum()
     }
 }

@@ -43,7 +43,7 @@ struct Args {
         value_parser = clap::value_parser!(u64).range(SHORTEST_EXECUTOR_TIMEOUT.as_secs()..)
     )]
     executor_timeout: u64,
-    /// Seconds in which some shard of a period has to get on, or its attempt is given up.
+    /// Seconds in which some split of a period has to get on, or its attempt is given up.
     #[arg(
         long,
         env = "LAKEBOLT_PROGRESS_DEADLINE",
@@ -101,7 +101,7 @@ async fn main() -> anyhow::Result<()> {
 
 fn drivers(status: Arc<dyn StatusStore>, submit: Arc<dyn Submit>, timing: Timing) -> Box<Drivers> {
     let planner: Arc<Planner> = Arc::new(|program, format, task| {
-        plans::pipeline::task_plan(program, format, task.clone()).map_err(Into::into)
+        plans::pipeline::attempt_plan(program, format, task.clone()).map_err(Into::into)
     });
     let activity = Activity::default();
     Box::new(move |observer, cancel| Driver {

@@ -13,9 +13,9 @@ use datafusion::logical_expr::{Expr, cast, ident};
 use datafusion::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use datafusion::physical_plan::ExecutionPlan;
 use plans::mapping::{Class, Layout, Program, Route};
-use plans::pipeline::{TaskSpec, task_plan};
+use plans::pipeline::{AttemptSpec, attempt_plan};
 use plans::receipt::{Ledger, PartKind, Receipt};
-use plans::scan::split::{InputObject, Shard, ShardRef};
+use plans::scan::split::{InputObject, Split, SplitRef};
 use plans::spec;
 use plans::spec::{Column, ColumnKind};
 use plans::storage::parts::Staged;
@@ -79,8 +79,8 @@ fn program() -> Program {
     }
 }
 
-/// Ten shards of three good rows, one broken and one of the next day.
-fn shards(root: &Path, attempt: &str, seconds: &[i64]) -> Vec<ShardRef> {
+/// Ten splits of three good rows, one broken and one of the next day.
+fn splits(root: &Path, attempt: &str, seconds: &[i64]) -> Vec<SplitRef> {
     let mut refs = Vec::new();
     for number in 0..10 {
         let mut text = String::new();
@@ -104,7 +104,7 @@ fn shards(root: &Path, attempt: &str, seconds: &[i64]) -> Vec<ShardRef> {
             day: Some(DAY),
         };
         let id = format!("{number:04}");
-        let list = serde_json::to_vec(&Shard {
+        let list = serde_json::to_vec(&Split {
             id: id.clone(),
             objects: vec![object],
         })
@@ -112,7 +112,7 @@ fn shards(root: &Path, attempt: &str, seconds: &[i64]) -> Vec<ShardRef> {
         let path = root
             .join("work/attempts")
             .join(attempt)
-            .join("shards")
+            .join("splits")
             .join(format!("{id}.json"));
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(&path, &list).unwrap();
@@ -123,7 +123,7 @@ fn shards(root: &Path, attempt: &str, seconds: &[i64]) -> Vec<ShardRef> {
         )
         .unwrap();
         let path = path.to_string_lossy().trim_start_matches('/').to_owned();
-        refs.push(ShardRef {
+        refs.push(SplitRef {
             id,
             path,
             size: list.len() as u64,
@@ -143,13 +143,13 @@ fn plan_of(
     memory_bytes: u64,
 ) -> Arc<dyn ExecutionPlan> {
     let uri = |name: &str| format!("file://{}/{name}", root.display());
-    let task = TaskSpec {
+    let task = AttemptSpec {
         attempt: attempt.to_owned(),
         digest8: "0011aabb".to_owned(),
         source: "test".to_owned(),
         period: "2024-01".to_owned(),
         work: uri("work"),
-        shards: shards(root, attempt, seconds),
+        splits: splits(root, attempt, seconds),
         targets: BTreeMap::from([("authentication".to_owned(), uri("lake/ext/test"))]),
         access: plans::storage::Access::default(),
         quarantine: uri("quarantine"),
@@ -166,7 +166,7 @@ fn plan_of(
         options: BTreeMap::new(),
         at: Default::default(),
     };
-    task_plan(&program(), &format, task).unwrap()
+    attempt_plan(&program(), &format, task).unwrap()
 }
 
 fn receipts(root: &Path, attempt: &str) -> Vec<Receipt> {
@@ -221,7 +221,7 @@ async fn ballista_and_datafusion_leave_the_same_receipts() {
             ledger.read,
             ledger.written,
             ledger.quarantined,
-            ledger.elsewhere
+            ledger.other_period
         ),
         (50, 30, 10, 10)
     );
@@ -257,7 +257,7 @@ async fn a_dropped_run_is_cancelled_and_another_one_still_works() {
 async fn runs_that_are_spilled_and_merged_leave_the_same_receipts() {
     let folder = tempfile::tempdir().unwrap();
     let local = Local::start(2, folder.path()).unwrap();
-    // Several batches a shard, and in no order.
+    // Several batches a split, and in no order.
     let seconds: Vec<i64> = (0..30_000).map(|row| row * 7919 % 86_400).collect();
     for (attempt, memory) in [("held", 256 << 20), ("spilled", 1)] {
         let plan = plan_of(folder.path(), attempt, &seconds, memory);

@@ -83,7 +83,7 @@ class Lab:
         try:
             for number in range(executors):
                 own = environment if number == 0 else {}
-                flags = ["--scheduler", address, "--vcores", vcores, "--scratch", self.scratch]
+                flags = ["--scheduler", address, "--concurrent-tasks", vcores, "--scratch", self.scratch]
                 processes.append(self.start("lakebolt-executor", *flags, **own))
             wait(lambda: metric(address, "lakebolt_executors") == executors)
             yield address, processes[1:]

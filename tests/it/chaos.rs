@@ -17,7 +17,7 @@ use tests::{Answer, CloudLab, Cluster, Invocation, Proxy, Running, Wire, cloud, 
 
 /// Rounds that run at once: each is three processes and a client.
 const ABREAST: usize = 3;
-/// Between the seeds of two rounds: few rounds see some trouble of every sort, and as many
+/// Between the seeds of two rounds: few rounds see some failure of every sort, and as many
 /// as there are kinds see each.
 const STEP: u64 = 3;
 /// A round that takes longer hangs.
@@ -84,7 +84,7 @@ struct Plan {
 }
 
 impl Plan {
-    /// Seeds that follow each other go through every kind of trouble.
+    /// Seeds that follow each other go through every kind of failure.
     fn of(seed: u64, seconds: u64) -> Self {
         let mut random = Random::new(seed);
         let mut points: Vec<String> = BEFORE_COMMIT
@@ -466,7 +466,7 @@ fn adds_up(outcome: &Value) {
     for rows in ledgers.chain([&outcome["rows"]]) {
         let count = |name: &str| rows[name].as_u64().unwrap_or_default();
         let came = count("read") + count("duplicated");
-        let went: u64 = ["written", "quarantined", "filtered", "elsewhere"]
+        let went: u64 = ["written", "quarantined", "filtered", "other_period"]
             .map(count)
             .iter()
             .sum();

@@ -137,7 +137,7 @@ fn a_cluster_loads_what_the_embedded_engine_loads() -> anyhow::Result<()> {
     let metrics = site.cluster.http("/metrics").unwrap_or_default();
     for line in [
         "lakebolt_executors 2",
-        "lakebolt_vcores 2",
+        "lakebolt_task_slots 2",
         "lakebolt_loads_ended_total{state=\"done\"} 2",
         "lakebolt_periods_total{state=\"skipped\"} 2",
         "job_completed_total",

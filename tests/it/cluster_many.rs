@@ -37,7 +37,7 @@ fn expect_whole(answer: &Answer, number: usize) {
     assert_eq!(undone, None, "{}", answer.stderr);
     let outcome = answer.json();
     let periods = outcome["periods"].as_array().cloned().unwrap_or_default();
-    for count in ["read", "written", "quarantined", "filtered", "elsewhere"] {
+    for count in ["read", "written", "quarantined", "filtered", "other_period"] {
         let rows = |of: &Value| of["rows"][count].as_u64().unwrap_or_default();
         let sum: u64 = periods.iter().map(rows).sum();
         assert_eq!(sum, rows(&outcome), "{count}");
@@ -68,8 +68,8 @@ fn twelve_months_are_spread_over_two_executors() -> anyhow::Result<()> {
         eprintln!("executor: {} KiB at most", executor.peak_memory_kib());
         executor.terminate()?;
         let said = executor.wait()?.expect_code(0).stderr;
-        let tasks = said.matches("shard done").count();
-        eprintln!("executor: {tasks} shards");
+        let tasks = said.matches("split done").count();
+        eprintln!("executor: {tasks} splits");
         assert!(tasks > 0, "it had no work:\n{said}");
     }
     Ok(())

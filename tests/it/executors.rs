@@ -14,7 +14,7 @@ use plans::{formats, mapping, ocsf, sources};
 use scheduler::drive::attempt::Planner;
 use scheduler::drive::driver::{Driver, Timing};
 use scheduler::drive::watch::Activity;
-use scheduler::load::notification::Unwatched;
+use scheduler::load::notification::NoObserver;
 use scheduler::load::outcome::{LoadState, Outcome};
 use scheduler::load::request::{LoadRequest, OnStale, Range, Shape};
 use scheduler::status;
@@ -39,7 +39,7 @@ fn last() -> Day {
     day("2024-02-15")
 }
 
-/// A scheduler with no executor yet, and an input of ten shards, two of them margin.
+/// A scheduler with no executor yet, and an input of ten splits, two of them margin.
 struct Cluster {
     lab: Lab,
     runtime: Runtime,
@@ -77,7 +77,7 @@ impl Cluster {
         let executor = Invocation::new(&binary("lakebolt-executor")?, self.lab.folder());
         let scratch = self.lab.folder().as_os_str();
         Ok(executor
-            .args(["--scheduler", &self.address, "--vcores", "1"])
+            .args(["--scheduler", &self.address, "--concurrent-tasks", "1"])
             .arg("--scratch")
             .arg(scratch))
     }
@@ -93,7 +93,7 @@ impl Cluster {
 
     async fn driver(&self) -> anyhow::Result<Driver> {
         let planner: Arc<Planner> = Arc::new(|program, format, task| {
-            plans::pipeline::task_plan(program, format, task.clone()).map_err(Into::into)
+            plans::pipeline::attempt_plan(program, format, task.clone()).map_err(Into::into)
         });
         let state = self.lab.lake().join(".lakebolt/state.db");
         std::fs::create_dir_all(self.lab.lake().join(".lakebolt"))?;
@@ -102,7 +102,7 @@ impl Cluster {
             submit: Arc::new(Remote::connect(&self.address).await?),
             planner,
             clock: now,
-            observer: Arc::new(Unwatched),
+            observer: Arc::new(NoObserver),
             cancel: watch::channel(false).1,
             timing: Timing::default(),
             activity: Activity::default(),
@@ -210,7 +210,7 @@ fn an_executor_frozen_past_the_timeout_is_replaced_and_does_no_harm_when_it_wake
         let load = cluster.load(false)?;
         let frozen = cluster.executor()?.crash_at(point).spawn()?;
         until("the executor freezes", || frozen.is_frozen());
-        assert!(cluster.receipts() > 0, "it had finished a shard");
+        assert!(cluster.receipts() > 0, "it had finished a split");
         let other = cluster.executor()?.spawn()?;
         cluster.expect_exact(load)?;
 
@@ -236,7 +236,7 @@ fn executors_that_wake_while_their_job_still_runs_leave_every_row_once() -> anyh
         .crash_at("stop:before-receipt:2")
         .spawn()?;
     until("both freeze", || one.is_frozen() && other.is_frozen());
-    // Longer than the timeout: their finished shards are to be run again as well.
+    // Longer than the timeout: their finished splits are to be run again as well.
     sleep(EXECUTOR_TIMEOUT + Duration::from_secs(3));
     one.thaw()?;
     other.thaw()?;
@@ -245,7 +245,7 @@ fn executors_that_wake_while_their_job_still_runs_leave_every_row_once() -> anyh
 }
 
 #[test]
-fn an_executor_killed_after_one_of_its_shards_was_finished_is_replaced() -> anyhow::Result<()> {
+fn an_executor_killed_after_one_of_its_splits_was_finished_is_replaced() -> anyhow::Result<()> {
     let cluster = Cluster::start()?;
     let load = cluster.load(false)?;
     let killed = cluster.executor()?.crash_at("before-receipt:2").spawn()?;
@@ -276,7 +276,7 @@ fn of_two_working_executors_one_may_freeze_or_die_at_any_moment() -> anyhow::Res
         let load = cluster.load(false)?;
         let harmed = cluster.executor()?.spawn()?;
         let _other = cluster.executor()?.spawn()?;
-        until("a shard is finished", || cluster.receipts() > 0);
+        until("a split is finished", || cluster.receipts() > 0);
         harm(&harmed)?;
         assert!(!load.is_finished(), "the input is too small for this test");
         cluster.expect_exact(load)?;

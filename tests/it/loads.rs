@@ -34,12 +34,12 @@ fn every_row_read_is_in_the_ledger_once() -> anyhow::Result<()> {
         .run()?
         .expect_code(0);
     let into = answer.rows("read") + answer.rows("duplicated");
-    let out = ["written", "quarantined", "filtered", "elsewhere"].map(|what| answer.rows(what));
+    let out = ["written", "quarantined", "filtered", "other_period"].map(|what| answer.rows(what));
     assert_eq!(into, out.iter().sum::<u64>(), "{}", answer.stdout);
     assert_eq!(answer.rows("written"), rows::count_all(&lab.lake())?);
     assert_eq!(answer.rows("quarantined"), 0);
     assert!(
-        answer.rows("elsewhere") > 0,
+        answer.rows("other_period") > 0,
         "the margin's rows belong elsewhere"
     );
     Ok(())

@@ -42,7 +42,7 @@ fn account(source: &str, file: &Path, lines: usize) -> anyhow::Result<()> {
         .args(["--account", "111122223333"])
         .run()?
         .expect_code(0);
-    let out = ["written", "quarantined", "filtered", "elsewhere"].map(|what| answer.rows(what));
+    let out = ["written", "quarantined", "filtered", "other_period"].map(|what| answer.rows(what));
     assert_eq!(
         answer.rows("read"),
         lines as u64,

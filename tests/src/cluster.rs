@@ -82,7 +82,12 @@ impl Cluster {
     pub fn executor(&self) -> anyhow::Result<Invocation> {
         let executor = self.process("lakebolt-executor")?;
         Ok(executor
-            .args(["--scheduler", &self.meet.to_string(), "--vcores", "1"])
+            .args([
+                "--scheduler",
+                &self.meet.to_string(),
+                "--concurrent-tasks",
+                "1",
+            ])
             .arg("--scratch")
             .arg(&self.folder))
     }

@@ -2,7 +2,7 @@
 //! here, so that a point that is renamed fails a test.
 
 pub const BEFORE_COMMIT: [&str; 6] = [
-    "after-claim",
+    "after-lease",
     "after-listing",
     "during-first-part",
     "before-receipt",

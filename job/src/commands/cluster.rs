@@ -6,7 +6,7 @@ use scheduler::load::days::Moment;
 use scheduler::load::outcome::Outcome;
 use scheduler::service::Tls;
 use scheduler::service::client::Client;
-use scheduler::service::source::Sent;
+use scheduler::service::source::SentSource;
 use uuid::Uuid;
 
 use super::loads;
@@ -15,7 +15,7 @@ use crate::cli::{ClusterArgs, ClusterFlags};
 use crate::context::Context;
 use crate::exit_code::ExitCode;
 use crate::failure::Failure;
-use crate::progress::Teller;
+use crate::progress::Reporter;
 use crate::settings::{OutputFormat, Settings};
 use crate::{interrupt, output, wire};
 
@@ -99,16 +99,16 @@ pub(super) async fn follow(
     context: &Context,
 ) -> Result<ExitCode, Failure> {
     let kind = settings.progress.unwrap_or_default();
-    let teller = Teller::new(kind, context.verbosity.quiet, context.bars.clone());
+    let reporter = Reporter::new(kind, context.verbosity.quiet, context.bars.clone());
     let place = format!("--cluster {}", cluster.address);
-    teller.note(&format!("load {id} runs on {}", cluster.address));
+    reporter.note(&format!("load {id} runs on {}", cluster.address));
     let away = |address: &str| {
-        teller.note(&format!(
+        reporter.note(&format!(
             "the scheduler at {address} is away; waiting for it"
         ));
     };
     let outcome = tokio::select! {
-        outcome = cluster.client.follow(id, &teller, &away) => outcome?,
+        outcome = cluster.client.follow(id, &reporter, &away) => outcome?,
         () = interrupt::heard() => return detached(id, &place, settings.output_format()),
     };
     loads::print(&outcome, &place, settings.output_format())
@@ -135,9 +135,9 @@ fn new_id() -> String {
 }
 
 /// The source as it travels: by its name if it ships, else with its files.
-fn source(prepared: &Prepared, context: &Context) -> Result<Sent, Failure> {
-    let shelf = loads::shelf(&prepared.settings, context)?;
-    let files = shelf.own_files(&prepared.asked)?;
+fn source(prepared: &Prepared, context: &Context) -> Result<SentSource, Failure> {
+    let source_index = loads::source_index(&prepared.settings, context)?;
+    let files = source_index.own_files(&prepared.asked)?;
     let mut texts = BTreeMap::new();
     for file in files {
         let name = file.base_name().to_owned();
@@ -146,10 +146,10 @@ fn source(prepared: &Prepared, context: &Context) -> Result<Sent, Failure> {
             return Err(Failure::usage(message, "rename one of them"));
         }
     }
-    Ok(Sent {
+    Ok(SentSource {
         name: prepared.request.source.clone(),
         files: texts,
-        ocsf_version: shelf.ocsf,
+        ocsf_version: source_index.ocsf,
         config_digest: prepared.request.program.digest.clone(),
     })
 }

@@ -16,18 +16,18 @@ use crate::exit_code::ExitCode;
 use crate::failure::Failure;
 use crate::output;
 use crate::settings::OutputFormat;
-use crate::sources::{Shelf, standing_below};
+use crate::sources::{SourceIndex, standing_below};
 use crate::table::plural;
 
 pub(super) fn run(args: &LintArgs, context: &Context) -> Result<ExitCode, Failure> {
-    let shelf = Shelf {
+    let source_index = SourceIndex {
         own: context.config(args.sources.config.as_deref())?,
         ocsf: context.ocsf(args.sources.ocsf.as_deref()),
     };
-    let paths = paths(args, &shelf)?;
+    let paths = paths(args, &source_index)?;
     let mut found = Findings::default();
     for path in &paths {
-        let one = lint_path(path, &shelf.ocsf);
+        let one = lint_path(path, &source_index.ocsf);
         found.errors.extend(one.errors);
         found.warnings.extend(one.warnings);
     }
@@ -44,8 +44,11 @@ pub(super) fn run(args: &LintArgs, context: &Context) -> Result<ExitCode, Failur
 }
 
 /// The sources to lint: those named, else those of `--config`, else those here.
-fn paths(args: &LintArgs, shelf: &Shelf) -> Result<Vec<PathBuf>, Failure> {
-    let own = shelf.own.clone().unwrap_or_else(|| PathBuf::from("."));
+fn paths(args: &LintArgs, source_index: &SourceIndex) -> Result<Vec<PathBuf>, Failure> {
+    let own = source_index
+        .own
+        .clone()
+        .unwrap_or_else(|| PathBuf::from("."));
     let named: Vec<PathBuf> = match args.paths.is_empty() {
         true => vec![own],
         false => args.paths.clone(),

@@ -13,11 +13,11 @@ use crate::context::Context;
 use crate::exit_code::ExitCode;
 use crate::failure::Failure;
 use crate::interrupt::Interrupt;
-use crate::progress::Teller;
+use crate::progress::Reporter;
 use crate::request::Places;
 use crate::scratch::Scratch;
 use crate::settings::{OutputFormat, Settings};
-use crate::sources::{Compiled, Shelf};
+use crate::sources::{Compiled, SourceIndex};
 use crate::{output, render, request, request_file, wire};
 
 /// A load that is ready to be driven.
@@ -73,8 +73,8 @@ pub(crate) fn compile(
     settings: &Settings,
     context: &Context,
 ) -> Result<Compiled, Failure> {
-    let shelf = shelf(settings, context)?;
-    let compiled = shelf.compile(source, request::is_raw(settings))?;
+    let source_index = source_index(settings, context)?;
+    let compiled = source_index.compile(source, request::is_raw(settings))?;
     for warning in &compiled.warnings {
         tracing::warn!("{warning}");
     }
@@ -82,8 +82,8 @@ pub(crate) fn compile(
 }
 
 /// Where sources are looked for.
-pub(crate) fn shelf(settings: &Settings, context: &Context) -> Result<Shelf, Failure> {
-    Ok(Shelf {
+pub(crate) fn source_index(settings: &Settings, context: &Context) -> Result<SourceIndex, Failure> {
+    Ok(SourceIndex {
         own: context.config(settings.config.as_deref())?,
         ocsf: context.ocsf(settings.ocsf.as_deref()),
     })
@@ -126,8 +126,8 @@ pub(crate) fn with_driver<T>(
         let engine = wire::start_engine(settings.engine, cores, scratch.folder()).await?;
         let quiet = context.verbosity.quiet;
         let kind = settings.progress.unwrap_or_default();
-        let teller = Arc::new(Teller::new(kind, quiet, context.bars.clone()));
-        let driver = wire::driver(status, engine.clone(), teller, interrupt.cancel.clone());
+        let reporter = Arc::new(Reporter::new(kind, quiet, context.bars.clone()));
+        let driver = wire::driver(status, engine.clone(), reporter, interrupt.cancel.clone());
         let result = work(&driver, &interrupt).await;
         engine.close().await;
         result

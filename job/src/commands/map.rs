@@ -13,7 +13,7 @@ use crate::cli::MapArgs;
 use crate::context::Context;
 use crate::exit_code::ExitCode;
 use crate::failure::{Failure, with_causes};
-use crate::sources::Shelf;
+use crate::sources::SourceIndex;
 use crate::table::plural;
 use crate::{output, uris, wire};
 
@@ -21,11 +21,11 @@ use crate::{output, uris, wire};
 const RAW_CHARACTERS: usize = 200;
 
 pub(super) fn run(args: &MapArgs, context: &Context) -> Result<ExitCode, Failure> {
-    let shelf = Shelf {
+    let source_index = SourceIndex {
         own: context.config(args.sources.config.as_deref())?,
         ocsf: context.ocsf(args.sources.ocsf.as_deref()),
     };
-    let compiled = shelf.compile(&args.source, false)?;
+    let compiled = source_index.compile(&args.source, false)?;
     // Readers take objects, so stdin becomes one; it is removed when this returns.
     let stdin = if args.file == Path::new("-") {
         Some(spool()?)

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use scheduler::drive::plan::{LoadPlan, PeriodPlan};
 use scheduler::load::days::Day;
-use scheduler::load::notification::Unwatched;
+use scheduler::load::notification::NoObserver;
 
 use super::loads;
 use crate::cli::LoadArgs;
@@ -28,7 +28,7 @@ pub(super) fn run(args: LoadArgs, context: &Context) -> Result<ExitCode, Failure
         let driver = wire::driver(
             status,
             Arc::new(wire::NoEngine),
-            Arc::new(Unwatched),
+            Arc::new(NoObserver),
             interrupt.cancel,
         );
         Ok(driver.plan(&prepared.request).await?)

@@ -13,7 +13,7 @@ use crate::exit_code::ExitCode;
 use crate::failure::Failure;
 use crate::request::Stores;
 use crate::settings::{OutputFormat, Settings};
-use crate::sources::Shelf;
+use crate::sources::SourceIndex;
 use crate::table::{Table, count, plural};
 use crate::{output, uris, wire};
 
@@ -43,11 +43,11 @@ pub(super) fn run(args: &QuarantineArgs, context: &Context) -> Result<ExitCode, 
 /// The name behind an alias; a source that is gone may still have rows here.
 fn source_name(name: &str, context: &Context) -> Result<String, Failure> {
     let own = context.config(None)?;
-    let shelf = Shelf {
+    let source_index = SourceIndex {
         own,
         ocsf: context.ocsf(None),
     };
-    Ok(shelf
+    Ok(source_index
         .find(name)
         .map_or_else(|_| name.to_owned(), |loaded| loaded.source.name))
 }

@@ -9,7 +9,7 @@ use crate::exit_code::ExitCode;
 use crate::failure::Failure;
 use crate::output;
 use crate::settings::OutputFormat;
-use crate::sources::Shelf;
+use crate::sources::SourceIndex;
 use crate::table::Table;
 
 /// One line of the list.
@@ -20,13 +20,13 @@ struct Listed {
 }
 
 pub(super) fn run(args: &SourcesArgs, context: &Context) -> Result<ExitCode, Failure> {
-    let shelf = Shelf {
+    let source_index = SourceIndex {
         own: context.config(args.sources.config.as_deref())?,
         ocsf: context.ocsf(args.sources.ocsf.as_deref()),
     };
-    let mut listed = own(&shelf)?;
+    let mut listed = own(&source_index)?;
     for shipped in plans::sources::list() {
-        let source = shipped.load(&shelf.ocsf)?.source;
+        let source = shipped.load(&source_index.ocsf)?.source;
         listed.push(Listed {
             source,
             from: "shipped".to_owned(),
@@ -39,10 +39,10 @@ pub(super) fn run(args: &SourcesArgs, context: &Context) -> Result<ExitCode, Fai
     Ok(ExitCode::Done)
 }
 
-fn own(shelf: &Shelf) -> Result<Vec<Listed>, Failure> {
+fn own(source_index: &SourceIndex) -> Result<Vec<Listed>, Failure> {
     let mut listed = Vec::new();
-    for path in shelf.own_sources()? {
-        let loaded = plans::dialects::load(&path, &shelf.ocsf)?;
+    for path in source_index.own_sources()? {
+        let loaded = plans::dialects::load(&path, &source_index.ocsf)?;
         listed.push(Listed {
             source: loaded.source,
             from: path.display().to_string(),

@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use plans::storage::{Access, parts};
 use scheduler::drive::sweep::{Sweep, Swept};
-use scheduler::publish::cleanup::Debris;
+use scheduler::publish::cleanup::Cleanup;
 use scheduler::publish::work::Work;
 
 use crate::cli::SweepArgs;
@@ -41,7 +41,7 @@ pub(super) fn run(args: &SweepArgs, context: &Context) -> Result<ExitCode, Failu
     let swept = wire::block_on(async {
         let sweep = Sweep {
             status: wire::open_status(&places.state, true)?,
-            debris: debris(&places, &access)?,
+            cleanup: cleanup(&places, &access)?,
             clock: wire::now,
             min_age: args.min_age,
             dry_run: args.dry_run,
@@ -55,14 +55,14 @@ pub(super) fn run(args: &SweepArgs, context: &Context) -> Result<ExitCode, Failu
     Ok(ExitCode::Done)
 }
 
-fn debris(places: &Places, access: &Access) -> Result<Debris, Failure> {
+fn cleanup(places: &Places, access: &Access) -> Result<Cleanup, Failure> {
     let refused =
         |error: &dyn std::error::Error| Failure::usage(with_causes(error), "check URI and --work");
     let work = Work::open(&places.work).map_err(|error| refused(&error))?;
     let sink = parts::open(&places.output, &places.work, access);
-    Ok(Debris {
+    Ok(Cleanup {
         work,
-        publisher: sink.map_err(|error| refused(&error))?.publisher,
+        part_store: sink.map_err(|error| refused(&error))?.part_store,
         folders: BTreeSet::from([places.output.clone(), places.quarantine.clone()]),
     })
 }

@@ -23,7 +23,7 @@ use bytes::Bytes;
 
 use crate::spec::{Column, ColumnKind};
 
-/// Index of the row's object in its shard. UInt32, never NULL.
+/// Index of the row's object in its split. UInt32, never NULL.
 pub const OBJECT: &str = "_object";
 /// Line (or record) number in its object, from 1. UInt64, never NULL.
 pub const LINE: &str = "_line";
@@ -72,7 +72,7 @@ pub struct DecoderRequest {
     pub schema: SchemaRef,
     pub options: Arc<BTreeMap<String, String>>,
     pub batch_rows: usize,
-    /// The object's index in its shard.
+    /// The object's index in its split.
     pub object: u32,
 }
 

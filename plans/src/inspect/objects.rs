@@ -14,7 +14,7 @@ use tokio::io::{AsyncSeekExt, AsyncWriteExt};
 
 use crate::scan::parquet::StoredFile;
 use crate::storage;
-use crate::storage::{Cause, Located, StoreError, Trouble};
+use crate::storage::{Cause, Located, StoreError, StoreFailure};
 
 /// A file or an object.
 #[derive(Clone, Debug)]
@@ -50,7 +50,7 @@ pub enum ObjectError {
     Unreached {
         name: String,
         #[source]
-        source: Trouble,
+        source: StoreFailure,
     },
     #[error("{name}: is gone")]
     Gone { name: String },
@@ -179,8 +179,8 @@ impl Object {
 
     fn failed(&self, error: object_store::Error) -> ObjectError {
         let name = self.name.clone();
-        match Trouble::from(error) {
-            trouble if trouble.cause == Cause::NotFound => ObjectError::Gone { name },
+        match StoreFailure::from(error) {
+            failure if failure.cause == Cause::NotFound => ObjectError::Gone { name },
             source => ObjectError::Unreached { name, source },
         }
     }

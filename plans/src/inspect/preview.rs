@@ -12,11 +12,11 @@ use futures::TryStreamExt;
 
 use crate::decode::{LINE, RAW};
 use crate::mapping::Program;
-use crate::pipeline::TaskSpec;
+use crate::pipeline::AttemptSpec;
 use crate::receipt::Ledger;
 use crate::scan::node::ScanSpec;
-use crate::scan::reader::ShardReader;
-use crate::scan::split::{InputObject, Shard};
+use crate::scan::reader::SplitReader;
+use crate::scan::split::{InputObject, Split};
 use crate::sink::{Classifier, Key, PhysicalProgram, Rejection, gather};
 use crate::storage::Access;
 use crate::{session, spec};
@@ -53,14 +53,14 @@ pub async fn preview(
         &scan.schema(),
         &session::planning(),
     )?);
-    let shard = Shard {
+    let split = Split {
         id: "0".to_owned(),
         objects,
     };
     let mut classifier =
-        Classifier::new(physical.clone(), Arc::new(task(program, account)), &shard);
+        Classifier::new(physical.clone(), Arc::new(spec(program, account)), &split);
     classifier.own_every_day();
-    let mut batches = ShardReader::new(&scan, shard)?.into_stream();
+    let mut batches = SplitReader::new(&scan, split)?.into_stream();
     while let Some(batch) = batches.try_next().await? {
         for fate in fates(&batch, &physical, &mut classifier)? {
             if !each(fate) {
@@ -71,14 +71,14 @@ pub async fn preview(
     Ok(classifier.ledger)
 }
 
-fn task(program: &Program, account: Option<String>) -> TaskSpec {
-    TaskSpec {
+fn spec(program: &Program, account: Option<String>) -> AttemptSpec {
+    AttemptSpec {
         attempt: String::new(),
         digest8: String::new(),
         source: program.source.clone(),
         period: String::new(),
         work: String::new(),
-        shards: Vec::new(),
+        splits: Vec::new(),
         targets: BTreeMap::new(),
         quarantine: String::new(),
         access: Access::default(),

@@ -1,7 +1,7 @@
-//! The scan: one partition for each shard, over an ordinary `FileScanConfig`,
+//! The scan: one partition for each split, over an ordinary `FileScanConfig`,
 //! because Ballista slices that per task and no leaf of our own.
 //!
-//! A shard must be neither split nor moved, so the source refuses repartitioning
+//! A split must be neither divided nor moved, so the source refuses repartitioning
 //! and the session switches work stealing off.
 
 use std::collections::BTreeMap;
@@ -26,14 +26,14 @@ use object_store::path::Path;
 use object_store::{ObjectMeta, ObjectStore};
 use serde::{Deserialize, Serialize};
 
-use super::reader::ShardReader;
-use super::split::ShardRef;
+use super::reader::SplitReader;
+use super::split::SplitRef;
 use crate::decode::schema_of;
 use crate::mapping::Program;
 use crate::spec;
 use crate::spec::Column;
 
-/// What a scan reads from each shard, and how. Travels with the plan.
+/// What a scan reads from each split, and how. Travels with the plan.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ScanSpec {
     pub format: String,
@@ -60,15 +60,15 @@ impl ScanSpec {
     }
 }
 
-/// A `FileSource` whose files are shard lists.
+/// A `FileSource` whose files are split lists.
 #[derive(Clone)]
-pub struct ShardSource {
+pub struct SplitSource {
     pub spec: Arc<ScanSpec>,
     table: TableSchema,
     metrics: ExecutionPlanMetricsSet,
 }
 
-impl ShardSource {
+impl SplitSource {
     pub fn new(spec: ScanSpec) -> Self {
         let table = TableSchema::from(spec.schema());
         Self {
@@ -79,27 +79,27 @@ impl ShardSource {
     }
 }
 
-/// A scan of `shards`, whose lists stand in the store at `work`: one partition each.
+/// A scan of `splits`, whose lists stand in the store at `work`: one partition each.
 pub fn scan(
     spec: ScanSpec,
     work: ObjectStoreUrl,
-    shards: &[ShardRef],
+    splits: &[SplitRef],
 ) -> Result<Arc<dyn ExecutionPlan>> {
-    let groups: Result<Vec<_>> = shards.iter().map(group).collect();
-    let config = FileScanConfigBuilder::new(work, Arc::new(ShardSource::new(spec)))
+    let groups: Result<Vec<_>> = splits.iter().map(group).collect();
+    let config = FileScanConfigBuilder::new(work, Arc::new(SplitSource::new(spec)))
         .with_file_groups(groups?)
         .build();
     Ok(DataSourceExec::from_data_source(config))
 }
 
-/// A shard's list as a group of its own. Its path is taken as it is, not encoded again.
-fn group(shard: &ShardRef) -> Result<FileGroup> {
+/// A split's list as a group of its own. Its path is taken as it is, not encoded again.
+fn group(split: &SplitRef) -> Result<FileGroup> {
     let location =
-        Path::parse(&shard.path).map_err(|error| DataFusionError::External(error.into()))?;
+        Path::parse(&split.path).map_err(|error| DataFusionError::External(error.into()))?;
     let list = ObjectMeta {
         location,
         last_modified: DateTime::UNIX_EPOCH,
-        size: shard.size,
+        size: split.size,
         e_tag: None,
         version: None,
     };
@@ -107,42 +107,42 @@ fn group(shard: &ShardRef) -> Result<FileGroup> {
 }
 
 /// The configuration of a scan of ours, if `plan` is one.
-pub fn shard_scan(plan: &Arc<dyn ExecutionPlan>) -> Option<(&FileScanConfig, &ShardSource)> {
+pub fn split_scan(plan: &Arc<dyn ExecutionPlan>) -> Option<(&FileScanConfig, &SplitSource)> {
     let exec = plan.downcast_ref::<DataSourceExec>()?;
     let config =
         (exec.data_source().as_ref() as &dyn std::any::Any).downcast_ref::<FileScanConfig>()?;
     let source = config
         .file_source()
         .as_ref()
-        .downcast_ref::<ShardSource>()?;
+        .downcast_ref::<SplitSource>()?;
     Some((config, source))
 }
 
-/// The path of the shard list that partition `partition` of `plan` reads.
+/// The path of the split list that partition `partition` of `plan` reads.
 ///
-/// Ballista re-indexes the partitions of a task, so the index alone names no shard.
-pub fn shard_path(plan: &Arc<dyn ExecutionPlan>, partition: usize) -> Result<String> {
-    if let Some((config, _)) = shard_scan(plan) {
+/// Ballista re-indexes the partitions of a task, so the index alone names no split.
+pub fn split_path(plan: &Arc<dyn ExecutionPlan>, partition: usize) -> Result<String> {
+    if let Some((config, _)) = split_scan(plan) {
         return match config.file_groups.get(partition).map(FileGroup::files) {
-            Some([shard]) => Ok(shard.object_meta.location.to_string()),
-            Some(files) => plan_err!("partition {partition} has {} shards, not one", files.len()),
-            None => plan_err!("partition {partition} has no shard"),
+            Some([split]) => Ok(split.object_meta.location.to_string()),
+            Some(files) => plan_err!("partition {partition} has {} splits, not one", files.len()),
+            None => plan_err!("partition {partition} has no split"),
         };
     }
     match plan.children().as_slice() {
-        [child] => shard_path(child, partition),
-        _ => plan_err!("no shard scan below {}", plan.name()),
+        [child] => split_path(child, partition),
+        _ => plan_err!("no split scan below {}", plan.name()),
     }
 }
 
-impl FileSource for ShardSource {
+impl FileSource for SplitSource {
     fn create_file_opener(
         &self,
         object_store: Arc<dyn ObjectStore>,
         _base_config: &FileScanConfig,
         _partition: usize,
     ) -> Result<Arc<dyn FileOpener>> {
-        Ok(Arc::new(ShardOpener {
+        Ok(Arc::new(SplitOpener {
             spec: self.spec.clone(),
             work: object_store,
         }))
@@ -161,7 +161,7 @@ impl FileSource for ShardSource {
     }
 
     fn file_type(&self) -> &str {
-        "shard"
+        "split"
     }
 
     fn fmt_extra(&self, _t: DisplayFormatType, f: &mut Formatter) -> std::fmt::Result {
@@ -180,32 +180,32 @@ impl FileSource for ShardSource {
     }
 }
 
-struct ShardOpener {
+struct SplitOpener {
     spec: Arc<ScanSpec>,
     work: Arc<dyn ObjectStore>,
 }
 
-impl FileOpener for ShardOpener {
+impl FileOpener for SplitOpener {
     fn open(&self, file: PartitionedFile) -> Result<FileOpenFuture> {
         let (spec, work) = (self.spec.clone(), self.work.clone());
         Ok(Box::pin(async move {
-            let shard =
-                crate::scan::reader::load_shard(work.as_ref(), &file.object_meta.location).await?;
-            let reader = ShardReader::new(&spec, shard)?;
+            let split =
+                crate::scan::reader::load_split(work.as_ref(), &file.object_meta.location).await?;
+            let reader = SplitReader::new(&spec, split)?;
             Ok(reader.into_stream())
         }))
     }
 }
 
 /// Encodes the part of a scan that `FileScanConfig`'s own wire form leaves out.
-pub fn encode_spec(source: &ShardSource) -> Result<Vec<u8>> {
+pub fn encode_spec(source: &SplitSource) -> Result<Vec<u8>> {
     serde_json::to_vec(source.spec.as_ref())
         .map_err(|error| DataFusionError::External(error.into()))
 }
 
 /// The source that `encode_spec` wrote.
-pub fn decode_spec(bytes: &[u8]) -> Result<ShardSource> {
+pub fn decode_spec(bytes: &[u8]) -> Result<SplitSource> {
     let spec =
         serde_json::from_slice(bytes).map_err(|error| DataFusionError::External(error.into()))?;
-    Ok(ShardSource::new(spec))
+    Ok(SplitSource::new(spec))
 }

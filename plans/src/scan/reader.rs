@@ -1,4 +1,4 @@
-//! Reading a shard: its objects one after the other, from compressed bytes to
+//! Reading a split: its objects one after the other, from compressed bytes to
 //! Arrow columns in one pass. Memory is bounded by the read window, the blocks of
 //! the decompressor and one batch, whatever the objects' sizes and number.
 
@@ -18,7 +18,7 @@ use tokio::task::JoinHandle;
 
 use super::node::ScanSpec;
 use super::parquet::ParquetReader;
-use super::split::{InputObject, Shard};
+use super::split::{InputObject, Split};
 use crate::decode::decompress::Decompressor;
 use crate::decode::{Decoder, DecoderRequest, Reading};
 use crate::reported::Reported;
@@ -32,8 +32,8 @@ const WINDOW: u64 = 2 << 20;
 const OBJECTS_AHEAD: usize = 8;
 const BYTES_AHEAD: u64 = 3 << 20;
 
-/// The shard list at `location` of the work area.
-pub async fn load_shard(work: &dyn ObjectStore, location: &Path) -> Result<Shard> {
+/// The split list at `location` of the work area.
+pub async fn load_split(work: &dyn ObjectStore, location: &Path) -> Result<Split> {
     let bytes = work
         .get(location)
         .await
@@ -46,15 +46,15 @@ pub async fn load_shard(work: &dyn ObjectStore, location: &Path) -> Result<Shard
 
 /// Ballista runs a task again for an I/O error and for no other.
 pub fn io_error(error: object_store::Error) -> DataFusionError {
-    let trouble = storage::Trouble::from(error);
-    match trouble.cause.retryable() {
-        true => DataFusionError::IoError(io::Error::other(Reported::of(&trouble))),
-        false => DataFusionError::External(Reported::of(&trouble).into()),
+    let failure = storage::StoreFailure::from(error);
+    match failure.cause.retryable() {
+        true => DataFusionError::IoError(io::Error::other(Reported::of(&failure))),
+        false => DataFusionError::External(Reported::of(&failure).into()),
     }
 }
 
-/// Reads the objects of a shard in their order.
-pub struct ShardReader {
+/// Reads the objects of a split in their order.
+pub struct SplitReader {
     request: DecoderRequest,
     reading: Reading,
     objects: std::vec::IntoIter<InputObject>,
@@ -64,8 +64,8 @@ pub struct ShardReader {
     current: Option<ObjectReader>,
 }
 
-impl ShardReader {
-    pub fn new(spec: &ScanSpec, shard: Shard) -> Result<Self> {
+impl SplitReader {
+    pub fn new(spec: &ScanSpec, split: Split) -> Result<Self> {
         let format =
             formats::find(&spec.format).map_err(|error| DataFusionError::External(error.into()))?;
         let request = DecoderRequest {
@@ -79,14 +79,14 @@ impl ShardReader {
         Ok(Self {
             request,
             reading: format.reading(),
-            objects: shard.objects.into_iter(),
+            objects: split.objects.into_iter(),
             ahead: VecDeque::new(),
             opened: 0,
             current: None,
         })
     }
 
-    /// The shard's rows.
+    /// The split's rows.
     pub fn into_stream(self) -> BoxStream<'static, Result<RecordBatch>> {
         stream::try_unfold(self, |mut reader| async move {
             Ok(reader.next_batch().await?.map(|batch| (batch, reader)))

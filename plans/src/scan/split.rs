@@ -1,11 +1,11 @@
-//! A shard: the list of input objects that one scan partition reads. It is kept
-//! as an object in the work area, so that a plan names shards and not paths.
+//! A split: the list of input objects that one scan partition reads. It is kept
+//! as an object in the work area, so that a plan names splits and not paths.
 
 use serde::{Deserialize, Serialize};
 
 /// Input objects that are read together, in this order.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Shard {
+pub struct Split {
     /// Unique within its attempt, such as `0007`.
     pub id: String,
     pub objects: Vec<InputObject>,
@@ -30,9 +30,9 @@ pub struct InputObject {
     pub day: Option<i32>,
 }
 
-/// What a plan says of a shard: the object that holds its list.
+/// What a plan says of a split: the object that holds its list.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ShardRef {
+pub struct SplitRef {
     pub id: String,
     /// Path of the list in the work area's store.
     pub path: String,

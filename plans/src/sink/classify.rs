@@ -1,4 +1,4 @@
-//! Which of a shard's rows are the task's own, and where each one goes.
+//! Which of a split's rows are the task's own, and where each one goes.
 //!
 //! Ownership is total: every row is owned by exactly one day, so that periods
 //! that read the same margin neither lose nor double it.
@@ -18,9 +18,9 @@ use super::group::{BadPlace, Group, Groups};
 use super::program::PhysicalProgram;
 use super::sort::Key;
 use crate::decode::{DETAIL, OBJECT, REJECT};
-use crate::pipeline::TaskSpec;
+use crate::pipeline::AttemptSpec;
 use crate::receipt::Ledger;
-use crate::scan::split::{InputObject, Shard};
+use crate::scan::split::{InputObject, Split};
 
 const DAY_MS: i64 = 86_400_000;
 
@@ -36,7 +36,7 @@ pub(crate) struct Rejection {
 /// Decides for every row, and keeps the ledger of what was decided.
 pub(crate) struct Classifier {
     program: Arc<PhysicalProgram>,
-    task: Arc<TaskSpec>,
+    spec: Arc<AttemptSpec>,
     /// `None` owns every day.
     days: Option<BTreeSet<i32>>,
     objects: Vec<Places>,
@@ -76,17 +76,21 @@ enum Owner {
 }
 
 impl Classifier {
-    pub(crate) fn new(program: Arc<PhysicalProgram>, task: Arc<TaskSpec>, shard: &Shard) -> Self {
-        let objects = shard
+    pub(crate) fn new(
+        program: Arc<PhysicalProgram>,
+        spec: Arc<AttemptSpec>,
+        split: &Split,
+    ) -> Self {
+        let objects = split
             .objects
             .iter()
-            .map(|object| Places::of(object, &task))
+            .map(|object| Places::of(object, &spec))
             .collect();
-        let days = Some(task.days.iter().copied().collect());
+        let days = Some(spec.days.iter().copied().collect());
         let (groups, ledger) = (Groups::default(), Ledger::default());
         Self {
             program,
-            task,
+            spec,
             days,
             objects,
             groups,
@@ -128,7 +132,7 @@ impl Classifier {
                     self.ledger.filtered += 1;
                     *self.filtered.entry(reason).or_default() += 1;
                 }
-                Decision::Elsewhere => self.ledger.elsewhere += 1,
+                Decision::OtherPeriod => self.ledger.other_period += 1,
             }
         }
         Ok(())
@@ -171,7 +175,7 @@ impl Classifier {
         let time = times.is_valid(row).then(|| times.value(row));
         match self.owner(columns, row, time) {
             Owner::Misplaced { day, reason } => self.reject(row, day, reason, &time_detail(time)),
-            Owner::Day(day) if !self.owns(day) => Decision::Elsewhere,
+            Owner::Day(day) if !self.owns(day) => Decision::OtherPeriod,
             Owner::Day(day) => {
                 if let Some(reason) = self.filter_of(columns, row) {
                     return Decision::Filtered(reason);
@@ -186,7 +190,7 @@ impl Classifier {
 
     fn reject(&self, row: usize, day: i32, reason: &str, detail: &str) -> Decision {
         if !self.owns(day) {
-            return Decision::Elsewhere;
+            return Decision::OtherPeriod;
         }
         let (reason, detail) = (reason.to_owned(), detail.to_owned());
         Decision::Rejected(Rejection {
@@ -217,7 +221,7 @@ impl Classifier {
         let object_day = self.objects[columns.object.value(row) as usize].day;
         match (time.map(|time| time.div_euclid(DAY_MS) as i32), object_day) {
             (Some(day), None) => Owner::Day(day),
-            (Some(day), Some(object)) if day.abs_diff(object) <= self.task.margin => {
+            (Some(day), Some(object)) if day.abs_diff(object) <= self.spec.margin => {
                 Owner::Day(day)
             }
             (Some(_), Some(object)) => Owner::Misplaced {
@@ -234,7 +238,7 @@ impl Classifier {
     fn fallback_day(&self, columns: &Columns, row: usize) -> i32 {
         self.objects[columns.object.value(row) as usize]
             .day
-            .unwrap_or(self.task.undated_day)
+            .unwrap_or(self.spec.undated_day)
     }
 
     fn keep(
@@ -292,7 +296,7 @@ impl Classifier {
             account, region, ..
         } = &columns.routes[route];
         let account = value(account.as_ref(), row).unwrap_or(&places.account);
-        let region = match &self.task.region {
+        let region = match &self.spec.region {
             Some(region) => region,
             None => value(region.as_ref(), row).unwrap_or(&places.region),
         };
@@ -304,7 +308,7 @@ enum Decision {
     Kept { route: usize, time: i64, day: i32 },
     Rejected(Rejection),
     Filtered(String),
-    Elsewhere,
+    OtherPeriod,
 }
 
 impl RouteColumns {
@@ -316,9 +320,9 @@ impl RouteColumns {
 }
 
 impl Places {
-    fn of(object: &InputObject, task: &TaskSpec) -> Self {
-        let account = object.account.clone().or_else(|| task.account.clone());
-        let account = account.unwrap_or_else(|| format!("external_{}", task.source));
+    fn of(object: &InputObject, spec: &AttemptSpec) -> Self {
+        let account = object.account.clone().or_else(|| spec.account.clone());
+        let account = account.unwrap_or_else(|| format!("external_{}", spec.source));
         let region = object.region.as_deref().unwrap_or("unknown");
         Self {
             day: object.day,

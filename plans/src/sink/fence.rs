@@ -7,7 +7,7 @@ use datafusion::common::DataFusionError;
 use object_store::ObjectStoreExt;
 use object_store::path::Path;
 
-use crate::storage::{Cause, Located, Trouble};
+use crate::storage::{Cause, Located, StoreFailure};
 
 /// How soon after its end an attempt's tasks notice it.
 const LOOK: Duration = Duration::from_secs(2);
@@ -33,9 +33,9 @@ pub(super) async fn over(work: &Located, attempt: &str) -> DataFusionError {
 /// Whether nobody works on the attempt any more.
 pub(super) async fn is_over(work: &Located, attempt: &str) -> bool {
     let owner = owner_path(&work.path, attempt);
-    let found = work.store.head(&owner).await.map_err(Trouble::from);
+    let found = work.store.head(&owner).await.map_err(StoreFailure::from);
     // A store that cannot be reached just now says nothing about the attempt.
-    found.is_err_and(|trouble| trouble.cause == Cause::NotFound)
+    found.is_err_and(|failure| failure.cause == Cause::NotFound)
 }
 
 /// What the tasks of an attempt end by that is over.

@@ -1,4 +1,4 @@
-//! The groups of a shard's rows: what becomes one object. Region and account become
+//! The groups of a split's rows: what becomes one object. Region and account become
 //! folders of its URI, so no other text than a name of one may pass here.
 
 use std::collections::HashMap;

@@ -12,21 +12,21 @@ use tracing::debug;
 
 use crate::storage::Located;
 
-/// Between two pulses. Most tasks end before their first.
+/// Between two heartbeats. Most tasks end before their first.
 pub(super) const EVERY: Duration = Duration::from_secs(30);
-/// What a pulse's name ends in, beside the receipts.
-const EXTENSION: &str = "pulse";
+/// What a heartbeat's name ends in, beside the receipts.
+const EXTENSION: &str = "heartbeat";
 
 /// How far a task is that has no receipt yet.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Pulse {
-    pub shard: String,
+pub struct Heartbeat {
+    pub split: String,
     /// Rows that were read.
     pub rows: u64,
 }
 
-/// Whether an object among the receipts is a pulse.
-pub fn is_pulse(name: &str) -> bool {
+/// Whether an object among the receipts is a heartbeat.
+pub fn is_heartbeat(name: &str) -> bool {
     name.rsplit_once('.')
         .is_some_and(|(_, extension)| extension == EXTENSION)
 }
@@ -53,19 +53,19 @@ impl Advance {
     }
 }
 
-/// The pulse of one run of a shard.
-pub(super) struct Heart<'a> {
+/// The heartbeat of one run of a split.
+pub(super) struct HeartbeatWriter<'a> {
     pub work: &'a Located,
     /// The folder of the attempt's receipts.
     pub folder: &'a Path,
-    pub shard: &'a str,
+    pub split: &'a str,
     pub run: &'a str,
     pub advance: &'a Advance,
 }
 
-impl Heart<'_> {
-    /// Writes a pulse whenever the run got on in the time between two. Never ends.
-    pub(super) async fn beat(&self, every: Duration) -> Infallible {
+impl HeartbeatWriter<'_> {
+    /// Writes a heartbeat whenever the run got on in the time between two. Never ends.
+    pub(super) async fn write_every(&self, every: Duration) -> Infallible {
         let path = self
             .folder
             .clone()
@@ -77,15 +77,15 @@ impl Heart<'_> {
             if steps == told {
                 continue;
             }
-            let pulse = Pulse {
-                shard: self.shard.to_owned(),
+            let heartbeat = Heartbeat {
+                split: self.split.to_owned(),
                 rows: steps.0,
             };
-            let bytes = serde_json::to_vec(&pulse).unwrap_or_default();
+            let bytes = serde_json::to_vec(&heartbeat).unwrap_or_default();
             match self.work.store.put(&path, PutPayload::from(bytes)).await {
                 Ok(_) => told = steps,
                 // The next one may be written.
-                Err(error) => debug!(%error, "a pulse was not written"),
+                Err(error) => debug!(%error, "a heartbeat was not written"),
             }
         }
     }
@@ -101,15 +101,15 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let work = storage::open(folder.path().to_str().expect("text")).expect("a store");
         let advance = Advance::default();
-        let told = folder.path().join("r1.pulse");
-        let heart = Heart {
+        let told = folder.path().join("r1.heartbeat");
+        let writer = HeartbeatWriter {
             work: &work,
             folder: &work.path,
-            shard: "s",
+            split: "s",
             run: "r1",
             advance: &advance,
         };
-        let beating = heart.beat(Duration::from_millis(1));
+        let beating = writer.write_every(Duration::from_millis(1));
         tokio::pin!(beating);
         let wait = Duration::from_millis(50);
         assert!(tokio::time::timeout(wait, &mut beating).await.is_err());
@@ -119,14 +119,14 @@ mod tests {
         while !told.exists() {
             assert!(tokio::time::timeout(wait, &mut beating).await.is_err());
         }
-        let pulse = std::fs::read(&told).expect("told");
-        let pulse: Pulse = serde_json::from_slice(&pulse).expect("JSON");
-        assert_eq!((pulse.shard.as_str(), pulse.rows), ("s", 7));
+        let heartbeat = std::fs::read(&told).expect("told");
+        let heartbeat: Heartbeat = serde_json::from_slice(&heartbeat).expect("JSON");
+        assert_eq!((heartbeat.split.as_str(), heartbeat.rows), ("s", 7));
     }
 
     #[test]
-    fn a_pulse_is_no_receipt() {
-        assert!(is_pulse("attempts/a/receipts/r1.pulse"));
-        assert!(!is_pulse("attempts/a/receipts/r1.json"));
+    fn a_heartbeat_is_no_receipt() {
+        assert!(is_heartbeat("attempts/a/receipts/r1.heartbeat"));
+        assert!(!is_heartbeat("attempts/a/receipts/r1.json"));
     }
 }

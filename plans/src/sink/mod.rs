@@ -2,7 +2,7 @@
 //!
 //! It stands in the scan's stage, so nothing is shuffled. Rows are classified,
 //! sorted while they are still narrow, mapped, and written one part at a time.
-//! What it emits is one row a shard for the curious; the receipt is what counts.
+//! What it emits is one row a split for the curious; the receipt is what counts.
 
 mod classify;
 mod fence;
@@ -19,8 +19,8 @@ mod sort;
 pub(crate) use classify::{Classifier, Rejection};
 pub use fence::owner_path;
 pub use group::{is_account, is_region_name};
-pub use heartbeat::{Pulse, is_pulse};
-pub use node::PublishExec;
+pub use heartbeat::{Heartbeat, is_heartbeat};
+pub use node::SinkExec;
 pub(crate) use node::{decode, encode};
 pub use part::{attempt_digest, part_day};
 pub use program::{PhysicalLayout, PhysicalProgram, PhysicalRoute};

@@ -25,25 +25,25 @@ use serde::{Deserialize, Serialize};
 
 use super::program::{PhysicalLayout, PhysicalProgram, PhysicalRoute};
 use super::run;
-use super::run::Job;
+use super::run::SinkContext;
 use crate::mapping::{Class, Quarantined};
-use crate::pipeline::TaskSpec;
+use crate::pipeline::AttemptSpec;
 use crate::receipt::Receipt;
-use crate::scan::node::shard_path;
+use crate::scan::node::split_path;
 
-/// Writes the rows of its input, a shard for each partition.
-pub struct PublishExec {
+/// Writes the rows of its input, a split for each partition.
+pub struct SinkExec {
     input: Arc<dyn ExecutionPlan>,
     program: Arc<PhysicalProgram>,
-    task: Arc<TaskSpec>,
+    spec: Arc<AttemptSpec>,
     properties: Arc<PlanProperties>,
 }
 
-impl PublishExec {
+impl SinkExec {
     pub fn new(
         input: Arc<dyn ExecutionPlan>,
         program: Arc<PhysicalProgram>,
-        task: Arc<TaskSpec>,
+        spec: Arc<AttemptSpec>,
     ) -> Self {
         let partitions = input.output_partitioning().partition_count();
         let properties = PlanProperties::new(
@@ -55,7 +55,7 @@ impl PublishExec {
         Self {
             input,
             program,
-            task,
+            spec,
             properties: Arc::new(properties),
         }
     }
@@ -63,20 +63,20 @@ impl PublishExec {
 
 fn schema() -> SchemaRef {
     Arc::new(Schema::new(vec![
-        Field::new("shard", DataType::Utf8, false),
+        Field::new("split", DataType::Utf8, false),
         Field::new("written", DataType::UInt64, false),
     ]))
 }
 
-impl Debug for PublishExec {
+impl Debug for SinkExec {
     fn fmt(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("PublishExec")
-            .field("task", &self.task)
+        f.debug_struct("SinkExec")
+            .field("spec", &self.spec)
             .finish_non_exhaustive()
     }
 }
 
-impl DisplayAs for PublishExec {
+impl DisplayAs for SinkExec {
     fn fmt_as(&self, _t: DisplayFormatType, f: &mut Formatter<'_>) -> std::fmt::Result {
         let events: Vec<String> = self
             .program
@@ -86,17 +86,17 @@ impl DisplayAs for PublishExec {
             .collect();
         write!(
             f,
-            "PublishExec: source={}, period={}, events=[{}]",
-            self.task.source,
-            self.task.period,
+            "SinkExec: source={}, period={}, events=[{}]",
+            self.spec.source,
+            self.spec.period,
             events.join(", ")
         )
     }
 }
 
-impl ExecutionPlan for PublishExec {
+impl ExecutionPlan for SinkExec {
     fn name(&self) -> &str {
-        "PublishExec"
+        "SinkExec"
     }
 
     fn schema(&self) -> SchemaRef {
@@ -123,7 +123,7 @@ impl ExecutionPlan for PublishExec {
         Ok(TreeNodeRecursion::Continue)
     }
 
-    /// A shard is the unit of a receipt: its rows stay together.
+    /// A split is the unit of a receipt: its rows stay together.
     fn benefits_from_input_partitioning(&self) -> Vec<bool> {
         vec![false]
     }
@@ -137,12 +137,12 @@ impl ExecutionPlan for PublishExec {
         mut children: Vec<Arc<dyn ExecutionPlan>>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let (Some(input), true) = (children.pop(), children.is_empty()) else {
-            return plan_err!("PublishExec has one input");
+            return plan_err!("SinkExec has one input");
         };
         Ok(Arc::new(Self::new(
             input,
             self.program.clone(),
-            self.task.clone(),
+            self.spec.clone(),
         )))
     }
 
@@ -152,24 +152,24 @@ impl ExecutionPlan for PublishExec {
         context: Arc<TaskContext>,
     ) -> Result<SendableRecordBatchStream> {
         let input = self.input.execute(partition, context.clone())?;
-        let job = Job {
+        let sink_context = SinkContext {
             program: self.program.clone(),
-            task: self.task.clone(),
-            shard: shard_path(&self.input, partition)?,
+            spec: self.spec.clone(),
+            split: split_path(&self.input, partition)?,
             context,
             partition,
         };
-        let done = stream::once(async move { summary(&run::run(job, input).await?) });
+        let done = stream::once(async move { summary(&run::run(sink_context, input).await?) });
         Ok(Box::pin(RecordBatchStreamAdapter::new(schema(), done)))
     }
 }
 
 fn summary(receipt: &Receipt) -> Result<RecordBatch> {
-    let shard = StringArray::from(vec![receipt.shard.clone()]);
+    let split = StringArray::from(vec![receipt.split.clone()]);
     let written = UInt64Array::from(vec![receipt.ledger.written]);
     Ok(RecordBatch::try_new(
         schema(),
-        vec![Arc::new(shard), Arc::new(written)],
+        vec![Arc::new(split), Arc::new(written)],
     )?)
 }
 
@@ -212,7 +212,7 @@ struct Wire {
 
 #[derive(Serialize, Deserialize)]
 struct Shape {
-    task: TaskSpec,
+    spec: AttemptSpec,
     filters: Vec<(usize, String)>,
     routes: Vec<RouteShape>,
 }
@@ -240,7 +240,7 @@ enum LayoutShape {
 }
 
 /// Encodes the node without its input.
-pub(crate) fn encode(node: &PublishExec, codec: &dyn PhysicalExtensionCodec) -> Result<Vec<u8>> {
+pub(crate) fn encode(node: &SinkExec, codec: &dyn PhysicalExtensionCodec) -> Result<Vec<u8>> {
     let mut encoder = Encoder {
         codec,
         exprs: Vec::new(),
@@ -263,7 +263,7 @@ pub(crate) fn encode(node: &PublishExec, codec: &dyn PhysicalExtensionCodec) -> 
         .iter()
         .map(|route| Ok(route.schema.as_ref().try_into()?));
     let shape = Shape {
-        task: node.task.as_ref().clone(),
+        spec: node.spec.as_ref().clone(),
         filters,
         routes,
     };
@@ -335,7 +335,7 @@ pub(crate) fn decode(
     input: Arc<dyn ExecutionPlan>,
     context: &TaskContext,
     codec: &dyn PhysicalExtensionCodec,
-) -> Result<PublishExec> {
+) -> Result<SinkExec> {
     let wire = Wire::decode(bytes).map_err(|error| DataFusionError::External(error.into()))?;
     let shape: Shape = serde_json::from_str(&wire.shape)
         .map_err(|error| DataFusionError::External(error.into()))?;
@@ -359,10 +359,10 @@ pub(crate) fn decode(
         filters: filters.collect::<Result<_>>()?,
         routes,
     };
-    Ok(PublishExec::new(
+    Ok(SinkExec::new(
         input,
         Arc::new(program),
-        Arc::new(shape.task),
+        Arc::new(shape.spec),
     ))
 }
 

@@ -5,16 +5,18 @@ use std::sync::{Mutex, PoisonError};
 use async_trait::async_trait;
 use tracing::warn;
 
-use crate::storage::parts::{PartHandle, Sink, SinkError, UnpublishedPart, UnpublishedWriter};
+use crate::storage::parts::{
+    PartError, PartHandle, PartStorage, UnpublishedPart, UnpublishedWriter,
+};
 
 /// A sink that remembers what was begun.
-pub(super) struct Begun {
-    sink: Sink,
+pub(super) struct OpenParts {
+    sink: PartStorage,
     parts: Mutex<Vec<PartHandle>>,
 }
 
-impl Begun {
-    pub(super) fn new(sink: Sink) -> Self {
+impl OpenParts {
+    pub(super) fn new(sink: PartStorage) -> Self {
         Self {
             sink,
             parts: Mutex::default(),
@@ -25,26 +27,26 @@ impl Begun {
     pub(super) async fn abort(&self) {
         let parts = std::mem::take(&mut *self.parts.lock().unwrap_or_else(PoisonError::into_inner));
         for part in parts {
-            if let Err(error) = self.sink.publisher.abort(&part).await {
+            if let Err(error) = self.sink.part_store.abort(&part).await {
                 warn!("a part is left to `lakebolt sweep`: {error}");
             }
         }
     }
 }
 
-impl std::fmt::Debug for Begun {
+impl std::fmt::Debug for OpenParts {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Begun").finish_non_exhaustive()
+        f.debug_struct("OpenParts").finish_non_exhaustive()
     }
 }
 
 #[async_trait]
-impl UnpublishedWriter for Begun {
+impl UnpublishedWriter for OpenParts {
     async fn create(
         &self,
         uri: &str,
         staging: &str,
-    ) -> Result<Box<dyn UnpublishedPart>, SinkError> {
+    ) -> Result<Box<dyn UnpublishedPart>, PartError> {
         let part = self.sink.writer.create(uri, staging).await?;
         let mut parts = self.parts.lock().unwrap_or_else(PoisonError::into_inner);
         parts.push(part.handle());
@@ -64,7 +66,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let work = folder.path().to_str().expect("text");
         let sink = parts::open(work, work, &Access::default()).expect("a sink");
-        let begun = Begun::new(sink);
+        let begun = OpenParts::new(sink);
         let part = begun.create("/lake/a", "t/a").await.expect("begun");
         part.finish().await.expect("finished");
         let _open = begun.create("/lake/b", "t/b").await.expect("begun");

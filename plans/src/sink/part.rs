@@ -16,10 +16,10 @@ use parquet::errors::ParquetError;
 use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesBuilder};
 use parquet::schema::types::ColumnPath;
 
-use crate::pipeline::TaskSpec;
+use crate::pipeline::AttemptSpec;
 use crate::receipt::{Part, PartKind};
 use crate::reported::Reported;
-use crate::storage::parts::{PartHandle, SinkError, UnpublishedPart, UnpublishedWriter};
+use crate::storage::parts::{PartError, PartHandle, UnpublishedPart, UnpublishedWriter};
 
 const SUFFIX: &str = ".zstd.parquet";
 /// Security Lake allows 1 MB a page and 256 MB a row group and an object.
@@ -28,10 +28,10 @@ const DICTIONARY_BYTES: usize = 512 << 10;
 const ROW_GROUP_BYTES: usize = 48 << 20;
 const PART_BYTES: usize = 256 << 20;
 
-/// Names and opens the parts of one task attempt at one shard.
+/// Names and opens the parts of one task attempt at one split.
 pub(super) struct PartNames {
-    pub task: Arc<TaskSpec>,
-    /// Unique to this run of the shard, so that no repeat reuses a name.
+    pub spec: Arc<AttemptSpec>,
+    /// Unique to this run of the split, so that no repeat reuses a name.
     pub run: String,
     pub next: u32,
 }
@@ -39,13 +39,13 @@ pub(super) struct PartNames {
 impl PartNames {
     /// The final URI of the next part in `folder`, and its name while it is unpublished.
     fn next(&mut self, folder: &str, kind: PartKind, day: i32) -> (String, String) {
-        let TaskSpec {
+        let AttemptSpec {
             attempt,
             digest8,
             source,
             period,
             ..
-        } = self.task.as_ref();
+        } = self.spec.as_ref();
         let number = format!("{}-{}", self.run, self.next);
         self.next += 1;
         let kind = match kind {
@@ -111,7 +111,7 @@ impl PartWriter {
         schema: &SchemaRef,
     ) -> Result<Self> {
         let (uri, staging) = names.next(&facts.folder, facts.kind, facts.day);
-        let part = sink.create(&uri, &staging).await.map_err(sink_error)?;
+        let part = sink.create(&uri, &staging).await.map_err(part_error)?;
         // Readers take the types from Parquet; Arrow's own (views) would be forced on them.
         let options = ArrowWriterOptions::new()
             .with_properties(properties(schema))
@@ -153,7 +153,7 @@ impl PartWriter {
             .part
             .finish()
             .await
-            .map_err(sink_error)?;
+            .map_err(part_error)?;
         Ok(self
             .facts
             .part(handle, self.rows, self.min_time, self.max_time))
@@ -259,8 +259,8 @@ impl AsyncFileWriter for Forward {
 /// The sink's own error, which the encoder only passes on.
 fn writer_error(error: ParquetError) -> DataFusionError {
     match error {
-        ParquetError::External(source) => match source.downcast::<SinkError>() {
-            Ok(error) => sink_error(*error),
+        ParquetError::External(source) => match source.downcast::<PartError>() {
+            Ok(error) => part_error(*error),
             Err(source) => DataFusionError::External(source),
         },
         error => error.into(),
@@ -272,7 +272,7 @@ fn writer_error(error: ParquetError) -> DataFusionError {
     clippy::needless_pass_by_value,
     reason = "`map_err` hands its error over"
 )]
-pub(super) fn sink_error(error: SinkError) -> DataFusionError {
+pub(super) fn part_error(error: PartError) -> DataFusionError {
     let reported = Reported::of(&error);
     match error.retryable() {
         true => DataFusionError::IoError(std::io::Error::other(reported)),

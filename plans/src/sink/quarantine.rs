@@ -11,9 +11,9 @@ use datafusion::common::Result;
 use super::classify::{Rejection, system};
 use super::part::{PartFacts, PartNames, PartWriter, compact_day};
 use crate::decode::{LINE, OBJECT, OFFSET, RAW};
-use crate::pipeline::TaskSpec;
+use crate::pipeline::AttemptSpec;
 use crate::receipt::{Part, PartKind};
-use crate::scan::split::{InputObject, Shard};
+use crate::scan::split::{InputObject, Split};
 use crate::storage::parts::UnpublishedWriter;
 
 /// Bytes of raw rows that are held before they are encoded.
@@ -35,9 +35,9 @@ pub fn schema() -> SchemaRef {
     ]))
 }
 
-/// Collects a shard's rejected rows, one part for each day that owns some.
+/// Collects a split's rejected rows, one part for each day that owns some.
 pub(super) struct Quarantine {
-    task: Arc<TaskSpec>,
+    spec: Arc<AttemptSpec>,
     objects: Vec<String>,
     days: BTreeMap<i32, Day>,
     pub reasons: BTreeMap<String, u64>,
@@ -63,10 +63,10 @@ struct Rows {
 }
 
 impl Quarantine {
-    pub(super) fn new(task: Arc<TaskSpec>, shard: &Shard) -> Self {
-        let objects = shard.objects.iter().map(uri).collect();
+    pub(super) fn new(spec: Arc<AttemptSpec>, split: &Split) -> Self {
+        let objects = split.objects.iter().map(uri).collect();
         Self {
-            task,
+            spec,
             objects,
             days: BTreeMap::new(),
             reasons: BTreeMap::new(),
@@ -113,10 +113,10 @@ impl Quarantine {
         if rows.count == 0 {
             return Ok(());
         }
-        let batch = rows.finish(&self.task)?;
+        let batch = rows.finish(&self.spec)?;
         let mut writer = match held.writer.take() {
             Some(writer) => writer,
-            None => PartWriter::create(sink, names, facts(&self.task, day), &schema()).await?,
+            None => PartWriter::create(sink, names, facts(&self.spec, day), &schema()).await?,
         };
         writer.write(&batch, 0, 0).await?;
         held.writer = Some(writer);
@@ -172,33 +172,33 @@ impl Rows {
             };
     }
 
-    fn finish(mut self, task: &TaskSpec) -> Result<RecordBatch> {
+    fn finish(mut self, spec: &AttemptSpec) -> Result<RecordBatch> {
         let constant = |value: &str| {
             let mut builder = StringBuilder::new();
             (0..self.count).for_each(|_| builder.append_value(value));
             Arc::new(builder.finish())
         };
         let columns: Vec<arrow::array::ArrayRef> = vec![
-            constant(&task.source),
+            constant(&spec.source),
             Arc::new(self.object.finish()),
             Arc::new(self.line.finish()),
             Arc::new(self.offset.finish()),
             Arc::new(self.reason.finish()),
             Arc::new(self.detail.finish()),
             Arc::new(self.raw.finish()),
-            constant(&task.load_id),
-            constant(&task.attempt),
+            constant(&spec.load_id),
+            constant(&spec.attempt),
         ];
         Ok(RecordBatch::try_new(schema(), columns)?)
     }
 }
 
-fn facts(task: &TaskSpec, day: i32) -> PartFacts {
+fn facts(spec: &AttemptSpec, day: i32) -> PartFacts {
     PartFacts {
         kind: PartKind::Quarantine,
         folder: format!(
             "{}/eventDay={}",
-            task.quarantine.trim_end_matches('/'),
+            spec.quarantine.trim_end_matches('/'),
             compact_day(day)
         ),
         class_uid: 0,

@@ -1,4 +1,4 @@
-//! One run of one shard: classify, order, map, write, and the receipt last.
+//! One run of one split: classify, order, map, write, and the receipt last.
 
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
@@ -14,17 +14,17 @@ use object_store::{ObjectStoreExt, PutPayload};
 use tracing::debug;
 
 use super::classify::{Classifier, Rejection};
-use super::heartbeat::{Advance, Heart};
-use super::open_parts::Begun;
-use super::part::{PartFacts, PartNames, PartWriter, compact_day, sink_error};
+use super::heartbeat::{Advance, HeartbeatWriter};
+use super::open_parts::OpenParts;
+use super::part::{PartFacts, PartNames, PartWriter, compact_day, part_error};
 use super::program::PhysicalProgram;
 use super::quarantine::Quarantine;
 use super::sort::{Chunk, Runs, text_span};
 use super::{fence, heartbeat};
-use crate::pipeline::TaskSpec;
+use crate::pipeline::AttemptSpec;
 use crate::receipt::{Ledger, Part, PartKind, Receipt};
-use crate::scan::reader::{BATCH_ROWS, io_error, load_shard};
-use crate::scan::split::Shard;
+use crate::scan::reader::{BATCH_ROWS, io_error, load_split};
+use crate::scan::split::Split;
 use crate::storage;
 use crate::storage::{Located, parts};
 
@@ -33,34 +33,38 @@ const SMALL_BATCH: usize = BATCH_ROWS / 8;
 
 /// What every partition of a sink needs.
 #[derive(Clone)]
-pub(super) struct Job {
+pub(super) struct SinkContext {
     pub program: Arc<PhysicalProgram>,
-    pub task: Arc<TaskSpec>,
+    pub spec: Arc<AttemptSpec>,
     pub context: Arc<TaskContext>,
     pub partition: usize,
-    /// The path of the shard list in the work area's store.
-    pub shard: String,
+    /// The path of the split list in the work area's store.
+    pub split: String,
 }
 
-/// Runs the shard to its end; the receipt has been written when this returns.
-pub(super) async fn run(job: Job, input: SendableRecordBatchStream) -> Result<Receipt> {
-    let work =
-        storage::open(&job.task.work).map_err(|error| DataFusionError::External(error.into()))?;
-    let list = Path::parse(&job.shard).map_err(|error| DataFusionError::External(error.into()))?;
-    let shard = load_shard(work.store.as_ref(), &list).await?;
-    let mut run = Run::new(&job, &shard)?;
+/// Runs the split to its end; the receipt has been written when this returns.
+pub(super) async fn run(
+    sink_context: SinkContext,
+    input: SendableRecordBatchStream,
+) -> Result<Receipt> {
+    let work = storage::open(&sink_context.spec.work)
+        .map_err(|error| DataFusionError::External(error.into()))?;
+    let list = Path::parse(&sink_context.split)
+        .map_err(|error| DataFusionError::External(error.into()))?;
+    let split = load_split(work.store.as_ref(), &list).await?;
+    let mut run = SplitRun::new(&sink_context, &split)?;
     let (advance, name) = (run.advance.clone(), run.names.run.clone());
-    let heart = Heart {
+    let writer = HeartbeatWriter {
         work: &work,
-        folder: &receipts_folder(&work.path, &job.task.attempt),
-        shard: &shard.id,
+        folder: &receipts_folder(&work.path, &sink_context.spec.attempt),
+        split: &split.id,
         run: &name,
         advance: &advance,
     };
     let written = tokio::select! {
-        written = run.whole(input, &job, &shard) => written,
-        over = fence::over(&work, &job.task.attempt) => Err(over),
-        never = heart.beat(heartbeat::EVERY) => match never {},
+        written = run.whole(input, &sink_context, &split) => written,
+        over = fence::over(&work, &sink_context.spec.attempt) => Err(over),
+        never = writer.write_every(heartbeat::EVERY) => match never {},
     };
     let receipt = match written {
         Ok(receipt) => receipt,
@@ -80,16 +84,16 @@ pub(super) async fn run(job: Job, input: SendableRecordBatchStream) -> Result<Re
         return Err(fence::gone(&receipt.attempt));
     }
     let (attempt, rows) = (&receipt.attempt, receipt.ledger.read);
-    debug!(attempt, shard = receipt.shard, rows, "shard done");
+    debug!(attempt, split = receipt.split, rows, "split done");
     Ok(receipt)
 }
 
-struct Run {
+struct SplitRun {
     program: Arc<PhysicalProgram>,
-    task: Arc<TaskSpec>,
+    spec: Arc<AttemptSpec>,
     classifier: Classifier,
     quarantine: Quarantine,
-    sink: Begun,
+    sink: OpenParts,
     names: PartNames,
     parts: Vec<Part>,
     ledger: Ledger,
@@ -98,19 +102,19 @@ struct Run {
     advance: Arc<Advance>,
 }
 
-impl Run {
-    fn new(job: &Job, shard: &Shard) -> Result<Self> {
-        let (program, task) = (job.program.clone(), job.task.clone());
-        let target = task.targets.values().next().unwrap_or(&task.quarantine);
-        let sink = parts::open(target, &task.work, &task.access);
-        let sink = Begun::new(sink.map_err(sink_error)?);
-        let run = format!("{}{:08x}", shard.id, nonce());
+impl SplitRun {
+    fn new(sink_context: &SinkContext, split: &Split) -> Result<Self> {
+        let (program, spec) = (sink_context.program.clone(), sink_context.spec.clone());
+        let target = spec.targets.values().next().unwrap_or(&spec.quarantine);
+        let sink = parts::open(target, &spec.work, &spec.access);
+        let sink = OpenParts::new(sink.map_err(part_error)?);
+        let run = format!("{}{:08x}", split.id, nonce());
         Ok(Self {
-            classifier: Classifier::new(program.clone(), task.clone(), shard),
-            quarantine: Quarantine::new(task.clone(), shard),
+            classifier: Classifier::new(program.clone(), spec.clone(), split),
+            quarantine: Quarantine::new(spec.clone(), split),
             sink,
             names: PartNames {
-                task: task.clone(),
+                spec: spec.clone(),
                 run,
                 next: 0,
             },
@@ -120,29 +124,33 @@ impl Run {
             scratch_bytes: 0,
             advance: Arc::default(),
             program,
-            task,
+            spec,
         })
     }
 
     async fn whole(
         &mut self,
         input: SendableRecordBatchStream,
-        job: &Job,
-        shard: &Shard,
+        sink_context: &SinkContext,
+        split: &Split,
     ) -> Result<Receipt> {
-        let runs = self.ingest(input, job).await?;
+        let runs = self.ingest(input, sink_context).await?;
         self.write(runs).await?;
-        self.receipt(job, shard).await
+        self.receipt(sink_context, split).await
     }
 
-    /// Reads the shard to its end and keeps the task's own rows.
-    async fn ingest(&mut self, input: SendableRecordBatchStream, job: &Job) -> Result<Runs> {
+    /// Reads the split to its end and keeps the task's own rows.
+    async fn ingest(
+        &mut self,
+        input: SendableRecordBatchStream,
+        sink_context: &SinkContext,
+    ) -> Result<Runs> {
         let schema = input.schema();
         let mut runs = Runs::new(
             schema.clone(),
-            self.task.memory_bytes,
-            &job.context,
-            job.partition,
+            self.spec.memory_bytes,
+            &sink_context.context,
+            sink_context.partition,
         );
         let mut small: Vec<RecordBatch> = Vec::new();
         // Of the small batches, which may be of many objects.
@@ -250,7 +258,7 @@ impl Run {
     async fn open(&mut self, group: u32) -> Result<PartWriter> {
         let group = self.classifier.group(group);
         let route = &self.program.routes[group.route];
-        let Some(target) = self.task.targets.get(&route.class.name) else {
+        let Some(target) = self.spec.targets.get(&route.class.name) else {
             return datafusion::common::plan_err!("no target for class {}", route.class.name);
         };
         let (region, account, day) = (
@@ -283,7 +291,7 @@ impl Run {
         Ok(())
     }
 
-    async fn receipt(&mut self, job: &Job, shard: &Shard) -> Result<Receipt> {
+    async fn receipt(&mut self, sink_context: &SinkContext, split: &Split) -> Result<Receipt> {
         let quarantined = self.quarantine.finish(&self.sink, &mut self.names).await?;
         self.parts.extend(quarantined);
         let counted = self.classifier.ledger;
@@ -296,14 +304,17 @@ impl Run {
         reasons.append(&mut self.quarantine.reasons);
         Ok(Receipt {
             schema_version: 1,
-            attempt: self.task.attempt.clone(),
-            shard: shard.id.clone(),
-            task: job.context.task_id().unwrap_or_else(|| "local".to_owned()),
+            attempt: self.spec.attempt.clone(),
+            split: split.id.clone(),
+            task_attempt: sink_context
+                .context
+                .task_id()
+                .unwrap_or_else(|| "local".to_owned()),
             ledger,
             reasons,
             parts: std::mem::take(&mut self.parts),
-            input_objects: shard.objects.len() as u64,
-            input_bytes: shard.objects.iter().map(|object| object.size).sum(),
+            input_objects: split.objects.len() as u64,
+            input_bytes: split.objects.iter().map(|object| object.size).sum(),
             raw_bytes: self.raw_bytes,
             scratch_bytes: self.scratch_bytes,
         })
@@ -326,7 +337,7 @@ async fn put_receipt(work: &Located, receipt: &Receipt, run: &str) -> Result<Pat
     Ok(path)
 }
 
-/// 32 bits that no other run of the shard has, by the standard library's seeding.
+/// 32 bits that no other run of the split has, by the standard library's seeding.
 fn nonce() -> u32 {
     RandomState::new().build_hasher().finish() as u32
 }

@@ -169,7 +169,7 @@ impl Runs {
         self.spill_run()?;
         let spilled = self.spill.bytes;
         let merged = self.spill.merge(&with_keys(&self.schema))?;
-        let chunks = merged.flat_map(|batch| stream::iter(split(batch)));
+        let chunks = merged.flat_map(|batch| stream::iter(chunks_of(batch)));
         Ok((chunks.boxed(), spilled))
     }
 }
@@ -298,7 +298,7 @@ fn with_keys(schema: &SchemaRef) -> SchemaRef {
 }
 
 /// Cuts a merged batch where its group changes.
-fn split(batch: Result<RecordBatch>) -> Vec<Result<Chunk>> {
+fn chunks_of(batch: Result<RecordBatch>) -> Vec<Result<Chunk>> {
     let batch = match batch {
         Ok(batch) => batch,
         Err(error) => return vec![Err(error)],

@@ -33,7 +33,7 @@ pub enum Cause {
 
 /// A failure of a store.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Trouble {
+pub struct StoreFailure {
     pub cause: Cause,
     /// One line, without the object's name.
     pub message: String,
@@ -99,7 +99,7 @@ impl Cause {
     }
 }
 
-impl Trouble {
+impl StoreFailure {
     /// What `error` comes down to.
     pub fn of(error: &(dyn Error + 'static)) -> Self {
         let text = with_causes(error);
@@ -122,15 +122,15 @@ impl Trouble {
     }
 }
 
-impl fmt::Display for Trouble {
+impl fmt::Display for StoreFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)
     }
 }
 
-impl Error for Trouble {}
+impl Error for StoreFailure {}
 
-impl From<object_store::Error> for Trouble {
+impl From<object_store::Error> for StoreFailure {
     fn from(error: object_store::Error) -> Self {
         Self::of(&error)
     }
@@ -255,21 +255,21 @@ mod tests {
             ("SlowDown", Cause::Busy),
         ] {
             let body = xml(code, "<Message>Some\nwords.</Message>");
-            let trouble = Trouble::from(answer("4xx", &body));
-            assert_eq!(trouble.cause, cause, "{trouble}");
+            let failure = StoreFailure::from(answer("4xx", &body));
+            assert_eq!(failure.cause, cause, "{failure}");
             assert!(
-                trouble.message.ends_with(&format!("({code}: Some words.)")),
-                "{trouble}"
+                failure.message.ends_with(&format!("({code}: Some words.)")),
+                "{failure}"
             );
-            assert!(!trouble.message.contains('<'), "{trouble}");
+            assert!(!failure.message.contains('<'), "{failure}");
         }
     }
 
     #[test]
     fn the_right_region_is_named_where_the_store_names_it() {
         let body = xml("AuthorizationHeaderMalformed", "<Region>eu-west-1</Region>");
-        let trouble = Trouble::from(answer("400 Bad Request", &body));
-        assert!(trouble.message.ends_with("it is in eu-west-1"), "{trouble}");
+        let failure = StoreFailure::from(answer("400 Bad Request", &body));
+        assert!(failure.message.ends_with("it is in eu-west-1"), "{failure}");
     }
 
     #[test]
@@ -278,8 +278,8 @@ mod tests {
             path: "a".to_owned(),
             source: "403 Forbidden".into(),
         };
-        assert_eq!(Trouble::from(denied).cause, Cause::Denied);
-        assert_eq!(Trouble::from(answer("500", "")).cause, Cause::Busy);
+        assert_eq!(StoreFailure::from(denied).cause, Cause::Denied);
+        assert_eq!(StoreFailure::from(answer("500", "")).cause, Cause::Busy);
     }
 
     #[test]

@@ -14,7 +14,7 @@ pub mod parts;
 pub mod s3;
 
 pub use access::{Access, Role};
-pub use failure::{Cause, Trouble};
+pub use failure::{Cause, StoreFailure};
 
 /// A store, and the path in it that a URI names.
 #[derive(Clone, Debug)]

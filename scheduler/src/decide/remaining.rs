@@ -15,7 +15,7 @@ use crate::status::{DayCoverage, PeriodRecord};
 
 /// Everything that decides.
 #[derive(Clone, Copy, Debug)]
-pub struct Question<'a> {
+pub struct DecisionInput<'a> {
     pub asked: &'a [AskedPeriod],
     /// What the listing found for each day asked for.
     pub inputs: &'a BTreeMap<Day, DayInput>,
@@ -92,19 +92,19 @@ pub enum RemainingError {
 }
 
 /// What is left to do of each asked period, in their order.
-pub fn decide(question: &Question) -> Result<Vec<Remaining>, RemainingError> {
-    let anything_covered = question
+pub fn decide(input: &DecisionInput) -> Result<Vec<Remaining>, RemainingError> {
+    let anything_covered = input
         .records
         .iter()
         .any(|record| !record.covered_days.is_empty());
-    if question.another_input && anything_covered && !question.full_load {
+    if input.another_input && anything_covered && !input.full_load {
         return Err(RemainingError::AnotherInput);
     }
-    let asked = question.asked.iter();
-    let mut remaining: Vec<Remaining> = asked.map(|asked| question.period(asked)).collect();
-    let done = question.closed_afterwards(&remaining);
+    let asked = input.asked.iter();
+    let mut remaining: Vec<Remaining> = asked.map(|asked| input.period(asked)).collect();
+    let done = input.closed_afterwards(&remaining);
     for remaining in &mut remaining {
-        remaining.completes = question.completes(remaining, &done);
+        remaining.completes = input.completes(remaining, &done);
     }
     Ok(remaining)
 }
@@ -127,7 +127,7 @@ enum Verdict {
     Skip(SkipReason),
 }
 
-impl Question<'_> {
+impl DecisionInput<'_> {
     fn period(&self, asked: &AskedPeriod) -> Remaining {
         let mut remaining = Remaining {
             period: asked.period,
@@ -301,7 +301,7 @@ impl fmt::Display for SkipReason {
 mod tests {
     use super::*;
     use crate::load::days::Month;
-    use crate::load::range::{Unit, split};
+    use crate::load::range::{Unit, cut};
 
     const CONFIG: &str = "config";
     const DAY: Duration = Duration::from_secs(86_400);
@@ -318,7 +318,7 @@ mod tests {
         text.parse().expect("a digest")
     }
 
-    /// A question about the days from `from` to `to`, two days' lateness, at noon of `today`.
+    /// A input about the days from `from` to `to`, two days' lateness, at noon of `today`.
     struct Case {
         days: BTreeSet<Day>,
         unit: Unit,
@@ -398,8 +398,8 @@ mod tests {
         }
 
         fn decide(&self) -> Result<Vec<Remaining>, RemainingError> {
-            decide(&Question {
-                asked: &split(&self.days, self.unit),
+            decide(&DecisionInput {
+                asked: &cut(&self.days, self.unit),
                 inputs: &self.inputs,
                 records: &self.records,
                 config_digest: CONFIG,

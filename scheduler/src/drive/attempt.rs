@@ -1,4 +1,4 @@
-//! One attempt of a task, up to its receipts: shards are listed, the plan is made and
+//! One attempt of a task, up to its receipts: splits are listed, the plan is made and
 //! submitted, and what it wrote is counted. Nothing here is visible to a reader.
 
 use std::collections::BTreeSet;
@@ -7,8 +7,8 @@ use std::sync::Arc;
 use datafusion::physical_plan::ExecutionPlan;
 use plans::crash_point;
 use plans::mapping::Program;
-use plans::pipeline::TaskSpec;
-use plans::scan::split::{Shard, ShardRef};
+use plans::pipeline::AttemptSpec;
+use plans::scan::split::{Split, SplitRef};
 use plans::spec::Format;
 use serde::{Deserialize, Serialize};
 use tracing::warn;
@@ -21,7 +21,7 @@ use crate::input::splits::Packing;
 use crate::load::dataset;
 use crate::load::days::{Day, Month};
 use crate::load::failure::{Failure, Kind};
-use crate::load::notification::{Happening, Progress};
+use crate::load::notification::{Notification, Progress};
 use crate::load::outcome::Volume;
 use crate::load::range::AskedPeriod;
 use crate::publish::receipts;
@@ -32,9 +32,10 @@ use crate::status::PeriodRecord;
 /// Why no plan could be made.
 pub type PlanError = Box<dyn std::error::Error + Send + Sync>;
 
-/// Makes a task's plan; `plans::pipeline::task_plan` outside tests.
-pub type Planner =
-    dyn Fn(&Program, &Format, &TaskSpec) -> Result<Arc<dyn ExecutionPlan>, PlanError> + Send + Sync;
+/// Makes a task's plan; `plans::pipeline::attempt_plan` outside tests.
+pub type Planner = dyn Fn(&Program, &Format, &AttemptSpec) -> Result<Arc<dyn ExecutionPlan>, PlanError>
+    + Send
+    + Sync;
 
 /// Whose attempt a folder of the work area is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -61,7 +62,7 @@ pub struct Attempt<'a> {
 
 /// What was handed to the engine.
 struct Listed {
-    shards: Vec<ShardRef>,
+    splits: Vec<SplitRef>,
     input: Volume,
 }
 
@@ -91,19 +92,19 @@ impl<'a> Attempt<'a> {
         let objects = self
             .inventory
             .to_read(&self.days, self.load.request().margin);
-        self.write_shards(splits::pack(objects, &self.days, &Packing::default()))
+        self.write_splits(splits::pack(objects, &self.days, &Packing::default()))
             .await
     }
 
-    /// The same for shards that were packed elsewhere.
-    pub async fn write_shards(&self, packed: Vec<Shard>) -> Result<Collected, Failure> {
+    /// The same for splits that were packed elsewhere.
+    pub async fn write_splits(&self, packed: Vec<Split>) -> Result<Collected, Failure> {
         let listed = self.list(&packed).await?;
         crash_point::reach("after-listing");
         self.tell_started(&listed);
-        if listed.shards.is_empty() {
+        if listed.splits.is_empty() {
             return Ok(Collected::default());
         }
-        let wanted: BTreeSet<String> = packed.into_iter().map(|shard| shard.id).collect();
+        let wanted: BTreeSet<String> = packed.into_iter().map(|split| split.id).collect();
         let ended = self.execute(listed).await;
         let collected = self.collect(ended, &wanted).await?;
         self.check_days(&collected)?;
@@ -112,7 +113,7 @@ impl<'a> Attempt<'a> {
     }
 
     /// Writes the lists that the plan names.
-    async fn list(&self, packed: &[Shard]) -> Result<Listed, Failure> {
+    async fn list(&self, packed: &[Split]) -> Result<Listed, Failure> {
         let owner = AttemptOwner {
             dataset: self.load.survey.dataset.clone(),
             period: self.asked.period.month(),
@@ -124,26 +125,26 @@ impl<'a> Attempt<'a> {
             .put(&format!("{folder}/owner.json"), &owner)
             .await?;
         let mut listed = Listed {
-            shards: Vec::new(),
+            splits: Vec::new(),
             input: Volume::default(),
         };
-        for shard in packed {
-            let name = format!("{folder}/shards/{}.json", shard.id);
-            listed.shards.push(ShardRef {
-                id: shard.id.clone(),
+        for split in packed {
+            let name = format!("{folder}/splits/{}.json", split.id);
+            listed.splits.push(SplitRef {
+                id: split.id.clone(),
                 path: self.work().path(&name).to_string(),
-                size: self.work().put(&name, shard).await?,
+                size: self.work().put(&name, split).await?,
             });
-            listed.input.objects += shard.objects.len() as u64;
-            listed.input.bytes += shard.objects.iter().map(|object| object.size).sum::<u64>();
+            listed.input.objects += split.objects.len() as u64;
+            listed.input.bytes += split.objects.iter().map(|object| object.size).sum::<u64>();
         }
         Ok(listed)
     }
 
     /// Runs the plan to its end, or until it makes no progress any more.
     async fn execute(&self, listed: Listed) -> Result<(), Failure> {
-        let (input, shards) = (listed.input, listed.shards.len());
-        let spec = self.spec(listed.shards);
+        let (input, splits) = (listed.input, listed.splits.len());
+        let spec = self.spec(listed.splits);
         let request = self.load.request();
         let planner = &self.load.driver.planner;
         let plan = planner(&request.program, &request.format, &spec).map_err(|error| {
@@ -153,7 +154,7 @@ impl<'a> Attempt<'a> {
         let running = self.load.driver.submit.run(&self.name, plan);
         let progress = Progress {
             period: self.asked.period.to_string(),
-            shards,
+            splits,
             bytes: input.bytes,
             ..Progress::default()
         };
@@ -165,15 +166,15 @@ impl<'a> Attempt<'a> {
         }
     }
 
-    fn spec(&self, shards: Vec<ShardRef>) -> TaskSpec {
+    fn spec(&self, splits: Vec<SplitRef>) -> AttemptSpec {
         let request = self.load.request();
-        TaskSpec {
+        AttemptSpec {
             attempt: self.name.clone(),
             digest8: digest8(&self.name),
             source: request.source.clone(),
             period: self.asked.period.to_string(),
             work: request.work.clone(),
-            shards,
+            splits,
             targets: dataset::targets(request),
             quarantine: self.quarantine.clone(),
             access: dataset::access(request),
@@ -198,7 +199,7 @@ impl<'a> Attempt<'a> {
         match (ended, collected) {
             (Ok(()), collected) => Ok(collected?),
             (Err(failure), Ok(collected)) if failure.kind != Kind::Cancelled => {
-                warn!(%failure, "the engine failed after every shard was done");
+                warn!(%failure, "the engine failed after every split was done");
                 Ok(collected)
             }
             (Err(failure), _) => Err(failure),
@@ -218,11 +219,11 @@ impl<'a> Attempt<'a> {
     }
 
     fn tell_started(&self, listed: &Listed) {
-        self.load.tell(&Happening::PeriodStarted {
+        self.load.tell(&Notification::PeriodStarted {
             period: self.asked.period.to_string(),
             attempt: self.number,
             days: self.days.len(),
-            shards: listed.shards.len(),
+            splits: listed.splits.len(),
             input: listed.input,
         });
     }

@@ -1,4 +1,4 @@
-//! Drives a load to its end: surveys, claims periods, has them written and publishes
+//! Drives a load to its end: surveys, leases periods, has them written and publishes
 //! them. Start reading at [`Driver::run`].
 //!
 //! It holds no state of its own that matters: whatever it knows is in the status store
@@ -15,19 +15,19 @@ use tracing::{error, info, warn};
 use uuid::Uuid;
 
 use super::attempt::Planner;
-use super::period::Task;
-use super::survey::{Asking, Survey, When};
+use super::period::PeriodRun;
+use super::survey::{LoadTimes, Selection, Survey};
 use super::watch::Activity;
 use crate::decide::remaining::{Remaining, SkipReason};
 use crate::load::dataset;
 use crate::load::days::{Day, Moment, Month};
 use crate::load::failure::{Failure, Kind};
-use crate::load::notification::{Happening, Observer};
+use crate::load::notification::{Notification, Observer};
 use crate::load::outcome::{Outcome, PeriodOutcome, PeriodState};
 use crate::load::range::AskedPeriod;
 use crate::load::request::LoadRequest;
 use crate::load::saved::SavedRequest;
-use crate::publish::lease::{Claimant, Clock, WAIT_PAUSE};
+use crate::publish::lease::{Clock, LeaseClient, WAIT_PAUSE};
 use crate::publish::manifest::{Manifest, attempt_of};
 use crate::publish::work::{WorkError, load_of};
 use crate::publish::{owner, work};
@@ -53,7 +53,7 @@ pub struct Driver {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timing {
     pub lease: Duration,
-    /// Without a step of any shard for this long, an attempt is given up. A shard that takes
+    /// Without a step of any split for this long, an attempt is given up. A split that takes
     /// long says every half minute that it gets on.
     pub progress_deadline: Duration,
     /// Between two looks for receipts.
@@ -82,13 +82,14 @@ pub struct Load<'a> {
     pub driver: &'a Driver,
     pub id: String,
     pub survey: Survey<'a>,
-    pub claimant: Claimant,
+    pub lease_client: LeaseClient,
 }
 
 impl Driver {
     /// Loads what remains of the days asked for.
     pub async fn run(&self, request: &LoadRequest) -> Outcome {
-        self.load(request, &Asking::Range(self.now().day())).await
+        self.load(request, &Selection::Range(self.now().day()))
+            .await
     }
 
     /// Runs a load that was taken on earlier, maybe by a process that has died since, to its
@@ -96,7 +97,7 @@ impl Driver {
     pub async fn take_up(
         &self,
         request: &LoadRequest,
-        asking: &Asking,
+        selection: &Selection,
         taken_on: &LoadRecord,
     ) -> Outcome {
         let mut outcome = Outcome::begun(
@@ -106,18 +107,18 @@ impl Driver {
             taken_on.started_at,
         );
         let since = Some(taken_on.started_at);
-        let driven = self.drive(request, asking, since, &mut outcome).await;
+        let driven = self.drive(request, selection, since, &mut outcome).await;
         self.ended(outcome, driven)
     }
 
     /// Loads the periods again that an earlier load did not get done.
     pub async fn retry(&self, request: &LoadRequest, earlier: &LoadRecord) -> Outcome {
-        self.load(request, &Asking::again(earlier)).await
+        self.load(request, &Selection::again(earlier)).await
     }
 
-    async fn load(&self, request: &LoadRequest, asking: &Asking) -> Outcome {
+    async fn load(&self, request: &LoadRequest, selection: &Selection) -> Outcome {
         let mut outcome = self.outcome_of(request);
-        let driven = self.drive(request, asking, None, &mut outcome).await;
+        let driven = self.drive(request, selection, None, &mut outcome).await;
         self.concluded(outcome, driven).await
     }
 
@@ -146,18 +147,18 @@ impl Driver {
     async fn drive(
         &self,
         request: &LoadRequest,
-        asking: &Asking,
+        selection: &Selection,
         since: Option<Moment>,
         outcome: &mut Outcome,
     ) -> Result<(), Failure> {
-        if matches!(asking, Asking::Days(days) if days.is_empty()) {
+        if matches!(selection, Selection::Days(days) if days.is_empty()) {
             return Ok(());
         }
-        let when = When {
+        let when = LoadTimes {
             now: self.now(),
             since,
         };
-        let survey = Survey::make(request, asking, self.status.clone(), when).await?;
+        let survey = Survey::make(request, selection, self.status.clone(), when).await?;
         let remaining = survey.remaining().await?;
         refuse_empty(&survey)?;
         outcome.warnings = warnings(&remaining);
@@ -165,9 +166,9 @@ impl Driver {
         self.begin(request, outcome).await?;
         let load = Load {
             driver: self,
-            claimant: Claimant {
+            lease_client: LeaseClient {
                 wait: Duration::ZERO,
-                ..self.claimant(request, &outcome.load_id)
+                ..self.lease_client(request, &outcome.load_id)
             },
             id: outcome.load_id.clone(),
             survey,
@@ -177,13 +178,13 @@ impl Driver {
         Ok(())
     }
 
-    pub(super) fn claimant(&self, request: &LoadRequest, load_id: &str) -> Claimant {
-        Claimant {
+    pub(super) fn lease_client(&self, request: &LoadRequest, load_id: &str) -> LeaseClient {
+        LeaseClient {
             status: self.status.clone(),
             clock: self.clock,
             owner: owner::here(),
             load_id: load_id.to_owned(),
-            lease: self.timing.lease,
+            duration: self.timing.lease,
             wait: request.wait,
         }
     }
@@ -250,8 +251,8 @@ impl Load<'_> {
         self.survey.request
     }
 
-    pub fn tell(&self, happening: &Happening) {
-        self.driver.observer.observe(happening);
+    pub fn tell(&self, notification: &Notification) {
+        self.driver.observer.observe(notification);
     }
 
     /// Works on months side by side; day tasks of one month follow each other, since
@@ -282,7 +283,7 @@ impl Load<'_> {
         for (asked, remaining) in tasks {
             let outcome = self.period(asked, remaining).await;
             log(&self.id, &outcome);
-            self.tell(&Happening::PeriodEnded(Box::new(outcome.clone())));
+            self.tell(&Notification::PeriodEnded(Box::new(outcome.clone())));
             outcomes.push(outcome);
         }
         outcomes
@@ -321,7 +322,7 @@ impl Load<'_> {
             () = self.driver.cancelled() => return None,
             admitted = self.driver.submit.admit() => admitted,
         };
-        Some(Box::pin(Task { load: self, asked }.run()).await)
+        Some(Box::pin(PeriodRun { load: self, asked }.run()).await)
     }
 
     /// The outcome of a period of which nothing remains to do: as this load published it
@@ -367,7 +368,7 @@ impl Load<'_> {
 
     fn tell_listed(&self, warnings: &[String]) {
         let counts = self.survey.inventory.counts();
-        self.tell(&Happening::Listed {
+        self.tell(&Notification::Listed {
             input: crate::load::outcome::Volume {
                 objects: counts.objects,
                 bytes: counts.bytes,
@@ -375,7 +376,7 @@ impl Load<'_> {
             periods: self.survey.asked.len(),
         });
         for warning in warnings {
-            self.tell(&Happening::Warning(warning.clone()));
+            self.tell(&Notification::Warning(warning.clone()));
         }
     }
 }
@@ -434,7 +435,7 @@ pub(super) fn warnings(remaining: &[Remaining]) -> Vec<String> {
     warnings
 }
 
-impl Asking {
+impl Selection {
     /// What an earlier load did not get done.
     pub fn again(earlier: &LoadRecord) -> Self {
         let outcome = earlier.outcome.clone();
@@ -473,7 +474,7 @@ async fn prepare(request: &LoadRequest, survey: &Survey<'_>) -> Result<Vec<Strin
     let mut warnings = BTreeSet::new();
     for folder in dataset::folders(request) {
         let name = work::probe_name();
-        warnings.extend(survey.publisher.probe(&folder, &name).await?);
+        warnings.extend(survey.part_store.probe(&folder, &name).await?);
     }
     Ok(warnings.into_iter().collect())
 }

@@ -1,4 +1,4 @@
-//! One task: a period of a load, from its claim to its release, over as many attempts
+//! One task: a period of a load, from its lease to its release, over as many attempts
 //! as it takes.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -10,51 +10,51 @@ use uuid::Uuid;
 
 use super::attempt::Attempt;
 use super::driver::Load;
-use super::survey::Known;
+use super::survey::KnownPeriod;
 use crate::decide::remaining::{LoadReason, Remaining};
 use crate::input::inventory::Inventory;
 use crate::input::listing;
 use crate::load::days::Day;
 use crate::load::failure::{Failure, Kind};
-use crate::load::notification::Happening;
+use crate::load::notification::Notification;
 use crate::load::outcome::{PeriodOutcome, PeriodState};
 use crate::load::range::AskedPeriod;
-use crate::publish::commit::{Press, PublishError, close};
-use crate::publish::lease::{Claim, ClaimError};
+use crate::publish::commit::{PublishError, Publisher, close};
+use crate::publish::lease::{Lease, LeaseError};
 use crate::publish::manifest::{Manifest, Written};
 use crate::publish::receipts::Collected;
 use crate::publish::work::attempt_name;
-use crate::status::state::Event;
+use crate::status::state::Transition;
 use crate::status::{DayCoverage, PeriodRecord, State};
 
 /// A period that something has to be done for.
 #[derive(Debug)]
-pub struct Task<'a> {
+pub struct PeriodRun<'a> {
     pub load: &'a Load<'a>,
     pub asked: &'a AskedPeriod,
 }
 
 /// What is to be loaded, as decided under the lease.
 struct Decision {
-    known: Known,
+    known: KnownPeriod,
     inventory: Option<Inventory>,
     remaining: Remaining,
     /// The days to load: those that remain, and those that have to be repaired.
     days: BTreeSet<Day>,
 }
 
-impl Task<'_> {
+impl PeriodRun<'_> {
     pub async fn run(&self) -> PeriodOutcome {
         let started = Instant::now();
-        let mut outcome = match self.claimed().await {
-            Ok(claim) => self.under(claim).await,
+        let mut outcome = match self.acquired().await {
+            Ok(lease) => self.under(lease).await,
             Err(failure) => self.failed(failure),
         };
         let cut_off = Instant::now();
         let patience = self.load.driver.timing.patience;
         while is_cut_off(&outcome) && cut_off.elapsed() < patience {
-            match self.claimed_again(&outcome).await {
-                Ok(Some(claim)) => outcome = self.under(claim).await,
+            match self.acquired_again(&outcome).await {
+                Ok(Some(lease)) => outcome = self.under(lease).await,
                 Err(failure) if failure.is_cut_off() => {}
                 Ok(None) | Err(_) => break,
             }
@@ -65,10 +65,10 @@ impl Task<'_> {
 
     /// The lease once more, after a pause: what was committed is finished under it. None where
     /// another has taken it meanwhile.
-    async fn claimed_again(&self, outcome: &PeriodOutcome) -> Result<Option<Claim>, Failure> {
+    async fn acquired_again(&self, outcome: &PeriodOutcome) -> Result<Option<Lease>, Failure> {
         let pause = self.load.driver.timing.backoff;
         let why = outcome.error.as_ref().map(|failure| &failure.message);
-        self.load.tell(&Happening::Retrying {
+        self.load.tell(&Notification::Retrying {
             period: self.asked.period.to_string(),
             why: why.cloned().unwrap_or_default(),
             pause,
@@ -81,69 +81,69 @@ impl Task<'_> {
         let record = status.get(dataset, self.asked.period.month()).await?;
         match record.is_some_and(|record| record.load_id != self.load.id) {
             true => Ok(None),
-            false => self.claimed().await.map(Some),
+            false => self.acquired().await.map(Some),
         }
     }
 
-    pub(super) async fn claimed(&self) -> Result<Claim, Failure> {
+    pub(super) async fn acquired(&self) -> Result<Lease, Failure> {
         let blank = self.load.survey.blank(self.asked);
-        let claim = tokio::select! {
-            claim = self.load.claimant.claim(&blank) => claim?,
+        let lease = tokio::select! {
+            lease = self.load.lease_client.acquire(&blank) => lease?,
             () = self.load.driver.cancelled() => return Err(Failure::cancelled()),
         };
-        crash_point::reach("after-claim");
-        self.remove_left_behind(&claim).await;
-        Ok(claim)
+        crash_point::reach("after-lease");
+        self.remove_left_behind(&lease).await;
+        Ok(lease)
     }
 
-    /// The attempt that was found is fenced by our claim, so its debris is nobody's.
-    async fn remove_left_behind(&self, claim: &Claim) {
+    /// The attempt that was found is fenced by our lease, so its cleanup is nobody's.
+    async fn remove_left_behind(&self, lease: &Lease) {
         let left = |record: &&PeriodRecord| matches!(record.state, State::Running | State::Failed);
-        if let Some(record) = claim.found().filter(left) {
+        if let Some(record) = lease.found().filter(left) {
             self.remove_attempt(record).await;
         }
     }
 
     async fn remove_attempt(&self, record: &PeriodRecord) {
         let name = attempt_name(&record.load_id, record.period, record.attempt);
-        if let Err(error) = self.load.survey.debris().remove(&name).await {
+        if let Err(error) = self.load.survey.cleanup().remove(&name).await {
             warn!(%error, "an attempt's work files could not be removed");
         }
     }
 
     /// Tries until it is done, cannot be done, or was tried often enough.
-    async fn under(&self, claim: Claim) -> PeriodOutcome {
+    async fn under(&self, lease: Lease) -> PeriodOutcome {
         let most = self.load.request().max_attempts.max(1);
         let mut tries = 1;
         let ended = loop {
-            let failure = match Box::pin(self.attempt(&claim)).await {
+            let failure = match Box::pin(self.attempt(&lease)).await {
                 Ok(outcome) => break Ok(outcome),
                 Err(failure) => failure,
             };
-            if !failure.retryable || tries >= most || claim.is_lost() {
+            if !failure.retryable || tries >= most || lease.is_lost() {
                 break Err(failure);
             }
-            if let Err(stopped) = self.try_again(&claim, &failure, tries).await {
+            if let Err(stopped) = self.try_again(&lease, &failure, tries).await {
                 break Err(stopped);
             }
             tries += 1;
         };
-        let mut outcome = self.release(claim, ended).await;
+        let mut outcome = self.release(lease, ended).await;
         outcome.attempts = u64::from(tries);
         outcome
     }
 
     /// Fences the attempt that failed, and waits a while.
-    async fn try_again(&self, claim: &Claim, failure: &Failure, tries: u32) -> Result<(), Failure> {
+    async fn try_again(&self, lease: &Lease, failure: &Failure, tries: u32) -> Result<(), Failure> {
         let pause = self.load.driver.timing.backoff * 2u32.saturating_pow(tries - 1).min(64);
-        self.load.tell(&Happening::Retrying {
+        self.load.tell(&Notification::Retrying {
             period: self.asked.period.to_string(),
             why: failure.message.clone(),
             pause,
         });
-        let record = claim.record().await;
+        let record = lease.record().await;
         if record.state == State::Running {
-            claim.next_attempt(&failure.message).await?;
+            lease.next_attempt(&failure.message).await?;
             self.remove_attempt(&record).await;
         }
         tokio::select! {
@@ -152,51 +152,51 @@ impl Task<'_> {
         }
     }
 
-    async fn attempt(&self, claim: &Claim) -> Result<PeriodOutcome, Failure> {
-        let press = self.load.survey.press(self.load.driver.clock);
-        if claim.record().await.state.is_committed() {
-            press.finish(claim).await?;
+    async fn attempt(&self, lease: &Lease) -> Result<PeriodOutcome, Failure> {
+        let publisher = self.load.survey.publisher(self.load.driver.clock);
+        if lease.record().await.state.is_committed() {
+            publisher.finish(lease).await?;
         }
-        let decision = self.stoppable(claim, self.decide(claim)).await?;
+        let decision = self.stoppable(lease, self.decide(lease)).await?;
         if decision.days.is_empty() {
-            self.close(claim, &decision.remaining).await?;
-            let (remaining, record) = (&decision.remaining, claim.record().await);
+            self.close(lease, &decision.remaining).await?;
+            let (remaining, record) = (&decision.remaining, lease.record().await);
             let settled = self.load.settled(self.asked, remaining, Some(&record));
             return Ok(settled.await?);
         }
-        if claim.record().await.state != State::Running {
-            claim.next_attempt("").await?;
+        if lease.record().await.state != State::Running {
+            lease.next_attempt("").await?;
         }
-        let record = claim.record().await;
+        let record = lease.record().await;
         let inventory = decision.inventory.as_ref();
         let inventory = inventory.unwrap_or(&self.load.survey.inventory);
         let days = decision.days.clone();
         let attempt = Attempt::new(self.load, self.asked, inventory, days, &record);
-        let collected = self.stoppable(claim, attempt.write()).await?;
+        let collected = self.stoppable(lease, attempt.write()).await?;
         self.check_quarantine(&collected)?;
         let manifest = self.manifest(&decision, &attempt, &collected);
-        let window = self.publish(&press, claim, &manifest).await?;
+        let window = self.publish(&publisher, lease, &manifest).await?;
         Ok(self.done(&decision, &collected, window))
     }
 
     /// Gives up when the load is cancelled or the lease is lost: before the commit only.
     pub(super) async fn stoppable<T>(
         &self,
-        claim: &Claim,
+        lease: &Lease,
         step: impl Future<Output = Result<T, Failure>>,
     ) -> Result<T, Failure> {
         tokio::select! {
             ended = step => ended,
-            () = claim.lost() => Err(ClaimError::Lost { period: self.asked.period.month() }.into()),
+            () = lease.lost() => Err(LeaseError::Lost { period: self.asked.period.month() }.into()),
             () = self.load.driver.cancelled() => Err(Failure::cancelled()),
         }
     }
 
     /// Decides once more under the lease: another may have done it meanwhile.
-    async fn decide(&self, claim: &Claim) -> Result<Decision, Failure> {
+    async fn decide(&self, lease: &Lease) -> Result<Decision, Failure> {
         let survey = &self.load.survey;
-        let known = survey.known(claim.record().await, &self.asked.days).await?;
-        let inventory = self.listed_again(claim, &known.repair()).await?;
+        let known = survey.known(lease.record().await, &self.asked.days).await?;
+        let inventory = self.listed_again(lease, &known.repair()).await?;
         let listing = inventory.as_ref().unwrap_or(&survey.inventory);
         let remaining = survey.decide_again(self.asked, &known, listing)?;
         let loaded: BTreeSet<Day> = remaining.load.keys().copied().collect();
@@ -212,13 +212,13 @@ impl Task<'_> {
     /// does not reach days that have to be repaired.
     async fn listed_again(
         &self,
-        claim: &Claim,
+        lease: &Lease,
         repair: &BTreeSet<Day>,
     ) -> Result<Option<Inventory>, Failure> {
         let survey = &self.load.survey;
         let surveyed = survey.record(self.asked.period.month());
         let surveyed = surveyed.map(|record| record.revision);
-        let found = claim.found();
+        let found = lease.found();
         let is_ours = found.is_some_and(|record| record.load_id == self.load.id);
         let is_known = is_ours || found.map(|record| record.revision) == surveyed;
         let window = survey.window_with(repair);
@@ -231,7 +231,7 @@ impl Task<'_> {
 
     fn check_quarantine(&self, collected: &Collected) -> Result<(), Failure> {
         let ledger = collected.ledger;
-        let own = ledger.read.saturating_sub(ledger.elsewhere).max(1);
+        let own = ledger.read.saturating_sub(ledger.other_period).max(1);
         #[expect(clippy::cast_precision_loss, reason = "a percentage for people")]
         let share = 100.0 * ledger.quarantined as f64 / own as f64;
         let most = self.load.request().max_quarantine;
@@ -296,19 +296,19 @@ impl Task<'_> {
     /// Publishes with patience: once committed, giving up helps nobody.
     pub(super) async fn publish(
         &self,
-        press: &Press,
-        claim: &Claim,
+        publisher: &Publisher,
+        lease: &Lease,
         manifest: &Manifest,
     ) -> Result<Duration, Failure> {
         let committed = Instant::now();
-        let mut ended = press.publish(claim, manifest).await;
+        let mut ended = publisher.publish(lease, manifest).await;
         for tries in 1..self.load.request().max_attempts {
-            let failed = matches!(&ended, Err(PublishError::Sink(error)) if error.retryable());
-            if !failed || !claim.record().await.state.is_committed() {
+            let failed = matches!(&ended, Err(PublishError::Part(error)) if error.retryable());
+            if !failed || !lease.record().await.state.is_committed() {
                 break;
             }
             tokio::time::sleep(self.load.driver.timing.backoff * tries).await;
-            ended = press.finish(claim).await.map(|()| committed.elapsed());
+            ended = publisher.finish(lease).await.map(|()| committed.elapsed());
         }
         Ok(ended?)
     }
@@ -334,14 +334,14 @@ impl Task<'_> {
     /// Gives the lease back in the state that the end leaves the period in.
     pub(super) async fn release(
         &self,
-        claim: Claim,
+        lease: Lease,
         ended: Result<PeriodOutcome, Failure>,
     ) -> PeriodOutcome {
-        let record = claim.record().await;
+        let record = lease.record().await;
         let released = match &ended {
-            Ok(_) => self.release_well(claim).await,
-            Err(_) if claim.is_lost() => Ok(()),
-            Err(failure) => self.release_failed(claim, &record, failure).await,
+            Ok(_) => self.release_well(lease).await,
+            Err(_) if lease.is_lost() => Ok(()),
+            Err(failure) => self.release_failed(lease, &record, failure).await,
         };
         if let Err(error) = released {
             warn!(%error, "the lease could not be given back, it will run out");
@@ -350,9 +350,9 @@ impl Task<'_> {
     }
 
     /// Marks covered days that are over by now and had nothing new.
-    async fn close(&self, claim: &Claim, remaining: &Remaining) -> Result<(), ClaimError> {
+    async fn close(&self, lease: &Lease, remaining: &Remaining) -> Result<(), LeaseError> {
         let (now, delay) = (self.load.survey.now, self.load.request().closing_delay());
-        claim
+        lease
             .change(|record| {
                 close(record, &remaining.close);
                 record.load_completed = record.is_complete(delay, now);
@@ -360,8 +360,8 @@ impl Task<'_> {
             .await
     }
 
-    async fn release_well(&self, claim: Claim) -> Result<(), ClaimError> {
-        claim
+    async fn release_well(&self, lease: Lease) -> Result<(), LeaseError> {
+        lease
             .release(|record| {
                 if record.state == State::Running {
                     record.state = rest(record);
@@ -373,14 +373,14 @@ impl Task<'_> {
 
     async fn release_failed(
         &self,
-        claim: Claim,
+        lease: Lease,
         record: &PeriodRecord,
         failure: &Failure,
-    ) -> Result<(), ClaimError> {
+    ) -> Result<(), LeaseError> {
         let retryable = failure.kind == Kind::Cancelled;
-        let after = record.state.after(Event::Broke { retryable });
+        let after = record.state.after(Transition::Broke { retryable });
         let error = format!("{}: {}", failure.code, failure.message);
-        claim
+        lease
             .release(|record| {
                 // What is committed stays so: whoever comes next finishes it.
                 record.state = after.unwrap_or(record.state);

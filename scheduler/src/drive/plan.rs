@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::driver::{Driver, refuse_empty, warnings};
-use super::survey::{Asking, Survey, When};
+use super::survey::{LoadTimes, Selection, Survey};
 use crate::decide::remaining::{LoadReason, Remaining, SkipReason};
 use crate::input::paths::Skip;
 use crate::load::days::Day;
@@ -50,8 +50,8 @@ impl Driver {
     /// Decides as `run` does, and writes nothing.
     pub async fn plan(&self, request: &LoadRequest) -> Result<LoadPlan, Failure> {
         let (status, now) = (self.status.clone(), self.now());
-        let when = When { now, since: None };
-        let survey = Survey::make(request, &Asking::Range(now.day()), status, when).await?;
+        let when = LoadTimes { now, since: None };
+        let survey = Survey::make(request, &Selection::Range(now.day()), status, when).await?;
         let remaining = survey.remaining().await?;
         refuse_empty(&survey)?;
         let periods = survey.asked.iter().zip(&remaining);

@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use futures::{StreamExt, TryStreamExt, stream};
 use plans::storage::parts;
-use plans::storage::parts::Publisher;
+use plans::storage::parts::PartStore;
 
 use crate::decide::remaining;
-use crate::decide::remaining::{Question, Remaining};
+use crate::decide::remaining::{DecisionInput, Remaining};
 use crate::input::inventory::Inventory;
 use crate::input::listing::{self, InventoryError};
 use crate::load::days::{Day, Moment, Month};
@@ -18,7 +18,7 @@ use crate::load::outcome::Volume;
 use crate::load::range::{AskedPeriod, Unit, Window};
 use crate::load::request::{LoadRequest, Range};
 use crate::load::{dataset, range};
-use crate::publish::cleanup::Debris;
+use crate::publish::cleanup::Cleanup;
 use crate::publish::commit;
 use crate::publish::manifest::Manifest;
 use crate::publish::work::Work;
@@ -37,7 +37,7 @@ pub struct Survey<'a> {
     pub inputs: Vec<String>,
     pub status: Arc<dyn StatusStore>,
     pub work: Work,
-    pub publisher: Arc<dyn Publisher>,
+    pub part_store: Arc<dyn PartStore>,
     pub window: Window,
     pub inventory: Inventory,
     pub asked: Vec<AskedPeriod>,
@@ -50,7 +50,7 @@ pub struct Survey<'a> {
 
 /// The times of a load.
 #[derive(Clone, Copy, Debug)]
-pub struct When {
+pub struct LoadTimes {
     pub now: Moment,
     /// When it was taken on, where it is taken up again.
     pub since: Option<Moment>,
@@ -58,7 +58,7 @@ pub struct When {
 
 /// Which days a load is about.
 #[derive(Clone, Debug)]
-pub enum Asking {
+pub enum Selection {
     /// Those of the request's range, as it was meant on this day: a load may wait, or be
     /// taken up again, past midnight.
     Range(Day),
@@ -68,14 +68,14 @@ pub enum Asking {
 
 /// What is known of a period: its record and the manifest in force.
 #[derive(Clone, Debug, Default)]
-pub struct Known {
+pub struct KnownPeriod {
     pub record: Option<PeriodRecord>,
     pub manifest: Option<(String, Manifest)>,
     /// Covered days whose objects are not all there.
     pub missing: BTreeSet<Day>,
 }
 
-impl Known {
+impl KnownPeriod {
     /// Days whose parts were lost, which have to be loaded again whatever is asked for.
     pub fn repair(&self) -> BTreeSet<Day> {
         let manifest = self.manifest.as_ref();
@@ -92,25 +92,25 @@ impl<'a> Survey<'a> {
     /// Lists the input and reads the status.
     pub async fn make(
         request: &'a LoadRequest,
-        asking: &Asking,
+        selection: &Selection,
         status: Arc<dyn StatusStore>,
-        When { now, since }: When,
+        LoadTimes { now, since }: LoadTimes,
     ) -> Result<Self, Failure> {
         let work = Work::open(&request.work)?;
-        let publisher = publisher(request)?;
+        let part_store = part_store(request)?;
         let dataset = dataset::id(request);
         let records = status.periods(&dataset).await?;
-        let revisit = revisited(request, asking, &records);
-        let window = window(request, asking, &revisit)?;
+        let revisit = revisited(request, selection, &records);
+        let window = window(request, selection, &revisit)?;
         let inventory = listing::list(&request.inputs, window).await?;
-        let days = asked_days(request, asking, &revisit, &inventory)?;
+        let days = asked_days(request, selection, &revisit, &inventory)?;
         let inputs = dataset::inputs(request);
         let latest = latest(&work, &records).await?;
         let other = |latest: &Manifest| latest.inputs != inputs;
         Ok(Self {
             another_input: latest.as_ref().is_some_and(other),
             undated_day: undated_day(latest.as_ref(), &records, &days, now),
-            asked: range::split(&days, unit(request, asking)),
+            asked: range::cut(&days, unit(request, selection)),
             inputs,
             request,
             now,
@@ -118,7 +118,7 @@ impl<'a> Survey<'a> {
             dataset,
             status,
             work,
-            publisher,
+            part_store,
             window,
             inventory,
             records,
@@ -140,7 +140,7 @@ impl<'a> Survey<'a> {
             now,
             since: None,
             inputs: dataset::inputs(request),
-            publisher: publisher(request)?,
+            part_store: part_store(request)?,
             window: Window {
                 from: Some(now.day()),
                 to: now.day(),
@@ -170,7 +170,7 @@ impl<'a> Survey<'a> {
     pub fn decide_again(
         &self,
         asked: &AskedPeriod,
-        known: &Known,
+        known: &KnownPeriod,
         inventory: &Inventory,
     ) -> Result<Remaining, Failure> {
         let records: Vec<PeriodRecord> = known.record.iter().cloned().collect();
@@ -188,10 +188,10 @@ impl<'a> Survey<'a> {
         &self,
         record: PeriodRecord,
         days: &BTreeSet<Day>,
-    ) -> Result<Known, Failure> {
+    ) -> Result<KnownPeriod, Failure> {
         let missing = self.missing(&record, days).await?;
         let manifest = manifest(&self.work, &record).await?;
-        Ok(Known {
+        Ok(KnownPeriod {
             manifest,
             missing,
             record: Some(record),
@@ -241,7 +241,7 @@ impl<'a> Survey<'a> {
     ) -> Result<Vec<Remaining>, Failure> {
         let days = asked.iter().flat_map(|asked| &asked.days);
         let inputs: BTreeMap<_, _> = inventory.inputs(days, self.request.margin);
-        let question = Question {
+        let input = DecisionInput {
             asked,
             inputs: &inputs,
             records,
@@ -254,7 +254,7 @@ impl<'a> Survey<'a> {
             now: self.now,
             another_input: self.another_input,
         };
-        remaining::decide(&question).map_err(|error| {
+        remaining::decide(&input).map_err(|error| {
             let remedy = "use --as NAME for another dataset, or --full-load to replace this one";
             Failure::of(Kind::Usage, "another_input", &error, remedy)
         })
@@ -279,12 +279,12 @@ impl<'a> Survey<'a> {
             .filter(|object| days.contains(&object.day))
             .collect();
         let checks = objects.into_iter().map(|object| async move {
-            let size = self.publisher.size(&object.uri).await?;
+            let size = self.part_store.size(&object.uri).await?;
             Ok((size != Some(object.bytes)).then_some(object.day))
         });
         let checks: Vec<_> = checks.collect();
         let checked = stream::iter(checks).buffer_unordered(AT_ONCE);
-        let missing: Result<Vec<Option<Day>>, parts::SinkError> = checked.try_collect().await;
+        let missing: Result<Vec<Option<Day>>, parts::PartError> = checked.try_collect().await;
         Ok(missing?.into_iter().flatten().collect())
     }
 
@@ -293,19 +293,19 @@ impl<'a> Survey<'a> {
         asked.filter(|day| day.month() == month).copied().collect()
     }
 
-    pub fn press(&self, clock: crate::publish::lease::Clock) -> commit::Press {
-        commit::Press {
-            debris: self.debris(),
+    pub fn publisher(&self, clock: crate::publish::lease::Clock) -> commit::Publisher {
+        commit::Publisher {
+            cleanup: self.cleanup(),
             work: self.work.clone(),
-            publisher: self.publisher.clone(),
+            part_store: self.part_store.clone(),
             clock,
         }
     }
 
-    pub fn debris(&self) -> Debris {
-        Debris {
+    pub fn cleanup(&self) -> Cleanup {
+        Cleanup {
             work: self.work.clone(),
-            publisher: self.publisher.clone(),
+            part_store: self.part_store.clone(),
             folders: dataset::folders(self.request),
         }
     }
@@ -337,36 +337,40 @@ async fn latest(work: &Work, records: &[PeriodRecord]) -> Result<Option<Manifest
     Ok(manifest.map(|(_, manifest)| manifest))
 }
 
-fn unit(request: &LoadRequest, asking: &Asking) -> Unit {
-    match asking {
-        Asking::Range(_) => request.range.unit(),
+fn unit(request: &LoadRequest, selection: &Selection) -> Unit {
+    match selection {
+        Selection::Range(_) => request.range.unit(),
         // What failed as a day task is loaded again as one: its month may have been split.
-        Asking::Days(_) if matches!(request.range, Range::Daily(_)) => Unit::Day,
-        Asking::Days(_) => Unit::Month,
+        Selection::Days(_) if matches!(request.range, Range::Daily(_)) => Unit::Day,
+        Selection::Days(_) => Unit::Month,
     }
 }
 
 /// Days that earlier loads left incomplete; only a daily load looks after them.
-fn revisited(request: &LoadRequest, asking: &Asking, records: &[PeriodRecord]) -> BTreeSet<Day> {
-    match (asking, request.range) {
-        (Asking::Range(today), Range::Daily(_)) => remaining::revisit(records, *today),
+fn revisited(
+    request: &LoadRequest,
+    selection: &Selection,
+    records: &[PeriodRecord],
+) -> BTreeSet<Day> {
+    match (selection, request.range) {
+        (Selection::Range(today), Range::Daily(_)) => remaining::revisit(records, *today),
         _ => BTreeSet::new(),
     }
 }
 
-fn publisher(request: &LoadRequest) -> Result<Arc<dyn Publisher>, Failure> {
+fn part_store(request: &LoadRequest) -> Result<Arc<dyn PartStore>, Failure> {
     let access = dataset::access(request);
-    Ok(parts::open(&request.output, &request.work, &access)?.publisher)
+    Ok(parts::open(&request.output, &request.work, &access)?.part_store)
 }
 
 fn window(
     request: &LoadRequest,
-    asking: &Asking,
+    selection: &Selection,
     revisit: &BTreeSet<Day>,
 ) -> Result<Window, Failure> {
-    let (range, today) = match asking {
-        Asking::Range(today) => (request.range, *today),
-        Asking::Days(days) => {
+    let (range, today) = match selection {
+        Selection::Range(today) => (request.range, *today),
+        Selection::Days(days) => {
             let (from, to) = match (days.first(), days.last()) {
                 (Some(from), Some(to)) => (*from, *to),
                 _ => return Err(no_days()),
@@ -385,13 +389,13 @@ fn no_days() -> Failure {
 
 fn asked_days(
     request: &LoadRequest,
-    asking: &Asking,
+    selection: &Selection,
     revisit: &BTreeSet<Day>,
     inventory: &Inventory,
 ) -> Result<BTreeSet<Day>, Failure> {
-    let today = match asking {
-        Asking::Range(today) => *today,
-        Asking::Days(days) => return Ok(days.clone()),
+    let today = match selection {
+        Selection::Range(today) => *today,
+        Selection::Days(days) => return Ok(days.clone()),
     };
     let undated = inventory.undated().count() as u64;
     let days = range::resolve(request.range, today, inventory.days(), undated);

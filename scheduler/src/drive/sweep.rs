@@ -18,13 +18,13 @@ use tracing::info;
 
 use crate::load::days::{Day, Moment, Month};
 use crate::load::failure::Failure;
-use crate::publish::cleanup::Debris;
+use crate::publish::cleanup::Cleanup;
 use crate::publish::lease::Clock;
 use crate::publish::manifest::{Manifest, attempt_of};
 use crate::publish::owner;
 use crate::publish::work::{PROBES, Work, attempt_name, digest8, is_probe, load_of};
-use crate::status::state::Event;
-use crate::status::{Lease, PeriodRecord, State, StatusError, StatusStore};
+use crate::status::state::Transition;
+use crate::status::{LeaseState, PeriodRecord, State, StatusError, StatusStore};
 
 const MOST_PASSES: u32 = 10;
 
@@ -32,7 +32,7 @@ const MOST_PASSES: u32 = 10;
 #[derive(Clone, Debug)]
 pub struct Sweep {
     pub status: Arc<dyn StatusStore>,
-    pub debris: Debris,
+    pub cleanup: Cleanup,
     pub clock: Clock,
     /// Nothing younger is touched, nor a lease that ended more recently.
     pub min_age: Duration,
@@ -88,7 +88,7 @@ impl Sweep {
     async fn pass(&self, swept: &mut Swept) -> Result<usize, Failure> {
         let attempts = self.attempts().await?;
         let manifests = self.manifests().await?;
-        let pending = self.debris.pending().await?;
+        let pending = self.cleanup.pending().await?;
         let live = self.live().await?;
         let mut found = self.abort(pending, &live, swept).await?;
         for (name, remnant) in attempts {
@@ -161,7 +161,7 @@ impl Sweep {
             found += 1;
             info!("sweeping the upload of {}", handle.uri);
             if !self.dry_run {
-                self.debris.publisher.abort(&handle).await?;
+                self.cleanup.part_store.abort(&handle).await?;
             }
             swept.aborted.insert(handle.uri);
         }
@@ -199,7 +199,7 @@ impl Sweep {
     }
 
     fn work(&self) -> &Work {
-        &self.debris.work
+        &self.cleanup.work
     }
 
     #[expect(clippy::unused_self, reason = "says who removes")]
@@ -276,8 +276,8 @@ impl Sweep {
         let mut taken = record.revised();
         taken.state = taken
             .state
-            .after(Event::Broke { retryable: true })
-            .map_err(|error| Failure::from(crate::publish::lease::ClaimError::from(error)))?;
+            .after(Transition::Broke { retryable: true })
+            .map_err(|error| Failure::from(crate::publish::lease::LeaseError::from(error)))?;
         taken.attempt += 1;
         taken.lease_owner = None;
         taken.lease_until = None;
@@ -291,8 +291,8 @@ impl Sweep {
     fn is_abandoned(&self, record: &PeriodRecord) -> bool {
         let before = (self.clock)().checked_sub_signed(self.age());
         match record.lease(Moment(before.unwrap_or(DateTime::<Utc>::MIN_UTC))) {
-            Lease::Held { owner, .. } => owner::is_gone(&owner),
-            Lease::Free | Lease::Expired { .. } => true,
+            LeaseState::Held { owner, .. } => owner::is_gone(&owner),
+            LeaseState::Free | LeaseState::Expired { .. } => true,
         }
     }
 
@@ -374,11 +374,11 @@ mod tests {
     fn sweep(world: &World, clock: Clock, min_age: Duration) -> Sweep {
         Sweep {
             status: world.status.clone(),
-            debris: Debris {
+            cleanup: Cleanup {
                 work: Work::open(&world.uri("lake/.lakebolt")).unwrap(),
-                publisher: parts::open("file:///", "/", &Access::default())
+                part_store: parts::open("file:///", "/", &Access::default())
                     .unwrap()
-                    .publisher,
+                    .part_store,
                 folders: BTreeSet::new(),
             },
             clock,

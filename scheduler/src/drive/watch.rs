@@ -1,5 +1,5 @@
-//! Follows an attempt by what its tasks leave in the work area: receipts of shards that are
-//! done, pulses of those that take long. The engine's own word is needed for neither, so a
+//! Follows an attempt by what its tasks leave in the work area: receipts of splits that are
+//! done, heartbeats of those that take long. The engine's own word is needed for neither, so a
 //! word that is lost costs nothing.
 
 use std::collections::{BTreeMap, HashSet};
@@ -8,17 +8,17 @@ use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 use plans::receipt::Receipt;
-use plans::sink::{Pulse, is_pulse};
+use plans::sink::{Heartbeat, is_heartbeat};
 use tracing::warn;
 
 use super::driver::Timing;
 use crate::load::failure::Failure;
-use crate::load::notification::{Happening, Observer, Progress};
+use crate::load::notification::{Notification, Observer, Progress};
 use crate::publish::receipts;
 use crate::publish::work::{Work, WorkError};
 use crate::submit::SubmitError;
 
-/// Once every shard has its receipt, how long the engine has to say so too.
+/// Once every split has its receipt, how long the engine has to say so too.
 const LAST_WORD: Duration = Duration::from_secs(5);
 
 /// When any attempt on an engine got on last. Clones are the same one.
@@ -48,11 +48,11 @@ pub(super) struct Watch<'a> {
     work: &'a Work,
     attempt: &'a str,
     progress: Progress,
-    /// Rows of shards that are done.
+    /// Rows of splits that are done.
     rows: u64,
     receipts: HashSet<String>,
     done: HashSet<String>,
-    pulses: BTreeMap<String, (DateTime<Utc>, Pulse)>,
+    heartbeats: BTreeMap<String, (DateTime<Utc>, Heartbeat)>,
 }
 
 impl<'a> Watch<'a> {
@@ -65,12 +65,12 @@ impl<'a> Watch<'a> {
             rows: 0,
             receipts: HashSet::new(),
             done: HashSet::new(),
-            pulses: BTreeMap::new(),
+            heartbeats: BTreeMap::new(),
         }
     }
 
-    /// Tells of every step until all shards are done. Fails when there was none for too long,
-    /// of no other attempt either: this one's shards may have to wait for theirs.
+    /// Tells of every step until all splits are done. Fails when there was none for too long,
+    /// of no other attempt either: this one's splits may have to wait for theirs.
     pub(super) async fn follow(
         mut self,
         timing: Timing,
@@ -84,13 +84,13 @@ impl<'a> Watch<'a> {
                 Ok(true) => {
                     last = Instant::now();
                     activity.note();
-                    observer.observe(&Happening::Progress(self.progress.clone()));
+                    observer.observe(&Notification::Progress(self.progress.clone()));
                 }
                 Ok(false) => {}
                 Err(error) => warn!(%error, "receipts cannot be read just now"),
             }
-            if self.progress.shards_done == self.progress.shards && last.elapsed() >= LAST_WORD {
-                warn!(attempt = %self.attempt, "every shard is done; the engine did not say so");
+            if self.progress.splits_done == self.progress.splits && last.elapsed() >= LAST_WORD {
+                warn!(attempt = %self.attempt, "every split is done; the engine did not say so");
                 return Ok(());
             }
             if last.elapsed().min(activity.elapsed()) >= timing.progress_deadline {
@@ -99,18 +99,18 @@ impl<'a> Watch<'a> {
         }
     }
 
-    /// Whether a shard was done, or got on, since the last look.
+    /// Whether a split was done, or got on, since the last look.
     async fn look(&mut self) -> Result<bool, WorkError> {
         let mut news = false;
         for (name, meta) in self.work.list(&receipts::folder(self.attempt)).await? {
-            news |= match is_pulse(&name) {
+            news |= match is_heartbeat(&name) {
                 true => self.heard(name, meta.last_modified).await?,
                 false => self.received(name).await?,
             };
         }
-        let waiting = self.pulses.values().map(|(_, pulse)| pulse);
-        let partly = waiting.filter(|pulse| !self.done.contains(&pulse.shard));
-        self.progress.rows = self.rows + partly.map(|pulse| pulse.rows).sum::<u64>();
+        let waiting = self.heartbeats.values().map(|(_, heartbeat)| heartbeat);
+        let partly = waiting.filter(|heartbeat| !self.done.contains(&heartbeat.split));
+        self.progress.rows = self.rows + partly.map(|heartbeat| heartbeat.rows).sum::<u64>();
         Ok(news)
     }
 
@@ -120,9 +120,9 @@ impl<'a> Watch<'a> {
         }
         let receipt: Receipt = self.work.get(&name).await?;
         self.receipts.insert(name);
-        let is_first = self.done.insert(receipt.shard);
+        let is_first = self.done.insert(receipt.split);
         if is_first {
-            self.progress.shards_done += 1;
+            self.progress.splits_done += 1;
             self.progress.bytes_done += receipt.input_bytes;
             self.rows += receipt.ledger.read;
         }
@@ -131,25 +131,26 @@ impl<'a> Watch<'a> {
 
     async fn heard(&mut self, name: String, at: DateTime<Utc>) -> Result<bool, WorkError> {
         if self
-            .pulses
+            .heartbeats
             .get(&name)
             .is_some_and(|(before, _)| *before == at)
         {
             return Ok(false);
         }
-        let pulse: Pulse = self.work.get(&name).await?;
-        let before = self.pulses.insert(name, (at, pulse.clone()));
-        Ok(before.is_none_or(|(_, before)| before != pulse) && !self.done.contains(&pulse.shard))
+        let heartbeat: Heartbeat = self.work.get(&name).await?;
+        let before = self.heartbeats.insert(name, (at, heartbeat.clone()));
+        Ok(before.is_none_or(|(_, before)| before != heartbeat)
+            && !self.done.contains(&heartbeat.split))
     }
 
     fn stalled(&self, deadline: Duration) -> Failure {
         let Progress {
-            shards_done,
-            shards,
+            splits_done,
+            splits,
             ..
         } = self.progress;
         let seconds = deadline.as_secs();
-        let message = format!("no shard got on for {seconds} s, after {shards_done} of {shards}");
+        let message = format!("no split got on for {seconds} s, after {splits_done} of {splits}");
         let mut failure = Failure::from(SubmitError::Failed {
             message,
             retryable: true,
@@ -172,8 +173,8 @@ mod tests {
     struct Told(Mutex<Vec<Progress>>);
 
     impl Observer for Told {
-        fn observe(&self, happening: &Happening) {
-            if let Happening::Progress(progress) = happening {
+        fn observe(&self, notification: &Notification) {
+            if let Notification::Progress(progress) = notification {
                 self.0.lock().unwrap().push(progress.clone());
             }
         }
@@ -194,18 +195,21 @@ mod tests {
             }
         }
 
-        async fn pulse(&self, shard: &str, rows: u64) {
-            let name = format!("{}/{shard}-1.pulse", receipts::folder("a"));
-            let shard = shard.to_owned();
-            self.work.put(&name, &Pulse { shard, rows }).await.unwrap();
+        async fn heartbeat(&self, split: &str, rows: u64) {
+            let name = format!("{}/{split}-1.heartbeat", receipts::folder("a"));
+            let split = split.to_owned();
+            self.work
+                .put(&name, &Heartbeat { split, rows })
+                .await
+                .unwrap();
         }
 
-        async fn receipt(&self, shard: &str, run: &str, read: u64) {
+        async fn receipt(&self, split: &str, run: &str, read: u64) {
             let receipt = Receipt {
                 schema_version: 1,
                 attempt: "a".to_owned(),
-                shard: shard.to_owned(),
-                task: "t".to_owned(),
+                split: split.to_owned(),
+                task_attempt: "t".to_owned(),
                 ledger: Ledger {
                     read,
                     ..Ledger::default()
@@ -217,13 +221,13 @@ mod tests {
                 raw_bytes: 0,
                 scratch_bytes: 0,
             };
-            let name = format!("{}/{shard}-{run}.json", receipts::folder("a"));
+            let name = format!("{}/{split}-{run}.json", receipts::folder("a"));
             self.work.put(&name, &receipt).await.unwrap();
         }
 
         fn watch(&self) -> Watch<'_> {
             let progress = Progress {
-                shards: 2,
+                splits: 2,
                 bytes: 20,
                 ..Progress::default()
             };
@@ -240,23 +244,23 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn rows_of_shards_under_way_are_counted_once() {
+    async fn rows_of_splits_under_way_are_counted_once() {
         let place = Place::new();
         let mut watch = place.watch();
-        place.pulse("s1", 30).await;
+        place.heartbeat("s1", 30).await;
         assert!(watch.look().await.unwrap());
         assert!(!watch.look().await.unwrap(), "nothing is new");
-        assert_eq!((watch.progress.rows, watch.progress.shards_done), (30, 0));
+        assert_eq!((watch.progress.rows, watch.progress.splits_done), (30, 0));
         place.receipt("s1", "1", 50).await;
         place.receipt("s1", "2", 50).await;
         assert!(watch.look().await.unwrap());
         let progress = &watch.progress;
-        assert_eq!((progress.rows, progress.shards_done), (50, 1));
+        assert_eq!((progress.rows, progress.splits_done), (50, 1));
         assert_eq!(progress.bytes_done, 10);
     }
 
     #[tokio::test]
-    async fn an_attempt_whose_shards_are_all_done_needs_no_word_of_the_engine() {
+    async fn an_attempt_whose_splits_are_all_done_needs_no_word_of_the_engine() {
         let place = Place::new();
         place.receipt("s1", "1", 50).await;
         place.receipt("s2", "1", 7).await;

@@ -7,7 +7,7 @@ use futures::stream;
 use futures::stream::{StreamExt, TryStreamExt};
 use object_store::path::Path;
 use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
-use plans::storage::{Located, StoreError, Trouble};
+use plans::storage::{Located, StoreError, StoreFailure};
 
 use super::inventory::{Inventory, Listed, Place};
 use super::paths;
@@ -30,7 +30,7 @@ pub enum InventoryError {
     Listing {
         uri: String,
         #[source]
-        source: Trouble,
+        source: StoreFailure,
     },
 }
 

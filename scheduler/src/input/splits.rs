@@ -1,26 +1,26 @@
-//! Input objects packed into shards: what one scan partition reads. Pure.
+//! Input objects packed into splits: what one scan partition reads. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use plans::scan::split::{InputObject, Shard};
+use plans::scan::split::{InputObject, Split};
 
 use crate::load::days::Day;
 
-/// How much goes into a shard.
+/// How much goes into a split.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Packing {
     /// Bytes as stored. An object alone may exceed it: compressed objects cannot be split.
     pub target_bytes: u64,
-    /// Bounds the list of a shard of tiny objects.
+    /// Bounds the list of a split of tiny objects.
     pub max_objects: usize,
-    /// Shards of one region, account and day; more than this become larger ones. Each makes an
+    /// Splits of one region, account and day; more than this become larger ones. Each makes an
     /// object at least, and Security Lake allows 288 of them.
     pub max_of_day: u64,
-    /// With more shards than this, neighbours are merged as far as the first two allow.
-    pub max_shards: usize,
-    /// With more shards than this, small neighbours are merged: a task costs about as much
+    /// With more splits than this, neighbours are merged as far as the first two allow.
+    pub max_splits: usize,
+    /// With more splits than this, small neighbours are merged: a task costs about as much
     /// as reading 100 kB.
-    pub many_shards: usize,
+    pub many_splits: usize,
     /// What small neighbours come to, so that many tasks are left to share.
     pub small_bytes: u64,
 }
@@ -31,16 +31,16 @@ impl Default for Packing {
             target_bytes: 16 * 1024 * 1024,
             max_objects: 4096,
             max_of_day: 200,
-            max_shards: 512,
-            many_shards: 32,
+            max_splits: 512,
+            many_splits: 32,
             small_bytes: 4 * 1024 * 1024,
         }
     }
 }
 
-/// Shards of runs of one (region, account, day), in the order given within a run. Objects of
-/// other days than `days` (the margin) and objects without a day are in shards of their own.
-pub fn pack(objects: Vec<InputObject>, days: &BTreeSet<Day>, packing: &Packing) -> Vec<Shard> {
+/// Splits of runs of one (region, account, day), in the order given within a run. Objects of
+/// other days than `days` (the margin) and objects without a day are in splits of their own.
+pub fn pack(objects: Vec<InputObject>, days: &BTreeSet<Day>, packing: &Packing) -> Vec<Split> {
     let mut runs: BTreeMap<RunKey, Vec<InputObject>> = BTreeMap::new();
     for object in objects {
         runs.entry(RunKey::of(&object, days))
@@ -52,20 +52,20 @@ pub fn pack(objects: Vec<InputObject>, days: &BTreeSet<Day>, packing: &Packing) 
         let pieces = cut(run, packing).into_iter();
         lists.extend(pieces.map(|piece| (key.kind, piece)));
     }
-    if lists.len() > packing.many_shards {
+    if lists.len() > packing.many_splits {
         lists = merged(
             lists,
             packing.small_bytes.min(packing.target_bytes),
             packing,
         );
     }
-    if lists.len() > packing.max_shards {
+    if lists.len() > packing.max_splits {
         lists = merged(lists, packing.target_bytes, packing);
     }
     named(lists)
 }
 
-/// What a shard is read for. The days asked for come first, as the longest work.
+/// What a split is read for. The days asked for come first, as the longest work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Kind {
     Own,
@@ -168,11 +168,11 @@ fn merged(lists: Vec<(Kind, List)>, limit: u64, packing: &Packing) -> Vec<(Kind,
 }
 
 /// Ids as long as the last one needs, and at least four digits.
-fn named(lists: Vec<(Kind, List)>) -> Vec<Shard> {
+fn named(lists: Vec<(Kind, List)>) -> Vec<Split> {
     let width = lists.len().to_string().len().max(4);
     let numbered = lists.into_iter().enumerate();
     numbered
-        .map(|(number, (_, list))| Shard {
+        .map(|(number, (_, list))| Split {
             id: format!("{number:0width$}"),
             objects: list.objects,
         })
@@ -197,29 +197,29 @@ mod tests {
         }
     }
 
-    fn packing(target_bytes: u64, max_objects: usize, max_shards: usize) -> Packing {
+    fn packing(target_bytes: u64, max_objects: usize, max_splits: usize) -> Packing {
         Packing {
             target_bytes,
             max_objects,
-            max_shards,
-            many_shards: usize::MAX,
+            max_splits,
+            many_splits: usize::MAX,
             max_of_day: u64::MAX,
             small_bytes: 0,
         }
     }
 
-    /// The names of each shard's objects; those of day 1 are the load's own.
+    /// The names of each split's objects; those of day 1 are the load's own.
     fn shown(objects: Vec<InputObject>, packing: &Packing) -> Vec<String> {
-        let shards = pack(objects, &BTreeSet::from([Day(1)]), packing);
-        let names = |shard: &Shard| {
-            let names = shard.objects.iter().map(|object| object.path.clone());
+        let splits = pack(objects, &BTreeSet::from([Day(1)]), packing);
+        let names = |split: &Split| {
+            let names = split.objects.iter().map(|object| object.path.clone());
             names.collect::<Vec<_>>().join(" ")
         };
-        shards.iter().map(names).collect()
+        splits.iter().map(names).collect()
     }
 
     #[test]
-    fn a_shard_is_a_run_of_one_account_and_day_and_the_margin_comes_last() {
+    fn a_split_is_a_run_of_one_account_and_day_and_the_margin_comes_last() {
         let objects = vec![
             object("before", Some(0), "a", 1),
             object("z", Some(1), "a", 1),
@@ -228,8 +228,8 @@ mod tests {
             object("after", Some(2), "a", 1),
             object("undated", None, "a", 1),
         ];
-        let shards = shown(objects, &Packing::default());
-        assert_eq!(shards, ["z y", "b1", "undated", "before", "after"]);
+        let splits = shown(objects, &Packing::default());
+        assert_eq!(splits, ["z y", "b1", "undated", "before", "after"]);
     }
 
     #[test]
@@ -255,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn a_day_that_would_make_too_many_objects_gets_larger_shards() {
+    fn a_day_that_would_make_too_many_objects_gets_larger_splits() {
         let packing = Packing {
             max_of_day: 20,
             ..packing(10, 100, 100)
@@ -293,8 +293,8 @@ mod tests {
             let own = accounts.map(|account| object(account, Some(1), account, 4));
             own.into_iter().collect::<Vec<_>>()
         };
-        let few = |many_shards| Packing {
-            many_shards,
+        let few = |many_splits| Packing {
+            many_splits,
             small_bytes: 8,
             ..packing(16, 100, 100)
         };
@@ -305,9 +305,9 @@ mod tests {
     #[test]
     fn ids_sort_as_they_are_numbered() {
         let objects = (0..10_001).map(|number| object("x", Some(1), &number.to_string(), 99));
-        let shards = pack(objects.collect(), &BTreeSet::new(), &packing(1, 1, 1));
-        assert_eq!((&*shards[0].id, &*shards[10_000].id), ("00000", "10000"));
-        assert!(shards.is_sorted_by(|a, b| a.id < b.id));
+        let splits = pack(objects.collect(), &BTreeSet::new(), &packing(1, 1, 1));
+        assert_eq!((&*splits[0].id, &*splits[10_000].id), ("00000", "10000"));
+        assert!(splits.is_sorted_by(|a, b| a.id < b.id));
         assert_eq!(pack(Vec::new(), &BTreeSet::new(), &Packing::default()), []);
     }
 
@@ -323,11 +323,11 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_object_is_in_exactly_one_shard(
+        fn every_object_is_in_exactly_one_split(
             objects in proptest::collection::vec(any_object(), 0..60),
             target in 0..40u64,
             max_objects in 0..6usize,
-            max_shards in 0..20usize,
+            max_splits in 0..20usize,
         ) {
             let numbered = objects.into_iter().enumerate();
             let objects: Vec<InputObject> = numbered
@@ -336,18 +336,18 @@ mod tests {
                 })
                 .collect();
             let packing = Packing {
-                many_shards: max_shards / 2,
+                many_splits: max_splits / 2,
                 small_bytes: target / 2,
-                ..packing(target, max_objects, max_shards)
+                ..packing(target, max_objects, max_splits)
             };
-            let shards = pack(objects.clone(), &BTreeSet::from([Day(1), Day(2)]), &packing);
+            let splits = pack(objects.clone(), &BTreeSet::from([Day(1), Day(2)]), &packing);
             let mut packed: Vec<InputObject> = Vec::new();
-            for shard in &shards {
-                prop_assert!(!shard.objects.is_empty());
-                prop_assert!(shard.objects.len() <= max_objects.max(1));
-                let bytes: u64 = shard.objects.iter().map(|object| object.size).sum();
-                prop_assert!(bytes <= target.max(1) || shard.objects.len() == 1);
-                packed.extend(shard.objects.clone());
+            for split in &splits {
+                prop_assert!(!split.objects.is_empty());
+                prop_assert!(split.objects.len() <= max_objects.max(1));
+                let bytes: u64 = split.objects.iter().map(|object| object.size).sum();
+                prop_assert!(bytes <= target.max(1) || split.objects.len() == 1);
+                packed.extend(split.objects.clone());
             }
             let by_number = |object: &InputObject| object.path.parse::<usize>().expect("a number");
             packed.sort_by_key(by_number);

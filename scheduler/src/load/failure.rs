@@ -4,13 +4,13 @@
 use serde::{Deserialize, Serialize};
 
 use crate::publish::commit::PublishError;
-use crate::publish::lease::ClaimError;
+use crate::publish::lease::LeaseError;
 use crate::publish::receipts::ReceiptError;
 use crate::publish::work::WorkError;
 use crate::status::StatusError;
 use crate::submit::SubmitError;
 pub use plans::reported::with_causes;
-use plans::storage::parts::SinkError;
+use plans::storage::parts::PartError;
 
 /// Codes of failures that say nothing about the work.
 const HELD: &str = "lease_held";
@@ -124,31 +124,31 @@ impl From<&StatusError> for Failure {
     }
 }
 
-impl From<ClaimError> for Failure {
-    fn from(error: ClaimError) -> Self {
+impl From<LeaseError> for Failure {
+    fn from(error: LeaseError) -> Self {
         let retryable = error.retryable();
         match error {
-            ClaimError::Held { .. } => Self::of(
+            LeaseError::Held { .. } => Self::of(
                 Kind::Refused,
                 HELD,
                 &error,
                 "wait for the other load, or let this one wait with --wait",
             ),
-            ClaimError::Lost { .. } => Self::of(
+            LeaseError::Lost { .. } => Self::of(
                 Kind::Refused,
                 LOST,
                 &error,
                 "another load took over and finishes the period: see `lakebolt status`",
             )
             .retryable(retryable),
-            ClaimError::Unanswered(_) => Self::of(
+            LeaseError::Unanswered(_) => Self::of(
                 Kind::Dependency,
                 UNREACHABLE,
                 &error,
                 "run the load again when the status store answers: it takes up what is there",
             ),
-            ClaimError::Status(error) => error.into(),
-            ClaimError::Illegal(_) => Self::of(
+            LeaseError::Status(error) => error.into(),
+            LeaseError::Illegal(_) => Self::of(
                 Kind::Bug,
                 "illegal_step",
                 &error,
@@ -177,24 +177,24 @@ impl From<WorkError> for Failure {
     }
 }
 
-impl From<SinkError> for Failure {
-    fn from(error: SinkError) -> Self {
+impl From<PartError> for Failure {
+    fn from(error: PartError) -> Self {
         let retryable = error.retryable();
         let (kind, code) = match &error {
-            SinkError::Io { .. } | SinkError::Unwritable { .. } => {
+            PartError::Io { .. } | PartError::Unwritable { .. } => {
                 (Kind::Refused, "target_not_writable")
             }
-            SinkError::Store { .. } => (Kind::Dependency, "target_unreachable"),
-            SinkError::Apart { .. } => (Kind::Usage, "work_area_apart"),
-            SinkError::PartLost { .. } => (Kind::Work, "parts_lost"),
-            SinkError::NoSink { .. } | SinkError::BadUri { .. } => (Kind::Usage, "bad_target"),
+            PartError::Store { .. } => (Kind::Dependency, "target_unreachable"),
+            PartError::Apart { .. } => (Kind::Usage, "work_area_apart"),
+            PartError::PartLost { .. } => (Kind::Work, "parts_lost"),
+            PartError::NoStorage { .. } | PartError::BadUri { .. } => (Kind::Usage, "bad_target"),
         };
         let remedy = match &error {
-            SinkError::Store { trouble, .. } => trouble.cause.remedy(),
-            SinkError::Unwritable { .. } => {
+            PartError::Store { failure, .. } => failure.cause.remedy(),
+            PartError::Unwritable { .. } => {
                 Some("check the target's permissions, and that it is mounted")
             }
-            SinkError::Apart { .. } => Some("put --work on the filesystem of the target"),
+            PartError::Apart { .. } => Some("put --work on the filesystem of the target"),
             _ => None,
         };
         let remedy =
@@ -207,9 +207,9 @@ impl From<PublishError> for Failure {
     fn from(error: PublishError) -> Self {
         let retryable = error.retryable();
         match error {
-            PublishError::Claim(error) => error.into(),
+            PublishError::Lease(error) => error.into(),
             PublishError::Work(error) => error.into(),
-            PublishError::Sink(error) => error.into(),
+            PublishError::Part(error) => error.into(),
             PublishError::PartsLost { .. } => Self::of(
                 Kind::Work,
                 "parts_lost",
@@ -240,7 +240,7 @@ impl From<ReceiptError> for Failure {
             )
             .retryable(retryable),
             ReceiptError::Foreign { .. }
-            | ReceiptError::UnknownShard { .. }
+            | ReceiptError::UnknownSplit { .. }
             | ReceiptError::DoesNotAddUp { .. } => Self::of(
                 Kind::Work,
                 "ledger_does_not_add_up",

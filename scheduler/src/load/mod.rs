@@ -1,6 +1,6 @@
 //! A load: one request for a dataset over a range of days. Start reading at `drive`.
 //!
-//! `days`, `range`, `request`, `places`, `shards`, `remaining`, `dataset`, `task`, `manifest` and
+//! `days`, `range`, `request`, `places`, `splits`, `remaining`, `dataset`, `task`, `manifest` and
 //! `outcome` are pure; the others touch storage and status.
 
 pub mod dataset;

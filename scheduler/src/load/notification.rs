@@ -7,7 +7,7 @@ use super::outcome::{PeriodOutcome, Volume};
 
 /// Something that happened to a load. Cheap to make, safe to drop.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Happening {
+pub enum Notification {
     /// The input was listed.
     Listed {
         input: Volume,
@@ -17,7 +17,7 @@ pub enum Happening {
         period: String,
         attempt: u64,
         days: usize,
-        shards: usize,
+        splits: usize,
         input: Volume,
     },
     Progress(Progress),
@@ -36,8 +36,8 @@ pub enum Happening {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Progress {
     pub period: String,
-    pub shards_done: usize,
-    pub shards: usize,
+    pub splits_done: usize,
+    pub splits: usize,
     pub bytes_done: u64,
     pub bytes: u64,
     pub rows: u64,
@@ -45,13 +45,13 @@ pub struct Progress {
 
 /// The port: told about a load while it runs. Must return at once.
 pub trait Observer: Send + Sync + Debug {
-    fn observe(&self, happening: &Happening);
+    fn observe(&self, notification: &Notification);
 }
 
 /// Watches nothing.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Unwatched;
+pub struct NoObserver;
 
-impl Observer for Unwatched {
-    fn observe(&self, _: &Happening) {}
+impl Observer for NoObserver {
+    fn observe(&self, _: &Notification) {}
 }

@@ -118,7 +118,7 @@ pub fn resolve(
 }
 
 /// The periods that `days` fall into, in their order: disjoint, and together just `days`.
-pub fn split(days: &BTreeSet<Day>, unit: Unit) -> Vec<AskedPeriod> {
+pub fn cut(days: &BTreeSet<Day>, unit: Unit) -> Vec<AskedPeriod> {
     let mut periods: BTreeMap<Period, BTreeSet<Day>> = BTreeMap::new();
     for day in days {
         let period = match unit {
@@ -225,7 +225,7 @@ mod tests {
     fn check(range: Range, today: &str, expected: &[&str]) {
         let found = ["2024-01-03", "2024-01-01", "2024-02-09", "2024-02-10"].map(day);
         let days = resolve(range, day(today), found, 0).expect("a good range");
-        let periods = split(&days, range.unit());
+        let periods = cut(&days, range.unit());
         let shown: Vec<String> = periods.iter().map(show).collect();
         assert_eq!(shown, expected, "{range:?} on {today}");
     }
@@ -349,7 +349,7 @@ mod tests {
         ) {
             let range = Range::Between { from: Day(from), to: Day(from + length) };
             let days = resolve(range, Day(0), [], 0).expect("a good range");
-            let periods = split(&days, if daily { Unit::Day } else { Unit::Month });
+            let periods = cut(&days, if daily { Unit::Day } else { Unit::Month });
             let mut union = BTreeSet::new();
             for asked in &periods {
                 for day in &asked.days {

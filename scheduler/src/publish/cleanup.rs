@@ -6,22 +6,22 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use plans::sink::attempt_digest;
-use plans::storage::parts::{Pending, Publisher};
+use plans::storage::parts::{PartStore, Pending};
 use tracing::debug;
 
 use super::commit::PublishError;
 use super::work::{Work, digest8};
 
-/// Where debris lies.
+/// Where cleanup lies.
 #[derive(Clone, Debug)]
-pub struct Debris {
+pub struct Cleanup {
     pub work: Work,
-    pub publisher: Arc<dyn Publisher>,
+    pub part_store: Arc<dyn PartStore>,
     /// Folders that parts go to: targets and quarantine.
     pub folders: BTreeSet<String>,
 }
 
-impl Debris {
+impl Cleanup {
     /// Removes all that `attempt` left. A zombie may still add to it; that is `sweep`'s.
     pub async fn remove(&self, attempt: &str) -> Result<(), PublishError> {
         // First what tells its tasks that it is over: they abort what they have begun.
@@ -30,7 +30,7 @@ impl Debris {
         for pending in self.pending().await? {
             if attempt_digest(&pending.handle.uri) == Some(&digest) {
                 debug!("aborting the upload of {}", pending.handle.uri);
-                self.publisher.abort(&pending.handle).await?;
+                self.part_store.abort(&pending.handle).await?;
             }
         }
         Ok(())
@@ -40,7 +40,7 @@ impl Debris {
     pub async fn pending(&self) -> Result<Vec<Pending>, PublishError> {
         let mut found = BTreeMap::new();
         for folder in &self.folders {
-            for pending in self.publisher.pending(folder).await? {
+            for pending in self.part_store.pending(folder).await? {
                 let key = format!("{:?}", pending.handle);
                 found.insert(key, pending);
             }

@@ -11,32 +11,32 @@ use std::time::{Duration, Instant};
 
 use futures::{StreamExt, TryStreamExt, stream};
 use plans::crash_point;
-use plans::storage::parts::{PartHandle, Publisher, SinkError};
+use plans::storage::parts::{PartError, PartHandle, PartStore};
 use tracing::{info, warn};
 
-use super::cleanup::Debris;
-use super::lease::{Claim, ClaimError, Clock};
+use super::cleanup::Cleanup;
+use super::lease::{Clock, Lease, LeaseError};
 use super::manifest::Manifest;
 use super::work::{Work, WorkError, attempt_name};
 use crate::load::days::{Day, Moment};
 use crate::status::PeriodRecord;
-use crate::status::state::Event;
+use crate::status::state::Transition;
 
 const AT_ONCE: usize = 32;
 
 #[derive(Debug, thiserror::Error)]
 pub enum PublishError {
     #[error(transparent)]
-    Claim(#[from] ClaimError),
+    Lease(#[from] LeaseError),
     #[error(transparent)]
     Work(#[from] WorkError),
     #[error(transparent)]
-    Sink(#[from] SinkError),
+    Part(#[from] PartError),
     #[error("parts of {period} were lost while it was published, it has to be loaded again")]
     PartsLost {
         period: String,
         #[source]
-        source: SinkError,
+        source: PartError,
     },
     #[error("{period} is being published, but its record names no manifest")]
     NoManifest { period: String },
@@ -46,80 +46,80 @@ impl PublishError {
     /// Whether the same call may succeed later without a change to the input.
     pub fn retryable(&self) -> bool {
         match self {
-            Self::Claim(error) => error.retryable(),
+            Self::Lease(error) => error.retryable(),
             Self::Work(error) => error.retryable(),
-            Self::Sink(error) => error.retryable(),
+            Self::Part(error) => error.retryable(),
             Self::PartsLost { .. } => true,
             Self::NoManifest { .. } => false,
         }
     }
 }
 
-/// What publishing needs beside the claim.
+/// What publishing needs beside the lease.
 #[derive(Clone, Debug)]
-pub struct Press {
-    pub debris: Debris,
+pub struct Publisher {
+    pub cleanup: Cleanup,
     pub work: Work,
-    pub publisher: Arc<dyn Publisher>,
+    pub part_store: Arc<dyn PartStore>,
     pub clock: Clock,
 }
 
-impl Press {
+impl Publisher {
     /// Commits a manifest and makes it visible. Gives the time in which a reader may
     /// have seen a part of it.
     pub async fn publish(
         &self,
-        claim: &Claim,
+        lease: &Lease,
         manifest: &Manifest,
     ) -> Result<Duration, PublishError> {
         self.work.put_durable(&manifest.name(), manifest).await?;
         crash_point::reach("before-commit");
         let committed = Instant::now();
-        claim
-            .step(Event::Written, |record| {
+        lease
+            .step(Transition::Written, |record| {
                 record.manifest = Some(manifest.name());
                 record.nonce = Some(manifest.nonce.clone());
             })
             .await?;
         crash_point::reach("after-commit");
-        self.make_visible(claim, manifest).await?;
+        self.make_visible(lease, manifest).await?;
         Ok(committed.elapsed())
     }
 
     /// Finishes what its owner committed and did not live to publish.
-    pub async fn finish(&self, claim: &Claim) -> Result<(), PublishError> {
-        let record = claim.record().await;
+    pub async fn finish(&self, lease: &Lease) -> Result<(), PublishError> {
+        let record = lease.record().await;
         let period = record.period.to_string();
         let name = record.manifest.ok_or(PublishError::NoManifest { period })?;
         let manifest: Manifest = self.work.get(&name).await?;
         info!(period = %record.period, "finishing what attempt {} committed", manifest.attempt);
-        self.make_visible(claim, &manifest).await
+        self.make_visible(lease, &manifest).await
     }
 
-    async fn make_visible(&self, claim: &Claim, manifest: &Manifest) -> Result<(), PublishError> {
+    async fn make_visible(&self, lease: &Lease, manifest: &Manifest) -> Result<(), PublishError> {
         if let Err(error) = self.complete(manifest).await {
-            return Err(self.completion_failed(claim, manifest, error).await?);
+            return Err(self.completion_failed(lease, manifest, error).await?);
         }
         // Of an attempt whose parts were lost, a frozen owner might still complete some.
         self.discard(&manifest.losers).await;
         crash_point::reach("before-deletion");
-        let publisher = &self.publisher;
+        let part_store = &self.part_store;
         each(&manifest.removed, |uri| async move {
-            publisher.delete(uri).await
+            part_store.delete(uri).await
         })
         .await?;
         crash_point::reach("before-done");
-        claim
-            .step(Event::Published, |record| settle(record, manifest))
+        lease
+            .step(Transition::Published, |record| settle(record, manifest))
             .await?;
         self.clean_up(manifest).await;
         Ok(())
     }
 
-    async fn complete(&self, manifest: &Manifest) -> Result<(), SinkError> {
-        let (done, publisher) = (&AtomicUsize::new(0), &self.publisher);
+    async fn complete(&self, manifest: &Manifest) -> Result<(), PartError> {
+        let (done, part_store) = (&AtomicUsize::new(0), &self.part_store);
         each(&manifest.added, |part: &PartHandle| async move {
-            publisher.complete(part).await?;
+            part_store.complete(part).await?;
             if done.fetch_add(1, Ordering::Relaxed) == 0 {
                 crash_point::reach("between-completions");
             }
@@ -133,18 +133,18 @@ impl Press {
     /// takes over.
     async fn completion_failed(
         &self,
-        claim: &Claim,
+        lease: &Lease,
         manifest: &Manifest,
-        error: SinkError,
+        error: PartError,
     ) -> Result<PublishError, PublishError> {
-        if !matches!(error, SinkError::PartLost { .. }) {
+        if !matches!(error, PartError::PartLost { .. }) {
             return Ok(error.into());
         }
         let lost = PublishError::PartsLost {
             period: manifest.period.to_string(),
             source: error,
         };
-        let record = claim.record().await;
+        let record = lease.record().await;
         let attempt = attempt_name(&record.load_id, record.period, record.attempt);
         let attempt = format!("{attempt}-repair");
         let now = Moment((self.clock)());
@@ -153,14 +153,14 @@ impl Press {
             let undone = manifest.undone(previous, attempt, now);
             self.work.put_durable(&undone.name(), &undone).await?;
             let change = |record: &mut PeriodRecord| record.manifest = Some(undone.name());
-            claim.change(change).await?;
-            Box::pin(self.make_visible(claim, &undone)).await?;
+            lease.change(change).await?;
+            Box::pin(self.make_visible(lease, &undone)).await?;
             return Ok(lost);
         }
         let broken = manifest.broken(&manifest.name(), attempt, now);
         self.work.put_durable(&broken.name(), &broken).await?;
-        claim
-            .step(Event::PartsLost, |record| {
+        lease
+            .step(Transition::PartsLost, |record| {
                 record.manifest = Some(broken.name());
                 record.load_completed = false;
                 record
@@ -173,7 +173,7 @@ impl Press {
 
     async fn discard(&self, parts: &[PartHandle]) {
         for part in parts {
-            if let Err(error) = self.publisher.abort(part).await {
+            if let Err(error) = self.part_store.abort(part).await {
                 warn!(%error, "an unneeded part could not be thrown away");
             }
         }
@@ -182,7 +182,7 @@ impl Press {
     /// Removes what the published attempt leaves in the work area. What fails here is
     /// `sweep`'s to remove.
     async fn clean_up(&self, manifest: &Manifest) {
-        if let Err(error) = self.debris.remove(&manifest.attempt).await {
+        if let Err(error) = self.cleanup.remove(&manifest.attempt).await {
             warn!(%error, "an attempt's work files could not be removed");
         }
     }
@@ -213,9 +213,9 @@ pub fn close(record: &mut PeriodRecord, days: &BTreeSet<Day>) {
 async fn each<'a, T: 'a, F>(
     items: impl IntoIterator<Item = &'a T>,
     act: impl Fn(&'a T) -> F,
-) -> Result<(), SinkError>
+) -> Result<(), PartError>
 where
-    F: Future<Output = Result<(), SinkError>>,
+    F: Future<Output = Result<(), PartError>>,
 {
     let acts: Vec<F> = items.into_iter().map(act).collect();
     stream::iter(acts)

@@ -1,7 +1,7 @@
 //! A period's lease: who may work on it, until when, and under which attempt.
 //!
-//! Every change goes through [`Claim::change`], a conditional write on what the
-//! claim last wrote. It never forces a write and never trusts its own clock to tell
+//! Every change goes through [`Lease::change`], a conditional write on what the
+//! lease last wrote. It never forces a write and never trusts its own clock to tell
 //! that the lease still holds: the store decides.
 
 use std::sync::Arc;
@@ -14,8 +14,8 @@ use tracing::{debug, warn};
 
 use super::owner;
 use crate::load::days::{Moment, Month};
-use crate::status::state::{Event, IllegalStep};
-use crate::status::{Expected, Lease, PeriodRecord, State, StatusError, StatusStore};
+use crate::status::state::{IllegalTransition, Transition};
+use crate::status::{Expected, LeaseState, PeriodRecord, State, StatusError, StatusStore};
 
 /// What tells the time; tests pass their own.
 pub type Clock = fn() -> DateTime<Utc>;
@@ -25,7 +25,7 @@ const WRITE_PAUSE: Duration = Duration::from_millis(200);
 pub const WAIT_PAUSE: Duration = Duration::from_millis(250);
 
 #[derive(Debug, thiserror::Error)]
-pub enum ClaimError {
+pub enum LeaseError {
     #[error("{period} is being worked on by {owner} until {until}")]
     Held {
         period: Month,
@@ -40,10 +40,10 @@ pub enum ClaimError {
     #[error(transparent)]
     Status(#[from] StatusError),
     #[error(transparent)]
-    Illegal(#[from] IllegalStep),
+    Illegal(#[from] IllegalTransition),
 }
 
-impl ClaimError {
+impl LeaseError {
     /// Whether the same call may succeed later without a change to the input.
     pub fn retryable(&self) -> bool {
         match self {
@@ -54,22 +54,22 @@ impl ClaimError {
     }
 }
 
-/// Who claims, and on what terms.
+/// Who leases, and on what terms.
 #[derive(Clone, Debug)]
-pub struct Claimant {
+pub struct LeaseClient {
     pub status: Arc<dyn StatusStore>,
     pub clock: Clock,
     /// Unique for each load in each process.
     pub owner: String,
     pub load_id: String,
-    pub lease: Duration,
+    pub duration: Duration,
     /// How long to wait for another's lease.
     pub wait: Duration,
 }
 
 /// A held lease, renewed until it is released, dropped or lost.
 #[derive(Debug)]
-pub struct Claim {
+pub struct Lease {
     held: Arc<Held>,
     heartbeat: JoinHandle<()>,
     /// The item as it stood before, which names the attempt that was left behind.
@@ -78,20 +78,20 @@ pub struct Claim {
 
 #[derive(Debug)]
 struct Held {
-    claimant: Claimant,
+    lease_client: LeaseClient,
     record: Mutex<PeriodRecord>,
     lost: watch::Sender<bool>,
 }
 
-impl Claimant {
+impl LeaseClient {
     /// Takes the lease on `blank`'s period, waiting for another's to end. The days that
     /// `blank` asks for are remembered, whatever becomes of them. The record is then Running, or still Publishing where a committed attempt has to be finished.
-    pub async fn claim(&self, blank: &PeriodRecord) -> Result<Claim, ClaimError> {
+    pub async fn acquire(&self, blank: &PeriodRecord) -> Result<Lease, LeaseError> {
         let asked = Instant::now();
         loop {
             let found = self.status.get(&blank.dataset, blank.period).await?;
             let refusal = match self.take(found, blank).await? {
-                Ok(claim) => return Ok(claim),
+                Ok(lease) => return Ok(lease),
                 Err(refusal) => refusal,
             };
             let left = self.wait.saturating_sub(asked.elapsed());
@@ -102,12 +102,12 @@ impl Claimant {
         }
     }
 
-    /// The claim, or why it has to wait.
+    /// The lease, or why it has to wait.
     async fn take(
         &self,
         found: Option<PeriodRecord>,
         blank: &PeriodRecord,
-    ) -> Result<Result<Claim, ClaimError>, ClaimError> {
+    ) -> Result<Result<Lease, LeaseError>, LeaseError> {
         if let Some(refusal) = found.as_ref().and_then(|record| self.refusal(record)) {
             return Ok(Err(refusal));
         }
@@ -116,10 +116,10 @@ impl Claimant {
             .as_ref()
             .map_or(Expected::Absent, PeriodRecord::expected);
         match self.status.put(&taken, &expected).await {
-            Ok(()) => Ok(Ok(Claim::start(self.clone(), taken, found))),
+            Ok(()) => Ok(Ok(Lease::start(self.clone(), taken, found))),
             Err(StatusError::Conflict { current }) => match current {
                 Some(current) if same_write(&current, &taken) => {
-                    Ok(Ok(Claim::start(self.clone(), taken, found)))
+                    Ok(Ok(Lease::start(self.clone(), taken, found)))
                 }
                 _ => Ok(Err(self.held_by(blank.period, current.as_deref()))),
             },
@@ -127,20 +127,20 @@ impl Claimant {
         }
     }
 
-    fn refusal(&self, record: &PeriodRecord) -> Option<ClaimError> {
+    fn refusal(&self, record: &PeriodRecord) -> Option<LeaseError> {
         match record.lease(Moment((self.clock)())) {
             // Our own is one whose answer was lost: it is taken once more.
-            Lease::Held { owner, .. } if owner != self.owner && !owner::is_gone(&owner) => {
+            LeaseState::Held { owner, .. } if owner != self.owner && !owner::is_gone(&owner) => {
                 Some(self.held_by(record.period, Some(record)))
             }
-            Lease::Held { .. } | Lease::Free | Lease::Expired { .. } => None,
+            LeaseState::Held { .. } | LeaseState::Free | LeaseState::Expired { .. } => None,
         }
     }
 
-    fn held_by(&self, period: Month, record: Option<&PeriodRecord>) -> ClaimError {
+    fn held_by(&self, period: Month, record: Option<&PeriodRecord>) -> LeaseError {
         let owner = record.and_then(|record| record.lease_owner.clone());
         let until = record.and_then(|record| record.lease_until);
-        ClaimError::Held {
+        LeaseError::Held {
             period,
             owner: owner.unwrap_or_else(|| "another process".to_owned()),
             until: until.map_or_else(|| "it releases it".to_owned(), |until| until.to_string()),
@@ -151,11 +151,11 @@ impl Claimant {
         &self,
         found: &PeriodRecord,
         blank: &PeriodRecord,
-    ) -> Result<PeriodRecord, IllegalStep> {
+    ) -> Result<PeriodRecord, IllegalTransition> {
         let now = Moment((self.clock)());
         let state = match found.state.reopened() {
             State::Publishing => State::Publishing,
-            state => state.after(Event::Claimed)?,
+            state => state.after(Transition::Acquired)?,
         };
         let asked_days = &found.asked_days | &blank.asked_days;
         Ok(PeriodRecord {
@@ -175,18 +175,18 @@ impl Claimant {
     }
 
     fn lease_end(&self) -> Moment {
-        Moment((self.clock)() + self.lease)
+        Moment((self.clock)() + self.duration)
     }
 }
 
-impl Claim {
-    fn start(claimant: Claimant, record: PeriodRecord, found: Option<PeriodRecord>) -> Self {
+impl Lease {
+    fn start(lease_client: LeaseClient, record: PeriodRecord, found: Option<PeriodRecord>) -> Self {
         let held = Arc::new(Held {
-            claimant,
+            lease_client,
             record: Mutex::new(record),
             lost: watch::Sender::new(false),
         });
-        let heartbeat = tokio::spawn(beat(held.clone()));
+        let heartbeat = tokio::spawn(renew_until_lost(held.clone()));
         Self {
             held,
             heartbeat,
@@ -194,7 +194,7 @@ impl Claim {
         }
     }
 
-    /// The record as this claim last wrote it.
+    /// The record as this lease last wrote it.
     pub async fn record(&self) -> PeriodRecord {
         self.held.record.lock().await.clone()
     }
@@ -219,9 +219,9 @@ impl Claim {
     /// Moves the record through `event` and whatever else `edit` changes.
     pub async fn step(
         &self,
-        event: Event,
+        event: Transition,
         edit: impl FnOnce(&mut PeriodRecord) + Send,
-    ) -> Result<(), ClaimError> {
+    ) -> Result<(), LeaseError> {
         let mut record = self.held.record.lock().await;
         let mut next = record.clone();
         next.state = next.state.after(event)?;
@@ -233,7 +233,7 @@ impl Claim {
     pub async fn change(
         &self,
         edit: impl FnOnce(&mut PeriodRecord) + Send,
-    ) -> Result<(), ClaimError> {
+    ) -> Result<(), LeaseError> {
         let mut record = self.held.record.lock().await;
         let mut next = record.clone();
         edit(&mut next);
@@ -241,14 +241,14 @@ impl Claim {
     }
 
     /// Starts another attempt under the same lease; from then on the one before is fenced.
-    pub async fn next_attempt(&self, why: &str) -> Result<(), ClaimError> {
+    pub async fn next_attempt(&self, why: &str) -> Result<(), LeaseError> {
         let mut record = self.held.record.lock().await;
         let mut next = record.clone();
         next.state = match next.state {
-            State::Running => next.state.after(Event::Broke { retryable: true })?,
+            State::Running => next.state.after(Transition::Broke { retryable: true })?,
             state => state.reopened(),
         };
-        next.state = next.state.after(Event::Claimed)?;
+        next.state = next.state.after(Transition::Acquired)?;
         next.attempt += 1;
         next.error = (!why.is_empty()).then(|| why.to_owned());
         self.held.write(&mut record, next).await
@@ -258,8 +258,8 @@ impl Claim {
     pub async fn release(
         self,
         edit: impl FnOnce(&mut PeriodRecord) + Send,
-    ) -> Result<(), ClaimError> {
-        let ended = Moment((self.held.claimant.clock)());
+    ) -> Result<(), LeaseError> {
+        let ended = Moment((self.held.lease_client.clock)());
         self.change(|record| {
             record.lease_owner = None;
             record.lease_until = None;
@@ -270,7 +270,7 @@ impl Claim {
     }
 }
 
-impl Drop for Claim {
+impl Drop for Lease {
     fn drop(&mut self) {
         self.heartbeat.abort();
     }
@@ -282,11 +282,16 @@ impl Held {
         &self,
         record: &mut PeriodRecord,
         mut next: PeriodRecord,
-    ) -> Result<(), ClaimError> {
+    ) -> Result<(), LeaseError> {
         next.revision = record.revision + 1;
         let mut tries = 1;
         loop {
-            let failed = match self.claimant.status.put(&next, &record.expected()).await {
+            let failed = match self
+                .lease_client
+                .status
+                .put(&next, &record.expected())
+                .await
+            {
                 Ok(()) => {
                     *record = next;
                     return Ok(());
@@ -306,7 +311,7 @@ impl Held {
             if let Some(error) = failed
                 && tries >= WRITE_TRIES
             {
-                return Err(ClaimError::Unanswered(error));
+                return Err(LeaseError::Unanswered(error));
             }
             tries += 1;
             tokio::time::sleep(WRITE_PAUSE * tries).await;
@@ -317,8 +322,12 @@ impl Held {
         &self,
         before: &PeriodRecord,
         next: &PeriodRecord,
-    ) -> Result<Written, ClaimError> {
-        let read = self.claimant.status.get(&next.dataset, next.period).await;
+    ) -> Result<Written, LeaseError> {
+        let read = self
+            .lease_client
+            .status
+            .get(&next.dataset, next.period)
+            .await;
         match read {
             Ok(Some(current)) if same_write(&current, next) => Ok(Written::Yes),
             Ok(Some(current)) if current.expected() == before.expected() => Ok(Written::No),
@@ -328,18 +337,18 @@ impl Held {
         }
     }
 
-    fn lose(&self, period: Month) -> ClaimError {
+    fn lose(&self, period: Month) -> LeaseError {
         self.lost.send_replace(true);
-        ClaimError::Lost { period }
+        LeaseError::Lost { period }
     }
 
-    async fn renew(&self) -> Result<(), ClaimError> {
+    async fn renew(&self) -> Result<(), LeaseError> {
         let mut record = self.record.lock().await;
-        if record.lease_owner.as_ref() != Some(&self.claimant.owner) {
+        if record.lease_owner.as_ref() != Some(&self.lease_client.owner) {
             return Ok(());
         }
         let mut next = record.clone();
-        next.lease_until = Some(self.claimant.lease_end());
+        next.lease_until = Some(self.lease_client.lease_end());
         self.write(&mut record, next).await
     }
 }
@@ -352,10 +361,10 @@ enum Written {
 }
 
 /// Renews the lease three times in its length, until it is lost for good.
-async fn beat(held: Arc<Held>) {
+async fn renew_until_lost(held: Arc<Held>) {
     let mut renewed = Instant::now();
     loop {
-        tokio::time::sleep(held.claimant.lease / 3).await;
+        tokio::time::sleep(held.lease_client.duration / 3).await;
         match held.renew().await {
             Ok(()) => {
                 debug!("lease renewed");
@@ -363,7 +372,8 @@ async fn beat(held: Arc<Held>) {
             }
             Err(error) => {
                 warn!(%error, "the lease could not be renewed");
-                if held.lost.borrow().to_owned() || renewed.elapsed() >= held.claimant.lease {
+                if held.lost.borrow().to_owned() || renewed.elapsed() >= held.lease_client.duration
+                {
                     held.lost.send_replace(true);
                     return;
                 }

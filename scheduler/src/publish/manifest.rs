@@ -48,7 +48,7 @@ pub struct Manifest {
     pub added: Vec<PartHandle>,
     /// URIs that disappear.
     pub removed: BTreeSet<String>,
-    /// Unpublished parts that nobody needs: other tries of the same shards.
+    /// Unpublished parts that nobody needs: other tries of the same splits.
     pub losers: Vec<PartHandle>,
     /// What this attempt read.
     #[serde(default)]

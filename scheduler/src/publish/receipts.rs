@@ -1,10 +1,10 @@
-//! Exactly one receipt for each shard, or the attempt fails. What the engine says
+//! Exactly one receipt for each split, or the attempt fails. What the engine says
 //! about its tasks is not asked.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use plans::receipt::{Ledger, Part, PartKind, Receipt};
-use plans::sink::is_pulse;
+use plans::sink::is_heartbeat;
 use plans::storage::parts::PartHandle;
 
 use super::work::{Work, WorkError};
@@ -12,16 +12,16 @@ use crate::load::outcome::Volume;
 
 #[derive(Debug, thiserror::Error)]
 pub enum ReceiptError {
-    #[error("{missing} of {shards} shards have no receipt, the first is {first}")]
+    #[error("{missing} of {splits} splits have no receipt, the first is {first}")]
     Missing {
         missing: usize,
-        shards: usize,
+        splits: usize,
         first: String,
     },
     #[error("receipt {name}: belongs to attempt {attempt}")]
     Foreign { name: String, attempt: String },
-    #[error("receipt {name}: shard {shard} is none of the attempt's")]
-    UnknownShard { name: String, shard: String },
+    #[error("receipt {name}: split {split} is none of the attempt's")]
+    UnknownSplit { name: String, split: String },
     #[error("receipt {name}: rows do not add up: {what}")]
     DoesNotAddUp { name: String, what: String },
     #[error(transparent)]
@@ -33,7 +33,7 @@ impl ReceiptError {
     pub fn retryable(&self) -> bool {
         match self {
             Self::Missing { .. } => true,
-            Self::Foreign { .. } | Self::UnknownShard { .. } | Self::DoesNotAddUp { .. } => false,
+            Self::Foreign { .. } | Self::UnknownSplit { .. } | Self::DoesNotAddUp { .. } => false,
             Self::Work(error) => error.retryable(),
         }
     }
@@ -57,46 +57,46 @@ pub fn folder(attempt: &str) -> String {
     format!("attempts/{attempt}/receipts")
 }
 
-/// Reads an attempt's receipts and takes one for each of `shards`.
+/// Reads an attempt's receipts and takes one for each of `splits`.
 pub async fn collect(
     work: &Work,
     attempt: &str,
-    shards: &BTreeSet<String>,
+    splits: &BTreeSet<String>,
 ) -> Result<Collected, ReceiptError> {
     let mut receipts = Vec::new();
     for (name, _) in work.list(&folder(attempt)).await? {
-        if is_pulse(&name) {
+        if is_heartbeat(&name) {
             continue;
         }
         let receipt: Receipt = work.get(&name).await?;
         receipts.push((name, receipt));
     }
-    choose(attempt, shards, receipts)
+    choose(attempt, splits, receipts)
 }
 
-/// Takes the first receipt of each shard by name; the parts of the others lose.
+/// Takes the first receipt of each split by name; the parts of the others lose.
 fn choose(
     attempt: &str,
-    shards: &BTreeSet<String>,
+    splits: &BTreeSet<String>,
     mut receipts: Vec<(String, Receipt)>,
 ) -> Result<Collected, ReceiptError> {
     receipts.sort_by(|a, b| a.0.cmp(&b.0));
     let mut taken = BTreeSet::new();
     let mut collected = Collected::default();
     for (name, receipt) in receipts {
-        check(attempt, shards, &name, &receipt)?;
-        if taken.insert(receipt.shard.clone()) {
+        check(attempt, splits, &name, &receipt)?;
+        if taken.insert(receipt.split.clone()) {
             collected.add(receipt);
         } else {
             let lost = receipt.parts.into_iter().map(|part| part.handle);
             collected.losers.extend(lost);
         }
     }
-    match shards.difference(&taken).next() {
+    match splits.difference(&taken).next() {
         None => Ok(collected),
         Some(first) => Err(ReceiptError::Missing {
-            missing: shards.len() - taken.len(),
-            shards: shards.len(),
+            missing: splits.len() - taken.len(),
+            splits: splits.len(),
             first: first.clone(),
         }),
     }
@@ -104,7 +104,7 @@ fn choose(
 
 fn check(
     attempt: &str,
-    shards: &BTreeSet<String>,
+    splits: &BTreeSet<String>,
     name: &str,
     receipt: &Receipt,
 ) -> Result<(), ReceiptError> {
@@ -115,10 +115,10 @@ fn check(
             attempt: receipt.attempt.clone(),
         });
     }
-    if !shards.contains(&receipt.shard) {
-        return Err(ReceiptError::UnknownShard {
+    if !splits.contains(&receipt.split) {
+        return Err(ReceiptError::UnknownSplit {
             name: name(),
-            shard: receipt.shard.clone(),
+            split: receipt.split.clone(),
         });
     }
     match disagreement(receipt) {
@@ -169,12 +169,12 @@ impl Collected {
 mod tests {
     use super::*;
 
-    fn receipt(shard: &str, task: &str, read: u64) -> (String, Receipt) {
+    fn receipt(split: &str, task: &str, read: u64) -> (String, Receipt) {
         let receipt = Receipt {
             schema_version: 1,
             attempt: "a".to_owned(),
-            shard: shard.to_owned(),
-            task: task.to_owned(),
+            split: split.to_owned(),
+            task_attempt: task.to_owned(),
             ledger: Ledger {
                 read,
                 filtered: read,
@@ -187,16 +187,16 @@ mod tests {
             raw_bytes: 100,
             scratch_bytes: 0,
         };
-        (format!("{shard}-{task}.json"), receipt)
+        (format!("{split}-{task}.json"), receipt)
     }
 
     fn chosen(receipts: Vec<(String, Receipt)>) -> Result<Collected, ReceiptError> {
-        let shards = ["1", "2"].map(str::to_owned).into();
-        choose("a", &shards, receipts)
+        let splits = ["1", "2"].map(str::to_owned).into();
+        choose("a", &splits, receipts)
     }
 
     #[test]
-    fn one_receipt_is_taken_for_each_shard_whatever_their_order() {
+    fn one_receipt_is_taken_for_each_split_whatever_their_order() {
         let receipts = vec![
             receipt("2", "x", 5),
             receipt("1", "y", 3),
@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn a_shard_without_a_receipt_fails_the_attempt() {
+    fn a_split_without_a_receipt_fails_the_attempt() {
         let error = chosen(vec![receipt("1", "x", 2)]).unwrap_err();
         assert!(matches!(&error, ReceiptError::Missing { first, .. } if first == "2"));
         assert!(error.retryable());

@@ -1,8 +1,8 @@
-//! The work area: listing shards, receipts and manifests. No name in it ends in
+//! The work area: listing splits, receipts and manifests. No name in it ends in
 //! `.parquet`, since a reader of the target might list them.
 //!
 //! ```text
-//! attempts/{attempt}/owner.json            attempts/{attempt}/shards/{shard}.json
+//! attempts/{attempt}/owner.json            attempts/{attempt}/splits/{split}.json
 //! attempts/{attempt}/receipts/{…}.json     manifests/{dataset8}/{month}-{attempt}.json
 //! staging/{attempt}/…                      (local parts, made by the sink)
 //! probes/{probe}                           (for a moment, where a load begins)
@@ -17,7 +17,7 @@ use futures::{StreamExt, TryStreamExt};
 use object_store::path::Path;
 use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt, PutPayload};
 use plans::storage;
-use plans::storage::{Cause, StoreError, Trouble};
+use plans::storage::{Cause, StoreError, StoreFailure};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
@@ -46,7 +46,7 @@ pub enum WorkError {
     Store {
         uri: String,
         #[source]
-        source: Trouble,
+        source: StoreFailure,
     },
     #[error("{uri}: not what this version writes: {what}")]
     Unreadable { uri: String, what: String },
@@ -185,8 +185,10 @@ impl Work {
     /// Removes one object; gone already is success.
     pub async fn remove(&self, name: &str) -> Result<(), WorkError> {
         let removed = self.store.delete(&self.path(name)).await;
-        match removed.map_err(Trouble::from) {
-            Err(trouble) if trouble.cause != Cause::NotFound => Err(self.troubled(name, trouble)),
+        match removed.map_err(StoreFailure::from) {
+            Err(failure) if failure.cause != Cause::NotFound => {
+                Err(self.store_failed(name, failure))
+            }
             _ => Ok(()),
         }
     }
@@ -237,10 +239,10 @@ impl Work {
     }
 
     fn failed(&self, name: &str, error: object_store::Error) -> WorkError {
-        self.troubled(name, error.into())
+        self.store_failed(name, error.into())
     }
 
-    fn troubled(&self, name: &str, source: Trouble) -> WorkError {
+    fn store_failed(&self, name: &str, source: StoreFailure) -> WorkError {
         WorkError::Store {
             uri: self.uri_of(name),
             source,
@@ -279,7 +281,7 @@ pub fn is_probe(uri: &str) -> bool {
 }
 
 /// The name of an attempt: from what a period's record says, so that `sweep` can tell
-/// whose debris it sees.
+/// whose cleanup it sees.
 pub fn attempt_name(load_id: &str, period: Month, attempt: u64) -> String {
     format!("{load_id}-{period}-{attempt}")
 }
@@ -303,10 +305,10 @@ mod tests {
     async fn what_is_put_is_listed_by_its_name_and_read_back() {
         let folder = tempfile::tempdir().unwrap();
         let work = Work::open(folder.path().to_str().unwrap()).unwrap();
-        work.put("attempts/a/shards/1.json", &7).await.unwrap();
+        work.put("attempts/a/splits/1.json", &7).await.unwrap();
         work.put_durable("manifests/x/y.json", &8).await.unwrap();
         let listed = work.list("attempts").await.unwrap();
-        assert_eq!(listed[0].0, "attempts/a/shards/1.json");
+        assert_eq!(listed[0].0, "attempts/a/splits/1.json");
         assert_eq!(work.get::<i32>("manifests/x/y.json").await.unwrap(), 8);
         work.remove_attempt("a").await.unwrap();
         work.remove_attempt("a").await.unwrap();

@@ -15,10 +15,10 @@ use super::proto::watch_response::Event;
 use super::proto::{
     CancelRequest, GetRequest, ListRequest, LoadInfo, Standing, SubmitRequest, WatchRequest,
 };
-use super::source::Sent;
+use super::source::SentSource;
 use super::{notifications, request};
 use crate::load::failure::{Failure, Kind, with_causes};
-use crate::load::notification::{Happening, Observer};
+use crate::load::notification::{Notification, Observer};
 use crate::load::outcome::Outcome;
 use crate::load::request::LoadRequest;
 
@@ -58,7 +58,7 @@ impl Client {
         &self,
         load_id: &str,
         load: &LoadRequest,
-        source: &Sent,
+        source: &SentSource,
     ) -> Result<(), Failure> {
         self.ask(SubmitRequest {
             load_id: load_id.to_owned(),
@@ -260,20 +260,20 @@ impl Told {
     }
 
     fn pass_on(&mut self, event: Event, observer: &dyn Observer) {
-        let Some(happening) = notifications::happening(event) else {
+        let Some(notification) = notifications::notification(event) else {
             return;
         };
-        let key = match &happening {
-            Happening::Listed { .. } => Some("listed".to_owned()),
-            Happening::PeriodStarted {
+        let key = match &notification {
+            Notification::Listed { .. } => Some("listed".to_owned()),
+            Notification::PeriodStarted {
                 period, attempt, ..
             } => Some(format!("{period} {attempt}")),
-            Happening::PeriodEnded(outcome) => Some(format!("{} ended", outcome.period)),
-            Happening::Warning(text) => Some(format!("warning {text}")),
-            Happening::Progress(_) | Happening::Retrying { .. } => None,
+            Notification::PeriodEnded(outcome) => Some(format!("{} ended", outcome.period)),
+            Notification::Warning(text) => Some(format!("warning {text}")),
+            Notification::Progress(_) | Notification::Retrying { .. } => None,
         };
         if key.is_none_or(|key| self.said.insert(key)) {
-            observer.observe(&happening);
+            observer.observe(&notification);
         }
     }
 }

@@ -116,7 +116,7 @@ fn probes(scheduler: &Scheduler, loads: &Loads) -> Router {
 }
 
 async fn counted(scheduler: &Scheduler, loads: &Loads) -> Response {
-    match metrics::text(&loads.runner().board, scheduler).await {
+    match metrics::text(&loads.runner().registry, scheduler).await {
         Ok(text) => ([(header::CONTENT_TYPE, metrics::TEXT)], text).into_response(),
         Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
     }

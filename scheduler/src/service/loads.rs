@@ -17,7 +17,7 @@ use super::proto::{
 use super::registry::Live;
 use super::request::Invalid;
 use super::run::{QUEUED, Recorded, Runner, Submitted, is_of_cluster, is_unfinished};
-use super::source::Sent;
+use super::source::SentSource;
 use super::{notifications, request};
 use crate::load::dataset;
 use crate::load::days::Moment;
@@ -86,7 +86,7 @@ impl Loads {
     pub async fn drain(&self) {
         self.stage.send_replace(Stage::Draining);
         let _last = self.submitting.lock().await;
-        self.runner.let_go().await;
+        self.runner.drain().await;
     }
 
     fn serving(&self) -> Result<(), Status> {
@@ -126,7 +126,7 @@ impl Loads {
             }
             return Ok(());
         }
-        if self.runner.board.len() >= MOST {
+        if self.runner.registry.len() >= MOST {
             let message = format!("{MOST} loads have not ended yet");
             return Err(said(
                 Code::ResourceExhausted,
@@ -143,11 +143,11 @@ impl Loads {
     }
 
     /// Has a load stop, whether it runs here or is only recorded; false if it has ended.
-    async fn call_off(&self, load_id: &str) -> Result<bool, Status> {
+    async fn cancel_load(&self, load_id: &str) -> Result<bool, Status> {
         let _alone = self.submitting.lock().await;
         self.serving()?;
-        if let Some(live) = self.runner.board.find(load_id) {
-            let told = self.runner.call_off(&live, load_id).await;
+        if let Some(live) = self.runner.registry.find(load_id) {
+            let told = self.runner.cancel(&live, load_id).await;
             info!(load.id = %load_id, "load {load_id} is cancelled");
             return told.map_err(|error| unrecorded(load_id, &error));
         }
@@ -156,7 +156,7 @@ impl Loads {
             return Ok(false);
         }
         info!(load.id = %load_id, "load {load_id} is cancelled before it was begun");
-        let struck = self.runner.strike_off(record).await;
+        let struck = self.runner.cancel_queued(record).await;
         struck.map_err(|error| unreachable(&error))?;
         Ok(true)
     }
@@ -219,7 +219,7 @@ fn sent(
         )
     };
     let load = load.ok_or_else(|| missing("load"))?;
-    let source = Sent::received(source.ok_or_else(|| missing("source"))?);
+    let source = SentSource::received(source.ok_or_else(|| missing("source"))?);
     let source = source.map_err(|failure| refused(Code::InvalidArgument, &failure))?;
     let request = request::saved(load, &source.name, &source.config_digest);
     Ok(Recorded {
@@ -263,7 +263,7 @@ impl loads_server::Loads for Loads {
     async fn watch(&self, asked: Request<WatchRequest>) -> Result<Response<Told>, Status> {
         let id = asked.into_inner().load_id;
         request::load_id("load_id", &id).map_err(|error| invalid(&error))?;
-        if let Some(live) = self.runner.board.find(&id) {
+        if let Some(live) = self.runner.registry.find(&id) {
             let watcher = Watcher {
                 live,
                 events: None,
@@ -319,7 +319,8 @@ impl loads_server::Loads for Loads {
     ) -> Result<Response<CancelResponse>, Status> {
         let loads = self.clone();
         // A task of its own: a client that goes away would leave it half done.
-        let told = tokio::spawn(async move { loads.call_off(&asked.into_inner().load_id).await });
+        let told =
+            tokio::spawn(async move { loads.cancel_load(&asked.into_inner().load_id).await });
         let told = told.await;
         let running = told.unwrap_or_else(|error| Err(Status::internal(error.to_string())))?;
         Ok(Response::new(CancelResponse { running }))

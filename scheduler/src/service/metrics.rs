@@ -7,9 +7,9 @@ use prometheus::{
     register_int_counter_vec, register_int_gauge, register_int_gauge_vec,
 };
 
-use super::registry::Board;
+use super::registry::Registry;
 use crate::cluster::Scheduler;
-use crate::load::notification::Happening;
+use crate::load::notification::Notification;
 use crate::load::outcome::PeriodState;
 
 /// The type of what [`text`] gives.
@@ -23,7 +23,7 @@ struct Metrics {
     rows: IntCounterVec,
     bytes: IntCounter,
     executors: IntGauge,
-    vcores: IntGauge,
+    task_slots: IntGauge,
 }
 
 static METRICS: LazyLock<Metrics> =
@@ -61,16 +61,19 @@ impl Metrics {
                 "Bytes of the objects that were published"
             )?,
             executors: register_int_gauge!("lakebolt_executors", "Executors that live")?,
-            vcores: register_int_gauge!("lakebolt_vcores", "Tasks that executors run at once")?,
+            task_slots: register_int_gauge!(
+                "lakebolt_task_slots",
+                "Tasks that executors run at once"
+            )?,
         })
     }
 }
 
 /// Counts what happened to a load.
-pub fn count(happening: &Happening) {
-    match happening {
-        Happening::Retrying { .. } => METRICS.retries.inc(),
-        Happening::PeriodEnded(outcome) => {
+pub fn count(notification: &Notification) {
+    match notification {
+        Notification::Retrying { .. } => METRICS.retries.inc(),
+        Notification::PeriodEnded(outcome) => {
             let state = match outcome.state {
                 PeriodState::Done => "done",
                 PeriodState::Skipped => "skipped",
@@ -95,15 +98,15 @@ pub fn count_end(state: &str) {
 }
 
 /// Everything that is counted, as Prometheus reads it.
-pub async fn text(board: &Board, scheduler: &Scheduler) -> prometheus::Result<Vec<u8>> {
+pub async fn text(registry: &Registry, scheduler: &Scheduler) -> prometheus::Result<Vec<u8>> {
     METRICS.unfinished.reset();
-    for (state, loads) in board.states() {
+    for (state, loads) in registry.states() {
         let gauge = METRICS.unfinished.with_label_values(&[&state]);
         gauge.set(signed(loads));
     }
     let executors = scheduler.executors().await;
     METRICS.executors.set(signed(executors.len()));
-    METRICS.vcores.set(signed(executors.iter().sum()));
+    METRICS.task_slots.set(signed(executors.iter().sum()));
     let mut text = Vec::new();
     TextEncoder::new().encode(&prometheus::gather(), &mut text)?;
     Ok(text)

@@ -4,81 +4,81 @@ use std::time::Duration;
 
 use super::proto;
 use super::proto::watch_response::Event;
-use crate::load::notification::{Happening, Progress};
+use crate::load::notification::{Notification, Progress};
 use crate::load::outcome::Volume;
 use crate::status::LoadRecord;
 
-/// The event that tells of `happening`.
-pub fn event(happening: &Happening) -> Event {
-    match happening {
-        Happening::Listed { input, periods } => Event::Listed(proto::Listed {
+/// The event that tells of `notification`.
+pub fn event(notification: &Notification) -> Event {
+    match notification {
+        Notification::Listed { input, periods } => Event::Listed(proto::Listed {
             input: Some(volume(*input)),
             periods: *periods as u64,
         }),
-        Happening::PeriodStarted {
+        Notification::PeriodStarted {
             period,
             attempt,
             days,
-            shards,
+            splits,
             input,
         } => Event::PeriodStarted(proto::PeriodStarted {
             period: period.clone(),
             attempt: *attempt,
             days: *days as u64,
-            shards: *shards as u64,
+            splits: *splits as u64,
             input: Some(volume(*input)),
         }),
-        Happening::Progress(progress) => Event::Progress(proto::Progress {
+        Notification::Progress(progress) => Event::Progress(proto::Progress {
             period: progress.period.clone(),
-            shards_done: progress.shards_done as u64,
-            shards: progress.shards as u64,
+            splits_done: progress.splits_done as u64,
+            splits: progress.splits as u64,
             bytes_done: progress.bytes_done,
             bytes: progress.bytes,
             rows: progress.rows,
         }),
-        Happening::Retrying { period, why, pause } => Event::Retrying(proto::Retrying {
+        Notification::Retrying { period, why, pause } => Event::Retrying(proto::Retrying {
             period: period.clone(),
             why: why.clone(),
             pause_ms: u64::try_from(pause.as_millis()).unwrap_or(u64::MAX),
         }),
-        Happening::PeriodEnded(outcome) => Event::PeriodEnded(proto::PeriodEnded {
+        Notification::PeriodEnded(outcome) => Event::PeriodEnded(proto::PeriodEnded {
             period_json: serde_json::to_string(outcome).unwrap_or_default(),
         }),
-        Happening::Warning(text) => Event::Warning(text.clone()),
+        Notification::Warning(text) => Event::Warning(text.clone()),
     }
 }
 
 /// What an event tells, if it is of the load's work and this program knows it.
-pub fn happening(event: Event) -> Option<Happening> {
+pub fn notification(event: Event) -> Option<Notification> {
     Some(match event {
-        Event::Listed(listed) => Happening::Listed {
+        Event::Listed(listed) => Notification::Listed {
             input: read_volume(listed.input),
             periods: size(listed.periods),
         },
-        Event::PeriodStarted(started) => Happening::PeriodStarted {
+        Event::PeriodStarted(started) => Notification::PeriodStarted {
             period: started.period,
             attempt: started.attempt,
             days: size(started.days),
-            shards: size(started.shards),
+            splits: size(started.splits),
             input: read_volume(started.input),
         },
-        Event::Progress(progress) => Happening::Progress(Progress {
+        Event::Progress(progress) => Notification::Progress(Progress {
             period: progress.period,
-            shards_done: size(progress.shards_done),
-            shards: size(progress.shards),
+            splits_done: size(progress.splits_done),
+            splits: size(progress.splits),
             bytes_done: progress.bytes_done,
             bytes: progress.bytes,
             rows: progress.rows,
         }),
-        Event::Retrying(retrying) => Happening::Retrying {
+        Event::Retrying(retrying) => Notification::Retrying {
             period: retrying.period,
             why: retrying.why,
             pause: Duration::from_millis(retrying.pause_ms),
         },
         Event::PeriodEnded(ended) => {
-            Happening::PeriodEnded(serde_json::from_str(&ended.period_json).ok()?)
+            Notification::PeriodEnded(serde_json::from_str(&ended.period_json).ok()?)
         }
-        Event::Warning(text) => Happening::Warning(text),
+        Event::Warning(text) => Notification::Warning(text),
         Event::Standing(_) | Event::Ended(_) => return None,
     })
 }
@@ -129,31 +129,31 @@ mod tests {
         };
         let ended = PeriodOutcome::new("2024-01", Vec::new(), PeriodState::Done, "new");
         for told in [
-            Happening::Listed { input, periods: 2 },
-            Happening::PeriodStarted {
+            Notification::Listed { input, periods: 2 },
+            Notification::PeriodStarted {
                 period: "2024-01".to_owned(),
                 attempt: 2,
                 days: 31,
-                shards: 7,
+                splits: 7,
                 input,
             },
-            Happening::Progress(Progress {
+            Notification::Progress(Progress {
                 period: "2024-01".to_owned(),
-                shards_done: 1,
-                shards: 7,
+                splits_done: 1,
+                splits: 7,
                 bytes_done: 10,
                 bytes: 400,
                 rows: 99,
             }),
-            Happening::Retrying {
+            Notification::Retrying {
                 period: "2024-01".to_owned(),
                 why: "lost".to_owned(),
                 pause: Duration::from_millis(1500),
             },
-            Happening::PeriodEnded(Box::new(ended)),
-            Happening::Warning("stale".to_owned()),
+            Notification::PeriodEnded(Box::new(ended)),
+            Notification::Warning("stale".to_owned()),
         ] {
-            assert_eq!(happening(event(&told)), Some(told));
+            assert_eq!(notification(event(&told)), Some(told));
         }
     }
 }

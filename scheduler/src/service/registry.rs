@@ -9,7 +9,7 @@ use tokio::sync::{broadcast, watch};
 use super::proto::watch_response::Event;
 use super::proto::{Listed, LoadInfo, PeriodEnded, PeriodStarted, Progress, Standing};
 use super::{metrics, notifications};
-use crate::load::notification::{Happening, Observer};
+use crate::load::notification::{Notification, Observer};
 
 /// Events that a slow watcher may be behind before it is told the whole again.
 const BEHIND: usize = 256;
@@ -18,7 +18,7 @@ const WARNINGS: usize = 100;
 
 /// Every load of this process that has not ended.
 #[derive(Debug, Default)]
-pub struct Board(Mutex<HashMap<String, Arc<Live>>>);
+pub struct Registry(Mutex<HashMap<String, Arc<Live>>>);
 
 /// A load of this process.
 #[derive(Debug)]
@@ -26,7 +26,7 @@ pub struct Live {
     told: Mutex<Told>,
     events: broadcast::Sender<Event>,
     cancel: watch::Sender<bool>,
-    called_off: AtomicBool,
+    cancelled: AtomicBool,
     /// Held while its record is read and written, so that no change is lost.
     pub record: tokio::sync::Mutex<()>,
 }
@@ -42,7 +42,7 @@ struct Told {
     is_over: bool,
 }
 
-impl Board {
+impl Registry {
     /// A place for the load; none if it has one already.
     pub fn take(&self, info: LoadInfo) -> Option<Arc<Live>> {
         let mut loads = lock(&self.0);
@@ -58,7 +58,7 @@ impl Board {
             told: Mutex::new(told),
             events: broadcast::channel(BEHIND).0,
             cancel: watch::channel(false).0,
-            called_off: AtomicBool::new(false),
+            cancelled: AtomicBool::new(false),
             record: tokio::sync::Mutex::default(),
         });
         loads.insert(id, live.clone());
@@ -74,8 +74,8 @@ impl Board {
     }
 
     /// Tells every load to stop.
-    pub fn cancel_all(&self) {
-        lock(&self.0).values().for_each(|live| live.cancel());
+    pub fn stop_all(&self) {
+        lock(&self.0).values().for_each(|live| live.stop());
     }
 
     /// How many loads stand here in each state.
@@ -105,18 +105,18 @@ impl Live {
     }
 
     /// Stops it here; its record may leave it to the next scheduler.
-    pub fn cancel(&self) {
+    pub fn stop(&self) {
         self.cancel.send_replace(true);
     }
 
     /// Stops it for good, as its user wants.
-    pub fn call_off(&self) {
-        self.called_off.store(true, Ordering::Relaxed);
-        self.cancel();
+    pub fn cancel(&self) {
+        self.cancelled.store(true, Ordering::Relaxed);
+        self.stop();
     }
 
-    pub fn is_called_off(&self) -> bool {
-        self.called_off.load(Ordering::Relaxed)
+    pub fn is_cancelled(&self) -> bool {
+        self.cancelled.load(Ordering::Relaxed)
     }
 
     /// Becomes true when the load has to stop.
@@ -149,18 +149,18 @@ impl Live {
 }
 
 impl Observer for Live {
-    fn observe(&self, happening: &Happening) {
-        metrics::count(happening);
-        let event = notifications::event(happening);
+    fn observe(&self, notification: &Notification) {
+        metrics::count(notification);
+        let event = notifications::event(notification);
         let mut told = self.told();
-        told.note(happening, &event);
+        told.note(notification, &event);
         // Nobody may be watching.
         let _ = self.events.send(event);
     }
 }
 
 impl Told {
-    fn note(&mut self, happening: &Happening, event: &Event) {
+    fn note(&mut self, notification: &Notification, event: &Event) {
         match event {
             Event::Listed(listed) => self.listed = Some(*listed),
             Event::PeriodStarted(started) => {
@@ -172,7 +172,7 @@ impl Told {
                     .insert(progress.period.clone(), progress.clone());
             }
             Event::PeriodEnded(ended) => {
-                if let Happening::PeriodEnded(outcome) = happening {
+                if let Notification::PeriodEnded(outcome) = notification {
                     self.started.remove(&outcome.period);
                     self.progress.remove(&outcome.period);
                     self.ended.insert(outcome.period.clone(), ended.clone());
@@ -206,41 +206,41 @@ mod tests {
     use super::*;
     use crate::load::outcome::{PeriodOutcome, PeriodState, Volume};
 
-    fn live() -> (Board, Arc<Live>) {
-        let board = Board::default();
+    fn live() -> (Registry, Arc<Live>) {
+        let registry = Registry::default();
         let info = LoadInfo {
             load_id: "l".to_owned(),
             state: "running".to_owned(),
             ..LoadInfo::default()
         };
-        let live = board.take(info.clone()).expect("it is new");
-        assert!(board.take(info).is_none(), "it has a place");
-        (board, live)
+        let live = registry.take(info.clone()).expect("it is new");
+        assert!(registry.take(info).is_none(), "it has a place");
+        (registry, live)
     }
 
-    fn started(period: &str) -> Happening {
-        Happening::PeriodStarted {
+    fn started(period: &str) -> Notification {
+        Notification::PeriodStarted {
             period: period.to_owned(),
             attempt: 1,
             days: 1,
-            shards: 1,
+            splits: 1,
             input: Volume::default(),
         }
     }
 
     #[test]
     fn who_comes_late_is_told_how_it_stands() {
-        let (board, live) = live();
+        let (registry, live) = live();
         live.observe(&started("2024-01"));
         live.observe(&started("2024-02"));
         let done = PeriodOutcome::new("2024-01", Vec::new(), PeriodState::Done, "");
-        live.observe(&Happening::PeriodEnded(Box::new(done)));
+        live.observe(&Notification::PeriodEnded(Box::new(done)));
         let (standing, mut events) = live.watch();
         assert_eq!((standing.started.len(), standing.ended.len()), (1, 1));
         assert!(events.try_recv().is_err(), "nothing is told twice");
         live.end(LoadInfo::default());
         assert!(matches!(events.try_recv(), Ok(Event::Ended(_))));
         assert!(live.ended().is_some());
-        assert_eq!(board.len(), 1);
+        assert_eq!(registry.len(), 1);
     }
 }

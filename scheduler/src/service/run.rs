@@ -11,11 +11,11 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tracing::{error, info, warn};
 
-use super::registry::{Board, Live};
-use super::source::Sent;
+use super::registry::{Live, Registry};
+use super::source::SentSource;
 use super::{metrics, notifications};
 use crate::drive::driver::Driver;
-use crate::drive::survey::Asking;
+use crate::drive::survey::Selection;
 use crate::load::days::Moment;
 use crate::load::failure::{Failure, Kind};
 use crate::load::notification::Observer;
@@ -45,7 +45,7 @@ pub type Drivers = dyn Fn(Arc<dyn Observer>, watch::Receiver<bool>) -> Driver + 
 /// own have none of it, and are left to their process.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Submitted {
-    pub source: Sent,
+    pub source: SentSource,
     pub retry_of: Option<String>,
 }
 
@@ -66,7 +66,7 @@ enum Driven {
 
 /// Runs loads side by side.
 pub struct Runner {
-    pub board: Board,
+    pub registry: Registry,
     pub status: Arc<dyn StatusStore>,
     drivers: Box<Drivers>,
     pub clock: Clock,
@@ -78,7 +78,7 @@ pub struct Runner {
 impl Runner {
     pub fn new(status: Arc<dyn StatusStore>, drivers: Box<Drivers>, clock: Clock) -> Self {
         Self {
-            board: Board::default(),
+            registry: Registry::default(),
             status,
             drivers,
             clock,
@@ -107,11 +107,11 @@ impl Runner {
         if self.is_leaving() {
             return;
         }
-        let Some(live) = self.board.take(notifications::info(&record)) else {
+        let Some(live) = self.registry.take(notifications::info(&record)) else {
             return;
         };
         if record.state == CANCELLING {
-            live.call_off();
+            live.cancel();
         }
         let runner = self.clone();
         // Those that ended need not be kept.
@@ -121,11 +121,11 @@ impl Runner {
 
     /// Lets go of all loads: their records stay as they are, for the next scheduler, and
     /// their leases are given back. What is committed is published first.
-    pub async fn let_go(&self) {
+    pub async fn drain(&self) {
         self.leaving.store(true, Ordering::Relaxed);
         let mut tasks = self.tasks.lock().await;
         // Under the lock: no load is begun after this.
-        self.board.cancel_all();
+        self.registry.stop_all();
         let ended = async { while tasks.join_next().await.is_some() {} };
         if tokio::time::timeout(LEAVING, ended).await.is_err() {
             warn!("loads still run after {LEAVING:?}: their leases have to run out");
@@ -149,7 +149,7 @@ impl Runner {
             Some(_) => self.drive(&record, &live, again).await,
         };
         drop(room);
-        if self.is_leaving() && !live.is_called_off() {
+        if self.is_leaving() && !live.is_cancelled() {
             return;
         }
         let ended = match driven {
@@ -162,7 +162,7 @@ impl Runner {
         };
         metrics::count_end(&ended.state);
         live.end(notifications::info(&ended));
-        self.board.remove(&ended.load_id);
+        self.registry.remove(&ended.load_id);
     }
 
     /// Drives the load to its end; a panic is its failure and nobody else's.
@@ -178,7 +178,7 @@ impl Runner {
             _ = cancelled.wait_for(|cancelled| *cancelled) => return Err(Failure::cancelled()),
             begun = persist(|| Box::pin(self.begin(record, live))) => begun?,
         }
-        let (mut request, asking) = self.prepare(record).await?;
+        let (mut request, selection) = self.prepare(record).await?;
         let driver = (self.drivers)(live.clone(), cancelled.clone());
         if again {
             // The scheduler that died may hold leases that nobody can tell to be free.
@@ -186,14 +186,14 @@ impl Runner {
         }
         let (since, timing) = (Instant::now(), driver.timing);
         loop {
-            let (driver, request, asking, record) = (
+            let (driver, request, selection, record) = (
                 driver.clone(),
                 request.clone(),
-                asking.clone(),
+                selection.clone(),
                 record.clone(),
             );
             let mut task = JoinSet::new();
-            task.spawn(async move { driver.take_up(&request, &asking, &record).await });
+            task.spawn(async move { driver.take_up(&request, &selection, &record).await });
             let outcome = match task.join_next().await {
                 Some(Ok(outcome)) => outcome,
                 Some(Err(error)) => {
@@ -224,7 +224,7 @@ impl Runner {
     /// Says in the load's record that it runs, unless that says by now that it is to stop.
     async fn begin(&self, record: &LoadRecord, live: &Live) -> Result<(), StatusError> {
         let _alone = live.record.lock().await;
-        if live.is_called_off() {
+        if live.is_cancelled() {
             return Ok(());
         }
         let running = LoadRecord {
@@ -238,19 +238,19 @@ impl Runner {
         Ok(())
     }
 
-    /// Has a load of the board stop for good; false if it has ended. That is recorded first:
+    /// Has a load of the registry stop for good; false if it has ended. That is recorded first:
     /// a scheduler that takes the load up would run it to its end.
-    pub async fn call_off(&self, live: &Live, load_id: &str) -> Result<bool, StatusError> {
+    pub async fn cancel(&self, live: &Live, load_id: &str) -> Result<bool, StatusError> {
         let _alone = live.record.lock().await;
-        let recorded = self.record_call_off(load_id).await;
+        let recorded = self.record_cancel(load_id).await;
         if !matches!(recorded, Ok(false)) {
             live.set_state(CANCELLING);
-            live.call_off();
+            live.cancel();
         }
         recorded
     }
 
-    async fn record_call_off(&self, load_id: &str) -> Result<bool, StatusError> {
+    async fn record_cancel(&self, load_id: &str) -> Result<bool, StatusError> {
         let record = self.status.load(load_id).await?;
         let Some(record) = record.filter(is_unfinished) else {
             return Ok(false);
@@ -264,7 +264,7 @@ impl Runner {
     }
 
     /// Ends a load that is only recorded.
-    pub async fn strike_off(&self, record: LoadRecord) -> Result<(), StatusError> {
+    pub async fn cancel_queued(&self, record: LoadRecord) -> Result<(), StatusError> {
         let outcome = self.failed(&record, Failure::cancelled());
         self.status.put_load(&ended(record, &outcome)).await?;
         metrics::count_end(outcome.state.as_str());
@@ -277,7 +277,7 @@ impl Runner {
         Ok(record.filter(|record| !is_unfinished(record)))
     }
 
-    async fn prepare(&self, record: &LoadRecord) -> Result<(LoadRequest, Asking), Failure> {
+    async fn prepare(&self, record: &LoadRecord) -> Result<(LoadRequest, Selection), Failure> {
         let recorded: Recorded = serde_json::from_value(record.request.clone())
             .map_err(|error| unreadable(&record.load_id, &error))?;
         let raw = recorded.request.shape == Shape::Raw;
@@ -285,17 +285,17 @@ impl Runner {
         let request = recorded
             .request
             .with(compiled.program, compiled.source.format);
-        let asking = match &recorded.submitted.retry_of {
-            None => Asking::Range(record.started_at.day()),
+        let selection = match &recorded.submitted.retry_of {
+            None => Selection::Range(record.started_at.day()),
             Some(id) => match persist(|| self.status.load(id)).await? {
-                Some(earlier) => Asking::again(&earlier),
+                Some(earlier) => Selection::again(&earlier),
                 None => {
                     let message = format!("load {id}, which is to be tried again, is not known");
                     return Err(Failure::new(Kind::Usage, "no_load", message, "run it anew"));
                 }
             },
         };
-        Ok((request, asking))
+        Ok((request, selection))
     }
 
     /// The outcome of a load that was not driven to its end.

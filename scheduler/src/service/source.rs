@@ -15,7 +15,7 @@ const LONGEST_NAME: usize = 128;
 
 /// A source as it was sent, and as a load's record keeps it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Sent {
+pub struct SentSource {
     pub name: String,
     /// Texts by their names; none for a source that ships.
     pub files: BTreeMap<String, String>,
@@ -27,7 +27,7 @@ fn wrong(message: impl Into<String>, remedy: &str) -> Failure {
     Failure::new(Kind::Usage, "source", message, remedy)
 }
 
-impl Sent {
+impl SentSource {
     /// The source of a request; its files are plain and few.
     pub fn received(source: proto::Source) -> Result<Self, Failure> {
         plain("source.name", &source.name)?;
@@ -120,14 +120,14 @@ fn plain(field: &str, text: &str) -> Result<(), Failure> {
 mod tests {
     use super::*;
 
-    fn shipped(files: bool) -> Sent {
+    fn shipped(files: bool) -> SentSource {
         let version = plans::ocsf::DEFAULT_VERSION;
         let shipped = plans::sources::find("vpc_flow").expect("it ships");
         let loaded = shipped.load(version).expect("it is right");
         let compiled = compiled::compile(loaded, version, false).expect("it compiles");
         let texts = shipped.files().iter().filter(|_| files);
         let base = |name: &str| name.rsplit('/').next().unwrap_or_default().to_owned();
-        Sent {
+        SentSource {
             name: "vpc_flow".to_owned(),
             files: texts
                 .map(|(name, text)| (base(name), (*text).to_owned()))
@@ -140,7 +140,7 @@ mod tests {
     #[test]
     fn a_source_that_ships_and_its_files_compile_to_the_same() {
         for files in [false, true] {
-            let sent = Sent::received(shipped(files).sent()).expect("it is plain");
+            let sent = SentSource::received(shipped(files).sent()).expect("it is plain");
             assert_eq!(sent, shipped(files));
             let compiled = sent.compile(false).expect("it compiles");
             assert_eq!(compiled.source.name, "vpc_flow");
@@ -161,7 +161,7 @@ mod tests {
         for name in ["../x.toml", "a/b.toml", ".hidden", "", "a b"] {
             let mut source = shipped(true).sent();
             source.files.insert(name.to_owned(), Vec::new());
-            assert!(Sent::received(source).is_err(), "{name}");
+            assert!(SentSource::received(source).is_err(), "{name}");
         }
     }
 
@@ -170,10 +170,10 @@ mod tests {
         for content in [vec![b' '; MOST_BYTES], vec![0xFF]] {
             let mut source = shipped(true).sent();
             source.files.insert("more.toml".to_owned(), content);
-            assert!(Sent::received(source).is_err());
+            assert!(SentSource::received(source).is_err());
         }
         let mut source = shipped(false).sent();
         source.files = (0..65).map(|n| (format!("{n}.toml"), Vec::new())).collect();
-        assert!(Sent::received(source).is_err());
+        assert!(SentSource::received(source).is_err());
     }
 }

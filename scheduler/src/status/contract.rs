@@ -161,23 +161,23 @@ async fn one_of_many_wins(store: &Store, record: PeriodRecord, expected: &Expect
 async fn every_turn_of_a_contested_counter_counts(store: Store) {
     let record = PeriodRecord::new("d", month("2024-01"), "vpc_flow");
     store.put(&record, &Expected::Absent).await.expect("put");
-    let mut claimants = JoinSet::new();
+    let mut lease_clients = JoinSet::new();
     for _ in 0..8 {
         let (store, record) = (store.clone(), record.clone());
-        claimants.spawn(async move {
+        lease_clients.spawn(async move {
             for _ in 0..5 {
-                claim(&store, record.clone()).await;
+                lease(&store, record.clone()).await;
             }
         });
     }
-    claimants.join_all().await;
+    lease_clients.join_all().await;
     let stands = store.get("d", record.period).await.expect("get");
     let stands = stands.expect("an item");
     assert_eq!((stands.attempt, stands.revision), (40, 40));
 }
 
 /// Adds an attempt, again and again until nobody else was faster.
-async fn claim(store: &Store, mut current: PeriodRecord) {
+async fn lease(store: &Store, mut current: PeriodRecord) {
     loop {
         let mut next = current.revised();
         next.attempt += 1;
@@ -281,7 +281,7 @@ fn full_record() -> PeriodRecord {
             quarantined: 2,
             filtered: 3,
             duplicated: 4,
-            elsewhere: 5,
+            other_period: 5,
         },
         objects: 7,
         bytes: 1 << 50,

@@ -39,7 +39,7 @@ pub struct PeriodRecord {
     pub asked_days: BTreeSet<Day>,
     pub covered_days: BTreeMap<Day, DayCoverage>,
     pub load_id: String,
-    /// Grows with every claim: the fence.
+    /// Grows with every lease: the fence.
     pub attempt: u64,
     pub lease_owner: Option<String>,
     pub lease_until: Option<Moment>,
@@ -82,7 +82,7 @@ pub enum State {
 
 /// Who may work on a period.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Lease {
+pub enum LeaseState {
     Free,
     Held {
         owner: String,
@@ -141,13 +141,13 @@ impl PeriodRecord {
 
     /// Whether the period is free, held or abandoned at `now`. An owner without an end holds it
     /// no longer than one with an end that has come.
-    pub fn lease(&self, now: Moment) -> Lease {
+    pub fn lease(&self, now: Moment) -> LeaseState {
         let Some(owner) = self.lease_owner.clone() else {
-            return Lease::Free;
+            return LeaseState::Free;
         };
         match self.lease_until {
-            Some(until) if until > now => Lease::Held { owner, until },
-            _ => Lease::Expired { owner },
+            Some(until) if until > now => LeaseState::Held { owner, until },
+            _ => LeaseState::Expired { owner },
         }
     }
 
@@ -302,10 +302,10 @@ mod tests {
     fn a_lease_is_free_held_or_expired() {
         let now = moment("2024-02-01T00:00:00Z");
         let mut record = january();
-        assert_eq!(record.lease(now), Lease::Free);
+        assert_eq!(record.lease(now), LeaseState::Free);
         let owner = "me".to_owned();
         record.lease_owner = Some(owner.clone());
-        let expired = Lease::Expired {
+        let expired = LeaseState::Expired {
             owner: owner.clone(),
         };
         assert_eq!(record.lease(now), expired, "an owner without an end");
@@ -314,7 +314,7 @@ mod tests {
             ("2024-02-01T00:00:00Z", expired),
             (
                 "2024-02-01T00:00:01Z",
-                Lease::Held {
+                LeaseState::Held {
                     owner,
                     until: moment("2024-02-01T00:00:01Z"),
                 },

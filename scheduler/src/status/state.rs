@@ -4,9 +4,9 @@ use super::State;
 
 /// What happens to a task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Event {
+pub enum Transition {
     /// A lease was taken, and with it a new attempt.
-    Claimed,
+    Acquired,
     /// Every part is written and the manifest names them: the commit.
     Written,
     /// Every part stands at its name and everything replaced is gone.
@@ -19,25 +19,25 @@ pub enum Event {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a task that is {state:?} cannot take {event:?}")]
-pub struct IllegalStep {
+pub struct IllegalTransition {
     pub state: State,
-    pub event: Event,
+    pub event: Transition,
 }
 
 impl State {
     /// The state after `event`, or the step that is not allowed from here.
-    pub fn after(self, event: Event) -> Result<State, IllegalStep> {
-        use Event::*;
+    pub fn after(self, event: Transition) -> Result<State, IllegalTransition> {
         use State::*;
+        use Transition::*;
         match (self, event) {
-            (Pending, Claimed) => Ok(Running),
+            (Pending, Acquired) => Ok(Running),
             (Running, Written) => Ok(Publishing),
             (Publishing, Published) => Ok(Done),
             (Running, Broke { retryable: true }) => Ok(Pending),
             (Running, Broke { retryable: false }) => Ok(Failed),
             (Publishing, PartsLost) => Ok(Repairing),
-            (Repairing, Claimed) => Ok(Running),
-            (state, event) => Err(IllegalStep { state, event }),
+            (Repairing, Acquired) => Ok(Running),
+            (state, event) => Err(IllegalTransition { state, event }),
         }
     }
 
@@ -68,13 +68,13 @@ mod tests {
         State::Failed,
         State::Repairing,
     ];
-    const EVENTS: [Event; 6] = [
-        Event::Claimed,
-        Event::Written,
-        Event::Published,
-        Event::Broke { retryable: true },
-        Event::Broke { retryable: false },
-        Event::PartsLost,
+    const EVENTS: [Transition; 6] = [
+        Transition::Acquired,
+        Transition::Written,
+        Transition::Published,
+        Transition::Broke { retryable: true },
+        Transition::Broke { retryable: false },
+        Transition::PartsLost,
     ];
 
     #[test]

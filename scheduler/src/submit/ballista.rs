@@ -46,13 +46,14 @@ impl std::fmt::Debug for Embedded {
 }
 
 impl Embedded {
-    /// Starts a cluster that runs `vcores` tasks at once and spills below `scratch`.
-    pub async fn start(vcores: usize, scratch: &Path) -> Result<Self, SubmitError> {
+    /// Starts a cluster that runs `concurrent_tasks` tasks at once and spills below `scratch`.
+    pub async fn start(concurrent_tasks: usize, scratch: &Path) -> Result<Self, SubmitError> {
         let scheduler = Scheduler::start(Settings::default())
             .await
             .map_err(failed)?;
         let client = scheduler.client();
-        let worker = Worker::start(client.clone(), Room::of(vcores), scratch).map_err(failed)?;
+        let worker =
+            Worker::start(client.clone(), Room::of(concurrent_tasks), scratch).map_err(failed)?;
         let jobs = Jobs::new(client, Some(worker.canceller()));
         Ok(Self { jobs, worker })
     }

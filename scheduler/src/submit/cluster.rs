@@ -39,10 +39,10 @@ impl Cluster {
         }
     }
 
-    /// Makes as many rooms as the executors have tasks at once: a month may be one shard, and
+    /// Makes as many rooms as the executors have tasks at once: a month may be one split, and
     /// a period more than that would only take memory here.
     async fn fit(&self) {
-        let wanted = self.scheduler.vcores().await;
+        let wanted = self.scheduler.concurrent_tasks().await;
         let mut most = self.most.lock().await;
         if wanted > *most {
             self.rooms.add_permits(wanted - *most);

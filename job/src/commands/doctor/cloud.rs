@@ -2,7 +2,7 @@
 
 use plans::storage::aws::IdentityError;
 use plans::storage::s3::Bucket;
-use plans::storage::{Trouble, aws};
+use plans::storage::{StoreFailure, aws};
 
 use super::report::Verdict;
 
@@ -34,13 +34,14 @@ pub(super) async fn identity() -> Verdict {
 
 /// Region and endpoint of a bucket, as this process sees it.
 pub(super) async fn endpoint(bucket: &str) -> Verdict {
-    let remedy = |trouble: &Trouble| trouble.cause.remedy().unwrap_or("check the bucket's name");
+    let remedy =
+        |failure: &StoreFailure| failure.cause.remedy().unwrap_or("check the bucket's name");
     let bucket = match Bucket::locate(bucket, None) {
         Ok((bucket, _)) => bucket,
         Err(error) => return Verdict::fail(error.to_string(), "check the bucket's name"),
     };
-    match bucket.endpoint().await.map_err(Trouble::from) {
+    match bucket.endpoint().await.map_err(StoreFailure::from) {
         Ok(endpoint) => Verdict::ok(endpoint),
-        Err(trouble) => Verdict::fail(trouble.to_string(), remedy(&trouble)),
+        Err(failure) => Verdict::fail(failure.to_string(), remedy(&failure)),
     }
 }

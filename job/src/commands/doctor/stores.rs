@@ -48,11 +48,11 @@ fn failed(error: &ObjectError) -> Verdict {
 
 /// Begins to write a part, and takes it back.
 pub(super) async fn target(folder: &str, work: &str, access: &Access) -> Verdict {
-    let publisher = match parts::open(folder, work, access) {
-        Ok(sink) => sink.publisher,
+    let part_store = match parts::open(folder, work, access) {
+        Ok(sink) => sink.part_store,
         Err(error) => return refused(error),
     };
-    match publisher.probe(folder, &work::probe_name()).await {
+    match part_store.probe(folder, &work::probe_name()).await {
         Ok(warnings) if warnings.is_empty() => Verdict::ok("can be written"),
         Ok(warnings) => Verdict::warning(
             warnings.join("; "),

@@ -14,7 +14,7 @@ pub use quarantine::{Quarantined, Summary, quarantined};
 
 use super::objects;
 use super::objects::{Object, ObjectError};
-use crate::storage::Trouble;
+use crate::storage::StoreFailure;
 
 #[derive(Debug, thiserror::Error)]
 pub enum ShowError {
@@ -67,7 +67,7 @@ fn unreadable(name: &str, error: ParquetError) -> ShowError {
     let name = name.to_owned();
     match error {
         ParquetError::External(source) if source.is::<object_store::Error>() => {
-            let source = Trouble::of(source.as_ref());
+            let source = StoreFailure::of(source.as_ref());
             ShowError::Object(ObjectError::Unreached { name, source })
         }
         source => ShowError::Unreadable { name, source },

@@ -9,7 +9,7 @@ use tokio::fs;
 use tokio::fs::File;
 use tokio::io::AsyncWriteExt;
 
-use super::{PartHandle, Publisher, SinkError, Staged, UnpublishedPart, UnpublishedWriter};
+use super::{PartError, PartHandle, PartStore, Staged, UnpublishedPart, UnpublishedWriter};
 
 /// Writes below the work area and publishes by rename, so both must be one filesystem.
 #[derive(Debug)]
@@ -20,7 +20,7 @@ pub struct Local {
 
 impl Local {
     /// A sink that stages below `work`, a `file:` URI or a path.
-    pub fn new(work: &str) -> Result<Self, SinkError> {
+    pub fn new(work: &str) -> Result<Self, PartError> {
         let work = path_of(work)?;
         Ok(Self {
             staging: work.join("staging"),
@@ -30,14 +30,14 @@ impl Local {
 }
 
 /// The filesystem path that a `file:` URI or a plain path names.
-pub fn path_of(uri: &str) -> Result<PathBuf, SinkError> {
+pub fn path_of(uri: &str) -> Result<PathBuf, PartError> {
     if !uri.contains("://") {
         return Ok(PathBuf::from(uri));
     }
     url::Url::parse(uri)
         .ok()
         .and_then(|url| url.to_file_path().ok())
-        .ok_or_else(|| SinkError::BadUri {
+        .ok_or_else(|| PartError::BadUri {
             uri: uri.to_owned(),
         })
 }
@@ -48,9 +48,9 @@ impl UnpublishedWriter for Local {
         &self,
         uri: &str,
         staging: &str,
-    ) -> Result<Box<dyn UnpublishedPart>, SinkError> {
+    ) -> Result<Box<dyn UnpublishedPart>, PartError> {
         let path = self.staging.join(staging);
-        let failed = |source| SinkError::Io {
+        let failed = |source| PartError::Io {
             uri: path.display().to_string(),
             source,
         };
@@ -76,10 +76,10 @@ struct LocalPart {
 
 #[async_trait]
 impl UnpublishedPart for LocalPart {
-    async fn write(&mut self, bytes: Bytes) -> Result<(), SinkError> {
+    async fn write(&mut self, bytes: Bytes) -> Result<(), PartError> {
         self.size += bytes.len() as u64;
         let written = self.file.write_all(&bytes).await;
-        written.map_err(|source| SinkError::Io {
+        written.map_err(|source| PartError::Io {
             uri: self.path.display().to_string(),
             source,
         })
@@ -95,8 +95,8 @@ impl UnpublishedPart for LocalPart {
         }
     }
 
-    async fn finish(mut self: Box<Self>) -> Result<PartHandle, SinkError> {
-        let failed = |source| SinkError::Io {
+    async fn finish(mut self: Box<Self>) -> Result<PartHandle, PartError> {
+        let failed = |source| PartError::Io {
             uri: self.path.display().to_string(),
             source,
         };
@@ -107,15 +107,15 @@ impl UnpublishedPart for LocalPart {
 }
 
 #[async_trait]
-impl Publisher for Local {
-    async fn complete(&self, part: &PartHandle) -> Result<(), SinkError> {
+impl PartStore for Local {
+    async fn complete(&self, part: &PartHandle) -> Result<(), PartError> {
         let target = path_of(&part.uri)?;
-        let failed = |source| SinkError::Io {
+        let failed = |source| PartError::Io {
             uri: part.uri.clone(),
             source,
         };
         let Staged::File { path: staged } = &part.staged else {
-            return Err(SinkError::PartLost {
+            return Err(PartError::PartLost {
                 uri: part.uri.clone(),
             });
         };
@@ -132,7 +132,7 @@ impl Publisher for Local {
                 if self.size(&part.uri).await? == Some(part.size) {
                     return Ok(());
                 }
-                Err(SinkError::PartLost {
+                Err(PartError::PartLost {
                     uri: part.uri.clone(),
                 })
             }
@@ -140,20 +140,20 @@ impl Publisher for Local {
         }
     }
 
-    async fn abort(&self, part: &PartHandle) -> Result<(), SinkError> {
+    async fn abort(&self, part: &PartHandle) -> Result<(), PartError> {
         let Staged::File { path } = &part.staged else {
             return Ok(());
         };
         remove(Path::new(path)).await
     }
 
-    async fn delete(&self, uri: &str) -> Result<(), SinkError> {
+    async fn delete(&self, uri: &str) -> Result<(), PartError> {
         let path = path_of(uri)?;
         remove(&path).await?;
         // A replaced object must not come back after a loss of power.
         let folder = path.parent().unwrap_or(Path::new("/"));
         match sync_folder(folder).await {
-            Err(error) if error.kind() != ErrorKind::NotFound => Err(SinkError::Io {
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(PartError::Io {
                 uri: uri.to_owned(),
                 source: error,
             }),
@@ -161,11 +161,11 @@ impl Publisher for Local {
         }
     }
 
-    async fn size(&self, uri: &str) -> Result<Option<u64>, SinkError> {
+    async fn size(&self, uri: &str) -> Result<Option<u64>, PartError> {
         match fs::metadata(path_of(uri)?).await {
             Ok(metadata) => Ok(Some(metadata.len())),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-            Err(source) => Err(SinkError::Io {
+            Err(source) => Err(PartError::Io {
                 uri: uri.to_owned(),
                 source,
             }),
@@ -173,7 +173,7 @@ impl Publisher for Local {
     }
 
     /// Makes the folder, unless it could not be written or a rename could not reach it.
-    async fn probe(&self, folder: &str, name: &str) -> Result<Vec<String>, SinkError> {
+    async fn probe(&self, folder: &str, name: &str) -> Result<Vec<String>, PartError> {
         let target = path_of(folder)?;
         let probe = target.join(format!(".{name}"));
         let probed = async {
@@ -181,13 +181,13 @@ impl Publisher for Local {
             fs::remove_dir(&probe).await?;
             same_filesystem(&self.work, &target)
         };
-        let unwritable = |source| SinkError::Unwritable {
+        let unwritable = |source| PartError::Unwritable {
             uri: folder.to_owned(),
             source,
         };
         match probed.await.map_err(unwritable)? {
             true => Ok(Vec::new()),
-            false => Err(SinkError::Apart {
+            false => Err(PartError::Apart {
                 uri: folder.to_owned(),
                 work: self.work.display().to_string(),
             }),
@@ -206,11 +206,11 @@ fn same_filesystem(_: &Path, _: &Path) -> std::io::Result<bool> {
     Ok(true)
 }
 
-async fn remove(path: &Path) -> Result<(), SinkError> {
+async fn remove(path: &Path) -> Result<(), PartError> {
     match fs::remove_file(path).await {
         Ok(()) => Ok(()),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
-        Err(source) => Err(SinkError::Io {
+        Err(source) => Err(PartError::Io {
             uri: path.display().to_string(),
             source,
         }),

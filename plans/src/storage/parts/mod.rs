@@ -10,7 +10,7 @@ use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::{Access, Trouble};
+use super::{Access, StoreFailure};
 use crate::storage;
 
 pub mod local;
@@ -37,15 +37,15 @@ pub enum Staged {
 }
 
 #[derive(Debug, thiserror::Error)]
-pub enum SinkError {
+pub enum PartError {
     #[error("{uri}: cannot be written")]
     Io {
         uri: String,
         #[source]
         source: std::io::Error,
     },
-    #[error("{uri}: {trouble}")]
-    Store { uri: String, trouble: Trouble },
+    #[error("{uri}: {failure}")]
+    Store { uri: String, failure: StoreFailure },
     #[error("{uri}: cannot be written to")]
     Unwritable {
         uri: String,
@@ -57,21 +57,21 @@ pub enum SinkError {
     #[error("{uri}: the unpublished part is gone")]
     PartLost { uri: String },
     #[error("{uri}: no sink writes there; known are {known}")]
-    NoSink { uri: String, known: String },
+    NoStorage { uri: String, known: String },
     #[error("{uri}: not a URI")]
     BadUri { uri: String },
 }
 
-impl SinkError {
+impl PartError {
     /// A store's answer about `uri`.
     pub fn store(uri: &str, error: object_store::Error) -> Self {
-        Self::troubled(uri, error.into())
+        Self::store_failed(uri, error.into())
     }
 
-    fn troubled(uri: &str, trouble: Trouble) -> Self {
+    fn store_failed(uri: &str, failure: StoreFailure) -> Self {
         Self::Store {
             uri: uri.to_owned(),
-            trouble,
+            failure,
         }
     }
 
@@ -79,11 +79,11 @@ impl SinkError {
     pub fn retryable(&self) -> bool {
         match self {
             Self::Io { .. } => true,
-            Self::Store { trouble, .. } => trouble.cause.retryable(),
+            Self::Store { failure, .. } => failure.cause.retryable(),
             Self::Unwritable { .. }
             | Self::Apart { .. }
             | Self::PartLost { .. }
-            | Self::NoSink { .. }
+            | Self::NoStorage { .. }
             | Self::BadUri { .. } => false,
         }
     }
@@ -94,41 +94,41 @@ impl SinkError {
 pub trait UnpublishedWriter: Send + Sync + Debug {
     /// Starts a part that will stand at `uri`; `staging` is a name unique to the task attempt.
     async fn create(&self, uri: &str, staging: &str)
-    -> Result<Box<dyn UnpublishedPart>, SinkError>;
+    -> Result<Box<dyn UnpublishedPart>, PartError>;
 }
 
 /// A part while it is written. Dropping it leaves debris that `sweep` removes.
 #[async_trait]
 pub trait UnpublishedPart: Send {
-    async fn write(&mut self, bytes: Bytes) -> Result<(), SinkError>;
+    async fn write(&mut self, bytes: Bytes) -> Result<(), PartError>;
     /// The part as far as it is: what aborts it.
     fn handle(&self) -> PartHandle;
     /// Makes the bytes durable, still unseen by readers.
-    async fn finish(self: Box<Self>) -> Result<PartHandle, SinkError>;
+    async fn finish(self: Box<Self>) -> Result<PartHandle, PartError>;
 }
 
 /// The publishing side, used by the driver. Every call may be repeated.
 #[async_trait]
-pub trait Publisher: Send + Sync + Debug {
+pub trait PartStore: Send + Sync + Debug {
     /// Makes the part visible at its URI; done already is success.
-    async fn complete(&self, part: &PartHandle) -> Result<(), SinkError>;
+    async fn complete(&self, part: &PartHandle) -> Result<(), PartError>;
     /// Throws away an unpublished part; gone already is success.
-    async fn abort(&self, part: &PartHandle) -> Result<(), SinkError>;
+    async fn abort(&self, part: &PartHandle) -> Result<(), PartError>;
     /// Removes a published object; gone already is success.
-    async fn delete(&self, uri: &str) -> Result<(), SinkError>;
+    async fn delete(&self, uri: &str) -> Result<(), PartError>;
     /// The size of the object at `uri`, if there is one.
-    async fn size(&self, uri: &str) -> Result<Option<u64>, SinkError>;
+    async fn size(&self, uri: &str) -> Result<Option<u64>, PartError>;
 
     /// Unpublished parts below the folder `folder` that stand in the target's own store;
     /// none where parts wait in the work area.
-    async fn pending(&self, folder: &str) -> Result<Vec<Pending>, SinkError> {
+    async fn pending(&self, folder: &str) -> Result<Vec<Pending>, PartError> {
         let _ = folder;
         Ok(Vec::new())
     }
 
     /// Finds out whether parts can be written below `folder`, and what a user should know
     /// about it. Leaves nothing behind; `name` is unique.
-    async fn probe(&self, folder: &str, name: &str) -> Result<Vec<String>, SinkError>;
+    async fn probe(&self, folder: &str, name: &str) -> Result<Vec<String>, PartError>;
 }
 
 /// An unpublished part as the target's store lists it.
@@ -139,25 +139,27 @@ pub struct Pending {
 }
 
 /// Both sides of a sink.
-pub struct Sink {
+pub struct PartStorage {
     pub writer: Arc<dyn UnpublishedWriter>,
-    pub publisher: Arc<dyn Publisher>,
+    pub part_store: Arc<dyn PartStore>,
 }
 
-type Open = fn(&str, &Access) -> Result<Sink, SinkError>;
+type Open = fn(&str, &Access) -> Result<PartStorage, PartError>;
 
 /// Every kind of sink, by the scheme of its URIs, in alphabetical order.
 static SINKS: &[(&str, Open)] = &[
-    ("file", |work, _| Ok(Sink::of(local::Local::new(work)?))),
-    ("s3", |_, access| Ok(Sink::of(s3::S3::new(access)))),
+    ("file", |work, _| {
+        Ok(PartStorage::of(local::Local::new(work)?))
+    }),
+    ("s3", |_, access| Ok(PartStorage::of(s3::S3::new(access)))),
 ];
 
 /// Opens the sink that writes to `target`, by its URI's scheme.
-pub fn open(target: &str, work: &str, access: &Access) -> Result<Sink, SinkError> {
+pub fn open(target: &str, work: &str, access: &Access) -> Result<PartStorage, PartError> {
     let scheme = storage::scheme(target);
     match SINKS.iter().find(|(known, _)| *known == scheme) {
         Some((_, open)) => open(work, access),
-        None => Err(SinkError::NoSink {
+        None => Err(PartError::NoStorage {
             uri: target.to_owned(),
             known: known_sinks(),
         }),
@@ -169,12 +171,12 @@ fn known_sinks() -> String {
     schemes.join(", ")
 }
 
-impl Sink {
-    fn of(both: impl UnpublishedWriter + Publisher + 'static) -> Self {
+impl PartStorage {
+    fn of(both: impl UnpublishedWriter + PartStore + 'static) -> Self {
         let sink = Arc::new(both);
         Self {
             writer: sink.clone(),
-            publisher: sink,
+            part_store: sink,
         }
     }
 }

@@ -11,10 +11,10 @@ use object_store::path::Path;
 use object_store::{MultipartId, ObjectStoreExt};
 
 use super::{
-    PartHandle, Pending, Publisher, SinkError, Staged, UnpublishedPart, UnpublishedWriter,
+    PartError, PartHandle, PartStore, Pending, Staged, UnpublishedPart, UnpublishedWriter,
 };
 use crate::storage::s3::Bucket;
-use crate::storage::{Access, Cause, Trouble};
+use crate::storage::{Access, Cause, StoreFailure};
 
 /// Bytes of an upload's part: S3 takes at least 5 MiB and at most 10,000 parts.
 const PART: usize = 8 << 20;
@@ -34,9 +34,9 @@ impl S3 {
         }
     }
 
-    fn locate(&self, uri: &str) -> Result<(Bucket, Path), SinkError> {
+    fn locate(&self, uri: &str) -> Result<(Bucket, Path), PartError> {
         let located = Bucket::locate(uri, self.access.role(uri));
-        located.map_err(|_| SinkError::BadUri {
+        located.map_err(|_| PartError::BadUri {
             uri: uri.to_owned(),
         })
     }
@@ -44,10 +44,10 @@ impl S3 {
 
 #[async_trait]
 impl UnpublishedWriter for S3 {
-    async fn create(&self, uri: &str, _: &str) -> Result<Box<dyn UnpublishedPart>, SinkError> {
+    async fn create(&self, uri: &str, _: &str) -> Result<Box<dyn UnpublishedPart>, PartError> {
         let (bucket, path) = self.locate(uri)?;
         let id = bucket.create_multipart(&path).await;
-        let id = id.map_err(|error| SinkError::store(uri, error))?;
+        let id = id.map_err(|error| PartError::store(uri, error))?;
         Ok(Box::new(Upload {
             uri: uri.to_owned(),
             bucket,
@@ -76,7 +76,7 @@ struct Upload {
 }
 
 impl Upload {
-    async fn send(&mut self, bytes: Bytes) -> Result<(), SinkError> {
+    async fn send(&mut self, bytes: Bytes) -> Result<(), PartError> {
         while self.under_way.len() >= UNDER_WAY {
             self.wait().await?;
         }
@@ -93,9 +93,9 @@ impl Upload {
         Ok(())
     }
 
-    async fn wait(&mut self) -> Result<(), SinkError> {
+    async fn wait(&mut self) -> Result<(), PartError> {
         let sent = self.under_way.try_next().await;
-        let sent = sent.map_err(|error| SinkError::store(&self.uri, error))?;
+        let sent = sent.map_err(|error| PartError::store(&self.uri, error))?;
         self.done.extend(sent);
         Ok(())
     }
@@ -103,7 +103,7 @@ impl Upload {
 
 #[async_trait]
 impl UnpublishedPart for Upload {
-    async fn write(&mut self, bytes: Bytes) -> Result<(), SinkError> {
+    async fn write(&mut self, bytes: Bytes) -> Result<(), PartError> {
         self.size += bytes.len() as u64;
         self.buffer.extend_from_slice(&bytes);
         while self.buffer.len() >= PART {
@@ -125,7 +125,7 @@ impl UnpublishedPart for Upload {
         }
     }
 
-    async fn finish(mut self: Box<Self>) -> Result<PartHandle, SinkError> {
+    async fn finish(mut self: Box<Self>) -> Result<PartHandle, PartError> {
         let rest = std::mem::take(&mut self.buffer).freeze();
         if !rest.is_empty() || self.begun == 0 {
             self.send(rest).await?;
@@ -139,8 +139,8 @@ impl UnpublishedPart for Upload {
 }
 
 #[async_trait]
-impl Publisher for S3 {
-    async fn complete(&self, part: &PartHandle) -> Result<(), SinkError> {
+impl PartStore for S3 {
+    async fn complete(&self, part: &PartHandle) -> Result<(), PartError> {
         let (bucket, path) = self.locate(&part.uri)?;
         let Staged::Upload { id, parts } = &part.staged else {
             return Err(lost(part));
@@ -150,17 +150,17 @@ impl Publisher for S3 {
         });
         let failed = match bucket.complete_multipart(&path, id, ids.collect()).await {
             Ok(_) => return Ok(()),
-            Err(error) => Trouble::from(error),
+            Err(error) => StoreFailure::from(error),
         };
         // An upload that is unknown was completed, if its object stands there whole.
         match failed.cause {
             Cause::NotFound if self.size(&part.uri).await? == Some(part.size) => Ok(()),
             Cause::NotFound => Err(lost(part)),
-            _ => Err(SinkError::troubled(&part.uri, failed)),
+            _ => Err(PartError::store_failed(&part.uri, failed)),
         }
     }
 
-    async fn abort(&self, part: &PartHandle) -> Result<(), SinkError> {
+    async fn abort(&self, part: &PartHandle) -> Result<(), PartError> {
         let (bucket, path) = self.locate(&part.uri)?;
         let Staged::Upload { id, .. } = &part.staged else {
             return Ok(());
@@ -168,24 +168,24 @@ impl Publisher for S3 {
         gone_is_well(&part.uri, bucket.abort_multipart(&path, id).await)
     }
 
-    async fn delete(&self, uri: &str) -> Result<(), SinkError> {
+    async fn delete(&self, uri: &str) -> Result<(), PartError> {
         let (bucket, path) = self.locate(uri)?;
         gone_is_well(uri, bucket.delete(&path).await)
     }
 
-    async fn size(&self, uri: &str) -> Result<Option<u64>, SinkError> {
+    async fn size(&self, uri: &str) -> Result<Option<u64>, PartError> {
         let (bucket, path) = self.locate(uri)?;
-        match bucket.head(&path).await.map_err(Trouble::from) {
+        match bucket.head(&path).await.map_err(StoreFailure::from) {
             Ok(object) => Ok(Some(object.size)),
-            Err(trouble) if trouble.cause == Cause::NotFound => Ok(None),
-            Err(trouble) => Err(SinkError::troubled(uri, trouble)),
+            Err(failure) if failure.cause == Cause::NotFound => Ok(None),
+            Err(failure) => Err(PartError::store_failed(uri, failure)),
         }
     }
 
-    async fn pending(&self, folder: &str) -> Result<Vec<Pending>, SinkError> {
+    async fn pending(&self, folder: &str) -> Result<Vec<Pending>, PartError> {
         let (bucket, path) = self.locate(folder)?;
         let uploads = bucket.pending_uploads(&path).await;
-        let uploads = uploads.map_err(|error| SinkError::store(folder, error))?;
+        let uploads = uploads.map_err(|error| PartError::store(folder, error))?;
         let pending = uploads.into_iter().map(|upload| Pending {
             since: upload.since,
             handle: PartHandle {
@@ -201,10 +201,10 @@ impl Publisher for S3 {
     }
 
     /// Begins an upload and aborts it: nothing is written, and what a part needs was asked for.
-    async fn probe(&self, folder: &str, name: &str) -> Result<Vec<String>, SinkError> {
+    async fn probe(&self, folder: &str, name: &str) -> Result<Vec<String>, PartError> {
         let uri = format!("{}/{name}", folder.trim_end_matches('/'));
         let (bucket, path) = self.locate(&uri)?;
-        let failed = |error| SinkError::store(folder, error);
+        let failed = |error| PartError::store(folder, error);
         let id = bucket.create_multipart(&path).await.map_err(failed)?;
         bucket.abort_multipart(&path, &id).await.map_err(failed)?;
         Ok(warning(&bucket, folder, &path).await.into_iter().collect())
@@ -226,15 +226,17 @@ async fn warning(bucket: &Bucket, folder: &str, path: &Path) -> Option<String> {
     })
 }
 
-fn gone_is_well(uri: &str, ended: object_store::Result<()>) -> Result<(), SinkError> {
-    match ended.map_err(Trouble::from) {
-        Err(trouble) if trouble.cause != Cause::NotFound => Err(SinkError::troubled(uri, trouble)),
+fn gone_is_well(uri: &str, ended: object_store::Result<()>) -> Result<(), PartError> {
+    match ended.map_err(StoreFailure::from) {
+        Err(failure) if failure.cause != Cause::NotFound => {
+            Err(PartError::store_failed(uri, failure))
+        }
         _ => Ok(()),
     }
 }
 
-fn lost(part: &PartHandle) -> SinkError {
-    SinkError::PartLost {
+fn lost(part: &PartHandle) -> PartError {
+    PartError::PartLost {
         uri: part.uri.clone(),
     }
 }

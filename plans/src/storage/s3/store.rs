@@ -17,7 +17,7 @@ use object_store::{
 };
 
 use super::Bucket;
-use crate::storage::Trouble;
+use crate::storage::StoreFailure;
 
 /// Tries of a page: its request is retried by the client, but not a body that breaks off.
 const TRIES: u32 = 5;
@@ -210,7 +210,7 @@ impl Bucket {
                 .list_paginated(listing.prefix.as_deref(), listing.options())
                 .await;
             match page {
-                Err(error) if tries < TRIES && Trouble::of(&error).cause.retryable() => {
+                Err(error) if tries < TRIES && StoreFailure::of(&error).cause.retryable() => {
                     tokio::time::sleep(PAUSE * 2u32.pow(tries)).await;
                     tries += 1;
                 }

@@ -8,26 +8,26 @@ use std::time::Instant;
 use bytes::Bytes;
 use object_store::ObjectStoreExt;
 use plans::receipt::{Ledger, Part, PartKind};
-use plans::scan::split::{InputObject, Shard};
+use plans::scan::split::{InputObject, Split};
 use plans::storage;
 use plans::storage::parts::{PartHandle, Staged};
-use plans::storage::{Trouble, parts};
+use plans::storage::{StoreFailure, parts};
 use tracing::warn;
 use uuid::Uuid;
 
 use super::attempt::Attempt;
 use super::driver::{Driver, Load, log};
-use super::period::Task;
+use super::period::PeriodRun;
 use super::survey;
 use super::survey::Survey;
 use crate::load::dataset;
 use crate::load::days::Day;
 use crate::load::failure::{Failure, Kind};
-use crate::load::notification::Happening;
+use crate::load::notification::Notification;
 use crate::load::outcome::{Outcome, PeriodOutcome, PeriodState};
 use crate::load::range::{AskedPeriod, Period};
 use crate::load::request::LoadRequest;
-use crate::publish::lease::Claim;
+use crate::publish::lease::Lease;
 use crate::publish::manifest::{LiveObject, Manifest, Written};
 use crate::publish::receipts::Collected;
 use crate::publish::work::digest8;
@@ -68,7 +68,7 @@ impl Driver {
         self.begin(request, outcome).await?;
         let load = Load {
             driver: self,
-            claimant: self.claimant(request, &outcome.load_id),
+            lease_client: self.lease_client(request, &outcome.load_id),
             id: outcome.load_id.clone(),
             survey,
         };
@@ -77,7 +77,7 @@ impl Driver {
                 continue;
             };
             log(&load.id, &period);
-            load.tell(&Happening::PeriodEnded(Box::new(period.clone())));
+            load.tell(&Notification::PeriodEnded(Box::new(period.clone())));
             outcome.periods.push(period);
         }
         Ok(())
@@ -102,16 +102,16 @@ impl Load<'_> {
             days: record.covered_days.keys().copied().collect(),
         };
         let started = Instant::now();
-        let task = Task {
+        let period = PeriodRun {
             load: self,
             asked: &asked,
         };
-        let mut outcome = match Box::pin(task.claimed()).await {
-            Ok(claim) => {
-                let ended = Box::pin(Replay { task: &task }.run(&claim)).await;
-                Box::pin(task.release(claim, ended)).await
+        let mut outcome = match Box::pin(period.acquired()).await {
+            Ok(lease) => {
+                let ended = Box::pin(Replay { period: &period }.run(&lease)).await;
+                Box::pin(period.release(lease, ended)).await
             }
-            Err(failure) => task.failed(failure),
+            Err(failure) => period.failed(failure),
         };
         outcome.attempts = 1;
         outcome.seconds = started.elapsed().as_secs_f64();
@@ -121,16 +121,16 @@ impl Load<'_> {
 
 /// The replay of one period, under its lease.
 struct Replay<'a> {
-    task: &'a Task<'a>,
+    period: &'a PeriodRun<'a>,
 }
 
 impl Replay<'_> {
-    async fn run(&self, claim: &Claim) -> Result<PeriodOutcome, Failure> {
-        let press = self.survey().press(self.load().driver.clock);
-        if claim.record().await.state.is_committed() {
-            press.finish(claim).await?;
+    async fn run(&self, lease: &Lease) -> Result<PeriodOutcome, Failure> {
+        let publisher = self.survey().publisher(self.load().driver.clock);
+        if lease.record().await.state.is_committed() {
+            publisher.finish(lease).await?;
         }
-        let record = claim.record().await;
+        let record = lease.record().await;
         let found = survey::manifest(&self.survey().work, &record).await?;
         let Some((name, base)) = found.filter(|(_, base)| base.repair.is_empty()) else {
             return Err(unrepaired(&record));
@@ -140,14 +140,14 @@ impl Replay<'_> {
             return Ok(self.nothing(&rows));
         }
         if record.state != State::Running {
-            claim.next_attempt("").await?;
+            lease.next_attempt("").await?;
         }
-        let record = claim.record().await;
+        let record = lease.record().await;
         let attempt = self.attempt(&record, &rows);
-        let shards = self.shards(&attempt, &rows).await?;
+        let splits = self.splits(&attempt, &rows).await?;
         let mut collected = self
-            .task
-            .stoppable(claim, attempt.write_shards(shards))
+            .period
+            .stoppable(lease, attempt.write_splits(splits))
             .await?;
         refuse_strays(&collected)?;
         self.set_aside_again(&attempt, &rows, &mut collected)
@@ -155,7 +155,7 @@ impl Replay<'_> {
         let written = self.written(&record, &attempt, &collected);
         let replaced = rows.replaced.clone();
         let manifest = Manifest::replayed(written, (&name, &base), replaced, rows.count);
-        let window = self.task.publish(&press, claim, &manifest).await?;
+        let window = self.period.publish(&publisher, lease, &manifest).await?;
         let mut outcome = self.done(&rows, &collected);
         outcome.count(&collected.parts, window);
         Ok(outcome)
@@ -208,7 +208,7 @@ impl Replay<'_> {
         let undated = undated.next().map(|(day, _)| *day);
         let mut attempt = Attempt::new(
             self.load(),
-            self.task.asked,
+            self.period.asked,
             &survey.inventory,
             days,
             record,
@@ -221,13 +221,13 @@ impl Replay<'_> {
         attempt
     }
 
-    /// Writes the raw rows as objects of the work area; each day is a shard.
-    async fn shards(&self, attempt: &Attempt<'_>, rows: &Rows) -> Result<Vec<Shard>, Failure> {
+    /// Writes the raw rows as objects of the work area; each day is a split.
+    async fn splits(&self, attempt: &Attempt<'_>, rows: &Rows) -> Result<Vec<Split>, Failure> {
         let work = &self.survey().work;
         let store = storage::open(work.uri()).map_err(|error| {
             Failure::of(Kind::Usage, "work_area_unusable", &error, "check --work")
         })?;
-        let mut shards = Vec::new();
+        let mut splits = Vec::new();
         for (number, (_, of_day)) in rows.replayed.iter().enumerate() {
             let id = format!("{number:04}");
             let mut objects = Vec::new();
@@ -245,9 +245,9 @@ impl Replay<'_> {
                     day: replayed.day.map(|day| day.0),
                 });
             }
-            shards.push(Shard { id, objects });
+            splits.push(Split { id, objects });
         }
-        Ok(shards)
+        Ok(splits)
     }
 
     /// Writes what was rejected again, and what could not be read, with its own origin.
@@ -283,7 +283,7 @@ impl Replay<'_> {
         match &part.staged {
             Staged::File { path } => read(path).await,
             Staged::Upload { .. } => {
-                self.survey().publisher.complete(part).await?;
+                self.survey().part_store.complete(part).await?;
                 read(&part.uri).await
             }
         }
@@ -299,7 +299,7 @@ impl Replay<'_> {
         let (quarantine, source) = (&request.quarantine, &request.source);
         let bytes = rows::encode(rejected).map_err(|error| unreadable(quarantine, error))?;
         let date = day.to_string().replace('-', "");
-        let (period, digest) = (self.task.asked.period, digest8(&attempt.name));
+        let (period, digest) = (self.period.asked.period, digest8(&attempt.name));
         let file = format!("{source}-{period}-{date}-{digest}-replay-0.zstd.parquet");
         let folder = quarantine.trim_end_matches('/');
         let uri = format!("{folder}/eventDay={date}/{file}");
@@ -354,16 +354,16 @@ impl Replay<'_> {
     }
 
     fn outcome(&self, state: PeriodState, reason: &str) -> PeriodOutcome {
-        let period = self.task.asked.period.to_string();
+        let period = self.period.asked.period.to_string();
         PeriodOutcome::new(&period, Vec::new(), state, reason)
     }
 
     fn load(&self) -> &Load<'_> {
-        self.task.load
+        self.period.load
     }
 
     fn survey(&self) -> &Survey<'_> {
-        &self.task.load.survey
+        &self.period.load.survey
     }
 }
 
@@ -383,14 +383,14 @@ async fn read(uri: &str) -> Result<Vec<Rejected>, Failure> {
     let bytes = async { object.store.get(&object.path).await?.bytes().await };
     let bytes = bytes
         .await
-        .map_err(|error| unreadable(uri, Trouble::from(error)))?;
+        .map_err(|error| unreadable(uri, StoreFailure::from(error)))?;
     let read = tokio::task::spawn_blocking(move || rows::read(bytes)).await;
     let read = read.unwrap_or_else(|error| Err(error.into()));
     read.map_err(|error| unreadable(uri, error))
 }
 
-fn object_name(attempt: &str, shard: &str, index: usize) -> String {
-    format!("attempts/{attempt}/replay/{shard}-{index:05}.log")
+fn object_name(attempt: &str, split: &str, index: usize) -> String {
+    format!("attempts/{attempt}/replay/{split}-{index:05}.log")
 }
 
 /// The replayed objects by their names in the work area.
@@ -433,12 +433,12 @@ fn quarantine_part(handle: PartHandle, day: Day, rows: usize) -> Part {
 /// A mended row may turn out to be another period's. That one would not get it, so
 /// nothing is published.
 fn refuse_strays(collected: &Collected) -> Result<(), Failure> {
-    let Ledger { elsewhere, .. } = collected.ledger;
-    if elsewhere == 0 {
+    let Ledger { other_period, .. } = collected.ledger;
+    if other_period == 0 {
         return Ok(());
     }
     let message =
-        format!("{elsewhere} rows belong to days that are not loaded, or to another period");
+        format!("{other_period} rows belong to days that are not loaded, or to another period");
     let remedy = "load the days again with --full-load, and their neighbours with them";
     Err(Failure::new(
         Kind::Work,

@@ -14,9 +14,9 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
 use datafusion::prelude::lit;
 use plans::mapping::{Class, Program, Route};
-use plans::pipeline::TaskSpec;
+use plans::pipeline::AttemptSpec;
 use plans::receipt::{Ledger, Part, PartKind, Receipt};
-use plans::scan::split::Shard;
+use plans::scan::split::Split;
 use plans::spec::Format;
 use plans::storage::parts;
 use plans::storage::parts::Staged;
@@ -28,7 +28,7 @@ use crate::drive::replay::rows;
 use crate::drive::replay::rows::Rejected;
 use crate::drive::watch::Activity;
 use crate::load::days::{Day, Month};
-use crate::load::notification::Unwatched;
+use crate::load::notification::NoObserver;
 use crate::load::outcome::Outcome;
 use crate::load::request::{LoadRequest, OnStale, Range, Shape};
 use crate::publish::lease::Clock;
@@ -42,9 +42,9 @@ use crate::submit::{Admission, Submit, SubmitError};
 pub(crate) enum Fault {
     /// The job fails before anything is written.
     Fails,
-    /// The last shard gets no receipt, and the job succeeds all the same.
+    /// The last split gets no receipt, and the job succeeds all the same.
     NoReceipt,
-    /// Every shard is done twice.
+    /// Every split is done twice.
     Twice,
     /// The first part is gone after its receipt was written.
     LosesPart,
@@ -61,7 +61,7 @@ pub(crate) enum Fault {
 /// Lines of `yyyy-MM-dd text` become lines of parts; other lines are set aside.
 #[derive(Debug, Default)]
 pub(crate) struct Engine {
-    specs: Arc<Mutex<HashMap<String, TaskSpec>>>,
+    specs: Arc<Mutex<HashMap<String, AttemptSpec>>>,
     /// Used up from the front, one for each job.
     pub(crate) faults: Mutex<Vec<Fault>>,
     pub(crate) go_on: Notify,
@@ -91,7 +91,7 @@ impl Engine {
 
     pub(crate) fn planner(&self) -> Arc<Planner> {
         let specs = self.specs.clone();
-        Arc::new(move |_: &Program, _: &Format, spec: &TaskSpec| {
+        Arc::new(move |_: &Program, _: &Format, spec: &AttemptSpec| {
             let mut specs = specs.lock().unwrap();
             specs.insert(spec.attempt.clone(), spec.clone());
             let plan: Arc<dyn ExecutionPlan> = Arc::new(EmptyExec::new(Arc::new(Schema::empty())));
@@ -104,25 +104,25 @@ impl Engine {
         (!faults.is_empty()).then(|| faults.remove(0))
     }
 
-    async fn shard(&self, spec: &TaskSpec, id: &str, task: &str, fault: Option<Fault>) {
+    async fn split(&self, spec: &AttemptSpec, id: &str, task: &str, fault: Option<Fault>) {
         let work = Work::open(&spec.work).unwrap();
-        let name = format!("attempts/{}/shards/{id}.json", spec.attempt);
-        let shard: Shard = work.get(&name).await.unwrap();
+        let name = format!("attempts/{}/splits/{id}.json", spec.attempt);
+        let split: Split = work.get(&name).await.unwrap();
         let mut receipt = Receipt {
             schema_version: 1,
             attempt: spec.attempt.clone(),
-            shard: id.to_owned(),
-            task: task.to_owned(),
+            split: id.to_owned(),
+            task_attempt: task.to_owned(),
             ledger: Ledger::default(),
             reasons: BTreeMap::new(),
             parts: Vec::new(),
-            input_objects: shard.objects.len() as u64,
-            input_bytes: shard.objects.iter().map(|object| object.size).sum(),
+            input_objects: split.objects.len() as u64,
+            input_bytes: split.objects.iter().map(|object| object.size).sum(),
             raw_bytes: 0,
             scratch_bytes: 0,
         };
         let mended = self.mended.load(Ordering::Relaxed);
-        for ((kind, day), lines) in sorted(spec, &shard, &mut receipt, mended) {
+        for ((kind, day), lines) in sorted(spec, &split, &mut receipt, mended) {
             let part = write(spec, id, task, kind, day, &lines).await;
             receipt.parts.push(part);
         }
@@ -142,9 +142,9 @@ impl Engine {
 type Sorted = BTreeMap<(u8, i32), Vec<(String, String, u64)>>;
 
 /// Lines by kind and day, counted in the receipt's ledger.
-fn sorted(spec: &TaskSpec, shard: &Shard, receipt: &mut Receipt, mended: bool) -> Sorted {
+fn sorted(spec: &AttemptSpec, split: &Split, receipt: &mut Receipt, mended: bool) -> Sorted {
     let mut sorted = Sorted::new();
-    for object in &shard.objects {
+    for object in &split.objects {
         let text = std::fs::read_to_string(format!("/{}", object.path)).unwrap();
         let own = object.day.unwrap_or(spec.undated_day);
         for (number, line) in (1..).zip(text.lines()) {
@@ -158,7 +158,7 @@ fn sorted(spec: &TaskSpec, shard: &Shard, receipt: &mut Receipt, mended: bool) -
                 None => (1, own),
             };
             if !spec.days.contains(&day) {
-                receipt.ledger.elsewhere += 1;
+                receipt.ledger.other_period += 1;
             } else if kind == 0 {
                 receipt.ledger.written += 1;
             } else {
@@ -175,8 +175,8 @@ fn sorted(spec: &TaskSpec, shard: &Shard, receipt: &mut Receipt, mended: bool) -
 }
 
 async fn write(
-    spec: &TaskSpec,
-    shard: &str,
+    spec: &AttemptSpec,
+    split: &str,
     task: &str,
     kind: u8,
     day: i32,
@@ -188,9 +188,9 @@ async fn write(
     };
     let date = Day(day).to_string().replace('-', "");
     let (source, period, digest) = (&spec.source, &spec.period, &spec.digest8);
-    let name = format!("{source}-{period}-{date}-{digest}-{shard}{task}.zstd.parquet");
+    let name = format!("{source}-{period}-{date}-{digest}-{split}{task}.zstd.parquet");
     let uri = format!("{target}/region=r/accountId=a/eventDay={date}/{name}");
-    let staging = format!("{}/{kind}-{date}-{shard}-{task}", spec.attempt);
+    let staging = format!("{}/{kind}-{date}-{split}-{task}", spec.attempt);
     let sink = parts::open(&uri, &spec.work, &spec.access).unwrap();
     let mut part = sink.writer.create(&uri, &staging).await.unwrap();
     part.write(encoded(kind, lines)).await.unwrap();
@@ -248,14 +248,14 @@ impl Submit for Engine {
             self.go_on.notified().await;
         }
         let spec = self.specs.lock().unwrap()[name].clone();
-        let last = spec.shards.last().map(|shard| shard.id.clone());
-        for shard in &spec.shards {
-            if fault == Some(Fault::NoReceipt) && Some(&shard.id) == last.as_ref() {
+        let last = spec.splits.last().map(|split| split.id.clone());
+        for split in &spec.splits {
+            if fault == Some(Fault::NoReceipt) && Some(&split.id) == last.as_ref() {
                 continue;
             }
-            self.shard(&spec, &shard.id, "1", fault).await;
+            self.split(&spec, &split.id, "1", fault).await;
             if fault == Some(Fault::Twice) {
-                self.shard(&spec, &shard.id, "2", None).await;
+                self.split(&spec, &split.id, "2", None).await;
             }
         }
         if fault == Some(Fault::WaitsLate) {
@@ -496,7 +496,7 @@ impl World {
             submit: engine.clone(),
             planner: engine.planner(),
             clock,
-            observer: Arc::new(Unwatched),
+            observer: Arc::new(NoObserver),
             cancel: watch::Sender::new(false).subscribe(),
             timing: Timing {
                 lease: Duration::from_secs(30),

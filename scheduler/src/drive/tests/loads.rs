@@ -72,7 +72,7 @@ async fn two_months_are_loaded_and_the_second_run_does_nothing() {
     assert_eq!(states(&again), [PeriodState::Skipped, PeriodState::Skipped]);
     assert_eq!(again.periods[0].reason, "covered");
     let records = records(&world).await;
-    assert_eq!(records[0].attempt, 1, "a skipped period is not claimed");
+    assert_eq!(records[0].attempt, 1, "a skipped period is not acquired");
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::fakes::{Dying, Engine, Fault, World, later, noon};
 use super::loads::{full, records, states, turn_of_month, whole};
-use crate::drive::survey::Asking;
+use crate::drive::survey::Selection;
 use crate::load::outcome::{PeriodOutcome, PeriodState};
 use crate::load::request::{LoadRequest, Range};
 use crate::status::{State, StatusStore};
@@ -120,7 +120,11 @@ async fn a_load_that_is_taken_up_when_all_is_done_tells_the_same_once_more() {
         let record = world.status.load(&told.load_id).await.unwrap().unwrap();
         let driver = world.driver(&Engine::with(&[]), noon);
         let again = driver
-            .take_up(&request, &Asking::Range(record.started_at.day()), &record)
+            .take_up(
+                &request,
+                &Selection::Range(record.started_at.day()),
+                &record,
+            )
             .await;
         assert_eq!(states(&again), [PeriodState::Done, PeriodState::Done]);
         for (told, again) in told.periods.iter().zip(&again.periods) {

@@ -228,7 +228,7 @@ async fn a_load_that_another_scheduler_runs_too_is_left_to_it() {
     tokio::time::sleep(LEASE * 10).await;
     let stands = status.load(&id()).await.expect("memory");
     assert_eq!(stands, Some(record.clone()), "it is not ended");
-    assert_eq!(loads.runner().board.len(), 1, "it is waited for");
+    assert_eq!(loads.runner().registry.len(), 1, "it is waited for");
     let ended = LoadRecord {
         state: "done".to_owned(),
         ..record

@@ -264,7 +264,7 @@ async fn a_scheduler_that_stops_takes_up_nothing() {
     let second = starting(&status);
     second.drain().await;
     second.resume().await.expect("memory answers");
-    assert!(second.runner().board.is_empty());
+    assert!(second.runner().registry.is_empty());
     assert_eq!(status.load(&id()).await.expect("memory"), Some(running));
 }
 

@@ -6,6 +6,7 @@
 
 mod attributes;
 mod client;
+mod failure;
 mod load_item;
 mod period_item;
 mod prepare;
@@ -14,7 +15,6 @@ mod tables;
 mod testing;
 #[cfg(test)]
 mod tests;
-mod trouble;
 
 use std::collections::{BTreeSet, HashMap};
 

@@ -87,7 +87,7 @@ fn attributes(record: &PeriodRecord) -> Item {
         ("rows_quarantined", number(record.ledger.quarantined)),
         ("rows_filtered", number(record.ledger.filtered)),
         ("rows_duplicated", number(record.ledger.duplicated)),
-        ("rows_elsewhere", number(record.ledger.elsewhere)),
+        ("rows_other_period", number(record.ledger.other_period)),
         ("objects", number(record.objects)),
         ("bytes", number(record.bytes)),
         ("schema_version", number(record.schema_version.into())),
@@ -185,6 +185,9 @@ fn ledger(of: &Attributes<'_>) -> Result<Ledger, BadAttribute> {
         quarantined: of.count("rows_quarantined")?,
         filtered: of.count("rows_filtered")?,
         duplicated: of.count("rows_duplicated")?,
-        elsewhere: of.count("rows_elsewhere")?,
+        // Version 0.1 before November 2026 wrote `rows_elsewhere`.
+        other_period: of
+            .count("rows_other_period")
+            .or_else(|_| of.count("rows_elsewhere"))?,
     })
 }

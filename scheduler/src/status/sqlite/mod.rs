@@ -23,7 +23,7 @@ use crate::load::days::Month;
 use row::Columns;
 use tables::{
     REPLACE_LOAD, REPLACE_PERIOD, SELECT_DATASETS, SELECT_LOAD, SELECT_LOAD_IDS, SELECT_LOADS,
-    SELECT_PERIOD, SELECT_PERIODS, TABLES, USER_VERSION,
+    SELECT_PERIOD, SELECT_PERIODS, TABLES, UPGRADES, USER_VERSION,
 };
 
 /// How long a statement waits for another process's transaction.
@@ -90,7 +90,7 @@ impl Sqlite {
         pool.connect_with(options).await
     }
 
-    /// Makes the tables in a new file, and refuses a file of another layout.
+    /// Makes the tables in a new file, upgrades older ones, and refuses a file of another layout.
     async fn prepare(&self, pool: &SqlitePool) -> Result<(), StatusError> {
         let made = async {
             if user_version(pool).await? == USER_VERSION {
@@ -107,6 +107,8 @@ impl Sqlite {
                 transaction.commit().await?;
                 return Ok(USER_VERSION);
             }
+            let version = upgrade(&mut transaction, version).await?;
+            transaction.commit().await?;
             Ok(version)
         };
         match made.await.map_err(|error| self.failed(error))? {
@@ -147,7 +149,7 @@ impl Sqlite {
             .bind(record.ledger.quarantined.cast_signed())
             .bind(record.ledger.filtered.cast_signed())
             .bind(record.ledger.duplicated.cast_signed())
-            .bind(record.ledger.elsewhere.cast_signed())
+            .bind(record.ledger.other_period.cast_signed())
             .bind(record.objects.cast_signed())
             .bind(record.bytes.cast_signed())
             .bind(record.started_at.map(String::from))
@@ -314,6 +316,20 @@ impl StatusStore for Sqlite {
             .map(|row| Columns { store: self, row }.text("load_id"));
         ids.collect()
     }
+}
+
+/// Brings tables of an older version up to date, step by step; the version they then have.
+async fn upgrade(
+    transaction: &mut Transaction<'_, Engine>,
+    mut version: i64,
+) -> Result<i64, sqlx::Error> {
+    while let Some((_, statements)) = UPGRADES.iter().find(|(from, _)| *from == version) {
+        sqlx::raw_sql(*statements)
+            .execute(&mut **transaction)
+            .await?;
+        version += 1;
+    }
+    Ok(version)
 }
 
 async fn user_version<'e>(

@@ -112,7 +112,7 @@ impl Columns<'_> {
             quarantined: self.count("rows_quarantined")?,
             filtered: self.count("rows_filtered")?,
             duplicated: self.count("rows_duplicated")?,
-            elsewhere: self.count("rows_elsewhere")?,
+            other_period: self.count("rows_other_period")?,
         })
     }
 }

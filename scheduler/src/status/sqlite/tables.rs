@@ -1,7 +1,7 @@
 //! The tables of the file and every statement that reads or writes them.
 
 /// Kept in the file's header; another number is another layout of the tables.
-pub(super) const USER_VERSION: i64 = 1;
+pub(super) const USER_VERSION: i64 = 2;
 
 pub(super) const TABLES: &str = "
 CREATE TABLE run_status (
@@ -26,7 +26,7 @@ CREATE TABLE run_status (
     rows_quarantined INTEGER NOT NULL,
     rows_filtered INTEGER NOT NULL,
     rows_duplicated INTEGER NOT NULL,
-    rows_elsewhere INTEGER NOT NULL,
+    rows_other_period INTEGER NOT NULL,
     objects INTEGER NOT NULL,
     bytes INTEGER NOT NULL,
     started_at TEXT,
@@ -46,7 +46,14 @@ CREATE TABLE loads (
     ended_at TEXT
 ) WITHOUT ROWID;
 CREATE INDEX loads_by_start ON loads (started_at);
-PRAGMA user_version = 1;";
+PRAGMA user_version = 2;";
+
+/// The statements that bring the tables of an older version to the next one.
+pub(super) const UPGRADES: &[(i64, &str)] = &[(
+    1,
+    "ALTER TABLE run_status RENAME COLUMN rows_elsewhere TO rows_other_period;
+     PRAGMA user_version = 2;",
+)];
 
 pub(super) const SELECT_PERIOD: &str = "SELECT * FROM run_status WHERE dataset = ? AND period = ?";
 pub(super) const SELECT_PERIODS: &str =
@@ -60,7 +67,7 @@ pub(super) const REPLACE_PERIOD: &str = "INSERT OR REPLACE INTO run_status (
     dataset, period, source_log_type, load_completed, state, asked_days, covered_days,
     config_digest, input_digest, load_id, attempt, lease_owner, lease_until, revision, manifest,
     nonce, rows_read, rows_written, rows_quarantined, rows_filtered, rows_duplicated,
-    rows_elsewhere, objects, bytes, started_at, ended_at, error, schema_version)
+    rows_other_period, objects, bytes, started_at, ended_at, error, schema_version)
     VALUES (?,?,?,?,?,?,?, ?,?,?,?,?,?,?,?, ?,?,?,?,?,?, ?,?,?,?,?,?,?)";
 pub(super) const REPLACE_LOAD: &str = "INSERT OR REPLACE INTO loads (
     load_id, dataset, source, state, request, outcome, started_at, ended_at)

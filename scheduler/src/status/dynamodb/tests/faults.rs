@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use super::*;
 use crate::load::failure::{Failure, Kind};
-use crate::publish::lease::Claimant;
+use crate::publish::lease::LeaseClient;
 use crate::status::dynamodb::testing::{Door, Fault, config, impatient, without_credentials};
-use crate::status::state::Event;
+use crate::status::state::Transition;
 
 const THROTTLED: Fault = Fault::Says {
     status: 400,
@@ -102,22 +102,25 @@ async fn a_lost_answer_ends_as_a_conflict_with_ones_own_item() {
 async fn lost_answers_take_no_lease_from_its_owner() {
     let (door, store) = behind_a_door().await;
     let status = Arc::new(store);
-    let claimant = Claimant {
+    let lease_client = LeaseClient {
         status: status.clone(),
         clock: || "2024-03-20T12:00:00Z".parse().expect("a moment"),
         owner: "me".to_owned(),
         load_id: "load".to_owned(),
-        lease: Duration::from_secs(60),
+        duration: Duration::from_secs(60),
         wait: Duration::ZERO,
     };
     door.next(1, "PutItem", &Fault::LosesAnswer);
-    let claim = claimant.claim(&january()).await.expect("claimed");
+    let lease = lease_client.acquire(&january()).await.expect("acquired");
     door.next(1, "PutItem", &Fault::LosesAnswer);
-    claim.next_attempt("again").await.expect("another");
+    lease.next_attempt("again").await.expect("another");
     door.next(1, "PutItem", &Fault::LosesAnswer);
-    claim.step(Event::Written, |_| {}).await.expect("stepped");
+    lease
+        .step(Transition::Written, |_| {})
+        .await
+        .expect("stepped");
     door.next(1, "PutItem", &Fault::LosesAnswer);
-    claim.release(|_| {}).await.expect("released");
+    lease.release(|_| {}).await.expect("released");
     assert!(door.is_clear());
     let found = status.get(&january().dataset, january().period).await;
     let found = found.expect("get").expect("an item");
