@@ -58,7 +58,7 @@ fn clippy() -> anyhow::Result<Vec<String>> {
     Ok(finding_of(shell::run("cargo", &arguments)))
 }
 
-/// Needs cargo-deny; a machine without it is told so, since CI has it.
+/// Needs cargo-deny. A machine without it gets a warning only, since CI has it.
 fn deny() -> anyhow::Result<Vec<String>> {
     if !shell::works("cargo", &["deny", "--version"]) {
         eprintln!(

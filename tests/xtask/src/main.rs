@@ -9,6 +9,9 @@ mod shape;
 mod shell;
 mod sources;
 mod suite;
+mod tokens;
+mod word_list;
+mod words;
 
 use std::process::ExitCode;
 
@@ -17,6 +20,7 @@ const USAGE: &str = "usage: cargo xtask COMMAND
   gate            formats, lints and checks the crate graph and the style; changes nothing
   test [ARGS…]    sets up what the tests need, builds, and runs every test; ARGS go to cargo test
   bless           rewrites golden files and snapshots for review
+  words [PATH…]   prints the words that are not to be written, below PATH or everywhere
 ";
 
 fn main() -> ExitCode {
@@ -25,6 +29,7 @@ fn main() -> ExitCode {
         Some("gate") => gate::run(),
         Some("test") => suite::run(&arguments[1..]),
         Some("bless") => bless::run(),
+        Some("words") => words::run(&arguments[1..]),
         _ => {
             eprint!("{USAGE}");
             return ExitCode::from(2);
