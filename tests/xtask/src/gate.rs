@@ -2,7 +2,7 @@
 
 use anyhow::bail;
 
-use crate::{graph, prose, shape, shell};
+use crate::{docs, graph, prose, shape, shell};
 
 /// A check gives its findings, each a line for the user.
 type Check = fn() -> anyhow::Result<Vec<String>>;
@@ -14,6 +14,7 @@ static CHECKS: &[(&str, Check)] = &[
     ("shape of code", shape::check),
     ("format", format),
     ("lints", clippy),
+    ("generated docs", docs),
     ("licences and sources", deny),
 ];
 
@@ -56,6 +57,10 @@ fn clippy() -> anyhow::Result<Vec<String>> {
         "warnings",
     ];
     Ok(finding_of(shell::run("cargo", &arguments)))
+}
+
+fn docs() -> anyhow::Result<Vec<String>> {
+    Ok(finding_of(docs::check()))
 }
 
 /// Needs cargo-deny. A machine without it gets a warning only, since CI has it.

@@ -3,6 +3,7 @@
 
 mod bless;
 mod circles;
+mod docs;
 mod gate;
 mod graph;
 mod imports;
@@ -23,7 +24,7 @@ const USAGE: &str = "usage: cargo xtask COMMAND
 
   gate            formats, lints and checks the crate graph and the style; changes nothing
   test [ARGS…]    sets up what the tests need, builds, and runs every test; ARGS go to cargo test
-  bless           rewrites golden files and snapshots for review
+  bless           rewrites golden files, snapshots and the generated parts of docs for review
   rooms [--files] prints each crate's size, and imports and circles between its rooms (and files)
   words [PATH…]   prints the words that are not to be written, below PATH or everywhere
 ";
