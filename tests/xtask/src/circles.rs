@@ -8,10 +8,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::modules::Crate;
+use crate::modules::{self, Crate};
+use crate::sources;
 
 /// Files by their place in `Crate::files`, in the order of their paths.
 type Circle = BTreeSet<usize>;
+
+pub(crate) fn check() -> anyhow::Result<Vec<String>> {
+    let crates = modules::crates(&sources::all()?);
+    Ok(crates.iter().flat_map(findings).collect())
+}
 
 /// The circles between rooms of one crate.
 pub(crate) fn findings(of: &Crate) -> Vec<String> {

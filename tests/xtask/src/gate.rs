@@ -2,7 +2,7 @@
 
 use anyhow::bail;
 
-use crate::{docs, graph, prose, shape, shell};
+use crate::{circles, docs, graph, prose, shape, shell};
 
 /// A check gives its findings, each a line for the user.
 type Check = fn() -> anyhow::Result<Vec<String>>;
@@ -10,6 +10,7 @@ type Check = fn() -> anyhow::Result<Vec<String>>;
 /// Every check, cheapest first.
 static CHECKS: &[(&str, Check)] = &[
     ("the crate graph", graph::check),
+    ("circles between rooms", circles::check),
     ("prose and habits", prose::check),
     ("shape of code", shape::check),
     ("format", format),
@@ -26,7 +27,7 @@ pub(crate) fn run() -> anyhow::Result<()> {
         let verdict = if findings.is_empty() { "ok" } else { "FAILED" };
         eprintln!("gate: {name}: {verdict}");
         for finding in &findings {
-            eprintln!("  {finding}");
+            eprintln!("  {}", finding.trim_end());
         }
         if !findings.is_empty() {
             failed.push(*name);

@@ -22,7 +22,7 @@ use std::process::ExitCode;
 
 const USAGE: &str = "usage: cargo xtask COMMAND
 
-  gate            formats, lints and checks the crate graph and the style; changes nothing
+  gate            checks crates, rooms, style, format, lints and generated docs; changes nothing
   test [ARGS…]    sets up what the tests need, builds, and runs every test; ARGS go to cargo test
   bless           rewrites golden files, snapshots and the generated parts of docs for review
   rooms [--files] prints each crate's size, and imports and circles between its rooms (and files)
