@@ -2,7 +2,7 @@
 
 use anyhow::bail;
 
-use crate::{circles, docs, graph, prose, shape, shell};
+use crate::{circles, docs, graph, prose, shape, shell, words};
 
 /// A check gives its findings, each a line for the user.
 type Check = fn() -> anyhow::Result<Vec<String>>;
@@ -12,6 +12,7 @@ static CHECKS: &[(&str, Check)] = &[
     ("the crate graph", graph::check),
     ("circles between rooms", circles::check),
     ("prose and habits", prose::check),
+    ("words", words::check),
     ("shape of code", shape::check),
     ("format", format),
     ("lints", clippy),
