@@ -1,5 +1,5 @@
 //! The harness of the integration tests: runs the real binaries on small inputs made
-//! here, kills them, and reads back what stands. It uses no code of the crates under
+//! here, kills them, and reads back what they wrote. It uses no code of the crates under
 //! test, so that a mistake there cannot hide itself.
 
 pub mod certificates;

@@ -30,7 +30,64 @@ pub(crate) enum Returns {
     From(fn(&[FieldRef], &[Option<&ScalarValue>]) -> Result<DataType>),
 }
 
+/// A function with the facts that the reference page prints.
+#[derive(Debug)]
+pub struct Listed {
+    pub(super) definition: &'static Definition,
+    /// The call with the names of its arguments.
+    pub signature: &'static str,
+    /// One sentence about the result.
+    pub about: &'static str,
+    /// A call and its result. Functions that only mappings build have none.
+    pub example: Option<Example>,
+}
+
+/// A call as SQL, and its result as text.
+#[derive(Debug)]
+pub struct Example {
+    /// An expression without columns.
+    pub sql: &'static str,
+    /// The result.
+    pub result: &'static str,
+}
+
+impl Listed {
+    /// The name that SQL calls it by.
+    pub fn name(&self) -> &'static str {
+        self.definition.name
+    }
+}
+
 impl Definition {
+    /// The entry of a function that users write in their SQL.
+    pub(super) const fn listed(
+        &'static self,
+        signature: &'static str,
+        about: &'static str,
+        (sql, result): (&'static str, &'static str),
+    ) -> Listed {
+        Listed {
+            definition: self,
+            signature,
+            about,
+            example: Some(Example { sql, result }),
+        }
+    }
+
+    /// The entry of a function that only mappings build.
+    pub(super) const fn internal(
+        &'static self,
+        signature: &'static str,
+        about: &'static str,
+    ) -> Listed {
+        Listed {
+            definition: self,
+            signature,
+            about,
+            example: None,
+        }
+    }
+
     pub(crate) fn udf(&'static self) -> Arc<ScalarUDF> {
         Arc::new(ScalarUDF::new_from_impl(Function {
             definition: self,

@@ -25,7 +25,8 @@ use std::sync::{Arc, LazyLock};
 use datafusion::common::ScalarValue;
 use datafusion::logical_expr::ScalarUDF;
 
-pub(crate) use definition::Definition;
+pub use definition::{Example, Listed};
+
 pub(crate) use each::each_expr;
 pub(crate) use enums::{Other, Table};
 pub(crate) use json_text::dotted_key;
@@ -33,37 +34,132 @@ pub(crate) use observables::Observed;
 pub(crate) use redact::Redaction;
 pub(crate) use unmapped::{Source as UnmappedSource, Spec as UnmappedSpec, map_type};
 
-/// Every function, in alphabetical order.
-static FUNCTIONS: &[&Definition] = &[
-    &each::EACH,
-    &enums::ENUM_CAPTION,
-    &enums::ENUM_ID,
-    &enums::ID_CAPTION,
-    &enums::ID_CHECKED,
-    &http::HTTP_METHOD,
-    &http::HTTP_PATH,
-    &http::HTTP_VERSION,
-    &in_set::IN_SET,
-    &json_get::JSON_GET,
-    &json_list::JSON_LIST,
-    &json_text::JSON_TEXT,
-    &list_compact::LIST_COMPACT,
-    &object::OBJECT,
-    &observables::OBSERVABLES,
-    &redact::REDACT_QUERY,
-    &ip::TRY_IP,
-    &unmapped::UNMAPPED_JSON,
-    &unmapped::UNMAPPED_MAP,
-    &url::HOST_OF,
-    &url::URL_DECODE,
-    &url::URL_PATH,
-    &url::URL_QUERY,
+/// Every function with its entry in docs/functions.md, in alphabetical order.
+static FUNCTIONS: &[Listed] = &[
+    each::EACH.internal(
+        "each(json, program, name, column, …)",
+        "A list with one object for each element of a JSON array.",
+    ),
+    enums::ENUM_CAPTION.internal(
+        "enum_caption(text, table)",
+        "The caption of the enum member that the table gives for a text.",
+    ),
+    enums::ENUM_ID.internal(
+        "enum_id(text, table)",
+        "The id of the enum member that the table gives for a text: 0 for NULL, 99 for no match.",
+    ),
+    url::HOST_OF.listed(
+        "host_of(url)",
+        "The host of a URL or of `host:port`.",
+        ("host_of('https://example.com:8443/a')", "example.com"),
+    ),
+    http::HTTP_METHOD.listed(
+        "http_method(request_line)",
+        "The method of an HTTP request line.",
+        ("http_method('GET /a?b=c HTTP/1.1')", "GET"),
+    ),
+    http::HTTP_PATH.listed(
+        "http_path(request_line)",
+        "The target of an HTTP request line, with its query.",
+        ("http_path('GET /a?b=c HTTP/1.1')", "/a?b=c"),
+    ),
+    http::HTTP_VERSION.listed(
+        "http_version(request_line)",
+        "The protocol version of an HTTP request line.",
+        ("http_version('GET /a?b=c HTTP/1.1')", "HTTP/1.1"),
+    ),
+    enums::ID_CAPTION.internal(
+        "id_caption(id, table)",
+        "The caption of the enum member with that id.",
+    ),
+    enums::ID_CHECKED.internal(
+        "id_checked(id, table)",
+        "The id, or 99 if the enum has no such member.",
+    ),
+    in_set::IN_SET.listed(
+        "in_set(text, set) or in_set(text, value, …)",
+        "Whether a text is in one of the source's `[sets]`, or is one of the values.",
+        ("in_set('DELETE', 'PUT', 'DELETE')", "true"),
+    ),
+    json_get::JSON_GET.listed(
+        "json_get(json, key, …)",
+        "The value that a path of literal keys leads to, as text.",
+        (r#"json_get('{"a": {"b": 1}}', 'a', 'b')"#, "1"),
+    ),
+    json_list::JSON_LIST.listed(
+        "json_list(json)",
+        "The elements of a JSON array as texts. Another value becomes a list of one.",
+        (r#"json_list('["a", 2, null]')"#, "[a, 2]"),
+    ),
+    json_text::JSON_TEXT.listed(
+        "json_text(json)",
+        "The JSON as text, with credentials replaced as the source's redaction rules say.",
+        (
+            r#"json_text('{"a": 1, "password": "x"}')"#,
+            r#"{"a":1,"password":"[redacted]"}"#,
+        ),
+    ),
+    list_compact::LIST_COMPACT.listed(
+        "list_compact(item, …)",
+        "A list of the items that are not NULL, or NULL if all are.",
+        ("list_compact('a', NULL, 'b')", "[a, b]"),
+    ),
+    object::OBJECT.internal(
+        "object(name, value, …)",
+        "A struct of the values, or NULL if all values are NULL.",
+    ),
+    observables::OBSERVABLES.internal(
+        "observables(facts, value, …)",
+        "OCSF's list of observables, without NULLs and repeated values.",
+    ),
+    redact::REDACT_QUERY.listed(
+        "redact_query(text)",
+        "A URL or query string with the values of credential parameters replaced.",
+        ("redact_query('/a?b=c&token=x')", "/a?b=c&token=[redacted]"),
+    ),
+    ip::TRY_IP.listed(
+        "try_ip(text)",
+        "The canonical form of an IP address, or NULL if the text is none.",
+        ("try_ip('2001:DB8:0::1')", "2001:db8::1"),
+    ),
+    unmapped::UNMAPPED_JSON.internal(
+        "unmapped_json(spec, column, …)",
+        "All that no attribute takes from the columns, as a JSON object without credentials.",
+    ),
+    unmapped::UNMAPPED_MAP.internal(
+        "unmapped_map(spec, column, …)",
+        "All that no attribute takes from the columns, as a map of texts without credentials.",
+    ),
+    url::URL_DECODE.listed(
+        "url_decode(text)",
+        "The text with percent escapes decoded. It stays as it is if the result is not UTF-8.",
+        ("url_decode('a%20b')", "a b"),
+    ),
+    url::URL_PATH.listed(
+        "url_path(url)",
+        "The path of a URL or of a request target.",
+        ("url_path('https://example.com/a/b?c=d')", "/a/b"),
+    ),
+    url::URL_QUERY.listed(
+        "url_query(url)",
+        "The query of a URL or of a request target, without the question mark.",
+        ("url_query('/a/b?c=d')", "c=d"),
+    ),
 ];
+
+/// Every function, for the reference page.
+pub fn listing() -> &'static [Listed] {
+    FUNCTIONS
+}
 
 /// Every function, for the session that plans or runs a mapping.
 pub fn all() -> Vec<Arc<ScalarUDF>> {
-    static ALL: LazyLock<Vec<Arc<ScalarUDF>>> =
-        LazyLock::new(|| FUNCTIONS.iter().map(|function| function.udf()).collect());
+    static ALL: LazyLock<Vec<Arc<ScalarUDF>>> = LazyLock::new(|| {
+        FUNCTIONS
+            .iter()
+            .map(|listed| listed.definition.udf())
+            .collect()
+    });
     ALL.clone()
 }
 
@@ -85,13 +181,48 @@ pub(crate) fn wide_text(text: String) -> ScalarValue {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use arrow::array::RecordBatch;
+    use arrow::datatypes::Schema;
+    use arrow::util::display::array_value_to_string;
+    use datafusion::common::DFSchema;
+
     use super::*;
+    use crate::session;
 
     #[test]
-    fn every_function_has_a_name_of_its_own() {
-        let mut names: Vec<_> = all().iter().map(|f| f.name().to_owned()).collect();
-        names.sort();
-        names.dedup();
-        assert_eq!(names.len(), FUNCTIONS.len());
+    fn names_are_unique_and_sorted() {
+        let names: Vec<_> = FUNCTIONS.iter().map(Listed::name).collect();
+        assert!(names.is_sorted_by(|a, b| a < b), "{names:?}");
+    }
+
+    #[test]
+    fn signatures_open_with_the_name() {
+        for listed in FUNCTIONS {
+            let call = format!("{}(", listed.name());
+            assert!(listed.signature.starts_with(&call), "{call}");
+            assert!(listed.about.ends_with('.'), "{call}");
+        }
+    }
+
+    #[test]
+    fn examples_give_the_results_that_the_page_prints() {
+        for listed in FUNCTIONS {
+            if let Some(example) = &listed.example {
+                assert_eq!(evaluate(example.sql), example.result, "{}", example.sql);
+            }
+        }
+    }
+
+    fn evaluate(sql: &str) -> String {
+        let state = session::compiling();
+        let schema = DFSchema::empty();
+        let expr = state.create_logical_expr(sql, &schema).expect("it parses");
+        let expr = session::plan_expr(state, &expr, &schema).expect("it plans");
+        let row = RecordBatch::new_empty(Arc::new(Schema::empty()));
+        let result = expr.evaluate(&row).expect("it runs");
+        let result = result.into_array(1).expect("it is one value");
+        array_value_to_string(&result, 0).expect("it prints")
     }
 }

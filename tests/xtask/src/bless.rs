@@ -1,8 +1,8 @@
-//! Rewrites golden files and plan snapshots from what the code does now.
+//! Rewrites golden files, plan snapshots and the generated parts of documents.
 
 use anyhow::{Context, bail};
 
-use crate::shell;
+use crate::{docs, shell};
 
 /// Runs the tests that own golden files in the mode in which they write them.
 pub(crate) fn run() -> anyhow::Result<()> {
@@ -25,6 +25,7 @@ pub(crate) fn run() -> anyhow::Result<()> {
     if !status.success() {
         bail!("some tests fail even while they rewrite what they expect");
     }
+    docs::bless()?;
     shell::run("git", &["status", "--short"])?;
     eprintln!("bless: read the difference before you commit it");
     Ok(())

@@ -2,7 +2,7 @@
 
 use anyhow::bail;
 
-use crate::{graph, prose, shape, shell};
+use crate::{circles, docs, graph, prose, shape, shell, words};
 
 /// A check gives its findings, each a line for the user.
 type Check = fn() -> anyhow::Result<Vec<String>>;
@@ -10,10 +10,13 @@ type Check = fn() -> anyhow::Result<Vec<String>>;
 /// Every check, cheapest first.
 static CHECKS: &[(&str, Check)] = &[
     ("the crate graph", graph::check),
+    ("circles between rooms", circles::check),
     ("prose and habits", prose::check),
+    ("words", words::check),
     ("shape of code", shape::check),
     ("format", format),
     ("lints", clippy),
+    ("generated docs", docs),
     ("licences and sources", deny),
 ];
 
@@ -25,7 +28,7 @@ pub(crate) fn run() -> anyhow::Result<()> {
         let verdict = if findings.is_empty() { "ok" } else { "FAILED" };
         eprintln!("gate: {name}: {verdict}");
         for finding in &findings {
-            eprintln!("  {finding}");
+            eprintln!("  {}", finding.trim_end());
         }
         if !findings.is_empty() {
             failed.push(*name);
@@ -58,7 +61,11 @@ fn clippy() -> anyhow::Result<Vec<String>> {
     Ok(finding_of(shell::run("cargo", &arguments)))
 }
 
-/// Needs cargo-deny; a machine without it is told so, since CI has it.
+fn docs() -> anyhow::Result<Vec<String>> {
+    Ok(finding_of(docs::check()))
+}
+
+/// Needs cargo-deny. A machine without it gets a warning only, since CI has it.
 fn deny() -> anyhow::Result<Vec<String>> {
     if !shell::works("cargo", &["deny", "--version"]) {
         eprintln!(

@@ -68,10 +68,10 @@ fn reads_environment(line: &str) -> bool {
 }
 
 fn may_read_environment(path: &str, line: &str) -> bool {
-    // Cargo has no other way to tell a build script where to write.
-    let is_told_by_cargo = path.ends_with("/build.rs") && line.contains("\"OUT_DIR\"");
+    // Cargo names the folder that a build script writes to in a variable only.
+    let is_set_by_cargo = path.ends_with("/build.rs") && line.contains("\"OUT_DIR\"");
     // This file names the calls.
-    path.ends_with("/config.rs") || path == "tests/xtask/src/prose.rs" || is_told_by_cargo
+    path.ends_with("/config.rs") || path == "tests/xtask/src/prose.rs" || is_set_by_cargo
 }
 
 fn opens_with_docs(text: &str) -> bool {

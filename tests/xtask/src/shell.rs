@@ -10,11 +10,11 @@ pub(crate) fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .ancestors()
         .nth(2)
-        .expect("this package stands two folders below the root")
+        .expect("this package is two folders below the root")
 }
 
-/// What `cargo run` says about this package to it. Build scripts that ask for these (ring's)
-/// would run again whenever a checkout stands elsewhere, and all above them be built again.
+/// Variables that `cargo run` sets for this package. Some build scripts, such as ring's, run
+/// again when one of them changes. A second checkout would rebuild all that depends on them.
 const OWN: [&str; 8] = [
     "CARGO_MANIFEST_DIR",
     "CARGO_MANIFEST_LINKS",
