@@ -3,6 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::exit::ExitCode;
 use crate::publish::commit::PublishError;
 use crate::publish::lease::LeaseError;
 use crate::publish::receipts::ReceiptError;
@@ -31,6 +32,20 @@ pub enum Kind {
     /// Somebody else works on it, or it must not be written.
     Refused,
     Cancelled,
+}
+
+impl Kind {
+    /// The exit code of a process that fails with this kind.
+    pub fn exit_code(self) -> ExitCode {
+        match self {
+            Self::Bug => ExitCode::Bug,
+            Self::Usage => ExitCode::Usage,
+            Self::Work => ExitCode::PeriodsFailed,
+            Self::Dependency => ExitCode::Unavailable,
+            Self::Refused => ExitCode::Refused,
+            Self::Cancelled => ExitCode::Cancelled,
+        }
+    }
 }
 
 /// A failure as `--format json` shows it.

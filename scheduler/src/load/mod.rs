@@ -5,6 +5,7 @@
 
 pub mod dataset;
 pub mod days;
+pub mod exit;
 pub mod failure;
 pub mod notification;
 pub mod outcome;

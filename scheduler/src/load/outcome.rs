@@ -8,6 +8,7 @@ use plans::receipt::{Ledger, Part, PartKind};
 use serde::{Deserialize, Serialize};
 
 use super::days::{Day, Moment};
+use super::exit::ExitCode;
 use super::failure::{Failure, Kind};
 use crate::publish::manifest::Manifest;
 
@@ -126,15 +127,15 @@ impl Outcome {
             self.output += period.output;
         }
         let exit = self.exit();
-        self.exit_code = exit.code();
-        self.state = exit.state();
+        self.exit_code = exit.number();
+        self.state = LoadState::after(exit);
         self
     }
 
     /// How the process that ran the load should end.
-    pub fn exit(&self) -> Exit {
+    pub fn exit(&self) -> ExitCode {
         if let Some(error) = &self.error {
-            return Exit::of(error.kind);
+            return error.kind.exit_code();
         }
         let failures = self
             .periods
@@ -143,61 +144,28 @@ impl Outcome {
         let kinds: Vec<Kind> = failures.map(|failure| failure.kind).collect();
         let all = |kind| kinds.iter().all(|other| *other == kind);
         match kinds.first() {
-            None => Exit::Done,
-            Some(_) if kinds.contains(&Kind::Cancelled) => Exit::Cancelled,
-            Some(kind) if all(*kind) => Exit::of(*kind),
-            Some(_) => Exit::SomeFailed,
-        }
-    }
-}
-
-/// How a process ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Exit {
-    Done,
-    Bug,
-    Usage,
-    SomeFailed,
-    Unreachable,
-    Refused,
-    Cancelled,
-}
-
-impl Exit {
-    fn of(kind: Kind) -> Self {
-        match kind {
-            Kind::Bug => Self::Bug,
-            Kind::Usage => Self::Usage,
-            Kind::Work => Self::SomeFailed,
-            Kind::Dependency => Self::Unreachable,
-            Kind::Refused => Self::Refused,
-            Kind::Cancelled => Self::Cancelled,
-        }
-    }
-
-    pub fn code(self) -> u8 {
-        match self {
-            Self::Done => 0,
-            Self::Bug => 1,
-            Self::Usage => 2,
-            Self::SomeFailed => 3,
-            Self::Unreachable => 4,
-            Self::Refused => 5,
-            Self::Cancelled => 7,
-        }
-    }
-
-    fn state(self) -> LoadState {
-        match self {
-            Self::Done => LoadState::Done,
-            Self::Bug | Self::SomeFailed | Self::Unreachable => LoadState::Failed,
-            Self::Usage | Self::Refused => LoadState::Refused,
-            Self::Cancelled => LoadState::Cancelled,
+            None => ExitCode::Done,
+            Some(_) if kinds.contains(&Kind::Cancelled) => ExitCode::Cancelled,
+            Some(kind) if all(*kind) => kind.exit_code(),
+            Some(_) => ExitCode::PeriodsFailed,
         }
     }
 }
 
 impl LoadState {
+    /// The state of a load whose process ends with `exit`.
+    fn after(exit: ExitCode) -> Self {
+        match exit {
+            ExitCode::Done => Self::Done,
+            ExitCode::Bug
+            | ExitCode::PeriodsFailed
+            | ExitCode::Unavailable
+            | ExitCode::VerifyFailed => Self::Failed,
+            ExitCode::Usage | ExitCode::Refused => Self::Refused,
+            ExitCode::Cancelled | ExitCode::Interrupted => Self::Cancelled,
+        }
+    }
+
     /// As the load's record has it.
     pub fn as_str(self) -> &'static str {
         match self {
