@@ -9,7 +9,7 @@ use tracing::warn;
 use uuid::Uuid;
 
 use super::attempt::Attempt;
-use super::driver::Load;
+use super::context::Load;
 use super::survey::KnownPeriod;
 use crate::decide::remaining::{LoadReason, Remaining};
 use crate::input::inventory::Inventory;

@@ -16,7 +16,7 @@ use tracing::warn;
 use uuid::Uuid;
 
 use super::attempt::Attempt;
-use super::driver::{Driver, Load, log};
+use super::context::{Driver, Load, log};
 use super::period::PeriodRun;
 use super::survey;
 use super::survey::Survey;

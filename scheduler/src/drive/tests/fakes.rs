@@ -22,11 +22,11 @@ use plans::storage::parts;
 use plans::storage::parts::Staged;
 use tokio::sync::{Notify, Semaphore, watch};
 
-use crate::drive::attempt::Planner;
-use crate::drive::driver::{Driver, Timing};
+use crate::drive::activity::Activity;
+use crate::drive::context::Planner;
+use crate::drive::context::{Driver, Timing};
 use crate::drive::replay::rows;
 use crate::drive::replay::rows::Rejected;
-use crate::drive::watch::Activity;
 use crate::load::days::{Day, Month};
 use crate::load::notification::NoObserver;
 use crate::load::outcome::Outcome;
