@@ -3,8 +3,8 @@
 
 use std::collections::BTreeSet;
 
+use plans::attempt::AttemptSpec;
 use plans::crash_point;
-use plans::pipeline::AttemptSpec;
 use plans::scan::split::{Split, SplitRef};
 use serde::{Deserialize, Serialize};
 use tracing::warn;

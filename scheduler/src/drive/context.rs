@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use datafusion::physical_plan::ExecutionPlan;
+use plans::attempt::AttemptSpec;
 use plans::mapping::Program;
-use plans::pipeline::AttemptSpec;
 use plans::spec::Format;
 use tokio::sync::watch;
 use tracing::{error, info};
