@@ -13,7 +13,7 @@ use tracing::{error, warn};
 use uuid::Uuid;
 
 use super::context::{Driver, Load, log};
-use super::period::PeriodRun;
+use super::frame::PeriodRun;
 use super::survey::{LoadTimes, Selection, Survey, refuse_empty};
 use crate::decide::remaining::Remaining;
 use crate::decide::warnings::warnings;

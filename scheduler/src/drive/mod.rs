@@ -5,6 +5,7 @@ pub mod activity;
 pub mod attempt;
 pub mod context;
 pub mod driver;
+pub mod frame;
 pub mod period;
 pub mod plan;
 pub mod replay;

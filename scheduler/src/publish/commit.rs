@@ -109,6 +109,8 @@ impl Publisher {
             part_store.delete(uri).await
         })
         .await?;
+        // What follows publishing (a catalogue, notifications, indexes) belongs here: from the
+        // manifest alone and idempotent, since a takeover repeats everything before Done.
         crash_point::reach("before-done");
         lease
             .step(Transition::Published, |record| settle(record, manifest))
