@@ -4,8 +4,8 @@
 use std::fmt;
 
 use plans::diagnostics::Diagnostics;
-pub(crate) use scheduler::load::failure::with_causes;
 use scheduler::load::failure::Failure as LoadFailure;
+pub(crate) use scheduler::load::failure::with_causes;
 
 use crate::exit_code::ExitCode;
 

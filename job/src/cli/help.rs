@@ -4,7 +4,10 @@ use scheduler::load::exit::EXIT_CODES;
 
 /// Below the flags of `lakebolt` itself.
 pub(super) fn top() -> String {
-    format!("{SETTINGS}\n\n{}\nStart with `lakebolt demo`.", exit_codes())
+    format!(
+        "{SETTINGS}\n\n{}\nStart with `lakebolt demo`.",
+        exit_codes()
+    )
 }
 
 const SETTINGS: &str = "\

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use scheduler::drive::driver::Driver;
+use scheduler::drive::context::Driver;
 use scheduler::load::days::Moment;
 use scheduler::load::failure::{Failure as LoadFailure, Kind};
 use scheduler::load::outcome::{LoadState, Outcome};

@@ -10,7 +10,6 @@ use serde::{Deserialize, Serialize};
 use super::days::{Day, Moment};
 use super::exit::ExitCode;
 use super::failure::{Failure, Kind};
-use crate::publish::manifest::Manifest;
 
 pub const SCHEMA_VERSION: u32 = 1;
 
@@ -205,19 +204,6 @@ impl PeriodOutcome {
         self
     }
 
-    /// A period that this load published before its process died.
-    pub fn published(period: &str, manifest: &Manifest) -> Self {
-        let days = manifest.coverage.keys().copied().collect();
-        let mut outcome = Self::new(period, days, PeriodState::Done, "published earlier");
-        outcome.input = manifest.input;
-        outcome.rows = manifest.ledger;
-        outcome.reasons.clone_from(&manifest.reasons);
-        let events = manifest.published();
-        let events = events.filter(|object| object.kind == PartKind::Events);
-        outcome.count_objects(events.map(|object| (object.class_uid, object.rows, object.bytes)));
-        outcome
-    }
-
     /// Adds up the published parts by class.
     pub fn count(&mut self, parts: &[Part], window: Duration) {
         let events = parts.iter().filter(|part| part.kind == PartKind::Events);
@@ -226,7 +212,7 @@ impl PeriodOutcome {
     }
 
     /// Adds up objects of events by class: class, rows and bytes of each.
-    fn count_objects(&mut self, objects: impl Iterator<Item = (u32, u64, u64)>) {
+    pub(crate) fn count_objects(&mut self, objects: impl Iterator<Item = (u32, u64, u64)>) {
         let mut classes: BTreeMap<u32, ClassOutcome> = BTreeMap::new();
         for (class_uid, rows, bytes) in objects {
             let class = classes.entry(class_uid).or_default();

@@ -14,7 +14,7 @@ use tracing::{error, info, warn};
 use super::registry::{Live, Registry};
 use super::source::SentSource;
 use super::{metrics, notifications};
-use crate::drive::driver::Driver;
+use crate::drive::context::Driver;
 use crate::drive::survey::Selection;
 use crate::load::days::Moment;
 use crate::load::failure::{Failure, Kind};

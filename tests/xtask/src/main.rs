@@ -4,6 +4,7 @@
 mod bless;
 mod circles;
 mod docs;
+mod documented;
 mod gate;
 mod graph;
 mod imports;
