@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn work_and_quarantine_stand_beside_the_target_in_its_kind_of_store() {
+    fn work_and_quarantine_are_beside_the_target_in_its_kind_of_store() {
         let (local, s3) = ("file:///lake", "s3://lake/a");
         assert_eq!(
             check(local, "file:///lake/.lakebolt/", "file:///q/"),
