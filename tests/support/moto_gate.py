@@ -221,7 +221,7 @@ def listed(upload):
     }
 
 
-def mend():
+def patch():
     FakeMultipart.__init__ = patched_upload(FakeMultipart.__init__)
     S3Response.list_multipart_uploads = list_multipart_uploads
     S3Backend.get_object = patched_get(S3Backend.get_object)
@@ -235,7 +235,7 @@ def end_with_stdin():
 
 
 def main():
-    mend()
+    patch()
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     app = gate(DomainDispatcherApplication(create_backend_app))
     listener = socket.create_server(("127.0.0.1", 0), backlog=256)

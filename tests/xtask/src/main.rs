@@ -8,6 +8,7 @@ mod documented;
 mod gate;
 mod graph;
 mod imports;
+mod links;
 mod modules;
 mod prose;
 mod rooms;
