@@ -44,7 +44,7 @@ impl Driver {
         selection: &Selection,
         taken_on: &LoadRecord,
     ) -> Outcome {
-        let mut outcome = Outcome::begun(
+        let mut outcome = Outcome::started(
             &taken_on.load_id,
             &taken_on.dataset,
             &taken_on.source,
@@ -69,7 +69,7 @@ impl Driver {
     /// The outcome of a load that begins now, under an id of its own.
     pub(super) fn outcome_of(&self, request: &LoadRequest) -> Outcome {
         let id = Uuid::new_v4().simple().to_string();
-        Outcome::begun(&id, &dataset::id(request), &request.source, self.now())
+        Outcome::started(&id, &dataset::id(request), &request.source, self.now())
     }
 
     /// The outcome of a load that is over, as its record keeps it.
