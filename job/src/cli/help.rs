@@ -1,6 +1,6 @@
 //! What long help says below the flags: rules in a line or two, and examples to paste.
 
-use scheduler::load::exit::EXIT_CODES;
+use scheduler::load::exit::{EXIT_CODES, ExitCode};
 
 /// Below the flags of `lakebolt` itself.
 pub(super) fn top() -> String {
@@ -21,6 +21,10 @@ fn exit_codes() -> String {
         let star = if row.retry_may_help { " *" } else { "" };
         lines.push_str(&format!("  {:<4} {}{star}\n", row.code, row.meaning));
     }
+    let failed = ExitCode::PeriodsFailed.number();
+    lines.push_str(&format!(
+        "After {failed}, `lakebolt retry LOAD` runs the failed periods again.\n"
+    ));
     lines
 }
 

@@ -26,7 +26,7 @@ pub struct Row {
     /// The `error.code` of an outcome that ended before it had one.
     pub name: &'static str,
     pub meaning: &'static str,
-    /// Whether the same command may succeed later without a change.
+    /// Whether a batch runner should repeat the command: it may succeed later without a change.
     pub retry_may_help: bool,
     /// The next step of the user, in Markdown.
     pub remedy: &'static str,
@@ -105,8 +105,8 @@ pub static EXIT_CODES: &[Row] = &[
         ExitCode::Cancelled,
         (7, "cancelled"),
         "another client cancelled the load",
-        true,
-        "run it again when it should be loaded after all",
+        false,
+        "run it again if it should be loaded after all",
     ),
     row(
         ExitCode::Interrupted,

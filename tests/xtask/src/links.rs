@@ -1,5 +1,5 @@
-//! Links between documents lead somewhere, and docs/architecture.md names only files and
-//! tests that exist.
+//! Links between documents lead somewhere. docs/architecture.md names only files and tests
+//! that exist, and names every room.
 //!
 //! A link is relative to its document; its fragment is a heading of the document that it
 //! leads to. In docs/architecture.md a path in backticks counts from the root or from the
@@ -27,6 +27,7 @@ pub(crate) fn check() -> anyhow::Result<Vec<String>> {
     let sources = sources::all()?;
     let mut findings = links(&sources);
     findings.extend(names(&sources));
+    findings.extend(rooms(&sources));
     Ok(findings)
 }
 
@@ -134,6 +135,33 @@ fn names(sources: &[Source]) -> Vec<String> {
     findings
 }
 
+/// The rooms of the crates that the map of the code does not name.
+fn rooms(sources: &[Source]) -> BTreeSet<String> {
+    let map = sources.iter().find(|source| source.path == MAP);
+    let map = map.map_or("", |map| map.text.as_str());
+    let paths = sources.iter().map(|source| source.path.as_str());
+    let rooms = paths.filter_map(room);
+    rooms
+        .filter(|(folder, room)| {
+            let (short, long) = (format!("`{room}`"), format!("`{folder}/{room}`"));
+            !map.contains(&short) && !map.contains(&long)
+        })
+        .map(|(folder, room)| format!("{MAP}: the room `{folder}/{room}` is missing"))
+        .collect()
+}
+
+/// The crate's folder and the room that a file is in: `decode/` or `spec.rs`.
+fn room(path: &str) -> Option<(&str, &str)> {
+    let folders = FOLDERS.iter().filter(|folder| !folder.is_empty());
+    let mut below = folders.filter_map(|folder| Some((folder, path.strip_prefix(folder)?)));
+    let (folder, rest) = below.next()?;
+    let rest = rest.strip_prefix('/')?;
+    let end = rest.find('/').map_or(rest.len(), |at| at + 1);
+    let room = &rest[..end];
+    let is_root = room == "lib.rs" || room == "main.rs";
+    (!is_root).then_some((*folder, room))
+}
+
 #[derive(Debug, PartialEq, Eq)]
 enum Name {
     Path,
@@ -210,6 +238,16 @@ mod tests {
         for other in ["LoadRequest", "load_id", "sources/<name>/", "a::b", ".rs"] {
             assert_eq!(kind(other), None, "{other}");
         }
+    }
+
+    #[test]
+    fn a_room_that_the_map_does_not_name_is_found() {
+        let map = source(MAP, "`decode/` and `plans/src/spec.rs`\n");
+        let paths = ["decode/mod.rs", "decode/time.rs", "spec.rs", "scan/mod.rs"];
+        let files = paths.map(|path| source(&format!("plans/src/{path}"), ""));
+        let sources: Vec<Source> = files.into_iter().chain([map]).collect();
+        let expected = "docs/architecture.md: the room `plans/src/scan/` is missing";
+        assert_eq!(Vec::from_iter(rooms(&sources)), [expected]);
     }
 
     #[test]

@@ -1,3 +1,5 @@
+//! The adapter against a stand-in: the contract, names and shapes of tables, races, faults, sizes.
+
 mod faults;
 mod races;
 mod shapes;
