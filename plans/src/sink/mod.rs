@@ -16,14 +16,11 @@ mod quarantine;
 mod run;
 mod sort;
 
+pub use crate::lake::is_heartbeat;
 pub(crate) use classify::{Classifier, Rejection};
-pub use fence::owner_path;
-pub use group::{is_account, is_region_name};
-pub use heartbeat::{Heartbeat, is_heartbeat};
+pub use heartbeat::Heartbeat;
 pub use node::SinkExec;
 pub(crate) use node::{decode, encode};
-pub use part::{attempt_digest, part_day};
 pub use program::{PhysicalLayout, PhysicalProgram, PhysicalRoute};
 pub use quarantine::schema as quarantine_schema;
-pub use run::receipts_folder;
 pub(crate) use sort::{Key, gather};

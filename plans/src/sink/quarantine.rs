@@ -9,8 +9,9 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef, UInt32Type, UInt64Typ
 use datafusion::common::Result;
 
 use super::classify::{Rejection, system};
-use super::part::{PartFacts, PartNames, PartWriter, compact_day};
+use super::part::{PartFacts, PartNames, PartWriter};
 use crate::decode::{LINE, OBJECT, OFFSET, RAW};
+use crate::lake::quarantine_folder;
 use crate::pipeline::AttemptSpec;
 use crate::receipt::{Part, PartKind};
 use crate::scan::split::{InputObject, Split};
@@ -196,11 +197,7 @@ impl Rows {
 fn facts(spec: &AttemptSpec, day: i32) -> PartFacts {
     PartFacts {
         kind: PartKind::Quarantine,
-        folder: format!(
-            "{}/eventDay={}",
-            spec.quarantine.trim_end_matches('/'),
-            compact_day(day)
-        ),
+        folder: quarantine_folder(&spec.quarantine, day),
         class_uid: 0,
         region: String::new(),
         account: String::new(),

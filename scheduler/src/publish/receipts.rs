@@ -3,8 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use plans::lake::{AttemptFiles, is_heartbeat};
 use plans::receipt::{Ledger, Part, PartKind, Receipt};
-use plans::sink::is_heartbeat;
 use plans::storage::parts::PartHandle;
 
 use super::work::{Work, WorkError};
@@ -52,9 +52,9 @@ pub struct Collected {
     pub scratch_bytes: u64,
 }
 
-/// Where an attempt's receipts stand in the work area.
+/// The folder of an attempt's receipts in the work area.
 pub fn folder(attempt: &str) -> String {
-    format!("attempts/{attempt}/receipts")
+    AttemptFiles(attempt).receipts()
 }
 
 /// Reads an attempt's receipts and takes one for each of `splits`.

@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use object_store::ObjectStoreExt;
+use plans::lake::{AttemptFiles, PartName, digest8, quarantine_folder};
 use plans::receipt::{Ledger, Part, PartKind};
 use plans::scan::split::{InputObject, Split};
 use plans::storage;
@@ -30,7 +31,6 @@ use crate::load::request::LoadRequest;
 use crate::publish::lease::Lease;
 use crate::publish::manifest::{LiveObject, Manifest, Written};
 use crate::publish::receipts::Collected;
-use crate::publish::work::digest8;
 use crate::status::{PeriodRecord, State};
 
 mod origin;
@@ -215,7 +215,7 @@ impl Replay<'_> {
         );
         attempt.undated_day = undated.unwrap_or(survey.undated_day);
         if !survey.work.is_local() {
-            let rejected = format!("attempts/{}/rejected", attempt.name);
+            let rejected = AttemptFiles(&attempt.name).rejected();
             attempt.quarantine = survey.work.uri_of(&rejected);
         }
         attempt
@@ -232,7 +232,7 @@ impl Replay<'_> {
             let id = format!("{number:04}");
             let mut objects = Vec::new();
             for (index, replayed) in of_day.iter().enumerate() {
-                let name = object_name(&attempt.name, &id, index);
+                let name = AttemptFiles(&attempt.name).replayed(&id, index);
                 let text = Bytes::from(replayed.text.clone());
                 work.put_bytes(&name, text).await?;
                 objects.push(InputObject {
@@ -298,12 +298,16 @@ impl Replay<'_> {
         let request = self.load().request();
         let (quarantine, source) = (&request.quarantine, &request.source);
         let bytes = rows::encode(rejected).map_err(|error| unreadable(quarantine, error))?;
-        let date = day.to_string().replace('-', "");
-        let (period, digest) = (self.period.asked.period, digest8(&attempt.name));
-        let file = format!("{source}-{period}-{date}-{digest}-replay-0.zstd.parquet");
-        let folder = quarantine.trim_end_matches('/');
-        let uri = format!("{folder}/eventDay={date}/{file}");
-        let staging = format!("{}/replay-{date}", attempt.name);
+        let name = PartName {
+            quarantined: false,
+            source,
+            period: &self.period.asked.period.to_string(),
+            day: day.0,
+            digest8: &digest8(&attempt.name),
+            number: PartName::REPLAY,
+        };
+        let uri = format!("{}/{}", quarantine_folder(quarantine, day.0), name.file());
+        let staging = AttemptFiles(&attempt.name).staged_replay(day.0);
         let sink = parts::open(&uri, &request.work, &dataset::access(request))?;
         let mut part = sink.writer.create(&uri, &staging).await?;
         part.write(bytes).await?;
@@ -389,16 +393,13 @@ async fn read(uri: &str) -> Result<Vec<Rejected>, Failure> {
     read.map_err(|error| unreadable(uri, error))
 }
 
-fn object_name(attempt: &str, split: &str, index: usize) -> String {
-    format!("attempts/{attempt}/replay/{split}-{index:05}.log")
-}
-
 /// The replayed objects by their names in the work area.
 fn origins<'a>(attempt: &Attempt, rows: &'a Rows) -> BTreeMap<String, &'a Replayed> {
     let mut origins = BTreeMap::new();
     for (number, (_, of_day)) in rows.replayed.iter().enumerate() {
         for (index, replayed) in of_day.iter().enumerate() {
-            let name = object_name(&attempt.name, &format!("{number:04}"), index);
+            let split = format!("{number:04}");
+            let name = AttemptFiles(&attempt.name).replayed(&split, index);
             origins.insert(name, replayed);
         }
     }

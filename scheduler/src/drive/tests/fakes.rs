@@ -13,6 +13,7 @@ use datafusion::arrow::datatypes::Schema;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
 use datafusion::prelude::lit;
+use plans::lake::{AttemptFiles, PartName, event_folder};
 use plans::mapping::{Class, Program, Route};
 use plans::pipeline::AttemptSpec;
 use plans::receipt::{Ledger, Part, PartKind, Receipt};
@@ -106,7 +107,7 @@ impl Engine {
 
     async fn split(&self, spec: &AttemptSpec, id: &str, task: &str, fault: Option<Fault>) {
         let work = Work::open(&spec.work).unwrap();
-        let name = format!("attempts/{}/splits/{id}.json", spec.attempt);
+        let name = AttemptFiles(&spec.attempt).split(id);
         let split: Split = work.get(&name).await.unwrap();
         let mut receipt = Receipt {
             schema_version: 1,
@@ -133,7 +134,7 @@ impl Engine {
         if let (Some(Fault::LosesPart), Some(Staged::File { path })) = (fault, first) {
             std::fs::remove_file(path).unwrap();
         }
-        let name = format!("attempts/{}/receipts/{id}-{task}.json", spec.attempt);
+        let name = AttemptFiles(&spec.attempt).receipt(&format!("{id}-{task}"));
         work.put(&name, &receipt).await.unwrap();
     }
 }
@@ -186,11 +187,16 @@ async fn write(
         0 => spec.targets.values().next().unwrap(),
         _ => &spec.quarantine,
     };
-    let date = Day(day).to_string().replace('-', "");
-    let (source, period, digest) = (&spec.source, &spec.period, &spec.digest8);
-    let name = format!("{source}-{period}-{date}-{digest}-{split}{task}.zstd.parquet");
-    let uri = format!("{target}/region=r/accountId=a/eventDay={date}/{name}");
-    let staging = format!("{}/{kind}-{date}-{split}-{task}", spec.attempt);
+    let name = PartName {
+        quarantined: kind != 0,
+        source: &spec.source,
+        period: &spec.period,
+        day,
+        digest8: &spec.digest8,
+        number: &format!("{split}-{task}"),
+    };
+    let uri = format!("{}/{}", event_folder(target, "r", "a", day), name.file());
+    let staging = AttemptFiles(&spec.attempt).staged(&name.stem());
     let sink = parts::open(&uri, &spec.work, &spec.access).unwrap();
     let mut part = sink.writer.create(&uri, &staging).await.unwrap();
     part.write(encoded(kind, lines)).await.unwrap();
