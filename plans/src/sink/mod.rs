@@ -12,7 +12,7 @@ mod node;
 mod open_parts;
 mod part;
 mod program;
-mod quarantine;
+pub mod quarantine;
 mod run;
 mod sort;
 
@@ -22,5 +22,4 @@ pub use heartbeat::Heartbeat;
 pub use node::SinkExec;
 pub(crate) use node::{decode, encode};
 pub use program::{PhysicalLayout, PhysicalProgram, PhysicalRoute};
-pub use quarantine::schema as quarantine_schema;
 pub(crate) use sort::{Key, gather};

@@ -84,12 +84,11 @@ impl PartWriter {
     ) -> Result<Self> {
         let (uri, staging) = names.next(&facts.folder, facts.kind, facts.day);
         let part = sink.create(&uri, &staging).await.map_err(part_error)?;
-        // Readers take the types from Parquet; Arrow's own (views) would be forced on them.
-        let options = ArrowWriterOptions::new()
-            .with_properties(properties(schema))
-            .with_skip_arrow_metadata(true);
-        let writer =
-            AsyncArrowWriter::try_new_with_options(Forward { part }, schema.clone(), options)?;
+        let writer = AsyncArrowWriter::try_new_with_options(
+            Forward { part },
+            schema.clone(),
+            options(schema),
+        )?;
         Ok(Self {
             writer,
             facts,
@@ -154,6 +153,14 @@ impl PartFacts {
             day,
         }
     }
+}
+
+/// How every part is written.
+pub(super) fn options(schema: &Schema) -> ArrowWriterOptions {
+    // Readers take the types from Parquet; Arrow's own (views) would be forced on them.
+    ArrowWriterOptions::new()
+        .with_properties(properties(schema))
+        .with_skip_arrow_metadata(true)
 }
 
 fn properties(schema: &Schema) -> WriterProperties {

@@ -112,7 +112,7 @@ impl SplitRun {
         let run = format!("{}{:08x}", split.id, nonce());
         Ok(Self {
             classifier: Classifier::new(program.clone(), spec.clone(), split),
-            quarantine: Quarantine::new(spec.clone(), split),
+            quarantine: Quarantine::new(&spec, split),
             sink,
             names: PartNames {
                 spec: spec.clone(),

@@ -18,6 +18,8 @@ use plans::mapping::{Class, Program, Route};
 use plans::pipeline::AttemptSpec;
 use plans::receipt::{Ledger, Part, PartKind, Receipt};
 use plans::scan::split::Split;
+use plans::sink::quarantine;
+use plans::sink::quarantine::QuarantinedRow;
 use plans::spec::Format;
 use plans::storage::parts;
 use plans::storage::parts::Staged;
@@ -25,8 +27,6 @@ use tokio::sync::{Notify, Semaphore, watch};
 
 use crate::drive::attempt::Planner;
 use crate::drive::driver::{Driver, Timing};
-use crate::drive::replay::rows;
-use crate::drive::replay::rows::Rejected;
 use crate::drive::watch::Activity;
 use crate::load::days::{Day, Month};
 use crate::load::notification::NoObserver;
@@ -219,7 +219,7 @@ async fn write(
 
 /// Events as lines, rows set aside as a quarantine object.
 fn encoded(kind: u8, lines: &[(String, String, u64)]) -> bytes::Bytes {
-    let rejected = lines.iter().map(|(line, object, number)| Rejected {
+    let rejected = lines.iter().map(|(line, object, number)| QuarantinedRow {
         source: "vpc".to_owned(),
         object: object.clone(),
         line: *number,
@@ -231,7 +231,7 @@ fn encoded(kind: u8, lines: &[(String, String, u64)]) -> bytes::Bytes {
         attempt: "attempt".to_owned(),
     });
     if kind == 1 {
-        return rows::encode(&Vec::from_iter(rejected)).unwrap();
+        return quarantine::encode(&Vec::from_iter(rejected)).unwrap();
     }
     let lines: Vec<String> = lines.iter().map(|(line, ..)| format!("{line}\n")).collect();
     lines.concat().into()
@@ -532,11 +532,11 @@ impl World {
     }
 
     /// Every quarantined row, by object and line.
-    pub(crate) fn rejected(&self) -> Vec<Rejected> {
+    pub(crate) fn rejected(&self) -> Vec<QuarantinedRow> {
         let files = self.files("lake.quarantine");
-        let mut all: Vec<Rejected> = files
+        let mut all: Vec<QuarantinedRow> = files
             .iter()
-            .flat_map(|path| rows::read(std::fs::read(path).unwrap().into()).unwrap())
+            .flat_map(|path| quarantine::read(std::fs::read(path).unwrap().into()).unwrap())
             .collect();
         all.sort_by(|a, b| (&a.object, a.line).cmp(&(&b.object, b.line)));
         all
