@@ -16,7 +16,6 @@ pub mod quarantine;
 mod run;
 mod sort;
 
-pub use crate::lake::is_heartbeat;
 pub(crate) use classify::{Classifier, Rejection};
 pub use heartbeat::Heartbeat;
 pub use node::SinkExec;

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures::{StreamExt, stream};
+use plans::lake::{attempt_of_manifest, load_of};
 use tokio::sync::watch;
 use tracing::{error, info, warn};
 use uuid::Uuid;
@@ -28,8 +29,8 @@ use crate::load::range::AskedPeriod;
 use crate::load::request::LoadRequest;
 use crate::load::saved::SavedRequest;
 use crate::publish::lease::{Clock, LeaseClient, WAIT_PAUSE};
-use crate::publish::manifest::{Manifest, attempt_of};
-use crate::publish::work::{WorkError, load_of};
+use crate::publish::manifest::Manifest;
+use crate::publish::work::WorkError;
 use crate::publish::{owner, work};
 use crate::status::{LoadRecord, PeriodRecord, State, StatusStore};
 use crate::submit::Submit;
@@ -333,7 +334,8 @@ impl Load<'_> {
         remaining: &Remaining,
         record: Option<&PeriodRecord>,
     ) -> Result<PeriodOutcome, WorkError> {
-        let is_ours = |name: &String| attempt_of(name).is_some_and(|of| load_of(of) == self.id);
+        let is_ours =
+            |name: &String| attempt_of_manifest(name).is_some_and(|of| load_of(of) == self.id);
         let mut next = record.and_then(|record| record.manifest.clone());
         // Each day task of a month has a manifest of its own.
         while let Some(name) = next.take().filter(is_ours) {

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use plans::crash_point;
+use plans::lake::attempt_name;
 use tracing::warn;
 use uuid::Uuid;
 
@@ -23,7 +24,6 @@ use crate::publish::commit::{PublishError, Publisher, close};
 use crate::publish::lease::{Lease, LeaseError};
 use crate::publish::manifest::{Manifest, Written};
 use crate::publish::receipts::Collected;
-use crate::publish::work::attempt_name;
 use crate::status::state::Transition;
 use crate::status::{DayCoverage, PeriodRecord, State};
 

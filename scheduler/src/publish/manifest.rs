@@ -3,7 +3,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-pub use plans::lake::attempt_of_manifest as attempt_of;
 use plans::lake::manifest_name;
 use plans::receipt::{Ledger, Part, PartKind};
 use plans::storage::parts::PartHandle;

@@ -52,11 +52,6 @@ pub struct Collected {
     pub scratch_bytes: u64,
 }
 
-/// The folder of an attempt's receipts in the work area.
-pub fn folder(attempt: &str) -> String {
-    AttemptFiles(attempt).receipts()
-}
-
 /// Reads an attempt's receipts and takes one for each of `splits`.
 pub async fn collect(
     work: &Work,
@@ -64,7 +59,7 @@ pub async fn collect(
     splits: &BTreeSet<String>,
 ) -> Result<Collected, ReceiptError> {
     let mut receipts = Vec::new();
-    for (name, _) in work.list(&folder(attempt)).await? {
+    for (name, _) in work.list(&AttemptFiles(attempt).receipts()).await? {
         if is_heartbeat(&name) {
             continue;
         }

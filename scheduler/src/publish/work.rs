@@ -15,8 +15,6 @@ use plans::{lake, storage};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-pub use plans::lake::{attempt_name, digest8, load_of};
-
 #[derive(Debug, thiserror::Error)]
 pub enum WorkError {
     #[error("{uri}: cannot be a work area")]
