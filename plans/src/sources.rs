@@ -107,7 +107,7 @@ impl Shipped {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::lint::{Findings, Rules, known_formats, lint_embedded};
+    use crate::lint::{Findings, lint_embedded};
 
     static DEMO: &[Shipped] = &[Shipped {
         name: "vpc_flow",
@@ -154,12 +154,7 @@ mod tests {
     fn every_shipped_source_passes_lint_for_every_version() {
         let versions = || ocsf::versions();
         for (source, ocsf_version) in list().iter().flat_map(|s| versions().map(move |v| (s, v))) {
-            let rules = Rules {
-                ocsf_version,
-                formats: &known_formats,
-                more: &|_| Diagnostics::default(),
-            };
-            let found = lint_embedded(source.files(), &rules);
+            let found = lint_embedded(source.files(), ocsf_version);
             assert_eq!(
                 found,
                 Findings::default(),

@@ -14,14 +14,15 @@ use std::sync::Arc;
 use datafusion::physical_plan::{ExecutionPlan, displayable};
 use datafusion_proto::physical_plan::{AsExecutionPlan, DefaultPhysicalExtensionCodec};
 use datafusion_proto::protobuf::PhysicalPlanNode;
+use plans::attempt::AttemptSpec;
 use plans::codec::Codec;
 use plans::inspect::preview::{Fate, preview};
 use plans::mapping::{Program, compile};
-use plans::pipeline::{AttemptSpec, attempt_plan};
+use plans::pipeline::attempt_plan;
 use plans::scan::split::{InputObject, SplitRef};
 use plans::sources::Shipped;
 use plans::spec::Source;
-use plans::{formats, ocsf, session, sources};
+use plans::{ocsf, session, sources};
 use serde_json::{Value, json};
 
 const ACCOUNT: &str = "111122223333";
@@ -32,9 +33,8 @@ fn folder() -> PathBuf {
 }
 
 fn program(source: &Source, version: &str, raw: bool) -> Program {
-    let format = formats::find(&source.format.name).expect("the source's format");
     let schema = ocsf::schema(version).expect("a pinned version");
-    let program = compile(source, schema, format.columns(), raw);
+    let program = compile(source, schema, raw).program;
     program.unwrap_or_else(|errors| panic!("{}: {errors}", source.name))
 }
 

@@ -10,10 +10,9 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
-use plans::{formats, mapping, ocsf, sources};
-use scheduler::drive::attempt::Planner;
-use scheduler::drive::driver::{Driver, Timing};
-use scheduler::drive::watch::Activity;
+use plans::{mapping, ocsf, sources};
+use scheduler::drive::activity::Activity;
+use scheduler::drive::context::{Driver, Planner, Timing};
 use scheduler::load::notification::NoObserver;
 use scheduler::load::outcome::{LoadState, Outcome};
 use scheduler::load::request::{LoadRequest, OnStale, Range, Shape};
@@ -113,13 +112,8 @@ impl Cluster {
         let source = sources::find("vpc_flow")?
             .load(ocsf::DEFAULT_VERSION)?
             .source;
-        let columns = formats::find(&source.format.name)?.columns();
-        let program = mapping::compile(
-            &source,
-            ocsf::schema(ocsf::DEFAULT_VERSION)?,
-            columns,
-            false,
-        )?;
+        let schema = ocsf::schema(ocsf::DEFAULT_VERSION)?;
+        let program = mapping::compile(&source, schema, false).program?;
         let uri = |name: &str| format!("file://{}/{name}", self.lab.folder().display());
         Ok(LoadRequest {
             source: source.name,

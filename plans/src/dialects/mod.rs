@@ -1,6 +1,6 @@
 //! Configuration dialects: what users already have, read into `spec`. One file or
 //! folder per dialect, one line in the table. Reading reports every error of every
-//! file at once, and judges only the grammar; `mapping::check` knows OCSF.
+//! file at once, and judges only the grammar; `mapping::compile` knows OCSF.
 
 pub mod csv;
 pub mod native;

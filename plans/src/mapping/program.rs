@@ -6,7 +6,7 @@ use datafusion::logical_expr::Expr;
 use crate::spec::Column;
 use crate::storage::Role;
 
-/// A source's mapping as expressions over `formats::schema_of(parsed())`.
+/// A source's mapping as expressions over `decode::schema_of(parsed())`.
 #[derive(Clone, Debug)]
 pub struct Program {
     pub source: String,

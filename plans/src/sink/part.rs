@@ -16,8 +16,8 @@ use parquet::errors::ParquetError;
 use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesBuilder};
 use parquet::schema::types::ColumnPath;
 
+use crate::attempt::AttemptSpec;
 use crate::lake::{AttemptFiles, PartName};
-use crate::pipeline::AttemptSpec;
 use crate::receipt::{Part, PartKind};
 use crate::reported::Reported;
 use crate::storage::parts::{PartError, PartHandle, UnpublishedPart, UnpublishedWriter};

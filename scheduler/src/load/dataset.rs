@@ -1,4 +1,4 @@
-//! What state is kept about: a source, a target, a shape and a name. Pure.
+//! A dataset: the source, target, shape and name that state is kept about.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,7 +19,7 @@ pub fn id(request: &LoadRequest) -> String {
     format!("{}-{}-{}", request.source, request.name, digest8(&key))
 }
 
-/// The inputs in one spelling, to tell whether another load read the same.
+/// The inputs in one spelling, so that those of two loads can be compared.
 pub fn inputs(request: &LoadRequest) -> Vec<String> {
     let inputs = request.inputs.iter();
     let mut inputs: Vec<String> = inputs.map(|uri| trimmed(uri).to_owned()).collect();
@@ -28,7 +28,7 @@ pub fn inputs(request: &LoadRequest) -> Vec<String> {
     inputs
 }
 
-/// The folder of each class. A class may have another output than the load.
+/// The folder of each class. A class may have its own output.
 pub fn targets(request: &LoadRequest) -> BTreeMap<String, String> {
     let classes = request.program.routes.iter().map(|route| &route.class);
     let mut targets: BTreeMap<String, String> = classes
@@ -48,14 +48,15 @@ pub fn targets(request: &LoadRequest) -> BTreeMap<String, String> {
     targets
 }
 
-/// Every folder that parts go to, and that a load has to be able to write.
+/// Every folder that parts go to. The load must be able to write to each.
 pub fn folders(request: &LoadRequest) -> BTreeSet<String> {
     let mut folders: BTreeSet<String> = targets(request).into_values().collect();
     folders.insert(trimmed(&request.quarantine).to_owned());
     folders
 }
 
-/// Who writes where: roles are for targets, not for what stands beside them.
+/// The role that writes to each folder. Roles apply to targets, not to the quarantine or the
+/// work area.
 pub fn access(request: &LoadRequest) -> Access {
     let mut access = Access::default();
     access.grant(&request.output, request.role.clone());

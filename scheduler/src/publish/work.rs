@@ -15,6 +15,8 @@ use plans::{lake, storage};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::load::failure::{Failure, Kind};
+
 #[derive(Debug, thiserror::Error)]
 pub enum WorkError {
     #[error("{uri}: cannot be a work area")]
@@ -257,6 +259,25 @@ fn synced(file: &std::path::Path, top: &std::path::Path) -> std::io::Result<()> 
 /// The name of an object that is never published, unlike any other.
 pub fn probe_name() -> String {
     lake::probe_name(uuid::Uuid::new_v4().simple())
+}
+
+impl From<WorkError> for Failure {
+    fn from(error: WorkError) -> Self {
+        let retryable = error.retryable();
+        let (kind, code) = match &error {
+            WorkError::BadUri { .. } => (Kind::Usage, "work_area_unusable"),
+            WorkError::Io { .. } | WorkError::Store { .. } => {
+                (Kind::Dependency, "work_area_unreachable")
+            }
+            WorkError::Unreadable { .. } => (Kind::Work, "work_area_unreadable"),
+        };
+        let remedy = match &error {
+            WorkError::Store { source, .. } => source.cause.remedy(),
+            _ => None,
+        };
+        let remedy = remedy.unwrap_or("check --work, and that it can be read and written");
+        Self::of(kind, code, &error, remedy).retryable(retryable)
+    }
 }
 
 #[cfg(test)]

@@ -134,13 +134,14 @@ pub(super) fn source(columns: &[(&str, ColumnKind)], events: Vec<Event>) -> Sour
         },
         redact: Redact::default(),
         outputs: BTreeMap::new(),
-        load: None,
+        // As a foreign source, so that what OCSF requires besides is a warning.
+        load: Some(LoadHints::default()),
     }
 }
 
 pub(super) fn compiled(source: &Source) -> Result<Program, Diagnostics> {
     let schema = ocsf::schema("1.1.0").expect("pinned");
-    compile(source, schema, Vec::new(), false)
+    compile(source, schema, false).program
 }
 
 /// Rows as the scan gives them, from texts.
@@ -168,7 +169,11 @@ pub(super) fn batch(program: &Program, rows: &[Json]) -> RecordBatch {
 /// The expression's values; it has travelled over the wire before.
 pub(super) fn evaluate(expr: &Expr, batch: &RecordBatch) -> ArrayRef {
     let bytes = expr.to_bytes().expect("encodes");
-    let expr = Expr::from_bytes_with_ctx(&bytes, session::registry()).expect("decodes");
+    let expr = Expr::from_bytes_with_ctx(
+        &bytes,
+        &datafusion::execution::TaskContext::from(session::compiling()),
+    )
+    .expect("decodes");
     let schema = DFSchema::try_from(batch.schema()).expect("a schema");
     let physical =
         session::plan_expr(session::compiling(), &expr, &schema).expect("a physical expression");

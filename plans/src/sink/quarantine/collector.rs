@@ -8,9 +8,9 @@ use datafusion::common::Result;
 
 use super::writer::BatchBuilder;
 use super::{QuarantinedRow, schema};
+use crate::attempt::AttemptSpec;
 use crate::decode::{LINE, OBJECT, OFFSET, RAW};
 use crate::lake::quarantine_folder;
-use crate::pipeline::AttemptSpec;
 use crate::receipt::{Part, PartKind};
 use crate::scan::split::{InputObject, Split};
 use crate::sink::classify::{Rejection, system};

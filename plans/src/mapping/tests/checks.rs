@@ -1,6 +1,6 @@
-use super::*;
-use crate::dialects::load_embedded;
-use crate::ocsf;
+//! What a compilation reports: every mistake in a configuration, each once.
+
+use crate::lint::lint_embedded;
 
 const GOOD: &str = r#"
 class = "network_activity"
@@ -20,29 +20,28 @@ match = "action"
 to = { ACCEPT = "traffic", REJECT = 5 }
 "#;
 
-fn formats(name: &str) -> Result<&'static [&'static str], String> {
-    match name {
-        "csv" => Ok(&["delimiter", "header"]),
-        _ => Err("known: csv".to_owned()),
-    }
+const COLUMNS: &str = r#"
+[columns]
+start = "epoch_s"
+srcaddr = "ip"
+dstaddr = "ip"
+dstport = "int"
+action = "text"
+"#;
+
+fn check_files(files: &[(&str, &str)]) -> Vec<String> {
+    let found = lint_embedded(files, "1.1.0");
+    found.errors.iter().map(ToString::to_string).collect()
 }
 
 fn check_with(root: &str, event: &str) -> Vec<String> {
-    let files = [("demo/source.toml", root), ("demo/flow.toml", event)];
-    let source = load_embedded(&files, "1.1.0")
-        .expect("a good grammar")
-        .source;
-    let schema = ocsf::schema("1.1.0").expect("pinned");
-    let found = check(&source, schema, &formats);
-    found.errors.0.iter().map(ToString::to_string).collect()
+    check_files(&[("demo/source.toml", root), ("demo/flow.toml", event)])
 }
 
 fn check_event(from: &str, to: &str) -> Vec<String> {
     assert!(GOOD.contains(from), "{from}");
-    check_with(
-        "format = \"csv\"\nevents = [\"flow\"]\n",
-        &GOOD.replace(from, to),
-    )
+    let root = format!("format = \"csv\"\nevents = [\"flow\"]\n{COLUMNS}");
+    check_with(&root, &GOOD.replace(from, to))
 }
 
 /// Checks the good event with `from` made `to`.
@@ -168,13 +167,16 @@ fn what_is_missing_is_named_at_every_depth() {
 
 #[test]
 fn formats_and_their_options_are_known_ones() {
-    let found = check_with("format = \"cvs\"\nevents = [\"flow\"]\n", GOOD);
+    let root = "format = \"cvs\"\nevents = [\"flow\"]\n";
     assert_eq!(
-        found,
-        ["demo/source.toml:1:1: format: unknown format `cvs` (known: csv)"]
+        check_with(root, GOOD),
+        ["demo/source.toml:1:1: format: unknown format `cvs` \
+             (known: csv, json_lines, parquet, s3_access, vpc_flow)"]
     );
-    let root = "format = { name = \"csv\", delimitr = \";\" }\nevents = [\"flow\"]\n";
-    let found = check_with(root, GOOD);
+    let root =
+        format!("format = {{ name = \"csv\", delimitr = \";\" }}\nevents = [\"flow\"]\n{COLUMNS}");
+    let found = check_with(&root, GOOD);
+    assert_eq!(found.len(), 1, "{found:#?}");
     assert!(
         found[0].contains(
             "format.delimitr: format `csv` has no such option (did you mean `delimiter`?)"
@@ -183,44 +185,78 @@ fn formats_and_their_options_are_known_ones() {
 }
 
 #[test]
+fn attributes_are_checked_though_the_format_is_unknown() {
+    let root = "format = \"cvs\"\nevents = [\"flow\"]\n";
+    let found = check_with(root, &GOOD.replace("severity_id = 1", "severity_id = 50"));
+    assert_eq!(found.len(), 2, "{found:#?}");
+}
+
+#[test]
 fn output_names_fit_security_lake() {
     let check = |name: &str, expected: &str| {
         let root = format!(
-            "format = \"csv\"\nevents = [\"flow\"]\n[output.network_activity]\nname = \"{name}\"\n"
+            "format = \"csv\"\nevents = [\"flow\"]\n{COLUMNS}\
+             [output.network_activity]\nname = \"{name}\"\n"
         );
         let found = check_with(&root, GOOD);
-        assert!(
-            found.iter().any(|message| message.contains(expected)),
-            "{found:#?}"
-        );
+        assert_eq!(found.len(), 1, "{found:#?}");
+        assert!(found[0].contains(expected), "{found:#?}");
     };
     check("a-name-that-is-far-too-long", "has 27 characters");
     check("a_b", "use letters, digits and dashes");
-    let root = "format = \"csv\"\nevents = [\"flow\"]\n[output.http_activity]\n";
-    assert!(check_with(root, GOOD)[0].contains("no event becomes class `http_activity`"));
+    let root = format!("format = \"csv\"\nevents = [\"flow\"]\n{COLUMNS}[output.http_activity]\n");
+    let found = check_with(&root, GOOD);
+    assert!(found[0].contains("no event becomes class `http_activity`"));
 }
 
 #[test]
 fn several_classes_need_names_and_conditions() {
+    let root = format!("format = \"csv\"\nevents = [\"flow\", \"dns\"]\n{COLUMNS}");
     let files = [
-        (
-            "demo/source.toml",
-            "format = \"csv\"\nevents = [\"flow\", \"dns\"]\n",
-        ),
+        ("demo/source.toml", root.as_str()),
         ("demo/flow.toml", GOOD),
         (
             "demo/dns.toml",
             &GOOD.replace("network_activity", "dns_activity"),
         ),
     ];
-    let source = load_embedded(&files, "1.1.0")
-        .expect("a good grammar")
-        .source;
-    let found = check(&source, ocsf::schema("1.1.0").expect("pinned"), &formats);
-    let text = found.errors.to_string();
+    let text = check_files(&files).join("\n");
     assert!(
         text.contains("class `dns_activity` has no output name"),
         "{text}"
     );
     assert!(text.contains("event `dns` is never reached"), "{text}");
+}
+
+#[test]
+fn a_mistake_in_a_value_is_reported_once() {
+    for (from, to) in [
+        ("severity_id = 1", "severity_id = \"Grave\""),
+        ("severity_id = 1", "severity_id = 50"),
+        ("severity_id = 1", "severity_id = 1\nclass_uid = 4002"),
+        ("severity_id = 1", "severity_id = 1\ntype_uid = 7"),
+        ("severity_id = 1", "severity_id = 1\naction_id = 1"),
+        ("src_endpoint.ip =", "src_endpoint.iq ="),
+        ("time = \"start\"", ""),
+        ("time = \"start\"", "time = [\"start\"]"),
+        ("time = \"start\"", "time.x = \"start\""),
+        (
+            "time = \"start\"",
+            "time = \"start\"\ntraffic = \"srcaddr\"",
+        ),
+        (
+            "time = \"start\"",
+            "time = \"start\"\nobservables = \"srcaddr\"",
+        ),
+        (
+            "time = \"start\"",
+            "time = \"start\"\nmessage = \"nothing\"",
+        ),
+        ("\"traffic\"", "\"Trafic\""),
+        ("\"network_activity\"", "\"netwrk_activity\""),
+        ("[\"cloud\"]", "[\"cloud\", \"clod\"]"),
+    ] {
+        let found = check_event(from, to);
+        assert_eq!(found.len(), 1, "{to}: {found:#?}");
+    }
 }
