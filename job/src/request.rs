@@ -6,6 +6,7 @@ use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
+use plans::lake;
 use plans::spec::LoadHints;
 use plans::storage::{Access, Role};
 use scheduler::load::places;
@@ -83,21 +84,20 @@ impl Stores {
     pub(crate) fn of(settings: &Settings, folder: &Path) -> Result<Self, Failure> {
         let output = settings.output.as_deref().ok_or_else(no_output)?;
         let output = uris::absolute("--output", output, folder)?;
-        let base = output.trim_end_matches('/');
-        let (work, quarantine) = match uris::bucket(base) {
-            // Beside the target: there is no folder of a bucket that its readers do not list.
-            Some(bucket) => (
-                format!("{bucket}/lakebolt-work/"),
-                format!("{bucket}/lakebolt-quarantine/"),
-            ),
-            None => (format!("{base}/.lakebolt/"), format!("{base}.quarantine/")),
-        };
         let place = |flag: &str, given: Option<&str>, default: String| match given {
             Some(given) => uris::absolute_folder(flag, given, folder),
             None => Ok(default),
         };
-        let work = place("--work", settings.work.as_deref(), work)?;
-        let quarantine = place("--quarantine", settings.quarantine.as_deref(), quarantine)?;
+        let work = place(
+            "--work",
+            settings.work.as_deref(),
+            lake::default_work(&output),
+        )?;
+        let quarantine = place(
+            "--quarantine",
+            settings.quarantine.as_deref(),
+            lake::default_quarantine(&output),
+        )?;
         places::check(&output, &work, &quarantine)
             .map_err(|wrong| misplaced(&wrong, &work, &quarantine))?;
         Ok(Self {
@@ -133,10 +133,7 @@ pub(crate) fn state_uri(settings: &Settings, folder: &Path) -> Result<String, Fa
             return Err(no_state(output));
         }
         let output = uris::local("--output", output, folder)?;
-        return Ok(format!(
-            "sqlite:{}",
-            output.join(".lakebolt/state.db").display()
-        ));
+        return Ok(format!("sqlite:{}", lake::default_state(&output).display()));
     };
     match state.split_once(':') {
         Some(("sqlite", path)) => {

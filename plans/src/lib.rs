@@ -12,6 +12,7 @@ pub mod dialects;
 pub mod formats;
 pub mod functions;
 pub mod inspect;
+pub mod lake;
 pub mod lint;
 pub mod mapping;
 pub mod ocsf;

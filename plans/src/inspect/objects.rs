@@ -12,6 +12,7 @@ use object_store::path::Path;
 use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
 use tokio::io::{AsyncSeekExt, AsyncWriteExt};
 
+use crate::lake;
 use crate::scan::parquet::StoredFile;
 use crate::storage;
 use crate::storage::{Cause, Located, StoreError, StoreFailure};
@@ -26,9 +27,6 @@ pub struct Object {
     below: usize,
     at: At,
 }
-
-/// Folders of a bucket that are beside a target, also when the target is the bucket.
-const BESIDE: &[&str] = &["lakebolt-quarantine/", "lakebolt-work/"];
 
 #[derive(Clone, Debug)]
 enum At {
@@ -111,14 +109,14 @@ impl Object {
         &self.name[self.below..]
     }
 
-    /// Whether it stands in a work area or a quarantine of which a whole bucket's listing tells:
-    /// beside the lake, and named so by default.
+    /// Whether it was found by listing a whole bucket, and is in the bucket's work area or
+    /// quarantine, which are beside the lake.
     pub(crate) fn is_beside_lake(&self) -> bool {
         let key = match &self.at {
             At::Stored(_, path) => path.as_ref(),
             At::File(_) => return false,
         };
-        key == self.below() && BESIDE.iter().any(|folder| key.starts_with(folder))
+        key == self.below() && lake::is_beside(key)
     }
 
     /// The object as a file: itself when it is one, else a copy without a name that goes

@@ -16,12 +16,13 @@ use tracing::debug;
 use super::classify::{Classifier, Rejection};
 use super::heartbeat::{Advance, HeartbeatWriter};
 use super::open_parts::OpenParts;
-use super::part::{PartFacts, PartNames, PartWriter, compact_day, part_error};
+use super::part::{PartFacts, PartNames, PartWriter, part_error};
 use super::program::PhysicalProgram;
 use super::quarantine::Quarantine;
 use super::sort::{Chunk, Runs, text_span};
 use super::{fence, heartbeat};
 use crate::attempt::AttemptSpec;
+use crate::lake::{AttemptFiles, event_folder, path_below};
 use crate::receipt::{Ledger, Part, PartKind, Receipt};
 use crate::scan::error::io_error;
 use crate::scan::reader::{BATCH_ROWS, load_split};
@@ -54,12 +55,12 @@ pub(super) async fn run(
         .map_err(|error| DataFusionError::External(error.into()))?;
     let split = load_split(work.store.as_ref(), &list).await?;
     let mut run = SplitRun::new(&sink_context, &split)?;
-    let (advance, name) = (run.advance.clone(), run.names.run.clone());
+    let advance = run.advance.clone();
+    let heartbeat = AttemptFiles(&sink_context.spec.attempt).heartbeat(&run.names.run);
     let writer = HeartbeatWriter {
         work: &work,
-        folder: &receipts_folder(&work.path, &sink_context.spec.attempt),
+        path: path_below(&work.path, &heartbeat),
         split: &split.id,
-        run: &name,
         advance: &advance,
     };
     let written = tokio::select! {
@@ -112,7 +113,7 @@ impl SplitRun {
         let run = format!("{}{:08x}", split.id, nonce());
         Ok(Self {
             classifier: Classifier::new(program.clone(), spec.clone(), split),
-            quarantine: Quarantine::new(spec.clone(), split),
+            quarantine: Quarantine::new(&spec, split),
             sink,
             names: PartNames {
                 spec: spec.clone(),
@@ -267,13 +268,9 @@ impl SplitRun {
             group.account.to_string(),
             group.day,
         );
-        let folder = format!(
-            "{target}/region={region}/accountId={account}/eventDay={}",
-            compact_day(day)
-        );
         let facts = PartFacts {
             kind: PartKind::Events,
-            folder,
+            folder: event_folder(target, &region, &account, day),
             class_uid: route.class.uid,
             region,
             account,
@@ -322,13 +319,8 @@ impl SplitRun {
     }
 }
 
-/// The folder of an attempt's receipts, as a path in the work area's store.
-pub fn receipts_folder(work: &Path, attempt: &str) -> Path {
-    work.clone().join("attempts").join(attempt).join("receipts")
-}
-
 async fn put_receipt(work: &Located, receipt: &Receipt, run: &str) -> Result<Path> {
-    let path = receipts_folder(&work.path, &receipt.attempt).join(format!("{run}.json"));
+    let path = path_below(&work.path, &AttemptFiles(&receipt.attempt).receipt(run));
     let bytes =
         serde_json::to_vec(receipt).map_err(|error| DataFusionError::External(error.into()))?;
     work.store

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use plans::attempt::AttemptSpec;
 use plans::crash_point;
+use plans::lake::{AttemptFiles, attempt_name, digest8};
 use plans::scan::split::{Split, SplitRef};
 use serde::{Deserialize, Serialize};
 use tracing::warn;
@@ -22,7 +23,7 @@ use crate::load::outcome::Volume;
 use crate::load::range::AskedPeriod;
 use crate::publish::receipts;
 use crate::publish::receipts::Collected;
-use crate::publish::work::{Work, attempt_name, digest8};
+use crate::publish::work::Work;
 use crate::status::PeriodRecord;
 
 /// Whose attempt a folder of the work area is.
@@ -108,16 +109,14 @@ impl<'a> Attempt<'a> {
             load_id: self.load.id.clone(),
             attempt: self.number,
         };
-        let folder = format!("attempts/{}", self.name);
-        self.work()
-            .put(&format!("{folder}/owner.json"), &owner)
-            .await?;
+        let files = AttemptFiles(&self.name);
+        self.work().put(&files.owner(), &owner).await?;
         let mut listed = Listed {
             splits: Vec::new(),
             input: Volume::default(),
         };
         for split in packed {
-            let name = format!("{folder}/splits/{}.json", split.id);
+            let name = files.split(&split.id);
             listed.splits.push(SplitRef {
                 id: split.id.clone(),
                 path: self.work().path(&name).to_string(),

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use plans::crash_point;
+use plans::lake::attempt_name;
 use tracing::warn;
 use uuid::Uuid;
 
@@ -16,7 +17,6 @@ use crate::publish::commit::{PublishError, Publisher};
 use crate::publish::lease::{Lease, LeaseError};
 use crate::publish::manifest::{Manifest, Written};
 use crate::publish::receipts::Collected;
-use crate::publish::work::attempt_name;
 use crate::status::state::Transition;
 use crate::status::{PeriodRecord, State};
 

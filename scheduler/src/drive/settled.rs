@@ -2,14 +2,15 @@
 
 use std::collections::BTreeSet;
 
-use super::context::Load;
+use plans::lake::{attempt_of_manifest, load_of};
 use plans::receipt::PartKind;
 
+use super::context::Load;
 use crate::decide::remaining::Remaining;
 use crate::load::outcome::{PeriodOutcome, PeriodState};
 use crate::load::range::AskedPeriod;
-use crate::publish::manifest::{Manifest, attempt_of};
-use crate::publish::work::{WorkError, load_of};
+use crate::publish::manifest::Manifest;
+use crate::publish::work::WorkError;
 use crate::status::{PeriodRecord, State};
 
 impl Load<'_> {
@@ -21,7 +22,8 @@ impl Load<'_> {
         remaining: &Remaining,
         record: Option<&PeriodRecord>,
     ) -> Result<PeriodOutcome, WorkError> {
-        let is_ours = |name: &String| attempt_of(name).is_some_and(|of| load_of(of) == self.id);
+        let is_ours =
+            |name: &String| attempt_of_manifest(name).is_some_and(|of| load_of(of) == self.id);
         let mut next = record.and_then(|record| record.manifest.clone());
         // Each day task of a month has a manifest of its own.
         while let Some(name) = next.take().filter(is_ours) {

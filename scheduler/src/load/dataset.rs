@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use plans::lake::{digest8, source_folder};
 use plans::mapping::Class;
 use plans::storage::Access;
 
 use super::request::{LoadRequest, Shape};
-use crate::publish::work::digest8;
 
 /// The dataset's name in the status table.
 pub fn id(request: &LoadRequest) -> String {
@@ -28,20 +28,22 @@ pub fn inputs(request: &LoadRequest) -> Vec<String> {
     inputs
 }
 
-/// The folder of each class: `{output}/ext/{name}`, unless the output ends in that already.
-/// A class may have its own output.
+/// The folder of each class. A class may have its own output.
 pub fn targets(request: &LoadRequest) -> BTreeMap<String, String> {
     let classes = request.program.routes.iter().map(|route| &route.class);
     let mut targets: BTreeMap<String, String> = classes
         .map(|class| {
             (
                 class.name.clone(),
-                target(output_of(request, class), &class.output),
+                source_folder(output_of(request, class), &class.output),
             )
         })
         .collect();
     if request.shape == Shape::Raw {
-        targets.insert("raw".to_owned(), target(&request.output, &request.source));
+        targets.insert(
+            "raw".to_owned(),
+            source_folder(&request.output, &request.source),
+        );
     }
     targets
 }
@@ -76,16 +78,6 @@ pub fn access(request: &LoadRequest) -> Access {
 
 fn output_of<'a>(request: &'a LoadRequest, class: &'a Class) -> &'a str {
     class.target.as_deref().unwrap_or(&request.output)
-}
-
-fn target(output: &str, name: &str) -> String {
-    let output = trimmed(output);
-    let own = format!("ext/{name}");
-    if output.ends_with(&format!("/{own}")) {
-        output.to_owned()
-    } else {
-        format!("{output}/{own}")
-    }
 }
 
 fn trimmed(uri: &str) -> &str {
@@ -123,18 +115,5 @@ mod tests {
         assert_eq!(name(&request, part).as_deref(), Some("of the class"));
         assert_eq!(name(&request, "s3://other/y"), None);
         assert!(folders(&request).contains("s3://other/x/ext/vpc"));
-    }
-
-    #[test]
-    fn a_target_holds_the_source_once() {
-        assert_eq!(target("file:///lake/", "vpc"), "file:///lake/ext/vpc");
-        assert_eq!(
-            target("file:///lake/ext/vpc/", "vpc"),
-            "file:///lake/ext/vpc"
-        );
-        assert_eq!(
-            target("file:///lake/next/vpc", "vpc"),
-            "file:///lake/next/vpc/ext/vpc"
-        );
     }
 }

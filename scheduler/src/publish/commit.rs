@@ -11,13 +11,14 @@ use std::time::{Duration, Instant};
 
 use futures::{StreamExt, TryStreamExt, stream};
 use plans::crash_point;
+use plans::lake::attempt_name;
 use plans::storage::parts::{PartError, PartHandle, PartStore};
 use tracing::{info, warn};
 
 use super::cleanup::Cleanup;
 use super::lease::{Clock, Lease, LeaseError};
 use super::manifest::Manifest;
-use super::work::{Work, WorkError, attempt_name};
+use super::work::{Work, WorkError};
 use crate::load::days::{Day, Moment};
 use crate::load::failure::{Failure, Kind};
 use crate::status::PeriodRecord;

@@ -1,12 +1,5 @@
-//! The work area: listing splits, receipts and manifests. No name in it ends in
-//! `.parquet`, since a reader of the target might list them.
-//!
-//! ```text
-//! attempts/{attempt}/owner.json            attempts/{attempt}/splits/{split}.json
-//! attempts/{attempt}/receipts/{…}.json     manifests/{dataset8}/{month}-{attempt}.json
-//! staging/{attempt}/…                      (local parts, made by the sink)
-//! probes/{probe}                           (for a moment, where a load begins)
-//! ```
+//! The work area as a store of JSON: split lists, receipts and manifests are written, read,
+//! listed and removed by name. [`plans::lake`] has the names.
 
 use std::io::ErrorKind;
 use std::path::PathBuf;
@@ -16,18 +9,13 @@ use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt};
 use object_store::path::Path;
 use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt, PutPayload};
-use plans::storage;
+use plans::lake::AttemptFiles;
 use plans::storage::{Cause, StoreError, StoreFailure};
+use plans::{lake, storage};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use sha2::{Digest, Sha256};
 
-use crate::load::days::Month;
 use crate::load::failure::{Failure, Kind};
-
-/// Where [`Work::prepare`] looks whether it can write.
-pub const PROBES: &str = "probes";
-const PROBE: &str = "lakebolt-probe-";
 
 #[derive(Debug, thiserror::Error)]
 pub enum WorkError {
@@ -97,7 +85,7 @@ impl Work {
     /// Where there are no folders, finds out whether it can be written.
     pub async fn prepare(&self) -> Result<(), WorkError> {
         let Some(folder) = &self.folder else {
-            let name = format!("{PROBES}/{}", probe_name());
+            let name = lake::probe_file(&probe_name());
             self.put(&name, &()).await?;
             return self.remove(&name).await;
         };
@@ -120,8 +108,7 @@ impl Work {
 
     /// The path of `name` in the work area's store, as plans name it.
     pub fn path(&self, name: &str) -> Path {
-        let parts = name.split('/').filter(|part| !part.is_empty());
-        parts.fold(self.root.clone(), |path, part| path.join(part))
+        lake::path_below(&self.root, name)
     }
 
     /// Writes `value` as JSON in one step and returns its size.
@@ -196,8 +183,7 @@ impl Work {
 
     /// Removes everything that an attempt left here.
     pub async fn remove_attempt(&self, attempt: &str) -> Result<(), WorkError> {
-        for name in ["attempts", "staging"] {
-            let name = format!("{name}/{attempt}");
+        for name in AttemptFiles(attempt).folders() {
             match &self.folder {
                 Some(folder) => remove_folder(&folder.join(name)).await?,
                 None => self.remove_all(&name).await?,
@@ -272,30 +258,7 @@ fn synced(file: &std::path::Path, top: &std::path::Path) -> std::io::Result<()> 
 
 /// The name of an object that is never published, unlike any other.
 pub fn probe_name() -> String {
-    format!("{PROBE}{}", uuid::Uuid::new_v4().simple())
-}
-
-/// Whether what stands at `uri`, or was begun there, was only to see whether it can be.
-pub fn is_probe(uri: &str) -> bool {
-    let name = uri.rsplit('/').next().unwrap_or_default();
-    name.starts_with(PROBE)
-}
-
-/// The name of an attempt: from what a period's record says, so that `sweep` can tell
-/// whose cleanup it sees.
-pub fn attempt_name(load_id: &str, period: Month, attempt: u64) -> String {
-    format!("{load_id}-{period}-{attempt}")
-}
-
-/// The load whose attempt has this name.
-pub fn load_of(attempt: &str) -> &str {
-    attempt.split('-').next().unwrap_or_default()
-}
-
-/// The first eight hex digits of a text's SHA-256.
-pub fn digest8(text: &str) -> String {
-    let digest = Sha256::digest(text.as_bytes());
-    digest.iter().take(4).map(|b| format!("{b:02x}")).collect()
+    lake::probe_name(uuid::Uuid::new_v4().simple())
 }
 
 impl From<WorkError> for Failure {

@@ -4,7 +4,7 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use plans::sink::is_region_name;
+use plans::lake::is_region_name;
 use plans::storage::Role;
 
 use super::proto;

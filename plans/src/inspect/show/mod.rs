@@ -10,7 +10,7 @@ use parquet::arrow::ParquetRecordBatchStreamBuilder;
 use parquet::errors::ParquetError;
 
 pub use json::{row, write_rows};
-pub use quarantine::{Quarantined, Summary, quarantined};
+pub use quarantine::{Summary, quarantined};
 
 use super::objects;
 use super::objects::{Object, ObjectError};

@@ -2,6 +2,7 @@
 
 use crate::inspect::objects;
 use crate::inspect::objects::{Object, ObjectError};
+use crate::lake;
 
 /// Parquet objects and strays, each in the order of their names.
 #[derive(Debug, Default)]
@@ -9,9 +10,6 @@ pub(super) struct Listing {
     pub(super) objects: Vec<Object>,
     pub(super) strays: Vec<Object>,
 }
-
-/// Folder of the default work area: no reader of the target lists Parquet there.
-const WORK: &str = ".lakebolt";
 
 /// Lists what stands below `uri`, or the one object that it names.
 pub(super) async fn list(uri: &str) -> Result<Listing, ObjectError> {
@@ -28,7 +26,8 @@ impl Listing {
             return;
         }
         let mut segments = object.below().split('/');
-        let is_work = segments.clone().next() == Some(WORK);
+        // No reader of the target lists Parquet there.
+        let is_work = segments.clone().next().is_some_and(lake::is_local_work);
         let hidden = segments.any(|name| name.starts_with(['_', '.']));
         let is_parquet = object.name.ends_with(".parquet") || object.below().is_empty();
         match (is_work, is_parquet && !hidden) {

@@ -42,20 +42,20 @@ pub(super) struct Examined {
 /// Checks everything that one object tells by itself; `file` holds its bytes.
 pub(super) fn examine(object: &Object, file: Result<File, ObjectError>, limit: usize) -> Examined {
     let mut findings = Findings::new(&object.name, limit);
-    let placed = path::place(&object.name, &mut findings);
+    let address = path::judge(&object.name, &mut findings);
     let large = (object.size > LARGEST_OBJECT).then(|| format!("{} bytes", object.size));
     findings.judge(Rule::ObjectSize, large);
     let folder = object.name.rsplit_once('/');
     let mut examined = Examined {
         findings,
         rows: 0,
-        target: placed.target.clone(),
+        target: address.source_folder.clone(),
         folder: folder.map_or("", |(folder, _)| folder).to_owned(),
         class: None,
         schema: None,
     };
     let unreadable = match file {
-        Ok(file) => read(file, placed.day, &mut examined).err(),
+        Ok(file) => read(file, address.day, &mut examined).err(),
         Err(error) => Some(ParquetError::External(Box::new(error))),
     };
     let unreadable = unreadable.map(|error| error.to_string());

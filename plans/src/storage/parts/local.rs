@@ -10,6 +10,7 @@ use tokio::fs::File;
 use tokio::io::AsyncWriteExt;
 
 use super::{PartError, PartHandle, PartStore, Staged, UnpublishedPart, UnpublishedWriter};
+use crate::lake;
 
 /// Writes below the work area and publishes by rename, so both must be one filesystem.
 #[derive(Debug)]
@@ -23,7 +24,7 @@ impl Local {
     pub fn new(work: &str) -> Result<Self, PartError> {
         let work = path_of(work)?;
         Ok(Self {
-            staging: work.join("staging"),
+            staging: work.join(lake::STAGING),
             work,
         })
     }
