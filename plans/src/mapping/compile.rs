@@ -92,27 +92,11 @@ fn scope<'a>(
 /// The indices of the columns that the program names.
 fn used(program: &Program, columns: &[Column]) -> Vec<usize> {
     let mut names = BTreeSet::new();
-    let mut note = |expr: &Expr| {
-        names.extend(expr.column_refs().into_iter().map(|c| c.name.clone()));
-    };
-    program.filters.iter().for_each(|(expr, _)| note(expr));
-    for route in &program.routes {
-        let single = [&route.when, &route.account, &route.region];
-        single.into_iter().flatten().for_each(&mut note);
-        note(&route.time);
-        leaves(&route.layout, &mut note);
+    for expr in program.exprs() {
+        names.extend(expr.column_refs().into_iter().map(|c| c.name.as_str()));
     }
-    let is_used = |index: &usize| names.contains(&columns[*index].name);
+    let is_used = |index: &usize| names.contains(columns[*index].name.as_str());
     (0..columns.len()).filter(is_used).collect()
-}
-
-fn leaves(layout: &[Layout], note: &mut impl FnMut(&Expr)) {
-    for part in layout {
-        match part {
-            Layout::Leaf(expr) => note(expr),
-            Layout::Struct(inner) => leaves(inner, note),
-        }
-    }
 }
 
 /// One route with the parsed columns as they are. Its time is the first route's.

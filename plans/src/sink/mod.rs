@@ -13,12 +13,14 @@ mod open_parts;
 mod part;
 mod program;
 pub mod quarantine;
+mod rows;
 mod run;
 mod sort;
 
-pub(crate) use classify::{Classifier, Rejection};
+pub(crate) use classify::Rejection;
 pub use heartbeat::Heartbeat;
 pub use node::SinkExec;
 pub(crate) use node::{decode, encode};
-pub use program::{PhysicalLayout, PhysicalProgram, PhysicalRoute};
+pub use program::{PhysicalProgram, PhysicalRoute};
+pub(crate) use rows::{RowSteps, RowTerms};
 pub(crate) use sort::{Key, gather};
