@@ -104,7 +104,7 @@ mod tests {
     #[test]
     fn another_scheme_lists_the_known_ones() {
         let error = open("gopher://x/y").expect_err("an unknown scheme");
-        assert!(error.to_string().ends_with("known are file, s3"), "{error}");
+        assert!(error.to_string().ends_with("known: file, s3"), "{error}");
     }
 
     #[test]
