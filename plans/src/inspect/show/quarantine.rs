@@ -1,4 +1,4 @@
-//! What stands in a quarantine: how many rows for which reason, and the first of them.
+//! Summarises a quarantine: the number of rows for each reason, and the first rows.
 
 use std::collections::BTreeMap;
 
@@ -11,31 +11,40 @@ use serde::Serialize;
 use super::{ShowError, batches};
 use crate::inspect::objects::Object;
 
-/// A row that was set aside.
+/// A quarantined row.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Quarantined {
+    /// Name of the source.
     pub source: String,
+    /// URI of the input object.
     pub object: String,
     /// Line (or record) in the object, from 1.
     pub line: u64,
+    /// Code of the reason.
     pub reason: String,
+    /// Details of the reason.
     pub detail: String,
+    /// The row as text.
     pub raw: String,
+    /// Id of the load that rejected it.
     pub load_id: String,
 }
 
 /// Rows by reason, most frequent first, and the first rows.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Summary {
+    /// Number of rows.
     pub rows: u64,
+    /// Number of rows for each reason.
     pub reasons: Vec<(String, u64)>,
+    /// The first rows.
     pub first: Vec<Quarantined>,
 }
 
 const BATCH_ROWS: usize = 4096;
 
-/// Reads the rows of `source` in `objects`, and keeps the first `limit` that have
-/// `reason`, if one is asked for.
+/// Summarises the rows of `source` in `objects`. Keeps the first `limit` rows, only those with
+/// `reason` if one is given.
 pub async fn quarantined(
     objects: &[Object],
     source: &str,
@@ -68,7 +77,7 @@ pub async fn quarantined(
     Ok(summary)
 }
 
-/// The columns of a quarantine object; one that is missing holds nothing.
+/// The columns of a quarantine object. A missing column has no values.
 struct Columns {
     rows: usize,
     source: Option<ArrayRef>,

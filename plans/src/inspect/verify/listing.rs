@@ -1,19 +1,19 @@
-//! The objects below a URI, and what does not belong there.
+//! Lists the objects below a URI, and files that do not belong there.
 
 use crate::inspect::objects;
 use crate::inspect::objects::{Object, ObjectError};
 
-/// Parquet objects and strays, each in the order of their names.
+/// Parquet objects and other files, each sorted by name.
 #[derive(Debug, Default)]
 pub(super) struct Listing {
     pub(super) objects: Vec<Object>,
     pub(super) strays: Vec<Object>,
 }
 
-/// Folder of the default work area: no reader of the target lists Parquet there.
+/// Folder of the default work area. It must not contain Parquet files.
 const WORK: &str = ".lakebolt";
 
-/// Lists what stands below `uri`, or the one object that it names.
+/// Lists the objects below `uri`, or the object at `uri`.
 pub(super) async fn list(uri: &str) -> Result<Listing, ObjectError> {
     let mut listing = Listing::default();
     for object in objects::list(uri).await? {
@@ -46,7 +46,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn objects_are_told_from_strays_and_the_work_area_is_left_out() {
+    async fn objects_and_strays_are_separated_and_the_work_area_is_left_out() {
         let folder = tempfile::tempdir().expect("a folder for the test");
         let files = [
             "ext/s/a.parquet",

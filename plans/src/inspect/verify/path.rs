@@ -1,17 +1,17 @@
-//! What an object's path has to say: source, region, account, day.
+//! Checks the path of an object: source, region, account and day.
 
 use chrono::NaiveDate;
 
 use super::findings::Findings;
 use super::rules::Rule;
 
-/// Longest name of a custom source: role names are made from it.
+/// Maximum length of the name of a custom source. Names of roles contain it.
 const LONGEST_SOURCE: usize = 20;
 
-/// What a path says, as far as it is well formed.
+/// The parts of a path that are valid.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Placed {
-    /// The folder before `region=`.
+pub(super) struct PathParts {
+    /// The folder above `region=`.
     pub(super) target: String,
     pub(super) region: Option<String>,
     pub(super) account: Option<String>,
@@ -19,27 +19,27 @@ pub(super) struct Placed {
     pub(super) day: Option<i32>,
 }
 
-/// Reads `path` (with `/`) and judges it.
-pub(super) fn place(path: &str, findings: &mut Findings) -> Placed {
+/// Parses `path` (with `/`) and checks it.
+pub(super) fn parse(path: &str, findings: &mut Findings) -> PathParts {
     let mut folders: Vec<&str> = path.split('/').collect();
     folders.pop();
     let start = folders.len().saturating_sub(3);
     let (before, keys) = folders.split_at(start);
-    let placed = Placed {
+    let parts = PathParts {
         target: before.join("/"),
         region: value(keys, 0, "region"),
         account: value(keys, 1, "accountId"),
         day: value(keys, 2, "eventDay").and_then(|day| parse_day(&day)),
     };
-    findings.judge(Rule::Path, wrong_path(keys, &placed));
+    findings.judge(Rule::Path, wrong_path(keys, &parts));
     findings.judge(Rule::SourcePrefix, wrong_prefix(before));
-    if let Some(region) = &placed.region {
+    if let Some(region) = &parts.region {
         findings.judge(Rule::Region, wrong_region(region));
     }
-    if let Some(account) = &placed.account {
+    if let Some(account) = &parts.account {
         findings.judge(Rule::Account, wrong_account(account));
     }
-    placed
+    parts
 }
 
 fn value(keys: &[&str], index: usize, name: &str) -> Option<String> {
@@ -56,8 +56,8 @@ fn parse_day(text: &str) -> Option<i32> {
     Some(date.to_epoch_days())
 }
 
-fn wrong_path(keys: &[&str], placed: &Placed) -> Option<String> {
-    let whole = placed.region.is_some() && placed.account.is_some() && placed.day.is_some();
+fn wrong_path(keys: &[&str], parts: &PathParts) -> Option<String> {
+    let whole = parts.region.is_some() && parts.account.is_some() && parts.day.is_some();
     (!whole).then(|| format!("the folders are `{}`", keys.join("/")))
 }
 
@@ -95,26 +95,26 @@ fn wrong_account(account: &str) -> Option<String> {
 mod tests {
     use super::*;
 
-    fn check(path: &str) -> (Placed, Findings) {
+    fn check(path: &str) -> (PathParts, Findings) {
         let mut findings = Findings::new(path, 9);
-        let placed = place(path, &mut findings);
-        (placed, findings)
+        let parts = parse(path, &mut findings);
+        (parts, findings)
     }
 
     #[test]
-    fn a_path_of_the_lake_says_source_region_account_and_day() {
+    fn a_path_of_the_lake_has_source_region_account_and_day() {
         let path = "lake/ext/vpc_flow/region=eu-central-1/accountId=123456789012/eventDay=20240122/a.parquet";
-        let (placed, findings) = check(path);
-        assert_eq!(placed.region.as_deref(), Some("eu-central-1"));
-        assert_eq!(placed.day, Some(19744));
-        assert_eq!(placed.target, "lake/ext/vpc_flow");
+        let (parts, findings) = check(path);
+        assert_eq!(parts.region.as_deref(), Some("eu-central-1"));
+        assert_eq!(parts.day, Some(19744));
+        assert_eq!(parts.target, "lake/ext/vpc_flow");
         for rule in [Rule::Path, Rule::SourcePrefix, Rule::Region, Rule::Account] {
             assert!(findings.messages(rule).is_empty(), "{rule:?}");
         }
     }
 
     #[test]
-    fn another_case_or_a_broken_day_is_no_path_of_the_lake() {
+    fn another_case_or_an_invalid_day_is_a_finding() {
         let broken = [
             "ext/s/region=r/accountid=123456789012/eventDay=20240122/a.parquet",
             "ext/s/region=r/accountId=123456789012/eventDay=2024-01-22/a.parquet",
