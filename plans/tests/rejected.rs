@@ -1,5 +1,5 @@
-//! Every folder of `tests/rejected` is a broken configuration beside the messages
-//! that it must produce; every folder of `tests/accepted` is a good one.
+//! Every folder of `tests/rejected` contains an invalid configuration and its expected messages.
+//! Every folder of `tests/accepted` contains a valid configuration.
 //! `cargo xtask bless` rewrites the expected messages for review.
 
 mod harness;
@@ -21,7 +21,7 @@ fn findings(case: &Path) -> Findings {
     lint(case, &rules)
 }
 
-/// The messages, with paths from the case's folder on.
+/// Formats the messages with paths relative to the folder of the case.
 fn rendered(found: &[Diagnostic], case: &Path) -> String {
     let prefix = format!("{}/", case.display());
     let lines = found.iter().map(|one| one.to_string().replace(&prefix, ""));
@@ -39,7 +39,7 @@ fn cases(folder: &str) -> Vec<PathBuf> {
 }
 
 #[test]
-fn every_rejected_configuration_says_what_is_wrong_and_where() {
+fn every_rejected_configuration_has_the_expected_messages() {
     let is_blessing = harness::config::is_blessing();
     let mut wrong = Vec::new();
     for case in cases(REJECTED) {
@@ -70,7 +70,7 @@ fn every_message_names_a_line_and_a_remedy() {
 }
 
 #[test]
-fn accepted_configurations_have_nothing_wrong() {
+fn accepted_configurations_have_no_errors() {
     for case in cases("tests/accepted") {
         let found = findings(&case);
         assert_eq!(rendered(&found.errors, &case), "", "{}", case.display());
