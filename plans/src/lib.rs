@@ -1,6 +1,6 @@
-//! What a load computes: sources, formats, mappings, plan nodes and the session
-//! that every process builds. Nothing here reads a clock, the environment (but for
-//! the AWS SDK, which `aws` opens) or the status table.
+//! The computation of a load: sources, formats, mappings, plan nodes and the session
+//! that every process builds. This crate reads no clock, no status table and no
+//! environment. The exception is the AWS SDK, which `storage::aws` configures.
 
 pub mod attempt;
 pub mod codec;

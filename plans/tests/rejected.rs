@@ -17,7 +17,7 @@ fn findings(case: &Path) -> Findings {
     lint(case, "1.1.0")
 }
 
-/// The messages, with paths from the case's folder on.
+/// Formats the messages with paths relative to the folder of the case.
 fn rendered(found: &[Diagnostic], case: &Path) -> String {
     let prefix = format!("{}/", case.display());
     let lines = found.iter().map(|one| one.to_string().replace(&prefix, ""));
@@ -35,7 +35,7 @@ fn cases(folder: &str) -> Vec<PathBuf> {
 }
 
 #[test]
-fn every_rejected_configuration_says_what_is_wrong_and_where() {
+fn every_rejected_configuration_has_the_expected_messages() {
     let is_blessing = harness::config::is_blessing();
     let mut wrong = Vec::new();
     for case in cases(REJECTED) {
@@ -99,7 +99,7 @@ fn every_message_names_a_line_and_a_remedy() {
 }
 
 #[test]
-fn accepted_configurations_have_nothing_wrong() {
+fn accepted_configurations_have_no_errors() {
     for case in cases("tests/accepted") {
         let found = findings(&case);
         assert_eq!(rendered(&found.errors, &case), "", "{}", case.display());

@@ -236,7 +236,7 @@ impl From<PartError> for Failure {
                 (Kind::Refused, "target_not_writable")
             }
             PartError::Store { .. } => (Kind::Dependency, "target_unreachable"),
-            PartError::Apart { .. } => (Kind::Usage, "work_area_apart"),
+            PartError::OtherFilesystem { .. } => (Kind::Usage, "work_area_apart"),
             PartError::PartLost { .. } => (Kind::Work, "parts_lost"),
             PartError::NoStorage { .. } | PartError::BadUri { .. } => (Kind::Usage, "bad_target"),
         };
@@ -245,7 +245,7 @@ impl From<PartError> for Failure {
             PartError::Unwritable { .. } => {
                 Some("check the target's permissions, and that it is mounted")
             }
-            PartError::Apart { .. } => Some("put --work on the filesystem of the target"),
+            PartError::OtherFilesystem { .. } => Some("put --work on the filesystem of the target"),
             _ => None,
         };
         let remedy =

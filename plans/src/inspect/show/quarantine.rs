@@ -12,15 +12,17 @@ use crate::sink::quarantine::{Columns, QuarantinedRow};
 /// Rows by reason, most frequent first, and the first rows.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Summary {
+    /// Number of rows.
     pub rows: u64,
+    /// Number of rows for each reason.
     pub reasons: Vec<(String, u64)>,
     pub first: Vec<QuarantinedRow>,
 }
 
 const BATCH_ROWS: usize = 4096;
 
-/// Reads the rows of `source` in `objects`, and keeps the first `limit` that have
-/// `reason`, if one is asked for.
+/// Summarises the rows of `source` in `objects`. Keeps the first `limit` rows, only those with
+/// `reason` if one is given.
 pub async fn quarantined(
     objects: &[Object],
     source: &str,

@@ -1,10 +1,10 @@
-//! The objects below a URI, and what does not belong there.
+//! Lists the objects below a URI, and files that do not belong there.
 
 use crate::inspect::objects;
 use crate::inspect::objects::{Object, ObjectError};
 use crate::lake;
 
-/// Parquet objects and strays, each in the order of their names.
+/// Parquet objects and other files, each sorted by name.
 #[derive(Debug, Default)]
 pub(super) struct Listing {
     pub(super) objects: Vec<Object>,
@@ -45,7 +45,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn objects_are_told_from_strays_and_the_work_area_is_left_out() {
+    async fn objects_and_strays_are_separated_and_the_work_area_is_left_out() {
         let folder = tempfile::tempdir().expect("a folder for the test");
         let files = [
             "ext/s/a.parquet",

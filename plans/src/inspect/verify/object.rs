@@ -1,4 +1,4 @@
-//! One object: its footer, its pages, then its events, a batch at a time.
+//! Checks one object: its footer, its pages, and its events batch by batch.
 
 use std::fs::File;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -24,22 +24,22 @@ const LARGEST_ROW_GROUP: i64 = 256 << 20;
 const LARGEST_OBJECT: u64 = 256 << 20;
 const BATCH_ROWS: usize = 8192;
 
-/// What is compared between objects, besides the findings.
+/// The findings of one object, and the values that are compared between objects.
 #[derive(Debug)]
 pub(super) struct Examined {
     pub(super) findings: Findings,
     pub(super) rows: u64,
-    /// The folder before `region=`.
+    /// The folder above `region=`.
     pub(super) target: String,
-    /// The folder of the object: one partition.
+    /// The partition folder of the object.
     pub(super) folder: String,
-    /// The object's only class.
+    /// The class of the object, if it has only one.
     pub(super) class: Option<i64>,
     /// Digest of the physical schema.
     pub(super) schema: Option<u64>,
 }
 
-/// Checks everything that one object tells by itself; `file` holds its bytes.
+/// Runs all checks that need only one object. `file` has its bytes.
 pub(super) fn examine(object: &Object, file: Result<File, ObjectError>, limit: usize) -> Examined {
     let mut findings = Findings::new(&object.name, limit);
     let address = path::judge(&object.name, &mut findings);
@@ -64,7 +64,7 @@ pub(super) fn examine(object: &Object, file: Result<File, ObjectError>, limit: u
 }
 
 fn read(file: File, day: Option<i32>, examined: &mut Examined) -> Result<(), ParquetError> {
-    // What the writer's Arrow schema says is left out: other readers do not see it.
+    // The Arrow schema of the writer is ignored, because other readers do not use it.
     let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
     let metadata = ArrowReaderMetadata::load(&file, options)?;
     let footer = metadata.metadata().clone();
@@ -120,7 +120,7 @@ fn wrong_time_type(footer: &ParquetMetaData) -> Option<String> {
         Some(time) if time.physical_type() != Physical::INT64 => {
             Some(format!("time is {}", time.physical_type()))
         }
-        // A timestamp is int64 too, but readers give its values another type.
+        // A logical timestamp is int64, too, but readers return another type.
         Some(time) if time.logical_type_ref().is_some() => Some(format!(
             "time is int64 with logical type {:?}",
             time.logical_type_ref()

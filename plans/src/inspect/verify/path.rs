@@ -53,7 +53,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_of_the_lake_says_source_region_account_and_day() {
+    fn a_path_of_the_lake_has_source_region_account_and_day() {
         let path = "lake/ext/vpc_flow/region=eu-central-1/accountId=123456789012/eventDay=20240122/a.parquet";
         let (address, findings) = check(path);
         assert_eq!(address.region.as_deref(), Some("eu-central-1"));
@@ -65,7 +65,7 @@ mod tests {
     }
 
     #[test]
-    fn another_case_or_a_broken_day_is_no_path_of_the_lake() {
+    fn another_case_or_an_invalid_day_is_a_finding() {
         let broken = [
             "ext/s/region=r/accountid=123456789012/eventDay=20240122/a.parquet",
             "ext/s/region=r/accountId=123456789012/eventDay=2024-01-22/a.parquet",
