@@ -1,6 +1,10 @@
 //! What a compilation reports: every mistake in a configuration, each once.
 
+use super::programs::{event, map, set, source};
 use crate::lint::lint_embedded;
+use crate::mapping::{Compilation, compile};
+use crate::ocsf;
+use crate::spec::{ColumnKind, Node};
 
 const GOOD: &str = r#"
 class = "network_activity"
@@ -259,4 +263,40 @@ fn a_mistake_in_a_value_is_reported_once() {
         let found = check_event(from, to);
         assert_eq!(found.len(), 1, "{to}: {found:#?}");
     }
+}
+
+/// Compiles a foreign source, in which what OCSF requires besides is a warning.
+fn foreign(members: &[(&str, Node)]) -> Compilation {
+    let columns = [("start", ColumnKind::Int64), ("action", ColumnKind::Text)];
+    let source = source(&columns, vec![event("network_activity", members)]);
+    compile(&source, ocsf::schema("1.1.0").expect("pinned"), false)
+}
+
+#[test]
+fn a_foreign_source_needs_a_time_and_is_warned_of_other_gaps() {
+    let found = foreign(&[("message", map("action"))]);
+    let errors = found.program.expect_err("it has no time").0;
+    assert_eq!(errors.len(), 1, "{errors:?}");
+    assert!(
+        errors[0].message.contains("`time` is missing"),
+        "{errors:?}"
+    );
+    let warnings = found.warnings.to_string();
+    assert!(warnings.contains("`severity_id` is missing"), "{warnings}");
+    assert!(!warnings.contains("`time`"), "{warnings}");
+}
+
+#[test]
+fn a_foreign_source_is_warned_of_derived_attributes_but_cannot_name_another_class() {
+    let found = foreign(&[("time", map("start")), ("class_name", map("action"))]);
+    assert!(found.program.is_ok(), "{:?}", found.program);
+    let warnings = found.warnings.to_string();
+    assert!(
+        warnings.contains("is derived and cannot be mapped"),
+        "{warnings}"
+    );
+    let found = foreign(&[("time", map("start")), ("class_uid", set(4002))]);
+    let errors = found.program.expect_err("it is another class").0;
+    assert_eq!(errors.len(), 1, "{errors:?}");
+    assert!(errors[0].remedy.contains("has 4001"), "{errors:?}");
 }
