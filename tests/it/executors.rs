@@ -16,7 +16,7 @@ use scheduler::drive::driver::{Driver, Timing};
 use scheduler::drive::watch::Activity;
 use scheduler::load::notification::NoObserver;
 use scheduler::load::outcome::{LoadState, Outcome};
-use scheduler::load::request::{LoadRequest, OnStale, Range, Shape};
+use scheduler::load::terms::{LoadRequest, Range, Terms};
 use scheduler::status;
 use scheduler::submit::ballista::Remote;
 use tests::days::{Day, day};
@@ -125,30 +125,25 @@ impl Cluster {
             source: source.name,
             program,
             format: source.format,
-            inputs: vec![uri("input")],
-            role: None,
-            output: uri("lake"),
-            name: "default".to_owned(),
-            shape: Shape::Ocsf,
-            range: Range::Between {
-                from: first().to_string().parse()?,
-                to: last().to_string().parse()?,
+            terms: Terms {
+                inputs: vec![uri("input")],
+                output: uri("lake"),
+                name: "default".to_owned(),
+                range: Range::Between {
+                    from: first().to_string().parse()?,
+                    to: last().to_string().parse()?,
+                },
+                full_load,
+                margin: 1,
+                lateness: Duration::from_secs(48 * 60 * 60),
+                quarantine: uri("lake.quarantine/"),
+                work: uri("lake/.lakebolt/"),
+                max_quarantine: 5.0,
+                max_attempts: 3,
+                parallel: 2,
+                memory_bytes: 64 << 20,
+                ..Terms::default()
             },
-            full_load,
-            on_stale: OnStale::Report,
-            margin: 1,
-            lateness: Duration::from_secs(48 * 60 * 60),
-            region: None,
-            account: None,
-            quarantine: uri("lake.quarantine/"),
-            work: uri("lake/.lakebolt/"),
-            max_quarantine: 5.0,
-            max_attempts: 3,
-            parallel: 2,
-            wait: Duration::ZERO,
-            allow_empty: false,
-            cores: 2,
-            memory_bytes: 64 << 20,
         })
     }
 

@@ -158,7 +158,7 @@ fn show_lake(shown: &Path, prepared: &[Prepared]) -> Result<(), Failure> {
     let mut text = String::new();
     for load in prepared {
         let source = &load.request.source;
-        let uri = format!("{}/ext/{source}", load.request.output);
+        let uri = format!("{}/ext/{source}", load.request.terms.output);
         wire::block_on(async {
             let objects = show::objects(&uri).await;
             let objects = objects.map_err(|error| super::show::unreached(&error))?;

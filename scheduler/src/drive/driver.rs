@@ -25,8 +25,8 @@ use crate::load::failure::{Failure, Kind};
 use crate::load::notification::{Notification, Observer};
 use crate::load::outcome::{Outcome, PeriodOutcome, PeriodState};
 use crate::load::range::AskedPeriod;
+use crate::load::recorded::{Origin, RecordedRequest};
 use crate::load::request::LoadRequest;
-use crate::load::saved::SavedRequest;
 use crate::publish::lease::{Clock, LeaseClient, WAIT_PAUSE};
 use crate::publish::manifest::{Manifest, attempt_of};
 use crate::publish::work::{WorkError, load_of};
@@ -200,15 +200,12 @@ impl Driver {
         if self.status.load(&outcome.load_id).await?.is_some() {
             return Ok(());
         }
-        let request = serde_json::to_value(SavedRequest::of(request)).map_err(|error| {
-            Failure::of(Kind::Bug, "request_unsaved", &error, "please report it")
-        })?;
         let record = LoadRecord {
             load_id: outcome.load_id.clone(),
             dataset: outcome.dataset.clone(),
             source: outcome.source.clone(),
-            state: outcome.state.as_str().to_owned(),
-            request,
+            state: outcome.state,
+            request: RecordedRequest::new(request, Origin::Process),
             outcome: None,
             started_at: outcome.started_at,
             ended_at: None,
@@ -221,7 +218,7 @@ impl Driver {
         let Ok(Some(mut record)) = self.status.load(&outcome.load_id).await else {
             return;
         };
-        record.state = outcome.state.as_str().to_owned();
+        record.state = outcome.state;
         record.ended_at = Some(outcome.ended_at);
         record.outcome = serde_json::to_value(outcome).ok();
         if let Err(error) = self.status.put_load(&record).await {

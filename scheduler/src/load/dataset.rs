@@ -5,23 +5,24 @@ use std::collections::{BTreeMap, BTreeSet};
 use plans::mapping::Class;
 use plans::storage::Access;
 
-use super::request::{LoadRequest, Shape};
+use super::terms::{LoadRequest, Shape};
 use crate::publish::work::digest8;
 
 /// The dataset's name in the status table.
 pub fn id(request: &LoadRequest) -> String {
-    let shape = match request.shape {
+    let shape = match request.terms.shape {
         Shape::Ocsf => "ocsf",
         Shape::Raw => "raw",
     };
-    let target = trimmed(&request.output);
-    let key = [&request.source, target, shape, &request.name].join("\n");
-    format!("{}-{}-{}", request.source, request.name, digest8(&key))
+    let target = trimmed(&request.terms.output);
+    let name = &request.terms.name;
+    let key = [&request.source, target, shape, name].join("\n");
+    format!("{}-{name}-{}", request.source, digest8(&key))
 }
 
 /// The inputs in one spelling, to tell whether another load read the same.
 pub fn inputs(request: &LoadRequest) -> Vec<String> {
-    let inputs = request.inputs.iter();
+    let inputs = request.terms.inputs.iter();
     let mut inputs: Vec<String> = inputs.map(|uri| trimmed(uri).to_owned()).collect();
     inputs.sort();
     inputs.dedup();
@@ -40,8 +41,9 @@ pub fn targets(request: &LoadRequest) -> BTreeMap<String, String> {
             )
         })
         .collect();
-    if request.shape == Shape::Raw {
-        targets.insert("raw".to_owned(), target(&request.output, &request.source));
+    if request.terms.shape == Shape::Raw {
+        let folder = target(&request.terms.output, &request.source);
+        targets.insert("raw".to_owned(), folder);
     }
     targets
 }
@@ -49,16 +51,17 @@ pub fn targets(request: &LoadRequest) -> BTreeMap<String, String> {
 /// Every folder that parts go to, and that a load has to be able to write.
 pub fn folders(request: &LoadRequest) -> BTreeSet<String> {
     let mut folders: BTreeSet<String> = targets(request).into_values().collect();
-    folders.insert(trimmed(&request.quarantine).to_owned());
+    folders.insert(trimmed(&request.terms.quarantine).to_owned());
     folders
 }
 
 /// Who writes where: roles are for targets, not for what stands beside them.
 pub fn access(request: &LoadRequest) -> Access {
     let mut access = Access::default();
-    access.grant(&request.output, request.role.clone());
-    access.grant(&request.quarantine, None);
-    access.grant(&request.work, None);
+    let terms = &request.terms;
+    access.grant(&terms.output, terms.role.clone());
+    access.grant(&terms.quarantine, None);
+    access.grant(&terms.work, None);
     let targets = targets(request);
     for route in &request.program.routes {
         let own = route
@@ -74,7 +77,7 @@ pub fn access(request: &LoadRequest) -> Access {
 }
 
 fn output_of<'a>(request: &'a LoadRequest, class: &'a Class) -> &'a str {
-    class.target.as_deref().unwrap_or(&request.output)
+    class.target.as_deref().unwrap_or(&request.terms.output)
 }
 
 fn target(output: &str, name: &str) -> String {
@@ -105,9 +108,9 @@ mod tests {
             external_id: None,
         };
         let mut request = World::new().request("2024-02-01", "2024-02-01");
-        request.output = "s3://lake".to_owned();
-        request.quarantine = "s3://lake/rejected/".to_owned();
-        request.role = Some(role("of the load"));
+        request.terms.output = "s3://lake".to_owned();
+        request.terms.quarantine = "s3://lake/rejected/".to_owned();
+        request.terms.role = Some(role("of the load"));
         let name = |request: &LoadRequest, uri: &str| {
             let access = access(request);
             access.role(uri).map(|role| role.arn.clone())

@@ -1,8 +1,8 @@
 //! A load: one request for a dataset over a range of days. Start reading at `drive`.
 //!
-//! `days`, `range`, `request`, `places`, `splits`, `remaining`, `dataset`, `task`, `manifest` and
-//! `outcome` are pure; the others touch storage and status.
+//! Nothing here touches the network, the clock or the environment.
 
+pub mod check;
 pub mod dataset;
 pub mod days;
 pub mod failure;
@@ -10,5 +10,6 @@ pub mod notification;
 pub mod outcome;
 pub mod places;
 pub mod range;
+pub mod recorded;
 pub mod request;
-pub mod saved;
+pub mod terms;

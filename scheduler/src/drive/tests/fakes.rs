@@ -30,7 +30,7 @@ use crate::drive::watch::Activity;
 use crate::load::days::{Day, Month};
 use crate::load::notification::NoObserver;
 use crate::load::outcome::Outcome;
-use crate::load::request::{LoadRequest, OnStale, Range, Shape};
+use crate::load::terms::{LoadRequest, Range, Terms};
 use crate::publish::lease::Clock;
 use crate::publish::work::Work;
 use crate::status::memory::Memory;
@@ -454,30 +454,28 @@ impl World {
                 options: BTreeMap::new(),
                 at: plans::diagnostics::Origin::default(),
             },
+            terms: self.terms(from, to),
+        }
+    }
+
+    fn terms(&self, from: &str, to: &str) -> Terms {
+        Terms {
             inputs: vec![self.uri("input")],
-            role: None,
             output: self.uri("lake"),
             name: "default".to_owned(),
-            shape: Shape::Ocsf,
             range: Range::Between {
                 from: from.parse().unwrap(),
                 to: to.parse().unwrap(),
             },
-            full_load: false,
-            on_stale: OnStale::Report,
             margin: 1,
             lateness: Duration::from_secs(48 * 3600),
-            region: None,
-            account: None,
             quarantine: self.uri("lake.quarantine"),
             work: self.uri("lake/.lakebolt"),
             max_quarantine: 50.0,
             max_attempts: 3,
             parallel: 2,
-            wait: Duration::ZERO,
-            allow_empty: false,
-            cores: 1,
             memory_bytes: 1 << 20,
+            ..Terms::default()
         }
     }
 

@@ -30,10 +30,9 @@ pub(super) fn whole(world: &World) -> LoadRequest {
 }
 
 pub(super) fn full(request: &LoadRequest) -> LoadRequest {
-    LoadRequest {
-        full_load: true,
-        ..request.clone()
-    }
+    let mut full = request.clone();
+    full.terms.full_load = true;
+    full
 }
 
 pub(super) fn states(outcome: &Outcome) -> Vec<PeriodState> {
@@ -227,10 +226,9 @@ async fn retry_loads_the_failed_periods_and_nothing_else() {
     request.parallel = 1;
     let failed = world.run(&request, &[Fault::Fails; 3]).await;
     let record = world.status.load(&failed.load_id).await.unwrap().unwrap();
-    assert_eq!(record.state, "failed");
-    let saved: crate::load::saved::SavedRequest =
-        serde_json::from_value(record.request.clone()).unwrap();
-    let request = saved.with(request.program.clone(), request.format.clone());
+    assert_eq!(record.state, LoadState::Failed);
+    let terms = record.request.terms.clone().unwrap();
+    let request = LoadRequest { terms, ..request };
     let driver = world.driver(&Engine::with(&[]), noon);
     let outcome = driver.retry(&request, &record).await;
     assert_eq!(outcome.periods.len(), 1);
