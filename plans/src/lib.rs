@@ -2,6 +2,7 @@
 //! that every process builds. Nothing here reads a clock, the environment (but for
 //! the AWS SDK, which `aws` opens) or the status table.
 
+pub mod attempt;
 pub mod codec;
 pub mod compiled;
 pub mod crash_point;

@@ -5,12 +5,12 @@ use std::path::Path;
 use std::sync::{Arc, LazyLock};
 
 use datafusion::common::{DFSchema, DataFusionError, Result};
+use datafusion::execution::SessionState;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::object_store::ObjectStoreRegistry;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::session_state::SessionStateBuilder;
-use datafusion::execution::{SessionState, TaskContext};
 use datafusion::logical_expr::Expr;
 use datafusion::logical_expr::simplify::SimplifyContext;
 use datafusion::optimizer::simplify_expressions::ExprSimplifier;
@@ -85,10 +85,7 @@ pub fn state(config: SessionConfig, runtime: Arc<RuntimeEnv>) -> SessionState {
         .with_runtime_env(runtime)
         .with_default_features()
         .build();
-    for function in functions::all() {
-        // Registering replaces a function of the same name, which is what we want.
-        let _ = datafusion::execution::FunctionRegistry::register_udf(&mut state, function);
-    }
+    functions::register(&mut state);
     state
 }
 
@@ -112,12 +109,6 @@ pub(crate) fn compiling() -> &'static SessionState {
     static STATE: LazyLock<SessionState> =
         LazyLock::new(|| state(config(), Arc::new(RuntimeEnv::default())));
     &STATE
-}
-
-/// What decodes the expressions that a literal holds.
-pub(crate) fn registry() -> &'static TaskContext {
-    static REGISTRY: LazyLock<TaskContext> = LazyLock::new(|| TaskContext::from(compiling()));
-    &REGISTRY
 }
 
 /// A session for planning: it runs nothing and keeps nothing on disk.

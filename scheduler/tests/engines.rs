@@ -12,8 +12,9 @@ use datafusion::arrow::datatypes::{DataType, Field, Int64Type, Schema, TimeUnit}
 use datafusion::logical_expr::{Expr, cast, ident};
 use datafusion::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use datafusion::physical_plan::ExecutionPlan;
+use plans::attempt::AttemptSpec;
 use plans::mapping::{Class, Layout, Program, Route};
-use plans::pipeline::{AttemptSpec, attempt_plan};
+use plans::pipeline::attempt_plan;
 use plans::receipt::{Ledger, PartKind, Receipt};
 use plans::scan::split::{InputObject, Split, SplitRef};
 use plans::spec;

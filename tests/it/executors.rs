@@ -11,9 +11,9 @@ use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 use plans::{formats, mapping, ocsf, sources};
-use scheduler::drive::attempt::Planner;
-use scheduler::drive::driver::{Driver, Timing};
-use scheduler::drive::watch::Activity;
+use scheduler::drive::activity::Activity;
+use scheduler::drive::context::Planner;
+use scheduler::drive::context::{Driver, Timing};
 use scheduler::load::notification::NoObserver;
 use scheduler::load::outcome::{LoadState, Outcome};
 use scheduler::load::terms::{LoadRequest, Range, Terms};

@@ -121,7 +121,7 @@ fn detached(id: &str, place: &str, format: OutputFormat) -> Result<ExitCode, Fai
     match format {
         OutputFormat::Human => output::print(&format!("{watch}\n{cancel}\n"))?,
         OutputFormat::Json => {
-            let mut outcome = Outcome::begun(id, "", "", Moment(wire::now()));
+            let mut outcome = Outcome::started(id, "", "", Moment(wire::now()));
             outcome.exit_code = ExitCode::Interrupted.number();
             outcome.warnings = vec![watch, cancel];
             output::print_json(&outcome)?;

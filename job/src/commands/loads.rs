@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use scheduler::drive::driver::Driver;
+use scheduler::drive::context::Driver;
 use scheduler::load::days::Moment;
 use scheduler::load::failure::{Failure as LoadFailure, Kind};
 use scheduler::load::outcome::{LoadState, Outcome};
@@ -161,7 +161,7 @@ pub(crate) fn print(
 /// The outcome of a load that was refused before it had one.
 pub(crate) fn refused(failure: &Failure) -> Outcome {
     let now = Moment(wire::now());
-    let mut outcome = Outcome::begun("", "", "", now);
+    let mut outcome = Outcome::started("", "", "", now);
     let kind = match failure.code {
         ExitCode::Usage => Kind::Usage,
         ExitCode::Refused => Kind::Refused,

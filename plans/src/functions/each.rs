@@ -15,8 +15,8 @@ use datafusion_proto::bytes::Serializeable;
 
 use super::definition::{Cache, Definition, Returns};
 use super::json::{Raw, elements};
+use super::registry;
 use super::text::{as_text, text_type};
-use crate::session;
 
 pub(super) static EACH: Definition = Definition {
     name: "each",
@@ -75,9 +75,9 @@ fn program(
     let schema = Arc::new(Schema::new(fields));
     let key = [bytes.as_slice(), schema.to_string().as_bytes()].concat();
     PROGRAMS.get(&key, || {
-        let expr = Expr::from_bytes_with_ctx(bytes, session::registry())?;
+        let expr = Expr::from_bytes_with_ctx(bytes, registry::decoder())?;
         let scope = DFSchema::try_from(Arc::clone(&schema))?;
-        let object = session::compiling().create_physical_expr(expr, &scope)?;
+        let object = registry::evaluator().create_physical_expr(expr, &scope)?;
         let kind = object.data_type(&schema)?;
         Ok(Program {
             object,

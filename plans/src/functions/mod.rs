@@ -16,6 +16,7 @@ mod list_compact;
 mod object;
 mod observables;
 mod redact;
+mod registry;
 mod text;
 mod unmapped;
 mod url;
@@ -32,6 +33,7 @@ pub(crate) use enums::{Other, Table};
 pub(crate) use json_text::dotted_key;
 pub(crate) use observables::Observed;
 pub(crate) use redact::Redaction;
+pub(crate) use registry::register;
 pub(crate) use unmapped::{Source as UnmappedSource, Spec as UnmappedSpec, map_type};
 
 /// Every function with its entry in docs/functions.md, in alphabetical order.

@@ -10,12 +10,12 @@ use arrow::json::LineDelimitedWriter;
 use datafusion::common::{DataFusionError, Result};
 use futures::TryStreamExt;
 
+use crate::attempt::AttemptSpec;
 use crate::decode::{LINE, RAW};
 use crate::mapping::Program;
-use crate::pipeline::AttemptSpec;
 use crate::receipt::Ledger;
-use crate::scan::node::ScanSpec;
 use crate::scan::reader::SplitReader;
+use crate::scan::spec::ScanSpec;
 use crate::scan::split::{InputObject, Split};
 use crate::sink::{Classifier, Key, PhysicalProgram, Rejection, gather};
 use crate::storage::Access;

@@ -1,6 +1,8 @@
 //! The scan: reads the objects of a split into batches of parsed columns.
 
+pub mod error;
 pub mod node;
 pub mod parquet;
 pub mod reader;
+pub mod spec;
 pub mod split;

@@ -4,11 +4,9 @@
 //! A split must be neither divided nor moved, so the source refuses repartitioning
 //! and the session switches work stealing off.
 
-use std::collections::BTreeMap;
-use std::fmt::{Debug, Formatter};
+use std::fmt::Formatter;
 use std::sync::Arc;
 
-use arrow::datatypes::SchemaRef;
 use chrono::DateTime;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{DataFusionError, Result, plan_err};
@@ -24,41 +22,10 @@ use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
 use datafusion::physical_plan::{DisplayFormatType, ExecutionPlan};
 use object_store::path::Path;
 use object_store::{ObjectMeta, ObjectStore};
-use serde::{Deserialize, Serialize};
 
 use super::reader::SplitReader;
+use super::spec::ScanSpec;
 use super::split::SplitRef;
-use crate::decode::schema_of;
-use crate::mapping::Program;
-use crate::spec;
-use crate::spec::Column;
-
-/// What a scan reads from each split, and how. Travels with the plan.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct ScanSpec {
-    pub format: String,
-    pub options: BTreeMap<String, String>,
-    /// Every column of the log, since files without names are read by position.
-    pub columns: Vec<Column>,
-    /// The indices of those that are parsed.
-    pub wanted: Vec<usize>,
-}
-
-impl ScanSpec {
-    pub fn new(format: &spec::Format, program: &Program) -> Self {
-        Self {
-            format: format.name.clone(),
-            options: format.options.clone(),
-            columns: program.columns.clone(),
-            wanted: program.wanted.clone(),
-        }
-    }
-
-    /// The schema of the scan's batches: the columns wanted, then the system columns.
-    pub fn schema(&self) -> SchemaRef {
-        schema_of(self.wanted.iter().map(|index| &self.columns[*index]))
-    }
-}
 
 /// A `FileSource` whose files are split lists.
 #[derive(Clone)]

@@ -23,7 +23,7 @@ use parquet::arrow::{ParquetRecordBatchStreamBuilder, ProjectionMask};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
 
-use super::reader::io_error;
+use super::error::io_error;
 use crate::decode::{DecoderRequest, arrow_type};
 use crate::spec::{Column, ColumnKind, TimeUnit as Unit};
 

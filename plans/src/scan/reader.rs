@@ -3,7 +3,6 @@
 //! the decompressor and one batch, whatever the objects' sizes and number.
 
 use std::collections::VecDeque;
-use std::io;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -16,12 +15,12 @@ use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
 use tokio::task::JoinHandle;
 
-use super::node::ScanSpec;
+use super::error::io_error;
 use super::parquet::ParquetReader;
+use super::spec::ScanSpec;
 use super::split::{InputObject, Split};
 use crate::decode::decompress::Decompressor;
 use crate::decode::{Decoder, DecoderRequest, Reading};
-use crate::reported::Reported;
 use crate::{formats, storage};
 
 /// Rows of a full batch.
@@ -42,15 +41,6 @@ pub async fn load_split(work: &dyn ObjectStore, location: &Path) -> Result<Split
         .await
         .map_err(io_error)?;
     serde_json::from_slice(&bytes).map_err(|error| DataFusionError::External(error.into()))
-}
-
-/// Ballista runs a task again for an I/O error and for no other.
-pub fn io_error(error: object_store::Error) -> DataFusionError {
-    let failure = storage::StoreFailure::from(error);
-    match failure.cause.retryable() {
-        true => DataFusionError::IoError(io::Error::other(Reported::of(&failure))),
-        false => DataFusionError::External(Reported::of(&failure).into()),
-    }
 }
 
 /// Reads the objects of a split in their order.

@@ -17,8 +17,8 @@ use datafusion::physical_expr::PhysicalExpr;
 use super::group::{BadPlace, Group, Groups};
 use super::program::PhysicalProgram;
 use super::sort::Key;
+use crate::attempt::AttemptSpec;
 use crate::decode::{DETAIL, OBJECT, REJECT};
-use crate::pipeline::AttemptSpec;
 use crate::receipt::Ledger;
 use crate::scan::split::{InputObject, Split};
 

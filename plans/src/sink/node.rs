@@ -26,8 +26,8 @@ use serde::{Deserialize, Serialize};
 use super::program::{PhysicalLayout, PhysicalProgram, PhysicalRoute};
 use super::run;
 use super::run::SinkContext;
+use crate::attempt::AttemptSpec;
 use crate::mapping::{Class, Quarantined};
-use crate::pipeline::AttemptSpec;
 use crate::receipt::Receipt;
 use crate::scan::node::split_path;
 

@@ -16,7 +16,7 @@ use parquet::errors::ParquetError;
 use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesBuilder};
 use parquet::schema::types::ColumnPath;
 
-use crate::pipeline::AttemptSpec;
+use crate::attempt::AttemptSpec;
 use crate::receipt::{Part, PartKind};
 use crate::reported::Reported;
 use crate::storage::parts::{PartError, PartHandle, UnpublishedPart, UnpublishedWriter};

@@ -10,8 +10,8 @@ use datafusion::common::Result;
 
 use super::classify::{Rejection, system};
 use super::part::{PartFacts, PartNames, PartWriter, compact_day};
+use crate::attempt::AttemptSpec;
 use crate::decode::{LINE, OBJECT, OFFSET, RAW};
-use crate::pipeline::AttemptSpec;
 use crate::receipt::{Part, PartKind};
 use crate::scan::split::{InputObject, Split};
 use crate::storage::parts::UnpublishedWriter;

@@ -2,18 +2,14 @@
 //! submitted, and what it wrote is counted. Nothing here is visible to a reader.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
-use datafusion::physical_plan::ExecutionPlan;
+use plans::attempt::AttemptSpec;
 use plans::crash_point;
-use plans::mapping::Program;
-use plans::pipeline::AttemptSpec;
 use plans::scan::split::{Split, SplitRef};
-use plans::spec::Format;
 use serde::{Deserialize, Serialize};
 use tracing::warn;
 
-use super::driver::Load;
+use super::context::Load;
 use super::watch::Watch;
 use crate::input::inventory::Inventory;
 use crate::input::splits;
@@ -28,14 +24,6 @@ use crate::publish::receipts;
 use crate::publish::receipts::Collected;
 use crate::publish::work::{Work, attempt_name, digest8};
 use crate::status::PeriodRecord;
-
-/// Why no plan could be made.
-pub type PlanError = Box<dyn std::error::Error + Send + Sync>;
-
-/// Makes a task's plan; `plans::pipeline::attempt_plan` outside tests.
-pub type Planner = dyn Fn(&Program, &Format, &AttemptSpec) -> Result<Arc<dyn ExecutionPlan>, PlanError>
-    + Send
-    + Sync;
 
 /// Whose attempt a folder of the work area is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,11 +1,15 @@
 //! Runs a load to its end: what remains to do, attempts, publishing, replay and sweep.
 //! Start reading at [`driver::Driver::run`].
 
+pub mod activity;
 pub mod attempt;
+pub mod context;
 pub mod driver;
+pub mod frame;
 pub mod period;
 pub mod plan;
 pub mod replay;
+mod settled;
 pub mod survey;
 pub mod sweep;
 #[cfg(test)]

@@ -4,12 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use plans::crash_point;
-use tracing::warn;
-use uuid::Uuid;
-
 use super::attempt::Attempt;
-use super::driver::Load;
+use super::frame::PeriodRun;
 use super::survey::KnownPeriod;
 use crate::decide::remaining::{LoadReason, Remaining};
 use crate::input::inventory::Inventory;
@@ -18,21 +14,11 @@ use crate::load::days::Day;
 use crate::load::failure::{Failure, Kind};
 use crate::load::notification::Notification;
 use crate::load::outcome::{PeriodOutcome, PeriodState};
-use crate::load::range::AskedPeriod;
-use crate::publish::commit::{PublishError, Publisher, close};
+use crate::publish::commit::close;
 use crate::publish::lease::{Lease, LeaseError};
 use crate::publish::manifest::{Manifest, Written};
 use crate::publish::receipts::Collected;
-use crate::publish::work::attempt_name;
-use crate::status::state::Transition;
-use crate::status::{DayCoverage, PeriodRecord, State};
-
-/// A period that something has to be done for.
-#[derive(Debug)]
-pub struct PeriodRun<'a> {
-    pub load: &'a Load<'a>,
-    pub asked: &'a AskedPeriod,
-}
+use crate::status::{DayCoverage, State};
 
 /// What is to be loaded, as decided under the lease.
 struct Decision {
@@ -82,32 +68,6 @@ impl PeriodRun<'_> {
         match record.is_some_and(|record| record.load_id != self.load.id) {
             true => Ok(None),
             false => self.acquired().await.map(Some),
-        }
-    }
-
-    pub(super) async fn acquired(&self) -> Result<Lease, Failure> {
-        let blank = self.load.survey.blank(self.asked);
-        let lease = tokio::select! {
-            lease = self.load.lease_client.acquire(&blank) => lease?,
-            () = self.load.driver.cancelled() => return Err(Failure::cancelled()),
-        };
-        crash_point::reach("after-lease");
-        self.remove_left_behind(&lease).await;
-        Ok(lease)
-    }
-
-    /// The attempt that was found is fenced by our lease, so its cleanup is nobody's.
-    async fn remove_left_behind(&self, lease: &Lease) {
-        let left = |record: &&PeriodRecord| matches!(record.state, State::Running | State::Failed);
-        if let Some(record) = lease.found().filter(left) {
-            self.remove_attempt(record).await;
-        }
-    }
-
-    async fn remove_attempt(&self, record: &PeriodRecord) {
-        let name = attempt_name(&record.load_id, record.period, record.attempt);
-        if let Err(error) = self.load.survey.cleanup().remove(&name).await {
-            warn!(%error, "an attempt's work files could not be removed");
         }
     }
 
@@ -179,19 +139,6 @@ impl PeriodRun<'_> {
         Ok(self.done(&decision, &collected, window))
     }
 
-    /// Gives up when the load is cancelled or the lease is lost: before the commit only.
-    pub(super) async fn stoppable<T>(
-        &self,
-        lease: &Lease,
-        step: impl Future<Output = Result<T, Failure>>,
-    ) -> Result<T, Failure> {
-        tokio::select! {
-            ended = step => ended,
-            () = lease.lost() => Err(LeaseError::Lost { period: self.asked.period.month() }.into()),
-            () = self.load.driver.cancelled() => Err(Failure::cancelled()),
-        }
-    }
-
     /// Decides once more under the lease: another may have done it meanwhile.
     async fn decide(&self, lease: &Lease) -> Result<Decision, Failure> {
         let survey = &self.load.survey;
@@ -253,26 +200,11 @@ impl PeriodRun<'_> {
     }
 
     fn manifest(&self, decision: &Decision, attempt: &Attempt, collected: &Collected) -> Manifest {
-        let (survey, request) = (&self.load.survey, self.load.request());
         let written = Written {
-            dataset: survey.dataset.clone(),
-            period: self.asked.period.month(),
-            load_id: self.load.id.clone(),
-            attempt: attempt.name.clone(),
-            nonce: Uuid::new_v4().simple().to_string(),
-            now: self.load.driver.now(),
-            target: request.output.clone(),
-            inputs: survey.inputs.clone(),
-            undated_day: survey.undated_day,
             asked: self.asked.days.clone(),
             closes: decision.remaining.close.clone(),
-            closing_delay: request.closing_delay().as_secs(),
             coverage: self.coverage(attempt),
-            parts: collected.parts.clone(),
-            losers: collected.losers.clone(),
-            input: collected.input,
-            ledger: collected.ledger,
-            reasons: collected.reasons.clone(),
+            ..self.written(&attempt.name, collected)
         };
         Manifest::of(written, decision.known.base())
     }
@@ -293,26 +225,6 @@ impl PeriodRun<'_> {
         attempt.days.iter().map(cover).collect()
     }
 
-    /// Publishes with patience: once committed, giving up helps nobody.
-    pub(super) async fn publish(
-        &self,
-        publisher: &Publisher,
-        lease: &Lease,
-        manifest: &Manifest,
-    ) -> Result<Duration, Failure> {
-        let committed = Instant::now();
-        let mut ended = publisher.publish(lease, manifest).await;
-        for tries in 1..self.load.request().max_attempts {
-            let failed = matches!(&ended, Err(PublishError::Part(error)) if error.retryable());
-            if !failed || !lease.record().await.state.is_committed() {
-                break;
-            }
-            tokio::time::sleep(self.load.driver.timing.backoff * tries).await;
-            ended = publisher.finish(lease).await.map(|()| committed.elapsed());
-        }
-        Ok(ended?)
-    }
-
     fn done(&self, decision: &Decision, collected: &Collected, window: Duration) -> PeriodOutcome {
         let days = decision.days.iter().copied().collect();
         let reason = why(&decision.remaining, &decision.days);
@@ -331,24 +243,6 @@ impl PeriodRun<'_> {
         outcome
     }
 
-    /// Gives the lease back in the state that the end leaves the period in.
-    pub(super) async fn release(
-        &self,
-        lease: Lease,
-        ended: Result<PeriodOutcome, Failure>,
-    ) -> PeriodOutcome {
-        let record = lease.record().await;
-        let released = match &ended {
-            Ok(_) => self.release_well(lease).await,
-            Err(_) if lease.is_lost() => Ok(()),
-            Err(failure) => self.release_failed(lease, &record, failure).await,
-        };
-        if let Err(error) = released {
-            warn!(%error, "the lease could not be given back, it will run out");
-        }
-        ended.unwrap_or_else(|failure| self.failed(failure))
-    }
-
     /// Marks covered days that are over by now and had nothing new.
     async fn close(&self, lease: &Lease, remaining: &Remaining) -> Result<(), LeaseError> {
         let (now, delay) = (self.load.survey.now, self.load.request().closing_delay());
@@ -359,58 +253,10 @@ impl PeriodRun<'_> {
             })
             .await
     }
-
-    async fn release_well(&self, lease: Lease) -> Result<(), LeaseError> {
-        lease
-            .release(|record| {
-                if record.state == State::Running {
-                    record.state = rest(record);
-                }
-                record.error = None;
-            })
-            .await
-    }
-
-    async fn release_failed(
-        &self,
-        lease: Lease,
-        record: &PeriodRecord,
-        failure: &Failure,
-    ) -> Result<(), LeaseError> {
-        let retryable = failure.kind == Kind::Cancelled;
-        let after = record.state.after(Transition::Broke { retryable });
-        let error = format!("{}: {}", failure.code, failure.message);
-        lease
-            .release(|record| {
-                // What is committed stays so: whoever comes next finishes it.
-                record.state = after.unwrap_or(record.state);
-                record.error = Some(error);
-            })
-            .await?;
-        if record.state == State::Running {
-            self.remove_attempt(record).await;
-        }
-        Ok(())
-    }
-
-    pub(super) fn failed(&self, failure: Failure) -> PeriodOutcome {
-        let days = self.asked.days.iter().copied().collect();
-        let period = self.asked.period.to_string();
-        PeriodOutcome::new(&period, days, PeriodState::Failed, &failure.code.clone())
-            .failed(failure)
-    }
 }
 
 fn is_cut_off(outcome: &PeriodOutcome) -> bool {
     outcome.error.as_ref().is_some_and(Failure::is_cut_off)
-}
-
-/// The state of a period of which nothing remained to do.
-fn rest(record: &PeriodRecord) -> State {
-    match record.manifest {
-        Some(_) => State::Done,
-        None => State::Pending,
-    }
 }
 
 /// Why days were loaded, the most frequent reason first.

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::driver::{Driver, refuse_empty, warnings};
-use super::survey::{LoadTimes, Selection, Survey};
+use super::context::Driver;
+use super::survey::{LoadTimes, Selection, Survey, refuse_empty};
 use crate::decide::remaining::{LoadReason, Remaining, SkipReason};
+use crate::decide::warnings::warnings;
 use crate::input::paths::Skip;
 use crate::load::days::Day;
 use crate::load::failure::Failure;

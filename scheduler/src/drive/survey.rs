@@ -15,6 +15,7 @@ use crate::input::listing::{self, InventoryError};
 use crate::load::days::{Day, Moment, Month};
 use crate::load::failure::{Failure, Kind};
 use crate::load::outcome::Volume;
+use crate::load::outcome::{Outcome, PeriodState};
 use crate::load::range::{AskedPeriod, Unit, Window};
 use crate::load::request::{LoadRequest, Range};
 use crate::load::{dataset, range};
@@ -22,6 +23,7 @@ use crate::publish::cleanup::Cleanup;
 use crate::publish::commit;
 use crate::publish::manifest::Manifest;
 use crate::publish::work::Work;
+use crate::status::LoadRecord;
 use crate::status::{PeriodRecord, State, StatusStore};
 
 const AT_ONCE: usize = 32;
@@ -309,6 +311,39 @@ impl<'a> Survey<'a> {
             folders: dataset::folders(self.request),
         }
     }
+}
+
+impl Selection {
+    /// What an earlier load did not get done.
+    pub fn again(earlier: &LoadRecord) -> Self {
+        let outcome = earlier.outcome.clone();
+        let outcome = outcome.and_then(|json| serde_json::from_value::<Outcome>(json).ok());
+        // A load that died, or failed as a whole, did nothing that could be told apart.
+        let told = outcome.filter(|outcome| outcome.error.is_none());
+        let range = Self::Range(earlier.started_at.day());
+        told.map_or(range, |outcome| Self::Days(undone(&outcome)))
+    }
+}
+
+/// The days of a load's periods that failed.
+fn undone(outcome: &Outcome) -> BTreeSet<Day> {
+    let failed = outcome.periods.iter();
+    let failed = failed.filter(|period| period.state == PeriodState::Failed);
+    failed
+        .flat_map(|period| period.days.iter().copied())
+        .collect()
+}
+
+/// Refuses a load whose input holds no object.
+pub(super) fn refuse_empty(survey: &Survey) -> Result<(), Failure> {
+    let request = survey.request;
+    if !survey.inventory.is_empty() || request.allow_empty {
+        return Ok(());
+    }
+    let inputs = request.inputs.join(", ");
+    let message = format!("no input object was found in {inputs} for the days asked for");
+    let remedy = "check --input and the range; --allow-empty takes this for an answer";
+    Err(Failure::new(Kind::Dependency, "no_input", message, remedy))
 }
 
 /// The manifest that a record names.

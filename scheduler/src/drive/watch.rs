@@ -3,7 +3,6 @@
 //! word that is lost costs nothing.
 
 use std::collections::{BTreeMap, HashSet};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
@@ -11,7 +10,8 @@ use plans::receipt::Receipt;
 use plans::sink::{Heartbeat, is_heartbeat};
 use tracing::warn;
 
-use super::driver::Timing;
+use super::activity::Activity;
+use super::context::Timing;
 use crate::load::failure::Failure;
 use crate::load::notification::{Notification, Observer, Progress};
 use crate::publish::receipts;
@@ -20,27 +20,6 @@ use crate::submit::SubmitError;
 
 /// Once every split has its receipt, how long the engine has to say so too.
 const LAST_WORD: Duration = Duration::from_secs(5);
-
-/// When any attempt on an engine got on last. Clones are the same one.
-#[derive(Clone, Debug)]
-pub struct Activity(Arc<Mutex<Instant>>);
-
-impl Default for Activity {
-    fn default() -> Self {
-        Self(Arc::new(Mutex::new(Instant::now())))
-    }
-}
-
-impl Activity {
-    fn note(&self) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
-    }
-
-    fn elapsed(&self) -> Duration {
-        let last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        last.elapsed()
-    }
-}
 
 /// An attempt that is being followed.
 #[derive(Debug)]

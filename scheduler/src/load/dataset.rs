@@ -1,4 +1,4 @@
-//! What state is kept about: a source, a target, a shape and a name. Pure.
+//! A dataset: the source, target, shape and name that state is kept about.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,7 +20,7 @@ pub fn id(request: &LoadRequest) -> String {
     format!("{}-{name}-{}", request.source, digest8(&key))
 }
 
-/// The inputs in one spelling, to tell whether another load read the same.
+/// The inputs in one spelling, so that those of two loads can be compared.
 pub fn inputs(request: &LoadRequest) -> Vec<String> {
     let inputs = request.terms.inputs.iter();
     let mut inputs: Vec<String> = inputs.map(|uri| trimmed(uri).to_owned()).collect();
@@ -29,8 +29,8 @@ pub fn inputs(request: &LoadRequest) -> Vec<String> {
     inputs
 }
 
-/// The folder of each class: `{output}/ext/{name}`, unless the output is that already. A
-/// class may have an output of its own.
+/// The folder of each class: `{output}/ext/{name}`, unless the output ends in that already.
+/// A class may have its own output.
 pub fn targets(request: &LoadRequest) -> BTreeMap<String, String> {
     let classes = request.program.routes.iter().map(|route| &route.class);
     let mut targets: BTreeMap<String, String> = classes
@@ -48,14 +48,15 @@ pub fn targets(request: &LoadRequest) -> BTreeMap<String, String> {
     targets
 }
 
-/// Every folder that parts go to, and that a load has to be able to write.
+/// Every folder that parts go to. The load must be able to write to each.
 pub fn folders(request: &LoadRequest) -> BTreeSet<String> {
     let mut folders: BTreeSet<String> = targets(request).into_values().collect();
     folders.insert(trimmed(&request.terms.quarantine).to_owned());
     folders
 }
 
-/// Who writes where: roles are for targets, not for what stands beside them.
+/// The role that writes to each folder. Roles apply to targets, not to the quarantine or the
+/// work area.
 pub fn access(request: &LoadRequest) -> Access {
     let mut access = Access::default();
     let terms = &request.terms;
@@ -128,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn the_source_stands_once_in_a_target() {
+    fn a_target_holds_the_source_once() {
         assert_eq!(target("file:///lake/", "vpc"), "file:///lake/ext/vpc");
         assert_eq!(
             target("file:///lake/ext/vpc/", "vpc"),

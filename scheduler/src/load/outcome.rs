@@ -1,5 +1,4 @@
-//! What became of a load: the object that `--format json` prints, and the exit code
-//! that follows from it.
+//! The outcome of a load: the object that `--format json` prints, and its exit code.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -8,12 +7,13 @@ use plans::receipt::{Ledger, Part, PartKind};
 use serde::{Deserialize, Serialize};
 
 use super::days::{Day, Moment};
+use super::exit::ExitCode;
 use super::failure::{Failure, Kind};
-use crate::publish::manifest::Manifest;
 
+/// The version of the object that `--format json` prints.
 pub const SCHEMA_VERSION: u32 = 1;
 
-/// A load's outcome, also of one that was refused before it started.
+/// The outcome of a load, including one that was refused before it started.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Outcome {
     pub schema_version: u32,
@@ -32,8 +32,8 @@ pub struct Outcome {
     pub error: Option<Failure>,
 }
 
-/// How far a load is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+/// The state of a load, as its record and its outcome report it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LoadState {
     /// A scheduler accepted it, and it waits for its turn.
@@ -47,15 +47,15 @@ pub enum LoadState {
     Refused,
 }
 
-/// What became of one period.
+/// The outcome of one period.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PeriodOutcome {
     /// `2024-01` or `2024-01-15`.
     pub period: String,
-    /// The days that were loaded, or that were asked for where none was.
+    /// The days that were loaded; if none was, the days asked for.
     pub days: Vec<Day>,
     pub state: PeriodState,
-    /// Why these days were loaded, or why none had to be.
+    /// Why these days were loaded, or why none was.
     pub reason: String,
     pub attempts: u64,
     pub rows: Ledger,
@@ -64,7 +64,7 @@ pub struct PeriodOutcome {
     pub classes: Vec<ClassOutcome>,
     pub input: Volume,
     pub output: Volume,
-    /// Where the rows set aside are, if there are any.
+    /// Where quarantined rows are, if there are any.
     pub quarantine: Option<String>,
     pub seconds: f64,
     /// From the commit to the end of publishing: how long a reader may have seen a part.
@@ -72,6 +72,7 @@ pub struct PeriodOutcome {
     pub error: Option<Failure>,
 }
 
+/// The state of a period when its load ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PeriodState {
@@ -80,6 +81,7 @@ pub enum PeriodState {
     Failed,
 }
 
+/// The rows and objects that were written of one class.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClassOutcome {
     pub class_uid: u32,
@@ -87,6 +89,7 @@ pub struct ClassOutcome {
     pub objects: u64,
 }
 
+/// A number of objects and their bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Volume {
     pub objects: u64,
@@ -102,7 +105,7 @@ impl std::ops::AddAssign for Volume {
 
 impl Outcome {
     /// The outcome of a load that starts now.
-    pub fn begun(load_id: &str, dataset: &str, source: &str, now: Moment) -> Self {
+    pub fn started(load_id: &str, dataset: &str, source: &str, now: Moment) -> Self {
         Self {
             schema_version: SCHEMA_VERSION,
             exit_code: 0,
@@ -121,7 +124,8 @@ impl Outcome {
         }
     }
 
-    /// Closes it: sums, state and exit code follow from the periods and the error.
+    /// Completes the outcome: the sums, the state and the exit code follow from the periods and
+    /// the error.
     pub fn finished(mut self, now: Moment) -> Self {
         self.ended_at = now;
         self.periods.sort_by(|a, b| a.period.cmp(&b.period));
@@ -131,15 +135,15 @@ impl Outcome {
             self.output += period.output;
         }
         let exit = self.exit();
-        self.exit_code = exit.code();
-        self.state = exit.state();
+        self.exit_code = exit.number();
+        self.state = LoadState::after(exit);
         self
     }
 
     /// How the process that ran the load should end.
-    pub fn exit(&self) -> Exit {
+    pub fn exit(&self) -> ExitCode {
         if let Some(error) = &self.error {
-            return Exit::of(error.kind);
+            return error.kind.exit_code();
         }
         let failures = self
             .periods
@@ -148,61 +152,28 @@ impl Outcome {
         let kinds: Vec<Kind> = failures.map(|failure| failure.kind).collect();
         let all = |kind| kinds.iter().all(|other| *other == kind);
         match kinds.first() {
-            None => Exit::Done,
-            Some(_) if kinds.contains(&Kind::Cancelled) => Exit::Cancelled,
-            Some(kind) if all(*kind) => Exit::of(*kind),
-            Some(_) => Exit::SomeFailed,
-        }
-    }
-}
-
-/// How a process ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Exit {
-    Done,
-    Bug,
-    Usage,
-    SomeFailed,
-    Unreachable,
-    Refused,
-    Cancelled,
-}
-
-impl Exit {
-    fn of(kind: Kind) -> Self {
-        match kind {
-            Kind::Bug => Self::Bug,
-            Kind::Usage => Self::Usage,
-            Kind::Work => Self::SomeFailed,
-            Kind::Dependency => Self::Unreachable,
-            Kind::Refused => Self::Refused,
-            Kind::Cancelled => Self::Cancelled,
-        }
-    }
-
-    pub fn code(self) -> u8 {
-        match self {
-            Self::Done => 0,
-            Self::Bug => 1,
-            Self::Usage => 2,
-            Self::SomeFailed => 3,
-            Self::Unreachable => 4,
-            Self::Refused => 5,
-            Self::Cancelled => 7,
-        }
-    }
-
-    fn state(self) -> LoadState {
-        match self {
-            Self::Done => LoadState::Done,
-            Self::Bug | Self::SomeFailed | Self::Unreachable => LoadState::Failed,
-            Self::Usage | Self::Refused => LoadState::Refused,
-            Self::Cancelled => LoadState::Cancelled,
+            None => ExitCode::Done,
+            Some(_) if kinds.contains(&Kind::Cancelled) => ExitCode::Cancelled,
+            Some(kind) if all(*kind) => kind.exit_code(),
+            Some(_) => ExitCode::PeriodsFailed,
         }
     }
 }
 
 impl LoadState {
+    /// The state of a load whose process ends with `exit`.
+    fn after(exit: ExitCode) -> Self {
+        match exit {
+            ExitCode::Done => Self::Done,
+            ExitCode::Bug
+            | ExitCode::PeriodsFailed
+            | ExitCode::Unavailable
+            | ExitCode::VerifyFailed => Self::Failed,
+            ExitCode::Usage | ExitCode::Refused => Self::Refused,
+            ExitCode::Cancelled | ExitCode::Interrupted => Self::Cancelled,
+        }
+    }
+
     /// The word that the load's record stores.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -226,7 +197,7 @@ impl LoadState {
 }
 
 impl PeriodOutcome {
-    /// A period of which nothing is known yet.
+    /// The outcome of a period without rows, objects or an error.
     pub fn new(period: &str, days: Vec<Day>, state: PeriodState, reason: &str) -> Self {
         Self {
             period: period.to_owned(),
@@ -246,23 +217,11 @@ impl PeriodOutcome {
         }
     }
 
+    /// The same outcome, failed.
     pub fn failed(mut self, failure: Failure) -> Self {
         self.state = PeriodState::Failed;
         self.error = Some(failure);
         self
-    }
-
-    /// A period that this load published before its process died.
-    pub fn published(period: &str, manifest: &Manifest) -> Self {
-        let days = manifest.coverage.keys().copied().collect();
-        let mut outcome = Self::new(period, days, PeriodState::Done, "published earlier");
-        outcome.input = manifest.input;
-        outcome.rows = manifest.ledger;
-        outcome.reasons.clone_from(&manifest.reasons);
-        let events = manifest.published();
-        let events = events.filter(|object| object.kind == PartKind::Events);
-        outcome.count_objects(events.map(|object| (object.class_uid, object.rows, object.bytes)));
-        outcome
     }
 
     /// Adds up the published parts by class.
@@ -273,7 +232,7 @@ impl PeriodOutcome {
     }
 
     /// Adds up objects of events by class: class, rows and bytes of each.
-    fn count_objects(&mut self, objects: impl Iterator<Item = (u32, u64, u64)>) {
+    pub(crate) fn count_objects(&mut self, objects: impl Iterator<Item = (u32, u64, u64)>) {
         let mut classes: BTreeMap<u32, ClassOutcome> = BTreeMap::new();
         for (class_uid, rows, bytes) in objects {
             let class = classes.entry(class_uid).or_default();
@@ -293,7 +252,7 @@ mod tests {
 
     fn exit(kinds: &[Kind]) -> u8 {
         let now = "2024-01-01T00:00:00Z".parse().unwrap();
-        let mut outcome = Outcome::begun("l", "d", "s", now);
+        let mut outcome = Outcome::started("l", "d", "s", now);
         for kind in kinds {
             let period = PeriodOutcome::new("2024-01", Vec::new(), PeriodState::Done, "");
             let failure = Failure::new(*kind, "code", "message", "remedy");
@@ -313,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn the_exit_code_tells_what_may_help() {
+    fn the_exit_code_follows_from_the_failures() {
         assert_eq!(exit(&[]), 0);
         assert_eq!(exit(&[Kind::Work, Kind::Refused]), 3);
         assert_eq!(exit(&[Kind::Refused, Kind::Refused]), 5);

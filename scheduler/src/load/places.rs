@@ -1,10 +1,10 @@
-//! How a load's places may stand to each other. Pure: URIs in, an answer out.
+//! Checks that a load's target, work area and quarantine do not get in each other's way.
 
 use std::path::PathBuf;
 
 use url::Url;
 
-/// A work area or quarantine that cannot stand where it is asked to.
+/// A work area or quarantine that cannot be where it was asked to be.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{what}")]
 pub struct Misplaced {
@@ -14,8 +14,8 @@ pub struct Misplaced {
     pub remedy: &'static str,
 }
 
-/// Refuses places that readers of the target would list, or that parts cannot be published
-/// from. All are absolute URIs; whether they end in a slash is the same.
+/// Refuses a place that readers of the target would list, or that parts cannot be published
+/// from. All places are absolute URIs, with or without a slash at the end.
 pub fn check(output: &str, work: &str, quarantine: &str) -> Result<(), Misplaced> {
     refuse_apart("work", work, output)?;
     refuse_apart("quarantine", quarantine, output)?;
@@ -40,7 +40,7 @@ fn refuse_apart(area: &'static str, place: &str, output: &str) -> Result<(), Mis
     Err(Misplaced { area, what, remedy })
 }
 
-/// Readers of the target would take what stands there for events.
+/// Readers of the target would take the objects there for events.
 fn refuse_inside(area: &'static str, place: &str, output: &str) -> Result<(), Misplaced> {
     match is_inside(place, output) {
         true => Err(Misplaced {
@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn work_and_quarantine_stand_beside_the_target_in_its_kind_of_store() {
+    fn work_and_quarantine_are_beside_the_target_in_its_kind_of_store() {
         let (local, s3) = ("file:///lake", "s3://lake/a");
         assert_eq!(
             check(local, "file:///lake/.lakebolt/", "file:///q/"),

@@ -19,6 +19,7 @@ use super::lease::{Clock, Lease, LeaseError};
 use super::manifest::Manifest;
 use super::work::{Work, WorkError, attempt_name};
 use crate::load::days::{Day, Moment};
+use crate::load::failure::{Failure, Kind};
 use crate::status::PeriodRecord;
 use crate::status::state::Transition;
 
@@ -108,6 +109,8 @@ impl Publisher {
             part_store.delete(uri).await
         })
         .await?;
+        // What follows publishing (a catalogue, notifications, indexes) belongs here: from the
+        // manifest alone and idempotent, since a takeover repeats everything before Done.
         crash_point::reach("before-done");
         lease
             .step(Transition::Published, |record| settle(record, manifest))
@@ -222,4 +225,54 @@ where
         .buffer_unordered(AT_ONCE)
         .try_collect()
         .await
+}
+
+impl From<PartError> for Failure {
+    fn from(error: PartError) -> Self {
+        let retryable = error.retryable();
+        let (kind, code) = match &error {
+            PartError::Io { .. } | PartError::Unwritable { .. } => {
+                (Kind::Refused, "target_not_writable")
+            }
+            PartError::Store { .. } => (Kind::Dependency, "target_unreachable"),
+            PartError::Apart { .. } => (Kind::Usage, "work_area_apart"),
+            PartError::PartLost { .. } => (Kind::Work, "parts_lost"),
+            PartError::NoStorage { .. } | PartError::BadUri { .. } => (Kind::Usage, "bad_target"),
+        };
+        let remedy = match &error {
+            PartError::Store { failure, .. } => failure.cause.remedy(),
+            PartError::Unwritable { .. } => {
+                Some("check the target's permissions, and that it is mounted")
+            }
+            PartError::Apart { .. } => Some("put --work on the filesystem of the target"),
+            _ => None,
+        };
+        let remedy =
+            remedy.unwrap_or("check --output, that it can be written and that there is room");
+        Self::of(kind, code, &error, remedy).retryable(retryable)
+    }
+}
+
+impl From<PublishError> for Failure {
+    fn from(error: PublishError) -> Self {
+        let retryable = error.retryable();
+        match error {
+            PublishError::Lease(error) => error.into(),
+            PublishError::Work(error) => error.into(),
+            PublishError::Part(error) => error.into(),
+            PublishError::PartsLost { .. } => Self::of(
+                Kind::Work,
+                "parts_lost",
+                &error,
+                "run the load again: it loads the days once more and replaces what is there",
+            )
+            .retryable(retryable),
+            PublishError::NoManifest { .. } => Self::of(
+                Kind::Bug,
+                "manifest_missing",
+                &error,
+                "load the period again with --full-load",
+            ),
+        }
+    }
 }

@@ -14,6 +14,7 @@ use tracing::{debug, warn};
 
 use super::owner;
 use crate::load::days::{Moment, Month};
+use crate::load::failure::{self, Failure, Kind};
 use crate::status::state::{IllegalTransition, Transition};
 use crate::status::{Expected, LeaseState, PeriodRecord, State, StatusError, StatusStore};
 
@@ -390,4 +391,38 @@ fn same_write(current: &PeriodRecord, ours: &PeriodRecord) -> bool {
         && current.load_id == ours.load_id
         && current.nonce == ours.nonce
         && current.state == ours.state
+}
+
+impl From<LeaseError> for Failure {
+    fn from(error: LeaseError) -> Self {
+        let retryable = error.retryable();
+        match error {
+            LeaseError::Held { .. } => Self::of(
+                Kind::Refused,
+                failure::HELD,
+                &error,
+                "wait for the other load, or let this one wait with --wait",
+            ),
+            LeaseError::Lost { .. } => Self::of(
+                Kind::Refused,
+                failure::LOST,
+                &error,
+                "another load took over and finishes the period: see `lakebolt status`",
+            )
+            .retryable(retryable),
+            LeaseError::Unanswered(_) => Self::of(
+                Kind::Dependency,
+                failure::UNREACHABLE,
+                &error,
+                "run the load again when the status store answers: it takes up what is there",
+            ),
+            LeaseError::Status(error) => error.into(),
+            LeaseError::Illegal(_) => Self::of(
+                Kind::Bug,
+                "illegal_step",
+                &error,
+                "this should not happen: please report it",
+            ),
+        }
+    }
 }

@@ -8,6 +8,7 @@ use plans::sink::is_heartbeat;
 use plans::storage::parts::PartHandle;
 
 use super::work::{Work, WorkError};
+use crate::load::failure::{Failure, Kind};
 use crate::load::outcome::Volume;
 
 #[derive(Debug, thiserror::Error)]
@@ -162,6 +163,30 @@ impl Collected {
         };
         self.raw_bytes += receipt.raw_bytes;
         self.scratch_bytes += receipt.scratch_bytes;
+    }
+}
+
+impl From<ReceiptError> for Failure {
+    fn from(error: ReceiptError) -> Self {
+        let retryable = error.retryable();
+        match error {
+            ReceiptError::Work(error) => error.into(),
+            ReceiptError::Missing { .. } => Self::of(
+                Kind::Work,
+                "receipt_missing",
+                &error,
+                "run the load again; if it stays, look into the executors' logs",
+            )
+            .retryable(retryable),
+            ReceiptError::Foreign { .. }
+            | ReceiptError::UnknownSplit { .. }
+            | ReceiptError::DoesNotAddUp { .. } => Self::of(
+                Kind::Work,
+                "ledger_does_not_add_up",
+                &error,
+                "nothing was published: please report it with the source and its format",
+            ),
+        }
     }
 }
 

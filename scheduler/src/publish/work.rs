@@ -23,6 +23,7 @@ use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 
 use crate::load::days::Month;
+use crate::load::failure::{Failure, Kind};
 
 /// Where [`Work::prepare`] looks whether it can write.
 pub const PROBES: &str = "probes";
@@ -295,6 +296,25 @@ pub fn load_of(attempt: &str) -> &str {
 pub fn digest8(text: &str) -> String {
     let digest = Sha256::digest(text.as_bytes());
     digest.iter().take(4).map(|b| format!("{b:02x}")).collect()
+}
+
+impl From<WorkError> for Failure {
+    fn from(error: WorkError) -> Self {
+        let retryable = error.retryable();
+        let (kind, code) = match &error {
+            WorkError::BadUri { .. } => (Kind::Usage, "work_area_unusable"),
+            WorkError::Io { .. } | WorkError::Store { .. } => {
+                (Kind::Dependency, "work_area_unreachable")
+            }
+            WorkError::Unreadable { .. } => (Kind::Work, "work_area_unreadable"),
+        };
+        let remedy = match &error {
+            WorkError::Store { source, .. } => source.cause.remedy(),
+            _ => None,
+        };
+        let remedy = remedy.unwrap_or("check --work, and that it can be read and written");
+        Self::of(kind, code, &error, remedy).retryable(retryable)
+    }
 }
 
 #[cfg(test)]

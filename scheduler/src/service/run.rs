@@ -12,7 +12,7 @@ use tracing::{error, info, warn};
 
 use super::registry::{Live, Registry};
 use super::{metrics, notifications};
-use crate::drive::driver::Driver;
+use crate::drive::context::Driver;
 use crate::drive::survey::Selection;
 use crate::load::days::Moment;
 use crate::load::failure::{Failure, Kind};
@@ -182,9 +182,9 @@ impl Runner {
             };
             let id = &outcome.load_id;
             let mut pause = LONGEST_PAUSE;
-            if again && is_elsewhere(&outcome) {
+            if again && is_held_by_another(&outcome) {
                 pause = timing.lease;
-                if let Some(ended) = self.ended_elsewhere(id).await? {
+                if let Some(ended) = self.ended_by_another(id).await? {
                     return Ok(Driven::Elsewhere(ended));
                 }
                 warn!(load.id = %id, "another scheduler or load works on load {id}");
@@ -250,7 +250,7 @@ impl Runner {
     }
 
     /// The load's record, if it says that the load has ended.
-    async fn ended_elsewhere(&self, load_id: &str) -> Result<Option<LoadRecord>, StatusError> {
+    async fn ended_by_another(&self, load_id: &str) -> Result<Option<LoadRecord>, StatusError> {
         let record = persist(|| self.status.load(load_id)).await?;
         Ok(record.filter(|record| record.state.is_final()))
     }
@@ -285,7 +285,7 @@ impl Runner {
     fn failed(&self, record: &LoadRecord, failure: Failure) -> Outcome {
         warn!(load.id = %record.load_id, "load {} failed: {failure}", record.load_id);
         let (id, started) = (&record.load_id, record.started_at);
-        let mut outcome = Outcome::begun(id, &record.dataset, &record.source, started);
+        let mut outcome = Outcome::started(id, &record.dataset, &record.source, started);
         outcome.error = Some(failure);
         outcome.finished(Moment((self.clock)()))
     }
@@ -327,11 +327,11 @@ fn ended(record: LoadRecord, outcome: &Outcome) -> LoadRecord {
 
 /// Whether all that failed is in another's hands. That is no end of a load that was taken up:
 /// the other may be another scheduler with the same load.
-fn is_elsewhere(outcome: &Outcome) -> bool {
+fn is_held_by_another(outcome: &Outcome) -> bool {
     let of_periods = outcome.periods.iter();
     let of_periods = of_periods.filter_map(|period| period.error.as_ref());
     let mut failures = of_periods.chain(&outcome.error).peekable();
-    failures.peek().is_some() && failures.all(Failure::is_elsewhere)
+    failures.peek().is_some() && failures.all(Failure::is_held_by_another)
 }
 
 /// Whether the load as a whole failed and may succeed when it is begun again.

@@ -1,6 +1,7 @@
 //! What can go wrong with a status store, and what to do about it.
 
 use super::PeriodRecord;
+use crate::load::failure::{self, Failure, Kind};
 
 #[derive(Debug, thiserror::Error)]
 pub enum StatusError {
@@ -105,5 +106,34 @@ impl StatusError {
             Self::Rejected { .. } => "see the message, and check the table in the AWS console",
         };
         remedy.to_owned()
+    }
+}
+
+impl From<StatusError> for Failure {
+    fn from(error: StatusError) -> Self {
+        Self::from(&error)
+    }
+}
+
+impl From<&StatusError> for Failure {
+    fn from(error: &StatusError) -> Self {
+        let (kind, code) = match error {
+            StatusError::Conflict { .. } => (Kind::Refused, "status_conflict"),
+            StatusError::Unreachable { .. } => (Kind::Dependency, failure::UNREACHABLE),
+            StatusError::Denied { .. }
+            | StatusError::NoCredentials { .. }
+            | StatusError::Skewed { .. } => (Kind::Dependency, "status_denied"),
+            StatusError::NoStore { .. } | StatusError::BadUri { .. } => {
+                (Kind::Usage, "bad_state_uri")
+            }
+            StatusError::NoTable { .. } => (Kind::Usage, "status_table_missing"),
+            StatusError::NoRegion { .. } => (Kind::Usage, "no_region"),
+            StatusError::Unreadable { .. }
+            | StatusError::TwoTables { .. }
+            | StatusError::OtherShape { .. } => (Kind::Usage, "status_unreadable"),
+            StatusError::TooLarge { .. } => (Kind::Work, "status_item_too_large"),
+            StatusError::Rejected { .. } => (Kind::Dependency, "status_rejected"),
+        };
+        Self::of(kind, code, error, &error.remedy()).retryable(error.retryable())
     }
 }

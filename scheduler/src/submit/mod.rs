@@ -1,5 +1,6 @@
 //! Where a task's plan runs. Its result rows are not read: receipts tell what it did.
 
+use crate::load::failure::{Failure, Kind};
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -59,4 +60,27 @@ pub trait Submit: Send + Sync + std::fmt::Debug {
     }
     /// Stops what still runs and removes what was left on disk.
     async fn close(&self);
+}
+
+impl From<SubmitError> for Failure {
+    fn from(error: SubmitError) -> Self {
+        let retryable = error.retryable();
+        match error {
+            SubmitError::Failed { .. } => Self::of(
+                Kind::Work,
+                "engine_failed",
+                &error,
+                "see the message; `lakebolt retry` tries the failed periods again",
+            )
+            .retryable(retryable),
+            SubmitError::Unreachable { .. } => Self::of(
+                Kind::Dependency,
+                "engine_unreachable",
+                &error,
+                "check --cluster and that its scheduler runs",
+            )
+            .retryable(retryable),
+            SubmitError::Cancelled => Self::cancelled(),
+        }
+    }
 }

@@ -168,7 +168,11 @@ pub(super) fn batch(program: &Program, rows: &[Json]) -> RecordBatch {
 /// The expression's values; it has travelled over the wire before.
 pub(super) fn evaluate(expr: &Expr, batch: &RecordBatch) -> ArrayRef {
     let bytes = expr.to_bytes().expect("encodes");
-    let expr = Expr::from_bytes_with_ctx(&bytes, session::registry()).expect("decodes");
+    let expr = Expr::from_bytes_with_ctx(
+        &bytes,
+        &datafusion::execution::TaskContext::from(session::compiling()),
+    )
+    .expect("decodes");
     let schema = DFSchema::try_from(batch.schema()).expect("a schema");
     let physical =
         session::plan_expr(session::compiling(), &expr, &schema).expect("a physical expression");

@@ -13,11 +13,10 @@ use plans::storage;
 use plans::storage::parts::{PartHandle, Staged};
 use plans::storage::{StoreFailure, parts};
 use tracing::warn;
-use uuid::Uuid;
 
 use super::attempt::Attempt;
-use super::driver::{Driver, Load, log};
-use super::period::PeriodRun;
+use super::context::{Driver, Load, log};
+use super::frame::PeriodRun;
 use super::survey;
 use super::survey::Survey;
 use crate::load::dataset;
@@ -152,7 +151,10 @@ impl Replay<'_> {
         refuse_strays(&collected)?;
         self.set_aside_again(&attempt, &rows, &mut collected)
             .await?;
-        let written = self.written(&record, &attempt, &collected);
+        let written = Written {
+            asked: record.asked_days.clone(),
+            ..self.period.written(&attempt.name, &collected)
+        };
         let replaced = rows.replaced.clone();
         let manifest = Manifest::replayed(written, (&name, &base), replaced, rows.count);
         let window = self.period.publish(&publisher, lease, &manifest).await?;
@@ -308,30 +310,6 @@ impl Replay<'_> {
         let mut part = sink.writer.create(&uri, &staging).await?;
         part.write(bytes).await?;
         Ok(quarantine_part(part.finish().await?, day, rejected.len()))
-    }
-
-    fn written(&self, record: &PeriodRecord, attempt: &Attempt, collected: &Collected) -> Written {
-        let (survey, request) = (self.survey(), self.load().request());
-        Written {
-            dataset: survey.dataset.clone(),
-            period: record.period,
-            load_id: self.load().id.clone(),
-            attempt: attempt.name.clone(),
-            nonce: Uuid::new_v4().simple().to_string(),
-            now: self.load().driver.now(),
-            target: request.output.clone(),
-            inputs: survey.inputs.clone(),
-            undated_day: survey.undated_day,
-            asked: record.asked_days.clone(),
-            closes: BTreeSet::new(),
-            closing_delay: request.closing_delay().as_secs(),
-            coverage: BTreeMap::new(),
-            parts: collected.parts.clone(),
-            losers: collected.losers.clone(),
-            input: collected.input,
-            ledger: collected.ledger,
-            reasons: collected.reasons.clone(),
-        }
     }
 
     fn done(&self, rows: &Rows, collected: &Collected) -> PeriodOutcome {

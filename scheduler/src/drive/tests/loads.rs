@@ -362,7 +362,7 @@ async fn of_two_loads_at_once_the_other_may_wait_and_then_has_nothing_to_do() {
     let mut request = whole(&world);
     request.wait = Duration::from_secs(20);
     let [first, second] = [noon, noon].map(|clock| world.driver(&engine, clock));
-    let start = |driver: crate::drive::driver::Driver| {
+    let start = |driver: crate::drive::context::Driver| {
         let request = request.clone();
         tokio::spawn(async move { driver.run(&request).await })
     };

@@ -65,7 +65,11 @@ impl Sqlite {
             made.map_err(|error| self.unreachable(error))?;
         }
         let pool = self.opened().await.map_err(|error| self.failed(error))?;
-        self.prepare(&pool).await?;
+        if self.prepare(&pool).await? {
+            // A connection that has seen the older tables may still use their column names.
+            pool.close().await;
+            return self.opened().await.map_err(|error| self.failed(error));
+        }
         Ok(pool)
     }
 
@@ -91,10 +95,11 @@ impl Sqlite {
     }
 
     /// Makes the tables in a new file, upgrades older ones, and refuses a file of another layout.
-    async fn prepare(&self, pool: &SqlitePool) -> Result<(), StatusError> {
+    /// Returns whether it upgraded.
+    async fn prepare(&self, pool: &SqlitePool) -> Result<bool, StatusError> {
         let made = async {
             if user_version(pool).await? == USER_VERSION {
-                return Ok(USER_VERSION);
+                return Ok((USER_VERSION, false));
             }
             let mut transaction = pool.begin_with("BEGIN IMMEDIATE").await?;
             let version = user_version(&mut *transaction).await?;
@@ -105,16 +110,16 @@ impl Sqlite {
             if version == 0 && tables == 0 {
                 sqlx::raw_sql(TABLES).execute(&mut *transaction).await?;
                 transaction.commit().await?;
-                return Ok(USER_VERSION);
+                return Ok((USER_VERSION, false));
             }
-            let version = upgrade(&mut transaction, version).await?;
+            let upgraded = upgrade(&mut transaction, version).await?;
             transaction.commit().await?;
-            Ok(version)
+            Ok((upgraded, upgraded != version))
         };
         match made.await.map_err(|error| self.failed(error))? {
-            USER_VERSION => Ok(()),
-            0 => Err(self.unreadable("tables of something else")),
-            version => Err(self.unreadable(&format!(
+            (USER_VERSION, upgraded) => Ok(upgraded),
+            (0, _) => Err(self.unreadable("tables of something else")),
+            (version, _) => Err(self.unreadable(&format!(
                 "tables of version {version}, where this program knows {USER_VERSION}"
             ))),
         }

@@ -1,7 +1,8 @@
 //! Tables as others made them: the framework's other spelling, other keys, other shapes.
 
 use aws_sdk_dynamodb::types::{
-    AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType,
+    AttributeDefinition, AttributeValue, BillingMode, KeySchemaElement, KeyType,
+    ScalarAttributeType,
 };
 
 use super::*;
@@ -139,4 +140,25 @@ async fn a_table_of_another_shape_is_refused_and_nothing_is_made_beside_it() {
     }
     let tables = server.client().list_tables().send().await.expect("tables");
     assert_eq!(tables.table_names().len(), 4);
+}
+
+/// Version 0.1 before November 2026 called the rows of other periods `rows_elsewhere`.
+#[tokio::test]
+async fn an_item_of_the_version_before_keeps_its_row_counts() {
+    let server = Server::start().await;
+    let store = server.store("x");
+    store.prepare().await.expect("made");
+    let mut record = PeriodRecord::new("d", month("2024-01"), "vpc_flow");
+    record.ledger.read = 7;
+    record.ledger.other_period = 7;
+    let put = store.put(&record, &Expected::Absent).await;
+    put.expect("written");
+    let renamed = server.client().update_item().table_name("x-run-status");
+    let renamed = renamed
+        .key("dataset", AttributeValue::S("d".to_owned()))
+        .key("period", AttributeValue::S("2024-01".to_owned()))
+        .update_expression("SET rows_elsewhere = rows_other_period REMOVE rows_other_period");
+    renamed.send().await.expect("renamed");
+    let read = store.get("d", record.period).await.expect("readable");
+    assert_eq!(read, Some(record));
 }

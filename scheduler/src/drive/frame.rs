@@ -1,0 +1,182 @@
+//! The frame of every change to a published period: lease → attempt → manifest → commit →
+//! release. Loading (`period`) and replay fill it; compaction will.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+use plans::crash_point;
+use tracing::warn;
+use uuid::Uuid;
+
+use super::context::Load;
+use crate::load::failure::{Failure, Kind};
+use crate::load::outcome::{PeriodOutcome, PeriodState};
+use crate::load::range::AskedPeriod;
+use crate::publish::commit::{PublishError, Publisher};
+use crate::publish::lease::{Lease, LeaseError};
+use crate::publish::manifest::{Manifest, Written};
+use crate::publish::receipts::Collected;
+use crate::publish::work::attempt_name;
+use crate::status::state::Transition;
+use crate::status::{PeriodRecord, State};
+
+/// One period of a load, while its lease is held.
+#[derive(Debug)]
+pub struct PeriodRun<'a> {
+    pub load: &'a Load<'a>,
+    pub asked: &'a AskedPeriod,
+}
+
+impl PeriodRun<'_> {
+    /// Takes the lease, and removes what the attempt before left.
+    pub(super) async fn acquired(&self) -> Result<Lease, Failure> {
+        let blank = self.load.survey.blank(self.asked);
+        let lease = tokio::select! {
+            lease = self.load.lease_client.acquire(&blank) => lease?,
+            () = self.load.driver.cancelled() => return Err(Failure::cancelled()),
+        };
+        crash_point::reach("after-lease");
+        self.remove_left_behind(&lease).await;
+        Ok(lease)
+    }
+
+    /// The attempt that was found is fenced by our lease, so its cleanup is nobody's.
+    async fn remove_left_behind(&self, lease: &Lease) {
+        let left = |record: &&PeriodRecord| matches!(record.state, State::Running | State::Failed);
+        if let Some(record) = lease.found().filter(left) {
+            self.remove_attempt(record).await;
+        }
+    }
+
+    pub(super) async fn remove_attempt(&self, record: &PeriodRecord) {
+        let name = attempt_name(&record.load_id, record.period, record.attempt);
+        if let Err(error) = self.load.survey.cleanup().remove(&name).await {
+            warn!(%error, "an attempt's work files could not be removed");
+        }
+    }
+
+    /// Gives up when the load is cancelled or the lease is lost: before the commit only.
+    pub(super) async fn stoppable<T>(
+        &self,
+        lease: &Lease,
+        step: impl Future<Output = Result<T, Failure>>,
+    ) -> Result<T, Failure> {
+        tokio::select! {
+            ended = step => ended,
+            () = lease.lost() => Err(LeaseError::Lost { period: self.asked.period.month() }.into()),
+            () = self.load.driver.cancelled() => Err(Failure::cancelled()),
+        }
+    }
+
+    /// What the manifest of an attempt says, but for the days that were asked for, covered
+    /// or closed.
+    pub(super) fn written(&self, attempt: &str, collected: &Collected) -> Written {
+        let (survey, request) = (&self.load.survey, self.load.request());
+        Written {
+            dataset: survey.dataset.clone(),
+            period: self.asked.period.month(),
+            load_id: self.load.id.clone(),
+            attempt: attempt.to_owned(),
+            nonce: Uuid::new_v4().simple().to_string(),
+            now: self.load.driver.now(),
+            target: request.output.clone(),
+            inputs: survey.inputs.clone(),
+            undated_day: survey.undated_day,
+            asked: BTreeSet::new(),
+            closes: BTreeSet::new(),
+            closing_delay: request.closing_delay().as_secs(),
+            coverage: BTreeMap::new(),
+            parts: collected.parts.clone(),
+            losers: collected.losers.clone(),
+            input: collected.input,
+            ledger: collected.ledger,
+            reasons: collected.reasons.clone(),
+        }
+    }
+
+    /// Publishes with patience: once committed, giving up helps nobody.
+    pub(super) async fn publish(
+        &self,
+        publisher: &Publisher,
+        lease: &Lease,
+        manifest: &Manifest,
+    ) -> Result<Duration, Failure> {
+        let committed = Instant::now();
+        let mut ended = publisher.publish(lease, manifest).await;
+        for tries in 1..self.load.request().max_attempts {
+            let failed = matches!(&ended, Err(PublishError::Part(error)) if error.retryable());
+            if !failed || !lease.record().await.state.is_committed() {
+                break;
+            }
+            tokio::time::sleep(self.load.driver.timing.backoff * tries).await;
+            ended = publisher.finish(lease).await.map(|()| committed.elapsed());
+        }
+        Ok(ended?)
+    }
+
+    /// Gives the lease back in the state that the end leaves the period in.
+    pub(super) async fn release(
+        &self,
+        lease: Lease,
+        ended: Result<PeriodOutcome, Failure>,
+    ) -> PeriodOutcome {
+        let record = lease.record().await;
+        let released = match &ended {
+            Ok(_) => self.release_well(lease).await,
+            Err(_) if lease.is_lost() => Ok(()),
+            Err(failure) => self.release_failed(lease, &record, failure).await,
+        };
+        if let Err(error) = released {
+            warn!(%error, "the lease could not be given back, it will run out");
+        }
+        ended.unwrap_or_else(|failure| self.failed(failure))
+    }
+
+    async fn release_well(&self, lease: Lease) -> Result<(), LeaseError> {
+        lease
+            .release(|record| {
+                if record.state == State::Running {
+                    record.state = rest(record);
+                }
+                record.error = None;
+            })
+            .await
+    }
+
+    async fn release_failed(
+        &self,
+        lease: Lease,
+        record: &PeriodRecord,
+        failure: &Failure,
+    ) -> Result<(), LeaseError> {
+        let retryable = failure.kind == Kind::Cancelled;
+        let after = record.state.after(Transition::Broke { retryable });
+        let error = format!("{}: {}", failure.code, failure.message);
+        lease
+            .release(|record| {
+                // What is committed stays so: whoever comes next finishes it.
+                record.state = after.unwrap_or(record.state);
+                record.error = Some(error);
+            })
+            .await?;
+        if record.state == State::Running {
+            self.remove_attempt(record).await;
+        }
+        Ok(())
+    }
+
+    pub(super) fn failed(&self, failure: Failure) -> PeriodOutcome {
+        let days = self.asked.days.iter().copied().collect();
+        let period = self.asked.period.to_string();
+        PeriodOutcome::new(&period, days, PeriodState::Failed, &failure.code.clone())
+            .failed(failure)
+    }
+}
+
+/// The state of a period of which nothing remained to do.
+fn rest(record: &PeriodRecord) -> State {
+    match record.manifest {
+        Some(_) => State::Done,
+        None => State::Pending,
+    }
+}

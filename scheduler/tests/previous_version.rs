@@ -1,0 +1,74 @@
+//! Status tables and manifests that the version before wrote (0.1.0 of November 2026) are read.
+
+use std::path::Path;
+
+use plans::receipt::Ledger;
+use scheduler::publish::manifest::Manifest;
+use scheduler::status::sqlite::Sqlite;
+use scheduler::status::{State, StatusStore};
+
+const STATE: &str = include_str!("previous/state.sql");
+const MANIFEST: &str = include_str!("previous/manifest.json");
+
+async fn restored(folder: &Path) -> Sqlite {
+    let path = folder.join("state.db");
+    let options = sqlx::sqlite::SqliteConnectOptions::new()
+        .filename(&path)
+        .create_if_missing(true);
+    let pool = sqlx::SqlitePool::connect_with(options)
+        .await
+        .expect("a file");
+    sqlx::raw_sql(STATE).execute(&pool).await.expect("the dump");
+    pool.close().await;
+    Sqlite::new(path)
+}
+
+#[tokio::test]
+async fn periods_are_read_and_keep_their_row_counts() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let status = restored(folder.path()).await;
+    let periods = status.periods("vpc_flow-default-7c408398").await;
+    let periods = periods.expect("readable");
+    assert_eq!(periods.len(), 1);
+    let period = &periods[0];
+    assert_eq!(period.state, State::Done);
+    assert!(period.load_completed);
+    assert_eq!(period.covered_days.len(), 2);
+    assert!(period.ledger.adds_up() && period.ledger.read > 0);
+}
+
+#[tokio::test]
+async fn an_upgraded_file_is_written_and_opened_again() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let dataset = "vpc_flow-default-7c408398";
+    let status = restored(folder.path()).await;
+    let mut found = status.periods(dataset).await.expect("readable");
+    let found = found.remove(0);
+    let mut changed = found.revised();
+    changed.ledger.other_period = 3;
+    let put = status.put(&changed, &found.expected()).await;
+    put.expect("written");
+    let again = Sqlite::new(folder.path().join("state.db"));
+    let read = again.periods(dataset).await.expect("readable");
+    assert_eq!(read, [changed]);
+}
+
+#[tokio::test]
+async fn loads_of_both_ways_of_running_are_read() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let loads = restored(folder.path()).await.loads(10).await;
+    let loads = loads.expect("readable");
+    assert_eq!(loads.len(), 3);
+}
+
+#[test]
+fn a_manifest_is_read_with_its_row_counts() {
+    let manifest: Manifest = serde_json::from_str(MANIFEST).expect("readable");
+    let expected = Ledger {
+        read: 29,
+        ..Ledger::default()
+    };
+    assert_eq!(manifest.ledger.read, expected.read);
+    assert!(manifest.ledger.adds_up());
+    assert_eq!(manifest.coverage.len(), 2);
+}
