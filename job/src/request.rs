@@ -197,9 +197,7 @@ pub(crate) fn resolve(
 ) -> Result<(LoadRequest, Places), Failure> {
     let places = Places::of(settings, folder)?;
     let request = LoadRequest {
-        source: compiled.source.name,
-        format: compiled.source.format,
-        program: compiled.program,
+        source: compiled.into(),
         terms: terms(settings, &places, inputs(settings, folder)?)?,
     };
     Ok((request, places))

@@ -16,7 +16,7 @@ use scheduler::drive::context::Planner;
 use scheduler::drive::context::{Driver, Timing};
 use scheduler::load::notification::NoObserver;
 use scheduler::load::outcome::{LoadState, Outcome};
-use scheduler::load::terms::{LoadRequest, Range, Terms};
+use scheduler::load::terms::{CompiledSource, LoadRequest, Range, Terms};
 use scheduler::status;
 use scheduler::submit::ballista::Remote;
 use tests::days::{Day, day};
@@ -122,9 +122,11 @@ impl Cluster {
         )?;
         let uri = |name: &str| format!("file://{}/{name}", self.lab.folder().display());
         Ok(LoadRequest {
-            source: source.name,
-            program,
-            format: source.format,
+            source: CompiledSource {
+                name: source.name,
+                program,
+                format: source.format,
+            },
             terms: Terms {
                 inputs: vec![uri("input")],
                 output: uri("lake"),

@@ -147,9 +147,9 @@ fn source(prepared: &Prepared, context: &Context) -> Result<SentSource, Failure>
         }
     }
     Ok(SentSource {
-        name: prepared.request.source.clone(),
+        name: prepared.request.source.name.clone(),
         files: texts,
         ocsf_version: source_index.ocsf,
-        config_digest: prepared.request.program.digest.clone(),
+        config_digest: prepared.request.source.program.digest.clone(),
     })
 }

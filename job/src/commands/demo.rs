@@ -157,7 +157,7 @@ fn day_of(fate: &Fate) -> Option<Day> {
 fn show_lake(shown: &Path, prepared: &[Prepared]) -> Result<(), Failure> {
     let mut text = String::new();
     for load in prepared {
-        let source = &load.request.source;
+        let source = &load.request.source.name;
         let uri = format!("{}/ext/{source}", load.request.terms.output);
         wire::block_on(async {
             let objects = show::objects(&uri).await;

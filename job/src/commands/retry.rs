@@ -1,6 +1,6 @@
 //! `lakebolt retry`: the failed periods of a load again, as it was asked for.
 
-use scheduler::load::terms::{LoadRequest, Shape};
+use scheduler::load::terms::{CompiledSource, LoadRequest, Shape};
 use scheduler::status::LoadRecord;
 
 use super::loads::Prepared;
@@ -78,9 +78,10 @@ fn prepared(
         state,
     };
     let request = LoadRequest {
-        source: record.source.clone(),
-        program: compiled.program,
-        format: compiled.source.format,
+        source: CompiledSource {
+            name: record.source.clone(),
+            ..compiled.into()
+        },
         terms,
     };
     Ok(Prepared {

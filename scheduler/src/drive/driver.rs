@@ -19,12 +19,12 @@ use crate::decide::remaining::Remaining;
 use crate::decide::warnings::warnings;
 use crate::load::dataset;
 use crate::load::days::{Moment, Month};
-use crate::load::failure::{Failure, Kind};
+use crate::load::failure::Failure;
 use crate::load::notification::Notification;
 use crate::load::outcome::{Outcome, PeriodOutcome, PeriodState};
 use crate::load::range::AskedPeriod;
 use crate::load::recorded::{Origin, RecordedRequest};
-use crate::load::request::LoadRequest;
+use crate::load::terms::LoadRequest;
 use crate::publish::lease::{LeaseClient, WAIT_PAUSE};
 use crate::publish::work;
 use crate::status::LoadRecord;
@@ -69,7 +69,7 @@ impl Driver {
     /// The outcome of a load that begins now, under an id of its own.
     pub(super) fn outcome_of(&self, request: &LoadRequest) -> Outcome {
         let id = Uuid::new_v4().simple().to_string();
-        Outcome::started(&id, &dataset::id(request), &request.source, self.now())
+        Outcome::started(&id, &dataset::id(request), &request.source.name, self.now())
     }
 
     /// The outcome of a load that is over, as its record keeps it.
@@ -172,7 +172,7 @@ impl Load<'_> {
             .into_values()
             .map(|tasks| self.month(tasks))
             .collect();
-        let parallel = match self.request().parallel {
+        let parallel = match self.request().terms.parallel {
             // As many as the engine takes: it admits them one by one.
             0 => months.len().max(1),
             parallel => parallel,
@@ -208,7 +208,7 @@ impl Load<'_> {
             let Some(outcome) = self.admitted(asked).await else {
                 return not_begun(asked);
             };
-            let left = self.request().wait.saturating_sub(since.elapsed());
+            let left = self.request().terms.wait.saturating_sub(since.elapsed());
             let is_held = outcome.error.as_ref().is_some_and(Failure::is_held);
             if !is_held || left.is_zero() {
                 return outcome;

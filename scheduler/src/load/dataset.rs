@@ -16,8 +16,8 @@ pub fn id(request: &LoadRequest) -> String {
     };
     let target = trimmed(&request.terms.output);
     let name = &request.terms.name;
-    let key = [&request.source, target, shape, name].join("\n");
-    format!("{}-{name}-{}", request.source, digest8(&key))
+    let key = [&request.source.name, target, shape, name].join("\n");
+    format!("{}-{name}-{}", request.source.name, digest8(&key))
 }
 
 /// The inputs in one spelling, so that those of two loads can be compared.
@@ -32,7 +32,12 @@ pub fn inputs(request: &LoadRequest) -> Vec<String> {
 /// The folder of each class: `{output}/ext/{name}`, unless the output ends in that already.
 /// A class may have its own output.
 pub fn targets(request: &LoadRequest) -> BTreeMap<String, String> {
-    let classes = request.program.routes.iter().map(|route| &route.class);
+    let classes = request
+        .source
+        .program
+        .routes
+        .iter()
+        .map(|route| &route.class);
     let mut targets: BTreeMap<String, String> = classes
         .map(|class| {
             (
@@ -42,7 +47,7 @@ pub fn targets(request: &LoadRequest) -> BTreeMap<String, String> {
         })
         .collect();
     if request.terms.shape == Shape::Raw {
-        let folder = target(&request.terms.output, &request.source);
+        let folder = target(&request.terms.output, &request.source.name);
         targets.insert("raw".to_owned(), folder);
     }
     targets
@@ -64,7 +69,7 @@ pub fn access(request: &LoadRequest) -> Access {
     access.grant(&terms.quarantine, None);
     access.grant(&terms.work, None);
     let targets = targets(request);
-    for route in &request.program.routes {
+    for route in &request.source.program.routes {
         let own = route
             .class
             .role
@@ -119,7 +124,7 @@ mod tests {
         let part = "s3://lake/ext/vpc/region=r/a.parquet";
         assert_eq!(name(&request, part).as_deref(), Some("of the load"));
         assert_eq!(name(&request, "s3://lake/rejected/a.parquet"), None);
-        let class = &mut request.program.routes[0].class;
+        let class = &mut request.source.program.routes[0].class;
         class.target = Some("s3://other/x".to_owned());
         class.role = Some(role("of the class"));
         let part = "s3://other/x/ext/vpc/region=r/a.parquet";

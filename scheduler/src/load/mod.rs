@@ -11,5 +11,4 @@ pub mod outcome;
 pub mod places;
 pub mod range;
 pub mod recorded;
-pub mod request;
 pub mod terms;

@@ -63,7 +63,7 @@ impl RecordedRequest {
     pub fn new(request: &LoadRequest, origin: Origin) -> Self {
         Self {
             origin,
-            config_digest: request.program.digest.clone(),
+            config_digest: request.source.program.digest.clone(),
             terms: Ok(request.terms.clone()),
         }
     }

@@ -13,7 +13,9 @@
 
 use std::time::Duration;
 
+use plans::compiled::Compiled;
 use plans::mapping::Program;
+use plans::spec::Format;
 use plans::storage::Role;
 use serde::{Deserialize, Serialize};
 
@@ -23,12 +25,19 @@ use super::days::Day;
 /// environment and files are merged, and URIs are absolute.
 #[derive(Clone, Debug)]
 pub struct LoadRequest {
+    pub source: CompiledSource,
+    pub terms: Terms,
+}
+
+/// A source, compiled for a load.
+#[derive(Clone, Debug)]
+pub struct CompiledSource {
     /// The source's name.
-    pub source: String,
+    pub name: String,
+    /// The compiled mappings. Its digest names the configuration.
     pub program: Program,
     /// Format name and options, for the scan.
-    pub format: plans::spec::Format,
-    pub terms: Terms,
+    pub format: Format,
 }
 
 /// Everything that a load is asked for except its source. The default is an empty form to fill:
@@ -113,18 +122,13 @@ impl Terms {
 
 const MARGIN_DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-// Removed when every reader names the terms.
-impl std::ops::Deref for LoadRequest {
-    type Target = Terms;
-
-    fn deref(&self) -> &Terms {
-        &self.terms
-    }
-}
-
-impl std::ops::DerefMut for LoadRequest {
-    fn deref_mut(&mut self) -> &mut Terms {
-        &mut self.terms
+impl From<Compiled> for CompiledSource {
+    fn from(compiled: Compiled) -> Self {
+        Self {
+            name: compiled.source.name,
+            program: compiled.program,
+            format: compiled.source.format,
+        }
     }
 }
 

@@ -175,9 +175,7 @@ impl Loads {
         let compiled = source.compile(terms.shape == Shape::Raw);
         let compiled = compiled.map_err(|failure| refused(Code::FailedPrecondition, &failure))?;
         let request = LoadRequest {
-            source: compiled.source.name,
-            program: compiled.program,
-            format: compiled.source.format,
+            source: compiled.into(),
             terms,
         };
         let origin = Origin::Cluster {
@@ -188,7 +186,7 @@ impl Loads {
             load_id: asked.load_id,
             dataset: dataset::id(&request),
             request: RecordedRequest::new(&request, origin),
-            source: request.source,
+            source: request.source.name,
             state: LoadState::Queued,
             outcome: None,
             started_at: Moment((self.runner.clock)()),

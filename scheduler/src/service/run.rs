@@ -263,9 +263,7 @@ impl Runner {
         };
         let compiled = source.compile(terms.shape == Shape::Raw)?;
         let request = LoadRequest {
-            source: compiled.source.name,
-            program: compiled.program,
-            format: compiled.source.format,
+            source: compiled.into(),
             terms,
         };
         let selection = match retry_of {

@@ -30,7 +30,7 @@ use crate::drive::replay::rows::Rejected;
 use crate::load::days::{Day, Month};
 use crate::load::notification::NoObserver;
 use crate::load::outcome::Outcome;
-use crate::load::terms::{LoadRequest, Range, Terms};
+use crate::load::terms::{CompiledSource, LoadRequest, Range, Terms};
 use crate::publish::lease::Clock;
 use crate::publish::work::Work;
 use crate::status::memory::Memory;
@@ -447,12 +447,14 @@ impl World {
 
     pub(crate) fn request(&self, from: &str, to: &str) -> LoadRequest {
         LoadRequest {
-            source: "vpc".to_owned(),
-            program: program("one"),
-            format: Format {
-                name: "vpc_flow".to_owned(),
-                options: BTreeMap::new(),
-                at: plans::diagnostics::Origin::default(),
+            source: CompiledSource {
+                name: "vpc".to_owned(),
+                program: program("one"),
+                format: Format {
+                    name: "vpc_flow".to_owned(),
+                    options: BTreeMap::new(),
+                    at: plans::diagnostics::Origin::default(),
+                },
             },
             terms: self.terms(from, to),
         }
