@@ -27,7 +27,7 @@ pub enum Fate {
         class_uid: u32,
         json: String,
     },
-    /// It was set aside.
+    /// It was rejected.
     Rejected {
         line: u64,
         reason: String,
@@ -63,7 +63,7 @@ pub async fn preview(
     Ok(steps.ledger())
 }
 
-/// A row's index, whether it was set aside, and its fate.
+/// A row's index, whether it was rejected, and its fate.
 type RowFate = (usize, bool, Fate);
 
 /// The fates of a batch's rows, in the order of the rows; a row's events come first.

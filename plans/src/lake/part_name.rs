@@ -15,7 +15,7 @@ pub struct PartName<'a> {
     pub day: i32,
     /// The digest of the attempt's name.
     pub digest8: &'a str,
-    /// Tells the parts of one day and attempt apart: two words with one dash between them.
+    /// Distinguishes the parts of one day and attempt: two words with one dash between them.
     pub number: &'a str,
 }
 

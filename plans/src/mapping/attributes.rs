@@ -174,7 +174,7 @@ impl<'a> Builder<'a> {
         Some(leaf)
     }
 
-    /// The expression. It is noted as mapped when it is a column or a path as it stands.
+    /// The expression. It counts as mapped when it is a bare column or path.
     pub(super) fn planned(&mut self, scope: &Scope<'_>, sql: &Sql) -> Option<Expr> {
         let expr = self.found.expr(scope, sql)?;
         if let Some(path) = path_of(&expr) {

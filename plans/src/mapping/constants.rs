@@ -71,7 +71,7 @@ fn remedy(constant: &Constant, attribute: &Attribute) -> String {
             "constants of time are epoch milliseconds".to_owned()
         }
         (Constant::Text(_), Type::Object(_), _) => "set its attributes".to_owned(),
-        (Constant::Text(_), ..) => "an expression stands under [map]".to_owned(),
+        (Constant::Text(_), ..) => "an expression belongs under [map]".to_owned(),
         (_, Type::Text, _) => "write it in quotes".to_owned(),
         (Constant::Integer(_), Type::Integer, _) if attribute.type_name == "port" => {
             "ports are 0 to 65535".to_owned()

@@ -61,7 +61,7 @@ pub(super) fn captions(known: &Enumeration, prefix: &str) -> Vec<(i32, String)> 
         .collect()
 }
 
-/// The id that a text stands for.
+/// The id of the member that a text names.
 pub(super) fn id(known: &Enumeration, on: Expr, to: &[(String, i32)]) -> Expr {
     let table = Table {
         to: to.to_vec(),

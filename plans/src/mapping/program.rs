@@ -83,7 +83,7 @@ pub struct Route<E = Expr> {
     pub also: bool,
     /// `Timestamp(Millisecond, UTC)`: the event's time.
     pub time: E,
-    /// Utf8 or Utf8View: the row's account and region, where columns tell.
+    /// Utf8 or Utf8View: the row's account and region, where columns hold them.
     pub account: Option<E>,
     pub region: Option<E>,
     /// The output's schema; its types come from OCSF. Messages carry it beside the program.
@@ -167,7 +167,7 @@ fn try_map_all<E, F, Err>(
     Ok(mapped)
 }
 
-/// A field that sets its row aside when it is NULL while its parent is not.
+/// A field whose row is quarantined when the field is NULL and its parent is not.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Quarantined {
     /// Field indices from the root; any one of these must be there.

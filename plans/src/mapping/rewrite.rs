@@ -15,7 +15,7 @@ use super::sql::{at, unknown_column};
 use crate::diagnostics::{Diagnostic, Origin};
 use crate::spec::{ColumnKind, Sql};
 
-/// Stands before columns whose name starts with `@`, which the planner takes for a variable.
+/// The prefix of columns whose name starts with `@`: the planner would take them for variables.
 pub(super) const AT_MARK: char = '\u{2060}';
 
 const MOST_BYTES: usize = 16 << 10;
@@ -28,7 +28,7 @@ pub(super) struct Rewritten {
     pub(super) text: String,
     /// The columns under the names that the text has.
     pub(super) schema: DFSchema,
-    /// For each token: its column in the new text, and where it stood.
+    /// For each token: its column in the new text, and its place in the old one.
     places: Vec<(u64, Location)>,
     /// Words with their places.
     words: Vec<(String, Location)>,
@@ -111,8 +111,8 @@ pub(super) fn rewrite(scope: &Scope<'_>, sql: &Sql) -> Result<Rewritten, Diagnos
     })
 }
 
-/// Whether a token may put what stands before it a level deeper into the tree. The branches
-/// of a `CASE` and the members of a list stand side by side.
+/// Whether a token may move the tokens before it a level deeper into the tree. The branches
+/// of a `CASE` and the members of a list are on one level.
 fn deepens(token: &Token) -> bool {
     use Keyword::*;
     const OPERATORS: &[Keyword] = &[

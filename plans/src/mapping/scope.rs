@@ -108,7 +108,7 @@ fn column(name: &str, kind: ColumnKind) -> Column {
     }
 }
 
-/// The column and the keys into it that an expression is, casts left aside.
+/// The column that an expression reads, and the keys into it. Casts are ignored.
 pub(super) fn path_of(expr: &Expr) -> Option<Vec<String>> {
     match expr {
         Expr::Column(Name { name, .. }) => Some(vec![name.clone()]),

@@ -142,7 +142,7 @@ fn parse_error(sql: &Sql, rewritten: &Rewritten, error: &ParserError) -> Diagnos
     at(
         &place,
         format!("not an SQL expression: {}", lowered(text)),
-        "constants stand under [set]; columns with odd names stand in double quotes",
+        "constants belong under [set]; put columns with odd names in double quotes",
     )
 }
 
@@ -153,7 +153,7 @@ pub(super) fn unknown_column(scope: &Scope<'_>, place: &Origin, name: &str) -> D
     at(
         place,
         format!("there is no column `{name}`"),
-        format!("{near}; a constant stands under [set], or in single quotes"),
+        format!("{near}; a constant belongs under [set], or in single quotes"),
     )
 }
 

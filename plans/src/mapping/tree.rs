@@ -46,7 +46,7 @@ pub(super) enum Filled {
 #[derive(Clone)]
 pub(super) enum Member {
     Constant(i32),
-    /// A source's text, and what its values stand for.
+    /// A source's text, and the members that its values name.
     Text {
         on: Expr,
         to: Vec<(String, i32)>,

@@ -24,7 +24,7 @@ use crate::scan::split::{InputObject, Split};
 
 const DAY_MS: i64 = 86_400_000;
 
-/// A row that is set aside.
+/// A row that is rejected.
 #[derive(Clone, Debug)]
 pub(crate) struct Rejection {
     pub row: usize,
@@ -97,7 +97,7 @@ impl Classifier {
         self.groups.group(id)
     }
 
-    /// Decides for the rows of `batch`, which stands at `index` in its run.
+    /// Decides for the rows of `batch`, which has this `index` in its run.
     pub(crate) fn classify(
         &mut self,
         batch: &RecordBatch,

@@ -50,7 +50,7 @@ mod tests {
         let over = over(&work, "a");
         tokio::pin!(over);
         let still = tokio::time::timeout(LOOK + LOOK / 2, &mut over).await;
-        assert!(still.is_err(), "its owner stands");
+        assert!(still.is_err(), "its owner exists");
         work.store.delete(&owner).await.expect("gone");
         assert!(over.await.to_string().contains("attempt a is over"));
     }

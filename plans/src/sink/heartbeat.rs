@@ -1,5 +1,5 @@
-//! A task that takes long says that it gets on, so that a driver can tell it from one that
-//! was lost.
+//! The heartbeat of a task: a task that takes long reports its progress, so that a driver can
+//! distinguish it from a lost one.
 
 use std::convert::Infallible;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -55,13 +55,13 @@ pub(super) struct HeartbeatWriter<'a> {
 }
 
 impl HeartbeatWriter<'_> {
-    /// Writes a heartbeat whenever the run got on in the time between two. Never ends.
+    /// Writes a heartbeat after each interval in which the run made progress. Never ends.
     pub(super) async fn write_every(&self, every: Duration) -> Infallible {
-        let mut told = self.advance.steps();
+        let mut reported = self.advance.steps();
         loop {
             tokio::time::sleep(every).await;
             let steps = self.advance.steps();
-            if steps == told {
+            if steps == reported {
                 continue;
             }
             let heartbeat = Heartbeat {
@@ -75,7 +75,7 @@ impl HeartbeatWriter<'_> {
                 .put(&self.path, PutPayload::from(bytes))
                 .await
             {
-                Ok(_) => told = steps,
+                Ok(_) => reported = steps,
                 // The next one may be written.
                 Err(error) => debug!(%error, "a heartbeat was not written"),
             }
@@ -89,11 +89,11 @@ mod tests {
     use crate::storage;
 
     #[tokio::test]
-    async fn a_run_that_gets_on_says_so_and_one_that_does_not_is_silent() {
+    async fn a_run_writes_heartbeats_while_it_makes_progress() {
         let folder = tempfile::tempdir().expect("a folder");
         let work = storage::open(folder.path().to_str().expect("text")).expect("a store");
         let advance = Advance::default();
-        let told = folder.path().join("r1.heartbeat");
+        let file = folder.path().join("r1.heartbeat");
         let writer = HeartbeatWriter {
             work: &work,
             path: work.path.clone().join("r1.heartbeat"),
@@ -104,13 +104,13 @@ mod tests {
         tokio::pin!(beating);
         let wait = Duration::from_millis(50);
         assert!(tokio::time::timeout(wait, &mut beating).await.is_err());
-        assert!(!told.exists(), "nothing was done");
+        assert!(!file.exists(), "nothing was done");
         advance.read(7);
         advance.mapped(3);
-        while !told.exists() {
+        while !file.exists() {
             assert!(tokio::time::timeout(wait, &mut beating).await.is_err());
         }
-        let heartbeat = std::fs::read(&told).expect("told");
+        let heartbeat = std::fs::read(&file).expect("a heartbeat");
         let heartbeat: Heartbeat = serde_json::from_slice(&heartbeat).expect("JSON");
         assert_eq!((heartbeat.split.as_str(), heartbeat.rows), ("s", 7));
     }

@@ -1,4 +1,4 @@
-//! The parts that a task has begun, so that one that fails leaves none behind.
+//! The parts that a task has opened, so that a task that fails leaves none behind.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -9,7 +9,7 @@ use crate::storage::parts::{
     PartError, PartHandle, PartStorage, UnpublishedPart, UnpublishedWriter,
 };
 
-/// A sink that remembers what was begun.
+/// Part storage that remembers which parts were opened.
 pub(super) struct OpenParts {
     sink: PartStorage,
     parts: Mutex<Vec<PartHandle>>,
@@ -62,21 +62,21 @@ mod tests {
     use crate::storage::{Access, parts};
 
     #[tokio::test]
-    async fn what_a_failed_task_has_begun_is_thrown_away_finished_or_not() {
+    async fn a_failed_task_leaves_no_part_finished_or_not() {
         let folder = tempfile::tempdir().expect("a folder");
         let work = folder.path().to_str().expect("text");
         let sink = parts::open(work, work, &Access::default()).expect("a sink");
-        let begun = OpenParts::new(sink);
-        let part = begun.create("/lake/a", "t/a").await.expect("begun");
+        let opened = OpenParts::new(sink);
+        let part = opened.create("/lake/a", "t/a").await.expect("a part");
         part.finish().await.expect("finished");
-        let _open = begun.create("/lake/b", "t/b").await.expect("begun");
+        let _open = opened.create("/lake/b", "t/b").await.expect("a part");
         let staged = || {
             fs::read_dir(folder.path().join("staging/t"))
                 .expect("a folder")
                 .count()
         };
         assert_eq!(staged(), 2);
-        begun.abort().await;
+        opened.abort().await;
         assert_eq!(staged(), 0);
     }
 }

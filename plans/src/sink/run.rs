@@ -77,7 +77,7 @@ pub(super) async fn run(
     };
     crate::crash_point::reach("before-receipt");
     let path = put_receipt(&work, &receipt, &run.names.run).await?;
-    // Whoever removed the attempt meanwhile may have looked before all of this stood there.
+    // Another process may have removed the attempt, and looked before these parts existed.
     if fence::is_over(&work, &receipt.attempt).await {
         run.sink.abort().await;
         if let Err(error) = work.store.delete(&path).await {

@@ -139,7 +139,7 @@ impl Client {
         Ok(self.persist(list).await?.into_inner().loads)
     }
 
-    /// Tells `observer` what happens to the load until it has ended, and gives its outcome.
+    /// Passes the notifications of the load to `observer` until it has ended. Returns its outcome.
     /// `away` is called once each time that the scheduler is lost.
     pub async fn follow(
         &self,
@@ -147,17 +147,17 @@ impl Client {
         observer: &dyn Observer,
         away: &(dyn Fn(&str) + Sync),
     ) -> Result<Outcome, Failure> {
-        let mut told = Told::default();
+        let mut seen = Seen::default();
         let mut tries = Tries::new(self.patience());
         loop {
-            let status = match self.watch(load_id, observer, &mut told, &mut tries).await {
+            let status = match self.watch(load_id, observer, &mut seen, &mut tries).await {
                 Ok(ended) => return outcome(&ended).ok_or_else(|| unreadable(&self.address)),
                 Err(status) => status,
             };
             if !is_passing(&status) || tries.exhausted() {
                 return Err(self.failure(&status));
             }
-            if tries.are_fresh() && told.is_known {
+            if tries.are_fresh() && seen.is_known {
                 away(&self.address);
             }
             tries.pause().await;
@@ -168,7 +168,7 @@ impl Client {
         &self,
         load_id: &str,
         observer: &dyn Observer,
-        told: &mut Told,
+        seen: &mut Seen,
         tries: &mut Tries,
     ) -> Result<LoadInfo, Status> {
         let asked = WatchRequest {
@@ -178,9 +178,9 @@ impl Client {
         while let Some(response) = events.message().await? {
             *tries = Tries::new(PATIENCE);
             match response.event {
-                Some(Event::Standing(standing)) => told.catch_up(standing, observer),
+                Some(Event::Standing(standing)) => seen.catch_up(standing, observer),
                 Some(Event::Ended(ended)) => return Ok(ended),
-                Some(event) => told.pass_on(event, observer),
+                Some(event) => seen.pass_on(event, observer),
                 // Of a newer scheduler.
                 None => {}
             }
@@ -206,7 +206,7 @@ impl Client {
         }
     }
 
-    /// How long to follow a load whose scheduler is away.
+    /// How long to follow a load whose scheduler is unavailable.
     fn patience(&self) -> Duration {
         match self.has_answered.load(Ordering::Relaxed) {
             true => PATIENCE,
@@ -239,15 +239,15 @@ impl Client {
     }
 }
 
-/// What the observer was told already, so that a fresh standing is no repetition.
+/// What the observer has seen already, so that a fresh snapshot repeats nothing.
 #[derive(Default)]
-struct Told {
-    /// Something was told.
+struct Seen {
+    /// The observer has seen something.
     is_known: bool,
     said: std::collections::BTreeSet<String>,
 }
 
-impl Told {
+impl Seen {
     fn catch_up(&mut self, standing: Standing, observer: &dyn Observer) {
         self.is_known = true;
         let listed = standing.listed.map(Event::Listed);
@@ -309,7 +309,7 @@ impl Tries {
     }
 }
 
-/// Whether the same call may succeed later: the scheduler is away or starts.
+/// Whether the same call may succeed later: the scheduler is unavailable or starts.
 fn is_passing(status: &Status) -> bool {
     matches!(
         status.code(),
@@ -357,8 +357,8 @@ mod tests {
         assert_eq!(client.patience(), FIRST_PATIENCE);
         let refused = client.persist(async || Err::<(), _>(Status::not_found("no load")));
         refused.await.expect_err("it is refused");
-        let taken_on = client.persist(async || Ok(()));
-        taken_on.await.expect("it is answered");
+        let accepted = client.persist(async || Ok(()));
+        accepted.await.expect("it is answered");
         assert_eq!(client.patience(), PATIENCE);
     }
 }

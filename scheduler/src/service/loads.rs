@@ -1,4 +1,4 @@
-//! The server's side of the protocol: takes loads on, tells how they stand, cancels them.
+//! The server of the protocol: accepts loads, reports their state and cancels them.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -39,7 +39,7 @@ pub enum Stage {
     /// It takes up what an earlier one had not finished.
     Resuming,
     Serving,
-    /// It takes on nothing and lets go of what runs.
+    /// It accepts no load and drains those that run.
     Draining,
 }
 
@@ -48,7 +48,7 @@ pub enum Stage {
 pub struct Loads {
     runner: Arc<Runner>,
     stage: Arc<watch::Sender<Stage>>,
-    /// One at a time, so that the same load is not taken on twice.
+    /// One at a time, so that a load is not accepted twice.
     submitting: Arc<Mutex<()>>,
 }
 
@@ -82,7 +82,7 @@ impl Loads {
         Ok(())
     }
 
-    /// Lets go of every load; whoever watches is sent away, to ask the next scheduler.
+    /// Drains every load. Watchers are disconnected, and ask the next scheduler.
     pub async fn drain(&self) {
         self.stage.send_replace(Stage::Draining);
         let _last = self.submitting.lock().await;
@@ -137,7 +137,7 @@ impl Loads {
         let put = status.put_load(&record).await;
         put.map_err(|error| unreachable(&error))?;
         let (id, source) = (&record.load_id, &record.source);
-        info!(load.id = %id, "load {id} of {source} is taken on");
+        info!(load.id = %id, "load {id} of {source} is accepted");
         self.runner.start(record, false).await;
         Ok(())
     }
@@ -147,15 +147,15 @@ impl Loads {
         let _alone = self.submitting.lock().await;
         self.serving()?;
         if let Some(live) = self.runner.registry.find(load_id) {
-            let told = self.runner.cancel(&live, load_id).await;
+            let cancelled = self.runner.cancel(&live, load_id).await;
             info!(load.id = %load_id, "load {load_id} is cancelled");
-            return told.map_err(|error| unrecorded(load_id, &error));
+            return cancelled.map_err(|error| unrecorded(load_id, &error));
         }
         let record = self.record(load_id).await?;
         if record.state.is_final() || !record.request.is_of_cluster() {
             return Ok(false);
         }
-        info!(load.id = %load_id, "load {load_id} is cancelled before it was begun");
+        info!(load.id = %load_id, "load {load_id} is cancelled before it was started");
         let struck = self.runner.cancel_queued(record).await;
         struck.map_err(|error| unreachable(&error))?;
         Ok(true)
@@ -228,11 +228,11 @@ fn recorded(earlier: LoadRecord) -> Result<(SentSource, Terms), Status> {
     }
 }
 
-type Told = Pin<Box<dyn Stream<Item = Result<WatchResponse, Status>> + Send>>;
+type Events = Pin<Box<dyn Stream<Item = Result<WatchResponse, Status>> + Send>>;
 
 #[tonic::async_trait]
 impl loads_server::Loads for Loads {
-    type WatchStream = Told;
+    type WatchStream = Events;
 
     async fn submit(
         &self,
@@ -240,15 +240,15 @@ impl loads_server::Loads for Loads {
     ) -> Result<Response<SubmitResponse>, Status> {
         let record = self.accepted(asked.into_inner()).await?;
         let loads = self.clone();
-        // A task of its own: a client that goes away would leave a load that is recorded and
-        // not begun.
-        let begun = tokio::spawn(async move { loads.begin(record).await });
-        let begun = begun.await;
-        begun.unwrap_or_else(|error| Err(Status::internal(error.to_string())))?;
+        // In its own task: a client that disconnects would leave a load that is recorded and not
+        // started.
+        let started = tokio::spawn(async move { loads.begin(record).await });
+        let started = started.await;
+        started.unwrap_or_else(|error| Err(Status::internal(error.to_string())))?;
         Ok(Response::new(SubmitResponse {}))
     }
 
-    async fn watch(&self, asked: Request<WatchRequest>) -> Result<Response<Told>, Status> {
+    async fn watch(&self, asked: Request<WatchRequest>) -> Result<Response<Events>, Status> {
         let id = asked.into_inner().load_id;
         request::load_id("load_id", &id).map_err(|error| invalid(&error))?;
         if let Some(live) = self.runner.registry.find(&id) {
@@ -257,16 +257,16 @@ impl loads_server::Loads for Loads {
                 events: None,
                 stage: self.stage.subscribe(),
             };
-            return Ok(Response::new(Box::pin(watcher.told())));
+            return Ok(Response::new(Box::pin(watcher.events())));
         }
         let record = self.record(&id).await?;
         if !record.state.is_final() {
             self.serving()?;
-            // It may have been taken on between the two looks.
+            // It may have been accepted between the two lookups.
             if record.request.is_of_cluster() {
                 return Err(Status::unavailable("the load is being taken up"));
             }
-            let message = format!("load {id} runs in a process of its own");
+            let message = format!("load {id} runs embedded in another process");
             return Err(said(Code::FailedPrecondition, message, "watch it there"));
         }
         let info = notifications::info(&record);
@@ -274,9 +274,9 @@ impl loads_server::Loads for Loads {
             load: Some(info.clone()),
             ..Standing::default()
         };
-        let told = [Event::Standing(standing), Event::Ended(info)];
-        let told = told.map(|event| Ok(response(event)));
-        Ok(Response::new(Box::pin(stream::iter(told))))
+        let events = [Event::Standing(standing), Event::Ended(info)];
+        let events = events.map(|event| Ok(response(event)));
+        Ok(Response::new(Box::pin(stream::iter(events))))
     }
 
     async fn get(&self, asked: Request<GetRequest>) -> Result<Response<GetResponse>, Status> {
@@ -306,11 +306,11 @@ impl loads_server::Loads for Loads {
         asked: Request<CancelRequest>,
     ) -> Result<Response<CancelResponse>, Status> {
         let loads = self.clone();
-        // A task of its own: a client that goes away would leave it half done.
-        let told =
+        // In its own task: a client that disconnects would leave it half done.
+        let cancelled =
             tokio::spawn(async move { loads.cancel_load(&asked.into_inner().load_id).await });
-        let told = told.await;
-        let running = told.unwrap_or_else(|error| Err(Status::internal(error.to_string())))?;
+        let cancelled = cancelled.await;
+        let running = cancelled.unwrap_or_else(|error| Err(Status::internal(error.to_string())))?;
         Ok(Response::new(CancelResponse { running }))
     }
 }
@@ -323,7 +323,7 @@ struct Watcher {
 }
 
 impl Watcher {
-    fn told(self) -> impl Stream<Item = Result<WatchResponse, Status>> + Send {
+    fn events(self) -> impl Stream<Item = Result<WatchResponse, Status>> + Send {
         stream::unfold(Some(self), |watcher| async move {
             let mut watcher = watcher?;
             let event = watcher.next().await;
@@ -332,7 +332,7 @@ impl Watcher {
         })
     }
 
-    /// The next event; one that fell behind is told the whole again.
+    /// The next event. A watcher that fell behind gets a new snapshot.
     async fn next(&mut self) -> Result<Event, Status> {
         let Some(events) = &mut self.events else {
             let (standing, events) = self.live.watch();
@@ -344,7 +344,7 @@ impl Watcher {
         }
         let received = tokio::select! {
             biased;
-            // What is cancelled from then on is only let go.
+            // A load that is cancelled from then on is only drained.
             _ = self.stage.wait_for(|stage| *stage == Stage::Draining) => return Err(leaving()),
             received = events.recv() => received,
         };
@@ -385,7 +385,7 @@ fn refused(code: Code, failure: &Failure) -> Status {
 fn unrecorded(load_id: &str, error: &StatusError) -> Status {
     let why = with_causes(error);
     let message = format!(
-        "load {load_id} is told to stop, which cannot be recorded: a scheduler that starts \
+        "load {load_id} stops, but this cannot be recorded: a scheduler that starts \
          before it has ended takes it up again: {why}"
     );
     said(

@@ -1,4 +1,4 @@
-//! The load service, `lakebolt.v1.Loads`: loads that a cluster runs, whoever asks for them.
+//! The load service, `lakebolt.v1.Loads`: the loads that a cluster runs for its clients.
 //! Start reading at `loads`; `client` is its other side.
 
 pub mod client;

@@ -8,7 +8,7 @@ use crate::load::notification::{Notification, Progress};
 use crate::load::outcome::Volume;
 use crate::status::LoadRecord;
 
-/// The event that tells of `notification`.
+/// The wire form of `notification`.
 pub fn event(notification: &Notification) -> Event {
     match notification {
         Notification::Listed { input, periods } => Event::Listed(proto::Listed {
@@ -48,7 +48,8 @@ pub fn event(notification: &Notification) -> Event {
     }
 }
 
-/// What an event tells, if it is of the load's work and this program knows it.
+/// The notification that an event holds, if it is about the work of the load and this
+/// program knows it.
 pub fn notification(event: Event) -> Option<Notification> {
     Some(match event {
         Event::Listed(listed) => Notification::Listed {
@@ -122,13 +123,13 @@ mod tests {
     use crate::load::outcome::{PeriodOutcome, PeriodState};
 
     #[test]
-    fn what_happens_arrives_as_it_was_told() {
+    fn notifications_arrive_as_they_were_sent() {
         let input = Volume {
             objects: 3,
             bytes: 400,
         };
         let ended = PeriodOutcome::new("2024-01", Vec::new(), PeriodState::Done, "new");
-        for told in [
+        for sent in [
             Notification::Listed { input, periods: 2 },
             Notification::PeriodStarted {
                 period: "2024-01".to_owned(),
@@ -153,7 +154,7 @@ mod tests {
             Notification::PeriodEnded(Box::new(ended)),
             Notification::Warning("stale".to_owned()),
         ] {
-            assert_eq!(notification(event(&told)), Some(told));
+            assert_eq!(notification(event(&sent)), Some(sent));
         }
     }
 }

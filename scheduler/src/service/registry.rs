@@ -1,4 +1,4 @@
-//! The loads that this process runs: how each stands, who watches it, and how to stop it.
+//! The loads that this process runs: their state, their watchers, and how to stop them.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,7 +12,7 @@ use super::{metrics, notifications};
 use crate::load::notification::{Notification, Observer};
 use crate::load::outcome::LoadState;
 
-/// Events that a slow watcher may be behind before it is told the whole again.
+/// Events that a slow watcher may be behind before it gets a new snapshot.
 const BEHIND: usize = 256;
 /// Warnings that are kept for those who come late.
 const WARNINGS: usize = 100;
@@ -24,7 +24,7 @@ pub struct Registry(Mutex<HashMap<String, Arc<Live>>>);
 /// A load of this process.
 #[derive(Debug)]
 pub struct Live {
-    told: Mutex<Told>,
+    snapshot: Mutex<Snapshot>,
     events: broadcast::Sender<Event>,
     cancel: watch::Sender<bool>,
     cancelled: AtomicBool,
@@ -33,7 +33,7 @@ pub struct Live {
 }
 
 #[derive(Debug, Default)]
-struct Told {
+struct Snapshot {
     info: LoadInfo,
     listed: Option<Listed>,
     started: BTreeMap<String, PeriodStarted>,
@@ -51,12 +51,12 @@ impl Registry {
             return None;
         }
         let id = info.load_id.clone();
-        let told = Told {
+        let snapshot = Snapshot {
             info,
-            ..Told::default()
+            ..Snapshot::default()
         };
         let live = Arc::new(Live {
-            told: Mutex::new(told),
+            snapshot: Mutex::new(snapshot),
             events: broadcast::channel(BEHIND).0,
             cancel: watch::channel(false).0,
             cancelled: AtomicBool::new(false),
@@ -74,16 +74,18 @@ impl Registry {
         lock(&self.0).remove(load_id);
     }
 
-    /// Tells every load to stop.
+    /// Stops every load.
     pub fn stop_all(&self) {
         lock(&self.0).values().for_each(|live| live.stop());
     }
 
-    /// How many loads stand here in each state.
+    /// The number of loads in each state.
     pub fn states(&self) -> BTreeMap<String, usize> {
         let mut states = BTreeMap::new();
         for live in lock(&self.0).values() {
-            *states.entry(live.told().info.state.clone()).or_default() += 1;
+            *states
+                .entry(live.snapshot().info.state.clone())
+                .or_default() += 1;
         }
         states
     }
@@ -98,11 +100,11 @@ impl Registry {
 }
 
 impl Live {
-    /// How it stands, and every event from then on.
+    /// A snapshot of the load, and every event after it.
     pub fn watch(&self) -> (Standing, broadcast::Receiver<Event>) {
-        // Events are sent under the same lock: none is missed and none is told twice.
-        let told = self.told();
-        (told.standing(), self.events.subscribe())
+        // Events are sent under the same lock: none is missed and none is sent twice.
+        let snapshot = self.snapshot();
+        (snapshot.standing(), self.events.subscribe())
     }
 
     /// Stops it here; its record may leave it to the next scheduler.
@@ -126,26 +128,26 @@ impl Live {
     }
 
     pub fn set_state(&self, state: LoadState) {
-        self.told().info.state = state.as_str().to_owned();
+        self.snapshot().info.state = state.as_str().to_owned();
     }
 
-    /// Tells the end; nothing follows.
+    /// Sends the end of the load. No event follows it.
     pub fn end(&self, info: LoadInfo) {
-        let mut told = self.told();
-        told.info = info.clone();
-        told.is_over = true;
+        let mut snapshot = self.snapshot();
+        snapshot.info = info.clone();
+        snapshot.is_over = true;
         // Nobody may be watching.
         let _ = self.events.send(Event::Ended(info));
     }
 
     /// How it ended, once it has.
     pub fn ended(&self) -> Option<LoadInfo> {
-        let told = self.told();
-        told.is_over.then(|| told.info.clone())
+        let snapshot = self.snapshot();
+        snapshot.is_over.then(|| snapshot.info.clone())
     }
 
-    fn told(&self) -> MutexGuard<'_, Told> {
-        lock(&self.told)
+    fn snapshot(&self) -> MutexGuard<'_, Snapshot> {
+        lock(&self.snapshot)
     }
 }
 
@@ -153,14 +155,14 @@ impl Observer for Live {
     fn observe(&self, notification: &Notification) {
         metrics::count(notification);
         let event = notifications::event(notification);
-        let mut told = self.told();
-        told.note(notification, &event);
+        let mut snapshot = self.snapshot();
+        snapshot.note(notification, &event);
         // Nobody may be watching.
         let _ = self.events.send(event);
     }
 }
 
-impl Told {
+impl Snapshot {
     fn note(&mut self, notification: &Notification, event: &Event) {
         match event {
             Event::Listed(listed) => self.listed = Some(*listed),
@@ -230,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn who_comes_late_is_told_how_it_stands() {
+    fn a_late_watcher_gets_a_snapshot() {
         let (registry, live) = live();
         live.observe(&started("2024-01"));
         live.observe(&started("2024-02"));
@@ -238,7 +240,7 @@ mod tests {
         live.observe(&Notification::PeriodEnded(Box::new(done)));
         let (standing, mut events) = live.watch();
         assert_eq!((standing.started.len(), standing.ended.len()), (1, 1));
-        assert!(events.try_recv().is_err(), "nothing is told twice");
+        assert!(events.try_recv().is_err(), "nothing is sent twice");
         live.end(LoadInfo::default());
         assert!(matches!(events.try_recv(), Ok(Event::Ended(_))));
         assert!(live.ended().is_some());

@@ -38,7 +38,7 @@ pub type Drivers = dyn Fn(Arc<dyn Observer>, watch::Receiver<bool>) -> Driver + 
 enum Driven {
     Here(Outcome),
     /// Another scheduler, which runs it too, has recorded its end.
-    Elsewhere(LoadRecord),
+    ByAnother(LoadRecord),
 }
 
 /// Runs loads side by side.
@@ -78,7 +78,7 @@ impl Runner {
         Ok(())
     }
 
-    /// Runs the load in the background, unless it runs already or all are let go.
+    /// Runs the load in the background, unless it runs already or loads are being drained.
     pub async fn start(self: &Arc<Self>, record: LoadRecord, again: bool) {
         let mut tasks = self.tasks.lock().await;
         if self.is_leaving() {
@@ -96,12 +96,12 @@ impl Runner {
         tasks.spawn(async move { runner.run(record, live, again).await });
     }
 
-    /// Lets go of all loads: their records stay as they are, for the next scheduler, and
+    /// Drains all loads: their records stay as they are, for the next scheduler, and
     /// their leases are given back. What is committed is published first.
     pub async fn drain(&self) {
         self.leaving.store(true, Ordering::Relaxed);
         let mut tasks = self.tasks.lock().await;
-        // Under the lock: no load is begun after this.
+        // Under the lock: no load is started after this.
         self.registry.stop_all();
         let ended = async { while tasks.join_next().await.is_some() {} };
         if tokio::time::timeout(LEAVING, ended).await.is_err() {
@@ -130,7 +130,7 @@ impl Runner {
             return;
         }
         let ended = match driven {
-            Ok(Driven::Elsewhere(ended)) => ended,
+            Ok(Driven::ByAnother(ended)) => ended,
             Ok(Driven::Here(outcome)) => self.keep(record, &live, &outcome).await,
             Err(failure) => {
                 let outcome = self.failed(&record, failure);
@@ -153,12 +153,12 @@ impl Runner {
         tokio::select! {
             biased;
             _ = cancelled.wait_for(|cancelled| *cancelled) => return Err(Failure::cancelled()),
-            begun = persist(|| Box::pin(self.begin(record, live))) => begun?,
+            started = persist(|| Box::pin(self.begin(record, live))) => started?,
         }
         let (mut request, selection) = self.prepare(record).await?;
         let driver = (self.drivers)(live.clone(), cancelled.clone());
         if again {
-            // The scheduler that died may hold leases that nobody can tell to be free.
+            // The scheduler that died may hold leases, and nobody can know that they are free.
             let wait = &mut request.terms.wait;
             *wait = (*wait).max(driver.timing.lease * 2);
         }
@@ -185,13 +185,13 @@ impl Runner {
             if again && is_held_by_another(&outcome) {
                 pause = timing.lease;
                 if let Some(ended) = self.ended_by_another(id).await? {
-                    return Ok(Driven::Elsewhere(ended));
+                    return Ok(Driven::ByAnother(ended));
                 }
                 warn!(load.id = %id, "another scheduler or load works on load {id}");
             } else if !is_passing(&outcome, since.elapsed() < timing.patience) {
                 return Ok(Driven::Here(outcome));
             }
-            warn!(load.id = %id, "load {id} is begun again in {pause:?}");
+            warn!(load.id = %id, "load {id} is started again in {pause:?}");
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}
                 _ = cancelled.wait_for(|cancelled| *cancelled) => return Err(Failure::cancelled()),
@@ -332,7 +332,7 @@ fn is_held_by_another(outcome: &Outcome) -> bool {
     failures.peek().is_some() && failures.all(Failure::is_held_by_another)
 }
 
-/// Whether the load as a whole failed and may succeed when it is begun again.
+/// Whether the load as a whole failed and may succeed when it is started again.
 fn is_passing(outcome: &Outcome, has_patience: bool) -> bool {
     // Nothing is known of it without the status store, so that is waited for.
     outcome

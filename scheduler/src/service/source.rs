@@ -69,9 +69,9 @@ impl SentSource {
                 dialects::load_embedded(&files, &self.ocsf_version)
             }
         };
-        let loaded = loaded.map_err(|found| wrong(found.to_string(), "mend the lines above"))?;
+        let loaded = loaded.map_err(|found| wrong(found.to_string(), "fix the lines above"))?;
         let compiled = compiled::compile(loaded, &self.ocsf_version, raw)
-            .map_err(|error| wrong(error.to_string(), "mend the source"))?;
+            .map_err(|error| wrong(error.to_string(), "fix the source"))?;
         match compiled.program.digest == self.config_digest {
             true => Ok(compiled),
             false => Err(self.differs(&compiled.program.digest)),

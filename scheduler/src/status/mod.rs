@@ -90,7 +90,7 @@ pub enum LeaseState {
         owner: String,
         until: Moment,
     },
-    /// Its owner did not renew it in time: whoever comes next may take over.
+    /// Its owner did not renew it in time. Another may take over.
     Expired {
         owner: String,
     },
@@ -185,7 +185,7 @@ pub struct LoadRecord {
 /// What a write replaces.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Expected {
-    /// No item stands there.
+    /// There is no item.
     Absent,
     /// The item has this attempt, lease owner and revision.
     Is {
@@ -202,7 +202,7 @@ impl Expected {
         record: &PeriodRecord,
         current: Option<PeriodRecord>,
     ) -> Result<(), StatusError> {
-        let stands = current
+        let stored = current
             .as_ref()
             .map_or(Self::Absent, PeriodRecord::expected);
         let grows = self.precedes(record);
@@ -210,7 +210,7 @@ impl Expected {
             grows,
             "a write has to be a later revision than what it replaces"
         );
-        if *self == stands && grows {
+        if *self == stored && grows {
             return Ok(());
         }
         Err(StatusError::Conflict {
@@ -231,7 +231,7 @@ impl Expected {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Prepared {
     pub name: String,
-    /// False where it stood already.
+    /// False if it existed already.
     pub made: bool,
 }
 
@@ -268,13 +268,13 @@ fn known_stores() -> String {
 /// The port. Adapters obey `contract`.
 #[async_trait]
 pub trait StatusStore: Send + Sync + std::fmt::Debug {
-    /// Makes what the store keeps its items in, where it is absent, and checks what stands there.
+    /// Makes the tables that are absent, and checks those that exist.
     async fn prepare(&self) -> Result<Vec<Prepared>, StatusError>;
     async fn get(&self, dataset: &str, period: Month) -> Result<Option<PeriodRecord>, StatusError>;
     /// In the order of their periods.
     async fn periods(&self, dataset: &str) -> Result<Vec<PeriodRecord>, StatusError>;
     async fn datasets(&self) -> Result<Vec<String>, StatusError>;
-    /// Writes `record` if what stands there is as expected, else `Conflict`. The record's
+    /// Writes `record` if the stored item is as expected, else `Conflict`. The record's
     /// revision has to be greater than the one expected (`PeriodRecord::revised`).
     async fn put(&self, record: &PeriodRecord, expected: &Expected) -> Result<(), StatusError>;
     /// Writes over what was known of the load.

@@ -11,7 +11,7 @@ pub(super) struct Listing {
     pub(super) strays: Vec<Object>,
 }
 
-/// Lists what stands below `uri`, or the one object that it names.
+/// Lists the objects below `uri`, or the one object that it names.
 pub(super) async fn list(uri: &str) -> Result<Listing, ObjectError> {
     let mut listing = Listing::default();
     for object in objects::list(uri).await? {

@@ -244,7 +244,7 @@ fn the_raw_shape_keeps_the_parsed_columns() {
 }
 
 #[test]
-fn the_digest_tells_what_rows_depend_on_and_nothing_else() {
+fn the_digest_covers_what_rows_depend_on_and_nothing_else() {
     let digest = |source: &Source| compiled(source).expect("compiles").digest;
     let first = digest(&flow());
     let mut moved = flow();
@@ -305,7 +305,7 @@ fn the_longest_expression_fits_on_the_stack() {
     let wide = format!("CASE dstport {} END", branches.join(" "));
     let members = [("time", map("start")), ("message", map(&wide))];
     let source = self::source(&flow_columns(), vec![event("network_activity", &members)]);
-    let program = compiled(&source).expect("branches stand side by side");
+    let program = compiled(&source).expect("branches are on one level");
     let rows = run(&program, &[json!({"start": 1, "dstport": 443})]);
     assert_eq!(rows[0]["message"], "p443");
 }
@@ -321,7 +321,7 @@ fn what_is_wrong_is_said_with_its_place() {
         "upper(actoin)",
         "event.toml:1:16: there is no column `actoin` (did you mean `action`?",
     );
-    check("message", "Success", "constant stands under [set]");
+    check("message", "Success", "constant belongs under [set]");
     check("message", "upper(action", "event.toml:1:");
     check(
         "message",

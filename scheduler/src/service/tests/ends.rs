@@ -31,7 +31,7 @@ impl Submit for Full {
 struct Journal {
     inner: Memory,
     states: Mutex<Vec<String>>,
-    is_away: AtomicBool,
+    is_unavailable: AtomicBool,
 }
 
 impl Journal {
@@ -44,16 +44,16 @@ impl Journal {
         states.push(state.to_owned());
     }
 
-    fn set_away(&self, is_away: bool) {
-        self.is_away.store(is_away, Ordering::Relaxed);
+    fn set_unavailable(&self, is_unavailable: bool) {
+        self.is_unavailable.store(is_unavailable, Ordering::Relaxed);
     }
 
     fn here(&self) -> Result<&Memory, StatusError> {
-        match self.is_away.load(Ordering::Relaxed) {
+        match self.is_unavailable.load(Ordering::Relaxed) {
             false => Ok(&self.inner),
             true => Err(StatusError::Unreachable {
                 uri: "journal:".to_owned(),
-                source: "it is away".into(),
+                source: "it is unavailable".into(),
             }),
         }
     }
@@ -109,8 +109,8 @@ fn input(folder: &str) {
 
 async fn cancel(loads: &Loads) -> Result<bool, tonic::Status> {
     let load_id = id();
-    let told = loads.cancel(Request::new(CancelRequest { load_id })).await;
-    Ok(told?.into_inner().running)
+    let answer = loads.cancel(Request::new(CancelRequest { load_id })).await;
+    Ok(answer?.into_inner().running)
 }
 
 /// A scheduler with a load that runs until it is cancelled.
@@ -149,7 +149,7 @@ async fn that_a_load_is_cancelled_is_recorded_before_it_stops() {
     let (_folder, path) = folder();
     let status = Arc::new(Journal::default());
     let loads = running(&status, &path).await;
-    assert!(cancel(&loads).await.expect("it is told"));
+    assert!(cancel(&loads).await.expect("an answer"));
     expect_cancelled(&watch(&loads).await);
     let states = ["queued", "running", "cancelling", "cancelled"];
     assert_eq!(status.states(), states);
@@ -161,7 +161,7 @@ async fn a_cancelled_load_ends_so_though_its_scheduler_stops() {
     let (_folder, path) = folder();
     let status = Arc::new(Journal::default());
     let loads = running(&status, &path).await;
-    assert!(cancel(&loads).await.expect("it is told"));
+    assert!(cancel(&loads).await.expect("an answer"));
     loads.drain().await;
     let record = status.load(&id()).await.expect("it is there");
     assert_eq!(record.expect("known").state, LoadState::Cancelled);
@@ -183,7 +183,7 @@ async fn a_cancelled_load_whose_scheduler_died_is_not_run_by_the_next() {
 }
 
 #[tokio::test]
-async fn a_load_that_is_recorded_and_not_begun_is_cancelled_at_once() {
+async fn a_load_that_is_recorded_and_not_started_is_cancelled_at_once() {
     let (_folder, path) = folder();
     let memory = Arc::new(Memory::default());
     let record = unfinished(&memory, &path).await;
@@ -196,7 +196,7 @@ async fn a_load_that_is_recorded_and_not_begun_is_cancelled_at_once() {
     status.put_load(&embedded).await.expect("it is there");
     assert!(!cancel(&loads).await.expect("it is not ours"));
     status.put_load(&record).await.expect("it is there");
-    assert!(cancel(&loads).await.expect("it is told"));
+    assert!(cancel(&loads).await.expect("an answer"));
     submit(&loads, asked(&path)).await.expect("it is known");
     expect_cancelled(&watch(&loads).await);
     assert_eq!(status.states(), ["running", "running", "cancelled"]);
@@ -207,11 +207,11 @@ async fn a_cancel_that_cannot_be_recorded_says_so_and_stops_the_load_here() {
     let (_folder, path) = folder();
     let status = Arc::new(Journal::default());
     let loads = running(&status, &path).await;
-    status.set_away(true);
-    let told = cancel(&loads).await.expect_err("it cannot be recorded");
-    assert_eq!(told.code(), Code::Aborted);
-    assert!(told.message().contains("takes it up again"), "{told}");
-    status.set_away(false);
+    status.set_unavailable(true);
+    let answer = cancel(&loads).await.expect_err("it cannot be recorded");
+    assert_eq!(answer.code(), Code::Aborted);
+    assert!(answer.message().contains("takes it up again"), "{answer}");
+    status.set_unavailable(false);
     expect_cancelled(&watch(&loads).await);
     assert_eq!(status.states(), ["queued", "running", "cancelled"]);
 }
@@ -226,8 +226,8 @@ async fn a_load_that_another_scheduler_runs_too_is_left_to_it() {
     status.put(&held, &Expected::Absent).await.expect("memory");
     let loads = serving(&status).await;
     tokio::time::sleep(LEASE * 10).await;
-    let stands = status.load(&id()).await.expect("memory");
-    assert_eq!(stands, Some(record.clone()), "it is not ended");
+    let stored = status.load(&id()).await.expect("memory");
+    assert_eq!(stored, Some(record.clone()), "it is not ended");
     assert_eq!(loads.runner().registry.len(), 1, "it is waited for");
     let ended = LoadRecord {
         state: LoadState::Done,
@@ -235,9 +235,9 @@ async fn a_load_that_another_scheduler_runs_too_is_left_to_it() {
     };
     status.put_load(&ended).await.expect("memory");
     let events = watch(&loads).await;
-    let Some(Event::Ended(told)) = events.last() else {
+    let Some(Event::Ended(answer)) = events.last() else {
         panic!("no end in {events:?}");
     };
-    assert_eq!(told.state, "done");
+    assert_eq!(answer.state, "done");
     assert_eq!(status.load(&id()).await.expect("memory"), Some(ended));
 }

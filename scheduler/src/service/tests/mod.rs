@@ -175,7 +175,7 @@ fn folder() -> (tempfile::TempDir, String) {
 }
 
 #[tokio::test]
-async fn a_load_is_recorded_before_the_answer_and_told_to_its_end() {
+async fn a_load_is_recorded_before_the_answer_and_reported_to_its_end() {
     let (_folder, path) = folder();
     let status = Arc::new(Memory::default());
     let loads = serving(&status).await;
@@ -213,7 +213,7 @@ async fn the_same_load_may_be_submitted_again_and_another_of_its_id_not() {
 /// The call that recorded it may have ended there: its client went away, or the store's answer
 /// was lost.
 #[tokio::test]
-async fn a_load_that_is_recorded_and_not_begun_begins_when_it_is_submitted_again() {
+async fn a_load_that_is_recorded_and_not_started_starts_when_it_is_submitted_again() {
     let (_folder, path) = folder();
     let status = Arc::new(Memory::default());
     let first = serving(&status).await;
@@ -289,7 +289,7 @@ async fn a_scheduler_that_starts_or_stops_takes_on_nothing() {
     assert_eq!(late.expect_err("it stops").code(), Code::Unavailable);
 }
 
-/// A scheduler may be told to stop while it still takes up what another left.
+/// A scheduler may be stopped while it still resumes the loads that another left.
 #[tokio::test]
 async fn a_scheduler_that_stops_takes_up_nothing() {
     let (_folder, path) = folder();
