@@ -176,7 +176,7 @@ mod tests {
     use super::*;
     use crate::load::terms::{OnStale, Range, Shape};
 
-    /// As version 0.1 wrote it for a load of its own process.
+    /// As version 0.1 wrote it for a load that ran in its client.
     const PROCESS: &str = include_str!("recorded/process.json");
     /// As version 0.1 wrote it for a load of a cluster.
     const CLUSTER: &str = include_str!("recorded/cluster.json");
