@@ -176,7 +176,7 @@ mod tests {
     use super::*;
     use crate::load::terms::{OnStale, Range, Shape};
 
-    /// The form of version 0.1 for an embedded load.
+    /// As version 0.1 wrote it for a load that ran in its client.
     const PROCESS: &str = include_str!("recorded/process.json");
     /// As version 0.1 wrote it for a load of a cluster.
     const CLUSTER: &str = include_str!("recorded/cluster.json");
@@ -206,27 +206,20 @@ mod tests {
         let expected = Terms {
             inputs: vec!["file:///data/AWSLogs".to_owned()],
             output: "file:///data/lake".to_owned(),
-            role: None,
             name: "default".to_owned(),
-            shape: Shape::Ocsf,
             range: Range::Between {
                 from: "2024-01-22".parse().expect("a day"),
                 to: "2024-02-21".parse().expect("a day"),
             },
-            full_load: false,
-            on_stale: OnStale::Report,
             margin: 1,
             lateness: Duration::from_secs(172_800),
-            region: None,
-            account: None,
             quarantine: "file:///data/lake.quarantine/".to_owned(),
             work: "file:///data/lake/.lakebolt/".to_owned(),
             max_quarantine: 5.0,
             max_attempts: 3,
             parallel: 2,
-            wait: Duration::ZERO,
-            allow_empty: false,
             memory_bytes: 134_217_728,
+            ..Terms::default()
         };
         assert_eq!(terms, expected);
     }

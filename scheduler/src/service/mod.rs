@@ -15,7 +15,7 @@ mod tests;
 
 pub use executor::transport::Tls;
 
-#[expect(clippy::all, unused_qualifications, reason = "generated")]
+#[expect(unused_qualifications, reason = "generated")]
 pub mod proto {
     tonic::include_proto!("lakebolt.v1");
 }

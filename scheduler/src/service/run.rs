@@ -36,9 +36,9 @@ pub type Drivers = dyn Fn(Arc<dyn Observer>, watch::Receiver<bool>) -> Driver + 
 
 /// How driving a load came to an end.
 enum Driven {
-    Here(Outcome),
+    Here(Box<Outcome>),
     /// Another scheduler, which runs it too, has recorded its end.
-    ByAnother(LoadRecord),
+    ByAnother(Box<LoadRecord>),
 }
 
 /// Runs loads side by side.
@@ -130,7 +130,7 @@ impl Runner {
             return;
         }
         let ended = match driven {
-            Ok(Driven::ByAnother(ended)) => ended,
+            Ok(Driven::ByAnother(ended)) => *ended,
             Ok(Driven::Here(outcome)) => self.keep(record, &live, &outcome).await,
             Err(failure) => {
                 let outcome = self.failed(&record, failure);
@@ -185,11 +185,11 @@ impl Runner {
             if again && is_held_by_another(&outcome) {
                 pause = timing.lease;
                 if let Some(ended) = self.ended_by_another(id).await? {
-                    return Ok(Driven::ByAnother(ended));
+                    return Ok(Driven::ByAnother(Box::new(ended)));
                 }
                 warn!(load.id = %id, "another scheduler or load works on load {id}");
             } else if !is_passing(&outcome, since.elapsed() < timing.patience) {
-                return Ok(Driven::Here(outcome));
+                return Ok(Driven::Here(Box::new(outcome)));
             }
             warn!(load.id = %id, "load {id} is started again in {pause:?}");
             tokio::select! {
