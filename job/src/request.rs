@@ -1,5 +1,5 @@
-//! From settings and a source to the load that is asked for: defaults, absolute
-//! URIs, the compiled mapping.
+//! From settings and a source to the load that is asked for: defaults, absolute URIs, the
+//! compiled mapping.
 
 use std::num::NonZero;
 use std::path::Path;
@@ -11,7 +11,7 @@ use plans::spec::LoadHints;
 use plans::storage::{Access, Role};
 use scheduler::load::places;
 use scheduler::load::places::Misplaced;
-use scheduler::load::request::{LoadRequest, Shape};
+use scheduler::load::terms::{LoadRequest, Shape, Terms};
 use scheduler::status::dynamodb::DEFAULT_PREFIX;
 
 use crate::failure::Failure;
@@ -193,18 +193,21 @@ pub(crate) fn resolve(
     folder: &Path,
 ) -> Result<(LoadRequest, Places), Failure> {
     let places = Places::of(settings, folder)?;
-    let inputs = inputs(settings, folder)?;
     let request = LoadRequest {
-        source: compiled.source.name.clone(),
-        format: compiled.source.format,
-        program: compiled.program,
+        source: compiled.into(),
+        terms: terms(settings, &places, inputs(settings, folder)?)?,
+    };
+    Ok((request, places))
+}
+
+/// What is asked for: each setting, or its default.
+fn terms(settings: &Settings, places: &Places, inputs: Vec<String>) -> Result<Terms, Failure> {
+    let name = settings.name.as_deref().unwrap_or("default");
+    Ok(Terms {
         inputs,
         output: places.output.clone(),
         role: role(settings)?,
-        name: settings
-            .name
-            .clone()
-            .unwrap_or_else(|| "default".to_owned()),
+        name: name.to_owned(),
         shape: settings.shape(),
         range: settings.range()?,
         full_load: settings.full_load.unwrap_or(false),
@@ -220,10 +223,8 @@ pub(crate) fn resolve(
         parallel: parallel(settings),
         wait: settings.wait.unwrap_or_default(),
         allow_empty: settings.allow_empty.unwrap_or(false),
-        cores: cores(settings),
         memory_bytes: settings.memory.unwrap_or(MEMORY),
-    };
-    Ok((request, places))
+    })
 }
 
 /// The inputs, absolute; none is an error.

@@ -170,7 +170,7 @@ impl Reader<'_> {
 
 #[cfg(test)]
 mod tests {
-    use scheduler::load::request::Range;
+    use scheduler::load::terms::Range;
 
     use super::*;
 

@@ -157,8 +157,8 @@ fn day_of(fate: &Fate) -> Option<Day> {
 fn show_lake(shown: &Path, prepared: &[Prepared]) -> Result<(), Failure> {
     let mut text = String::new();
     for load in prepared {
-        let source = &load.request.source;
-        let uri = source_folder(&load.request.output, source);
+        let source = &load.request.source.name;
+        let uri = source_folder(&load.request.terms.output, source);
         wire::block_on(async {
             let objects = show::objects(&uri).await;
             let objects = objects.map_err(|error| super::show::unreached(&error))?;

@@ -73,7 +73,7 @@ impl PeriodRun<'_> {
 
     /// Tries until it is done, cannot be done, or was tried often enough.
     async fn under(&self, lease: Lease) -> PeriodOutcome {
-        let most = self.load.request().max_attempts.max(1);
+        let most = self.load.request().terms.max_attempts.max(1);
         let mut tries = 1;
         let ended = loop {
             let failure = match Box::pin(self.attempt(&lease)).await {
@@ -172,7 +172,7 @@ impl PeriodRun<'_> {
         if is_known && window == survey.window {
             return Ok(None);
         }
-        let inputs = &self.load.request().inputs;
+        let inputs = &self.load.request().terms.inputs;
         Ok(Some(listing::list(inputs, window).await?))
     }
 
@@ -181,7 +181,7 @@ impl PeriodRun<'_> {
         let own = ledger.read.saturating_sub(ledger.other_period).max(1);
         #[expect(clippy::cast_precision_loss, reason = "a percentage for people")]
         let share = 100.0 * ledger.quarantined as f64 / own as f64;
-        let most = self.load.request().max_quarantine;
+        let most = self.load.request().terms.max_quarantine;
         if share <= most {
             return Ok(());
         }
@@ -213,11 +213,11 @@ impl PeriodRun<'_> {
         let (survey, request) = (&self.load.survey, self.load.request());
         let loaded_at = self.load.driver.now();
         let cover = |day: &Day| {
-            let digest = attempt.inventory.digest(*day, request.margin);
+            let digest = attempt.inventory.digest(*day, request.terms.margin);
             let coverage = DayCoverage {
-                config_digest: request.program.digest.clone(),
+                config_digest: request.source.program.digest.clone(),
                 input_digest: digest.to_string(),
-                closed: day.is_closed(request.closing_delay(), survey.now),
+                closed: day.is_closed(request.terms.closing_delay(), survey.now),
                 loaded_at,
             };
             (*day, coverage)
@@ -239,13 +239,16 @@ impl PeriodRun<'_> {
         outcome.input = collected.input;
         outcome.count(&collected.parts, window);
         let quarantined = collected.ledger.quarantined > 0;
-        outcome.quarantine = quarantined.then(|| self.load.request().quarantine.clone());
+        outcome.quarantine = quarantined.then(|| self.load.request().terms.quarantine.clone());
         outcome
     }
 
     /// Marks covered days that are over by now and had nothing new.
     async fn close(&self, lease: &Lease, remaining: &Remaining) -> Result<(), LeaseError> {
-        let (now, delay) = (self.load.survey.now, self.load.request().closing_delay());
+        let (now, delay) = (
+            self.load.survey.now,
+            self.load.request().terms.closing_delay(),
+        );
         lease
             .change(|record| {
                 close(record, &remaining.close);

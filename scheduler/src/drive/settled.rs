@@ -49,7 +49,7 @@ impl Load<'_> {
         let committed = |state| matches!(state, State::Publishing | State::Repairing);
         let unfinished = record.is_some_and(|record| committed(record.state));
         // A month that was not over when its days were closed is complete once it is.
-        let (delay, now) = (self.request().closing_delay(), self.survey.now);
+        let (delay, now) = (self.request().terms.closing_delay(), self.survey.now);
         let completes = record.is_some_and(|record| {
             record.state == State::Done && !record.load_completed && record.is_complete(delay, now)
         });

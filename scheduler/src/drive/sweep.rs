@@ -430,13 +430,13 @@ mod tests {
         let world = world();
         let mut request = world.request("2024-02-01", "2024-02-01");
         world.run(&request, &[]).await;
-        request.full_load = true;
+        request.terms.full_load = true;
         world.run(&request, &[]).await;
         assert_eq!(world.files("lake/.lakebolt/manifests").len(), 2);
         let swept = sweep(&world, far, Duration::ZERO).run().await.unwrap();
         assert_eq!(swept.removed.len(), 1);
         assert_eq!(world.files("lake/.lakebolt/manifests").len(), 1);
-        request.full_load = false;
+        request.terms.full_load = false;
         assert_eq!(world.run(&request, &[]).await.exit_code, 0);
     }
 
@@ -473,11 +473,11 @@ mod tests {
         let world = world();
         let mut request = world.request("2024-02-01", "2024-02-01");
         world.run(&request, &[]).await;
-        request.name = "other".to_owned();
-        request.work = world.uri("elsewhere");
+        request.terms.name = "other".to_owned();
+        request.terms.work = world.uri("elsewhere");
         world.run(&request, &[]).await;
         assert_eq!(world.files("elsewhere").len(), 1);
-        request.work = world.uri("lake/.lakebolt");
+        request.terms.work = world.uri("lake/.lakebolt");
         let abandoned = world.path("lake/.lakebolt/probes/lakebolt-probe-1");
         std::fs::create_dir_all(abandoned.parent().unwrap()).unwrap();
         std::fs::write(&abandoned, "null").unwrap();
@@ -490,7 +490,7 @@ mod tests {
     async fn parts_that_a_broken_manifest_names_stay() {
         let world = world();
         let mut request = world.request("2024-02-01", "2024-02-01");
-        request.max_attempts = 1;
+        request.terms.max_attempts = 1;
         world.run(&request, &[Fault::LosesPart]).await;
         let manifests = world.files("lake/.lakebolt/manifests").len();
         sweep(&world, far, Duration::ZERO).run().await.unwrap();

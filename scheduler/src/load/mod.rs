@@ -1,6 +1,7 @@
 //! What a load is asked for, and what it reports: one request for a dataset over a range of
 //! days. Pure: nothing here touches storage, the status table, a clock or the environment.
 
+pub mod check;
 pub mod dataset;
 pub mod days;
 pub mod exit;
@@ -9,5 +10,5 @@ pub mod notification;
 pub mod outcome;
 pub mod places;
 pub mod range;
-pub mod request;
-pub mod saved;
+pub mod recorded;
+pub mod terms;

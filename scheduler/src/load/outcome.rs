@@ -32,11 +32,15 @@ pub struct Outcome {
     pub error: Option<Failure>,
 }
 
-/// The state of a load as its outcome reports it.
+/// The state of a load, as its record and its outcome report it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LoadState {
+    /// A scheduler accepted it, and it waits for its turn.
+    Queued,
     Running,
+    /// Its user cancelled it on a cluster, and it has not stopped yet.
+    Cancelling,
     Done,
     Failed,
     Cancelled,
@@ -170,14 +174,24 @@ impl LoadState {
         }
     }
 
-    /// As the load's record has it.
+    /// The word that the load's record stores.
     pub fn as_str(self) -> &'static str {
         match self {
+            Self::Queued => "queued",
             Self::Running => "running",
+            Self::Cancelling => "cancelling",
             Self::Done => "done",
             Self::Failed => "failed",
             Self::Cancelled => "cancelled",
             Self::Refused => "refused",
+        }
+    }
+
+    /// Whether the load has ended.
+    pub fn is_final(self) -> bool {
+        match self {
+            Self::Queued | Self::Running | Self::Cancelling => false,
+            Self::Done | Self::Failed | Self::Cancelled | Self::Refused => true,
         }
     }
 }
@@ -245,6 +259,16 @@ mod tests {
             outcome.periods.push(period.failed(failure));
         }
         outcome.finished(now).exit_code
+    }
+
+    #[test]
+    fn a_state_is_stored_as_its_word() {
+        use LoadState::{Cancelled, Cancelling, Done, Failed, Queued, Refused, Running};
+        for state in [
+            Queued, Running, Cancelling, Done, Failed, Cancelled, Refused,
+        ] {
+            assert_eq!(serde_json::to_value(state).unwrap(), state.as_str());
+        }
     }
 
     #[test]

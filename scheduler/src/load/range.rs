@@ -8,7 +8,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use super::days::{Day, Month, NotADate};
-use super::request::Range;
+use super::terms::Range;
 
 /// The most days that one load may ask for: a hundred years.
 pub const MAX_DAYS: u32 = 36_525;

@@ -43,7 +43,7 @@ impl Scope {
         Ok(Self {
             folders: dataset::folders(&prepared.request),
             access: dataset::access(&prepared.request),
-            inputs: prepared.request.inputs,
+            inputs: prepared.request.terms.inputs,
             settings: prepared.settings,
             places: Some(prepared.places),
         })

@@ -28,7 +28,7 @@ use crate::load::failure::{Failure, Kind};
 use crate::load::notification::Notification;
 use crate::load::outcome::{Outcome, PeriodOutcome, PeriodState};
 use crate::load::range::{AskedPeriod, Period};
-use crate::load::request::LoadRequest;
+use crate::load::terms::LoadRequest;
 use crate::publish::lease::Lease;
 use crate::publish::manifest::{LiveObject, Manifest, Written};
 use crate::publish::receipts::Collected;
@@ -182,7 +182,7 @@ impl Replay<'_> {
 
     async fn sort(&self, rows: &mut Rows, day: Day, object: &str, all: Vec<QuarantinedRow>) {
         let request = self.load().request();
-        let header = origin::header(object, &request.format, &request.program).await;
+        let header = origin::header(object, &request.source.format, &request.source.program).await;
         let header = header.inspect_err(|error| {
             warn!("the rows of an object cannot be read again: {error}");
         });
@@ -298,7 +298,7 @@ impl Replay<'_> {
         rejected: &[QuarantinedRow],
     ) -> Result<Part, Failure> {
         let request = self.load().request();
-        let (folder, source) = (&request.quarantine, &request.source);
+        let (folder, source) = (&request.terms.quarantine, &request.source.name);
         let bytes = quarantine::encode(rejected).map_err(|error| unreadable(folder, error))?;
         let name = PartName {
             quarantined: false,
@@ -310,7 +310,7 @@ impl Replay<'_> {
         };
         let uri = format!("{}/{}", quarantine_folder(folder, day.0), name.file());
         let staging = AttemptFiles(&attempt.name).staged_replay(day.0);
-        let sink = parts::open(&uri, &request.work, &dataset::access(request))?;
+        let sink = parts::open(&uri, &request.terms.work, &dataset::access(request))?;
         let mut part = sink.writer.create(&uri, &staging).await?;
         part.write(bytes).await?;
         Ok(quarantine_part(part.finish().await?, day, rejected.len()))
@@ -325,7 +325,7 @@ impl Replay<'_> {
         outcome.reasons.clone_from(&collected.reasons);
         outcome.input = collected.input;
         let left = collected.ledger.quarantined > 0 || kept > 0;
-        outcome.quarantine = left.then(|| self.load().request().quarantine.clone());
+        outcome.quarantine = left.then(|| self.load().request().terms.quarantine.clone());
         outcome
     }
 
@@ -467,7 +467,7 @@ mod tests {
         world.log("2024-02-02", "one.log", &["c"]);
         world.raw("2024-02-02", "two.log", "bad 2024-02-02 d\nworst\n");
         let mut request = world.request("2024-02-01", "2024-02-02");
-        request.max_quarantine = 100.0;
+        request.terms.max_quarantine = 100.0;
         assert_eq!(world.run(&request, &[]).await.exit_code, 0);
         assert_eq!((world.rows().len(), world.rejected().len()), (2, 4));
         (world, request)
@@ -506,7 +506,7 @@ mod tests {
         let again = world.run(&request, &[]).await;
         assert_eq!(again.periods[0].state, PeriodState::Skipped);
         let mut full = request.clone();
-        full.full_load = true;
+        full.terms.full_load = true;
         assert_eq!(world.run(&full, &[]).await.exit_code, 0);
         assert_eq!((world.rows().len(), world.rejected().len()), (2, 4));
     }

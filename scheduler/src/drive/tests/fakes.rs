@@ -31,7 +31,7 @@ use crate::drive::context::{Driver, Timing};
 use crate::load::days::{Day, Month};
 use crate::load::notification::NoObserver;
 use crate::load::outcome::Outcome;
-use crate::load::request::{LoadRequest, OnStale, Range, Shape};
+use crate::load::terms::{CompiledSource, LoadRequest, Range, Terms};
 use crate::publish::lease::Clock;
 use crate::publish::work::Work;
 use crate::status::memory::Memory;
@@ -453,37 +453,37 @@ impl World {
 
     pub(crate) fn request(&self, from: &str, to: &str) -> LoadRequest {
         LoadRequest {
-            source: "vpc".to_owned(),
-            program: program("one"),
-            format: Format {
-                name: "vpc_flow".to_owned(),
-                options: BTreeMap::new(),
-                at: plans::diagnostics::Origin::default(),
+            source: CompiledSource {
+                name: "vpc".to_owned(),
+                program: program("one"),
+                format: Format {
+                    name: "vpc_flow".to_owned(),
+                    options: BTreeMap::new(),
+                    at: plans::diagnostics::Origin::default(),
+                },
             },
+            terms: self.terms(from, to),
+        }
+    }
+
+    fn terms(&self, from: &str, to: &str) -> Terms {
+        Terms {
             inputs: vec![self.uri("input")],
-            role: None,
             output: self.uri("lake"),
             name: "default".to_owned(),
-            shape: Shape::Ocsf,
             range: Range::Between {
                 from: from.parse().unwrap(),
                 to: to.parse().unwrap(),
             },
-            full_load: false,
-            on_stale: OnStale::Report,
             margin: 1,
             lateness: Duration::from_secs(48 * 3600),
-            region: None,
-            account: None,
             quarantine: self.uri("lake.quarantine"),
             work: self.uri("lake/.lakebolt"),
             max_quarantine: 50.0,
             max_attempts: 3,
             parallel: 2,
-            wait: Duration::ZERO,
-            allow_empty: false,
-            cores: 1,
             memory_bytes: 1 << 20,
+            ..Terms::default()
         }
     }
 
