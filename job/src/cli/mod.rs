@@ -92,7 +92,7 @@ pub(crate) struct LoadArgs {
     pub(crate) source: Option<String>,
 
     /// The ETL framework's run input, a JSON file; flags override it
-    #[arg(long, value_name = "FILE", help_heading = "What is read")]
+    #[arg(long, value_name = "FILE", help_heading = "Input")]
     pub(crate) request: Option<PathBuf>,
 
     #[command(flatten)]
@@ -372,7 +372,7 @@ mod tests {
     }
 
     #[test]
-    fn a_run_takes_every_flag_of_the_contract() {
+    fn a_run_accepts_every_documented_flag() {
         let line = "lakebolt run vpc_flow --input a --input b --output c --from 2024-01-22 \
             --to 2024-02-21 --full-load --as x --region r --account 123456789012 --state sqlite:s \
             --config d --ocsf 1.3.0 --shape raw --margin 2 --lateness 2d --on-stale reload \
