@@ -1,5 +1,5 @@
-//! The layers below the flags: `LAKEBOLT_*` and `lakebolt.toml`. The only place
-//! that reads the environment.
+//! The layers below the flags: `LAKEBOLT_*` and `lakebolt.toml`. Only this module reads the
+//! environment.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -13,15 +13,15 @@ use crate::settings::Settings;
 const FILE: &str = "lakebolt.toml";
 const PREFIX: &str = "LAKEBOLT_";
 
-/// What this process was told besides its arguments.
+/// The variables and the current folder of this process.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Environment {
-    /// `LAKEBOLT_*`, by the rest of the name.
+    /// The variables `LAKEBOLT_*`, without the prefix.
     variables: Vec<(String, String)>,
     pub(crate) folder: PathBuf,
 }
 
-/// One setting as if it had been a flag: all layers share the flags' grammar.
+/// One setting, parsed as a flag, so that all layers share one grammar.
 #[derive(Parser)]
 #[command(no_binary_name = true, disable_help_flag = true)]
 struct OneSetting {
@@ -34,7 +34,7 @@ impl Environment {
     pub(crate) fn of_process() -> Result<Self, Failure> {
         let folder = std::env::current_dir().map_err(|error| {
             Failure::usage(
-                format!("the current folder cannot be read: {error}"),
+                format!("cannot read the current folder: {error}"),
                 "change to a folder that exists",
             )
         })?;
@@ -42,18 +42,18 @@ impl Environment {
         Ok(Self { variables, folder })
     }
 
-    /// The settings of `LAKEBOLT_*` over those of `lakebolt.toml`.
+    /// The settings of `LAKEBOLT_*`, which override those of `lakebolt.toml`.
     pub(crate) fn settings(&self) -> Result<Settings, Failure> {
         let file = read_file(&self.folder.join(FILE))?;
         Ok(self.variable_settings()?.over(file))
     }
 
-    /// The log filter in tracing's grammar, `LAKEBOLT_LOG`.
+    /// The log filter in tracing's syntax, `LAKEBOLT_LOG`.
     pub(crate) fn log_filter(&self) -> Option<&str> {
         self.variable("LOG")
     }
 
-    /// Where tests want this process to die, `LAKEBOLT_CRASH_AT`.
+    /// The point at which a test kills this process, `LAKEBOLT_CRASH_AT`.
     pub(crate) fn crash_at(&self) -> Option<&str> {
         self.variable("CRASH_AT")
     }
@@ -63,7 +63,7 @@ impl Environment {
         found.next().map(|(_, value)| value.as_str())
     }
 
-    /// Variables that name no setting are somebody else's, such as an executor's.
+    /// Skips variables that name no setting: other programs read them, such as an executor.
     fn variable_settings(&self) -> Result<Settings, Failure> {
         let mut settings = Settings::default();
         for (name, value) in &self.variables {
@@ -72,7 +72,7 @@ impl Environment {
                 continue;
             }
             let read = parse(&key, std::slice::from_ref(value));
-            let read = read.map_err(|wrong| wrong.at(&format!("{PREFIX}{name}")))?;
+            let read = read.map_err(|invalid| invalid.at(&format!("{PREFIX}{name}")))?;
             settings = settings.beside(read);
         }
         Ok(settings)
@@ -90,47 +90,47 @@ fn is_setting(key: &str) -> bool {
     flags.any(|flag| flag == key)
 }
 
-/// What is wrong with one setting, before its place is known.
+/// The error in one setting, before its place is known.
 #[derive(Debug)]
-struct Wrong {
+struct Invalid {
     message: String,
     remedy: String,
 }
 
-impl Wrong {
+impl Invalid {
     fn at(self, place: &str) -> Failure {
         Failure::usage(format!("{place}: {}", self.message), self.remedy)
     }
 }
 
 /// Reads `key` with `values` as if they were flags.
-fn parse(key: &str, values: &[String]) -> Result<Settings, Wrong> {
+fn parse(key: &str, values: &[String]) -> Result<Settings, Invalid> {
     let flags = values.iter().map(|value| format!("--{key}={value}"));
     OneSetting::try_parse_from(flags)
         .map(|one| one.settings)
         .map_err(|error| explain(key, &error))
 }
 
-fn explain(key: &str, error: &clap::Error) -> Wrong {
+fn explain(key: &str, error: &clap::Error) -> Invalid {
     let nearest = match error.get(ContextKind::SuggestedArg) {
         Some(ContextValue::String(flag)) => Some(flag.trim_start_matches('-').to_owned()),
         _ => None,
     };
     if error.kind() == ErrorKind::UnknownArgument {
-        return Wrong {
+        return Invalid {
             message: format!("`{key}` is not a setting"),
             remedy: match nearest {
                 Some(nearest) => format!("did you mean `{nearest}`?"),
-                None => "keys are the flags of `lakebolt run --help`, without the dashes".into(),
+                None => "a key is a flag of `lakebolt run --help` without its dashes".into(),
             },
         };
     }
     let (message, remedy) = explain_text(&error.to_string());
-    Wrong { message, remedy }
+    Invalid { message, remedy }
 }
 
-/// The first line of clap's text is the error; what follows in brackets or as a
-/// tip says what is possible.
+/// Splits clap's text: the first line is the error, a later line in brackets or with a tip
+/// is the remedy.
 pub(crate) fn explain_text(text: &str) -> (String, String) {
     let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
     let message = lines.next().unwrap_or_default();
@@ -141,14 +141,14 @@ pub(crate) fn explain_text(text: &str) -> (String, String) {
     (message, remedy.trim_matches(['[', ']']).to_owned())
 }
 
-/// The settings of the file at `path`; a file that is not there says nothing.
+/// The settings of the file at `path`; none if it does not exist.
 fn read_file(path: &Path) -> Result<Settings, Failure> {
     match std::fs::read_to_string(path) {
         Ok(text) => read_text(&text),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Settings::default()),
         Err(error) => Err(Failure::usage(
-            format!("{FILE} cannot be read: {error}"),
-            "mend its permissions, or remove it",
+            format!("cannot read {FILE}: {error}"),
+            "fix its permissions, or remove it",
         )),
     }
 }
@@ -162,13 +162,13 @@ fn read_text(text: &str) -> Result<Settings, Failure> {
     for (key, value) in table.get_ref() {
         let at = place(text, key.span().start);
         let values = flag_values(value.get_ref()).ok_or_else(|| {
-            let message = format!("{at}: `{}` is a table or a date", key.get_ref());
+            let message = format!("{at}: `{}` has a value of the wrong type", key.get_ref());
             Failure::usage(
                 message,
-                "write text, a number, true, false or a list of texts",
+                "write a string, a number, true, false, a date or a list of strings",
             )
         })?;
-        let read = parse(key.get_ref(), &values).map_err(|wrong| wrong.at(&at))?;
+        let read = parse(key.get_ref(), &values).map_err(|invalid| invalid.at(&at))?;
         settings = settings.beside(read);
     }
     Ok(settings)
@@ -187,7 +187,7 @@ fn flag_values(value: &toml::de::DeValue<'_>) -> Option<Vec<String>> {
         DeValue::String(text) => Some(vec![text.to_string()]),
         DeValue::Integer(number) => Some(vec![number.to_string()]),
         DeValue::Float(number) => Some(vec![number.to_string()]),
-        DeValue::Boolean(claim) => Some(vec![claim.to_string()]),
+        DeValue::Boolean(flag) => Some(vec![flag.to_string()]),
         DeValue::Datetime(time) => Some(vec![time.to_string()]),
         DeValue::Array(items) => {
             let mut values = Vec::new();
@@ -216,28 +216,28 @@ mod tests {
     }
 
     fn refused(text: &str) -> Failure {
-        read_text(text).expect_err("the file is wrong")
+        read_text(text).expect_err("the file is invalid")
     }
 
     #[test]
-    fn a_file_has_the_flags_names_as_keys() {
+    fn keys_of_a_file_are_named_like_flags() {
         let text =
             "input = [\"a\", \"b\"]\nmax-attempts = 5\nfull-load = true\nlateness = \"2d\"\n";
-        let settings = read_text(text).expect("the file is right");
+        let settings = read_text(text).expect("the file is valid");
         assert_eq!(settings.input.map(|input| input.len()), Some(2));
         assert_eq!(settings.max_attempts, Some(5));
         assert_eq!(settings.full_load, Some(true));
     }
 
     #[test]
-    fn a_day_may_be_written_as_toml_has_dates() {
+    fn a_day_may_be_a_toml_date() {
         let settings = read_text("from = 2024-01-22\nto = \"2024-01-23\"\n");
-        let settings = settings.expect("the file is right");
+        let settings = settings.expect("the file is valid");
         assert!(settings.from.is_some() && settings.to.is_some());
     }
 
     #[test]
-    fn an_unknown_key_names_its_line_and_the_nearest_one() {
+    fn an_unknown_key_is_reported_with_its_line_and_the_nearest_key() {
         let failure = refused("margin = 1\n\nlatenes = \"2d\"\n");
         assert!(
             failure.message.starts_with("lakebolt.toml:3: `latenes`"),
@@ -247,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_value_names_its_line_and_what_is_possible() {
+    fn an_invalid_value_is_reported_with_its_line_and_the_possible_values() {
         let failure = refused("shape = \"raw\"\nlateness = \"48\"\n");
         assert!(
             failure.message.starts_with("lakebolt.toml:2: "),
@@ -259,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn broken_toml_names_its_line() {
+    fn invalid_toml_is_reported_with_its_line() {
         let failure = refused("margin = 1\nregion = \n");
         assert!(
             failure.message.starts_with("lakebolt.toml:2: "),
@@ -268,28 +268,28 @@ mod tests {
     }
 
     #[test]
-    fn a_table_is_refused() {
-        assert!(refused("[region]\n").message.contains("table"));
+    fn a_table_is_rejected() {
+        assert!(refused("[region]\n").message.contains("wrong type"));
     }
 
     #[test]
-    fn variables_have_the_flags_names_in_capitals() {
+    fn variables_are_named_like_flags_in_capitals() {
         let environment = environment(&[("MAX_ATTEMPTS", "7"), ("FULL_LOAD", "false")]);
-        let settings = environment.settings().expect("both are right");
+        let settings = environment.settings().expect("both are valid");
         assert_eq!(settings.max_attempts, Some(7));
         assert_eq!(settings.full_load, Some(false));
     }
 
     #[test]
-    fn a_wrong_variable_is_named() {
+    fn an_invalid_variable_is_named() {
         let failure = environment(&[("MARGIN", "far")]).settings();
         assert!(failure.is_err_and(|failure| failure.message.starts_with("LAKEBOLT_MARGIN: ")));
     }
 
     #[test]
-    fn variables_that_are_no_settings_are_left_alone() {
-        let environment = environment(&[("CRASH_AT", "claim"), ("NONSENSE", "1")]);
+    fn variables_that_are_not_settings_are_ignored() {
+        let environment = environment(&[("CRASH_AT", "after-lease"), ("NONSENSE", "1")]);
         assert_eq!(environment.settings().ok(), Some(Settings::default()));
-        assert_eq!(environment.crash_at(), Some("claim"));
+        assert_eq!(environment.crash_at(), Some("after-lease"));
     }
 }

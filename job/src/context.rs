@@ -1,4 +1,4 @@
-//! What every command is given besides its arguments.
+//! The input of every command besides its arguments.
 
 use std::path::{Path, PathBuf};
 
@@ -9,11 +9,11 @@ use crate::failure::Failure;
 use crate::logs::Verbosity;
 use crate::settings::{OutputFormat, Settings};
 
-/// The process's surroundings, read once.
+/// The environment and the settings of this process, read once.
 #[derive(Debug)]
 pub(crate) struct Context {
     pub(crate) environment: Environment,
-    /// What `LAKEBOLT_*` and `lakebolt.toml` say.
+    /// The settings of `LAKEBOLT_*` and `lakebolt.toml`.
     pub(crate) defaults: Settings,
     pub(crate) verbosity: Verbosity,
     /// Shared by progress and logs, so that they do not write over each other.
@@ -30,12 +30,12 @@ impl Context {
         }
     }
 
-    /// Where relative paths start.
+    /// The folder that relative paths start in.
     pub(crate) fn folder(&self) -> &Path {
         &self.environment.folder
     }
 
-    /// The flag's value, else what the layers below say.
+    /// The flag's value, else that of the environment or `lakebolt.toml`.
     pub(crate) fn format(&self, flag: Option<OutputFormat>) -> OutputFormat {
         flag.or(self.defaults.format).unwrap_or_default()
     }
@@ -48,7 +48,7 @@ impl Context {
             .transpose()
     }
 
-    /// The OCSF version asked for.
+    /// The requested OCSF version.
     pub(crate) fn ocsf(&self, flag: Option<&str>) -> String {
         let version = flag.or(self.defaults.ocsf.as_deref());
         version.unwrap_or(plans::ocsf::DEFAULT_VERSION).to_owned()

@@ -1,5 +1,4 @@
-//! What a command ends with when it does not end well: a code, what went wrong,
-//! and what to do about it.
+//! The error of a command: its exit code, what went wrong, and what to do about it.
 
 use std::fmt;
 
@@ -9,13 +8,13 @@ pub(crate) use scheduler::load::failure::with_causes;
 
 use crate::exit_code::ExitCode;
 
-/// Why a command did not do what it was asked to.
+/// Why a command failed.
 #[derive(Debug)]
 pub(crate) struct Failure {
     pub(crate) code: ExitCode,
-    /// A lowercase fragment without a full stop.
+    /// Starts in lower case and has no full stop.
     pub(crate) message: String,
-    /// What to do next; empty when the message says it.
+    /// What to do next; empty if the message says it.
     pub(crate) remedy: String,
 }
 
@@ -37,7 +36,7 @@ impl Failure {
         Self::new(ExitCode::Usage, message, remedy)
     }
 
-    /// Something that is needed is not there, or cannot be reached.
+    /// A dependency is missing or unreachable.
     pub(crate) fn unavailable(message: impl Into<String>, remedy: impl Into<String>) -> Self {
         Self::new(ExitCode::Unavailable, message, remedy)
     }
@@ -64,7 +63,7 @@ impl From<Diagnostics> for Failure {
         let count = diagnostics.0.len();
         let noun = if count == 1 { "error" } else { "errors" };
         let message = format!("the configuration has {count} {noun}\n{diagnostics}");
-        Self::usage(message, "nothing was touched; mend the lines above")
+        Self::usage(message, "fix the lines above; nothing was loaded")
     }
 }
 

@@ -1,5 +1,5 @@
-//! SIGINT and SIGTERM: the first asks the load to stop cleanly, the second ends
-//! the process at once. What is left is taken up by the next run.
+//! SIGINT and SIGTERM. The first signal asks the load to stop cleanly, the second ends the
+//! process at once. The next run loads the rest.
 
 use std::io;
 use std::io::Write;
@@ -12,15 +12,15 @@ use tokio::sync::watch;
 use crate::exit_code::ExitCode;
 use crate::failure::Failure;
 
-/// Hears signals for as long as it lives.
+/// Listens for signals until the process ends.
 #[derive(Debug)]
 pub(crate) struct Interrupt {
-    heard: Arc<AtomicBool>,
+    received: Arc<AtomicBool>,
     pub(crate) cancel: watch::Receiver<bool>,
 }
 
-/// Ends with the first signal, for commands that have nothing to stop.
-pub(crate) async fn heard() {
+/// Waits for the first signal, for commands that have nothing to stop.
+pub(crate) async fn wait() {
     let terminate = async {
         match signal(SignalKind::terminate()) {
             Ok(mut terminate) => terminate.recv().await,
@@ -36,33 +36,33 @@ pub(crate) async fn heard() {
 impl Interrupt {
     /// Starts listening; needs a running runtime.
     pub(crate) fn listen() -> Result<Self, Failure> {
-        let unheard = |error: io::Error| Failure::bug(format!("signals cannot be heard: {error}"));
-        let mut interrupt = signal(SignalKind::interrupt()).map_err(unheard)?;
-        let mut terminate = signal(SignalKind::terminate()).map_err(unheard)?;
+        let failed = |error: io::Error| Failure::bug(format!("cannot handle signals: {error}"));
+        let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
+        let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
         let (sender, cancel) = watch::channel(false);
-        let heard = Arc::new(AtomicBool::new(false));
-        let hears = heard.clone();
+        let received = Arc::new(AtomicBool::new(false));
+        let earlier = received.clone();
         tokio::spawn(async move {
             loop {
                 tokio::select! {
                     _ = interrupt.recv() => {}
                     _ = terminate.recv() => {}
                 }
-                if hears.swap(true, Ordering::Relaxed) {
+                if earlier.swap(true, Ordering::Relaxed) {
                     std::process::exit(ExitCode::Interrupted.number().into());
                 }
                 let _ = writeln!(io::stderr(), "stopping; interrupt again to stop at once");
-                // Fails only when the load has ended by itself.
+                // This fails only if the load has ended meanwhile.
                 let _ = sender.send(true);
             }
         });
-        Ok(Self { heard, cancel })
+        Ok(Self { received, cancel })
     }
 
-    /// The code to exit with: a load that was interrupted here says so.
+    /// The code to exit with: that of an interrupt if one stopped the load.
     pub(crate) fn code(&self, code: ExitCode) -> ExitCode {
         let stopped = matches!(code, ExitCode::Cancelled | ExitCode::PeriodsFailed);
-        if stopped && self.heard.load(Ordering::Relaxed) {
+        if stopped && self.received.load(Ordering::Relaxed) {
             ExitCode::Interrupted
         } else {
             code

@@ -1,4 +1,4 @@
-//! Logs on stderr, above the progress bars where there are any.
+//! Logs on stderr, above the progress bars.
 
 use std::io;
 use std::io::Write;
@@ -15,7 +15,8 @@ pub(crate) struct Verbosity {
 }
 
 impl Verbosity {
-    /// The filter, in tracing's grammar. Progress and the result tell the rest.
+    /// The default filter, in tracing's syntax. It is quiet because progress and the result
+    /// are printed anyway.
     fn filter(self) -> &'static str {
         match (self.quiet, self.verbose) {
             (true, _) => "error",
@@ -27,7 +28,7 @@ impl Verbosity {
     }
 }
 
-/// Starts logging. `filter` outranks the flags.
+/// Starts logging. `filter` overrides the flags.
 pub(crate) fn start(verbosity: Verbosity, filter: Option<&str>, bars: &MultiProgress) {
     let chosen = filter.and_then(|filter| EnvFilter::try_new(filter).ok());
     let filter = chosen.unwrap_or_else(|| EnvFilter::new(verbosity.filter()));
@@ -36,11 +37,11 @@ pub(crate) fn start(verbosity: Verbosity, filter: Option<&str>, bars: &MultiProg
         .with_writer(AboveBars(bars.clone()))
         .with_ansi(false)
         .with_target(verbosity.verbose > 1);
-    // Fails only when a subscriber stands already, as in tests.
+    // This fails only if a subscriber exists already, as in tests.
     let _ = lines.try_init();
 }
 
-/// Writes whole events while the bars are off the screen.
+/// A writer that hides the bars while it writes.
 #[derive(Clone, Debug)]
 struct AboveBars(MultiProgress);
 

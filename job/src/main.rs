@@ -1,5 +1,5 @@
-//! GO: the command line and batch entry point. It parses, calls one command and
-//! turns what comes back into an exit code.
+//! The `lakebolt` command: it parses the arguments, runs one command and exits with the
+//! command's code.
 
 mod cli;
 mod commands;
@@ -43,6 +43,6 @@ fn run() -> ExitCode {
     let arguments: Vec<_> = std::env::args_os().collect();
     match Cli::try_parse_from(&arguments) {
         Ok(cli) => commands::dispatch(cli),
-        Err(error) => commands::misused(&error, &arguments),
+        Err(error) => commands::usage_error(&error, &arguments),
     }
 }

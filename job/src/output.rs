@@ -1,5 +1,5 @@
-//! Results on stdout. A reader that went away (`| head`) ends the printing, and
-//! is nobody's error.
+//! Results on stdout. If the reader closes the pipe (`| head`), printing stops without an
+//! error.
 
 use std::io;
 use std::io::{ErrorKind, Write};
@@ -8,11 +8,11 @@ use crate::failure::Failure;
 
 /// Writes `text` to stdout.
 pub(crate) fn print(text: &str) -> Result<(), Failure> {
-    forgive(io::stdout().lock().write_all(text.as_bytes()))
-        .and_then(|()| forgive(io::stdout().flush()))
+    ignore_closed_pipe(io::stdout().lock().write_all(text.as_bytes()))
+        .and_then(|()| ignore_closed_pipe(io::stdout().flush()))
 }
 
-/// Writes one JSON object and a line end to stdout.
+/// Writes one JSON object and a newline to stdout.
 pub(crate) fn print_json(value: &impl serde::Serialize) -> Result<(), Failure> {
     let text = serde_json::to_string(value);
     let text =
@@ -20,25 +20,25 @@ pub(crate) fn print_json(value: &impl serde::Serialize) -> Result<(), Failure> {
     print(&(text + "\n"))
 }
 
-/// Writes a line to stdout; false when nobody reads any more.
+/// Writes a line to `out`; returns false if the reader has closed the pipe.
 pub(crate) fn line(out: &mut dyn Write, text: &str) -> Result<bool, Failure> {
     match writeln!(out, "{text}") {
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(false),
-        other => forgive(other).map(|()| true),
+        other => ignore_closed_pipe(other).map(|()| true),
     }
 }
 
-fn forgive(result: io::Result<()>) -> Result<(), Failure> {
+fn ignore_closed_pipe(result: io::Result<()>) -> Result<(), Failure> {
     match result {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(Failure::unavailable(
-            format!("stdout cannot be written: {error}"),
-            "check the file or the program that it goes to",
+            format!("cannot write to stdout: {error}"),
+            "check the file or the program that stdout is redirected to",
         )),
         _ => Ok(()),
     }
 }
 
-/// Bytes of a log must not steer a terminal.
+/// Replaces control characters, so that bytes of a log cannot control the terminal.
 pub(crate) fn printable(character: char) -> char {
     if character.is_control() {
         '\u{fffd}'

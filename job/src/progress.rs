@@ -1,5 +1,5 @@
-//! Progress on stderr: a bar for each running period on a terminal, else a line for
-//! each change of state and for each ten seconds in between.
+//! Progress on stderr: on a terminal a bar for each running period, else a line for each
+//! change of state and one every ten seconds in between.
 
 use std::collections::HashMap;
 use std::io;
@@ -14,20 +14,20 @@ use scheduler::load::outcome::{PeriodOutcome, PeriodState};
 use crate::settings::ProgressKind;
 use crate::table::{bytes, count, plural, seconds};
 
-/// Between two lines of a period that goes on.
-const LINES: Duration = Duration::from_secs(10);
+/// Time between two lines of a running period.
+const LINE_INTERVAL: Duration = Duration::from_secs(10);
 const TEMPLATE: &str = "{prefix:>10} {bar:24} {decimal_bytes}/{decimal_total_bytes} {decimal_bytes_per_sec} {msg} eta {eta}";
 
-/// Tells a load's progress.
+/// Prints the progress of a load.
 #[derive(Debug)]
 pub(crate) struct Reporter {
-    how: How,
+    mode: Mode,
     bars: MultiProgress,
     running: Mutex<HashMap<String, Running>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum How {
+enum Mode {
     Bars,
     Lines,
     Silent,
@@ -37,38 +37,38 @@ enum How {
 struct Running {
     bar: ProgressBar,
     since: Instant,
-    /// When a line told of it last.
-    told: Instant,
+    /// When its last line was printed.
+    last_line: Instant,
 }
 
 impl Reporter {
-    /// A reporter in the way asked for; `bars` is shared with the logs.
+    /// A reporter of the requested kind; `bars` is shared with the logs.
     pub(crate) fn new(kind: ProgressKind, quiet: bool, bars: MultiProgress) -> Self {
-        let how = match kind {
-            _ if quiet => How::Silent,
-            ProgressKind::None => How::Silent,
-            ProgressKind::Plain => How::Lines,
-            ProgressKind::Auto if io::stderr().is_terminal() => How::Bars,
-            ProgressKind::Auto => How::Lines,
+        let mode = match kind {
+            _ if quiet => Mode::Silent,
+            ProgressKind::None => Mode::Silent,
+            ProgressKind::Plain => Mode::Lines,
+            ProgressKind::Auto if io::stderr().is_terminal() => Mode::Bars,
+            ProgressKind::Auto => Mode::Lines,
         };
         Self {
-            how,
+            mode,
             bars,
             running: Mutex::default(),
         }
     }
 
-    /// A line that is not of a period.
+    /// Prints a line that belongs to no period.
     pub(crate) fn note(&self, line: &str) {
-        if self.how != How::Silent {
-            self.say(line);
+        if self.mode != Mode::Silent {
+            self.print(line);
         }
     }
 
     fn start(&self, period: &str, total: u64) {
-        let bar = match self.how {
-            How::Bars => self.bars.add(ProgressBar::new(total)),
-            How::Lines | How::Silent => ProgressBar::hidden(),
+        let bar = match self.mode {
+            Mode::Bars => self.bars.add(ProgressBar::new(total)),
+            Mode::Lines | Mode::Silent => ProgressBar::hidden(),
         };
         let style = ProgressStyle::with_template(TEMPLATE);
         bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
@@ -77,21 +77,21 @@ impl Reporter {
         let running = Running {
             bar,
             since,
-            told: since,
+            last_line: since,
         };
         if let Some(earlier) = self.running().insert(period.to_owned(), running) {
             earlier.bar.finish_and_clear();
         }
     }
 
-    /// The line that tells how far a period is, now and then.
+    /// A line about a running period, if its last one is old enough.
     fn step(&self, progress: &Progress) -> Option<String> {
         let mut running = self.running();
         let period = running.get_mut(&progress.period)?;
-        if period.told.elapsed() < LINES {
+        if period.last_line.elapsed() < LINE_INTERVAL {
             return None;
         }
-        period.told = Instant::now();
+        period.last_line = Instant::now();
         Some(step(progress, period.since.elapsed()))
     }
 
@@ -119,9 +119,9 @@ impl Reporter {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn say(&self, line: &str) {
+    fn print(&self, line: &str) {
         self.bars.suspend(|| {
-            // Nobody may be reading stderr; progress is not worth an error.
+            // If stderr is closed, the load continues without progress.
             let _ = writeln!(io::stderr(), "{line}");
         });
     }
@@ -129,22 +129,22 @@ impl Reporter {
 
 impl Observer for Reporter {
     fn observe(&self, notification: &Notification) {
-        if self.how == How::Silent {
+        if self.mode == Mode::Silent {
             return;
         }
         match notification {
             Notification::PeriodStarted { period, input, .. } => self.start(period, input.bytes),
-            Notification::Progress(progress) if self.how == How::Bars => self.advance(progress),
+            Notification::Progress(progress) if self.mode == Mode::Bars => self.advance(progress),
             Notification::Progress(progress) => {
                 if let Some(line) = self.step(progress) {
-                    self.say(&line);
+                    self.print(&line);
                 }
             }
             Notification::PeriodEnded(outcome) => self.end(&outcome.period),
             _ => {}
         }
         if let Some(line) = line(notification) {
-            self.say(&line);
+            self.print(&line);
         }
     }
 }
@@ -159,7 +159,7 @@ fn per_second(rows: u64, elapsed: f64) -> u64 {
     (rows as f64 / elapsed.max(0.001)) as u64
 }
 
-/// How far a period is, how fast, and when it will have read all.
+/// The line of a running period: how much is read, how fast, and the time left.
 fn step(progress: &Progress, elapsed: Duration) -> String {
     let Progress {
         period,
@@ -188,11 +188,11 @@ fn step(progress: &Progress, elapsed: Duration) -> String {
     line
 }
 
-/// What a change of state says, in one line.
+/// The line for a change of state.
 fn line(notification: &Notification) -> Option<String> {
     match notification {
         Notification::Listed { input, periods } => Some(format!(
-            "{} in {}, {} to look at",
+            "{} in {}, {} to examine",
             plural(input.objects, "input object"),
             bytes(input.bytes),
             plural(*periods as u64, "period"),
@@ -211,7 +211,7 @@ fn line(notification: &Notification) -> Option<String> {
         )),
         Notification::Retrying { period, why, pause } => {
             let pause = seconds(pause.as_secs_f64());
-            Some(format!("{period}: again in {pause}: {why}"))
+            Some(format!("{period}: retrying in {pause}: {why}"))
         }
         Notification::PeriodEnded(outcome) => Some(ended(outcome)),
         Notification::Warning(text) => Some(format!("warning: {text}")),
@@ -247,7 +247,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_started_period_says_what_it_will_read() {
+    fn the_line_of_a_started_period_names_its_input() {
         let started = Notification::PeriodStarted {
             period: "2024-01".to_owned(),
             attempt: 2,
@@ -263,12 +263,12 @@ mod tests {
     }
 
     #[test]
-    fn steps_within_a_period_are_no_change_of_state() {
+    fn progress_within_a_period_is_no_change_of_state() {
         assert_eq!(line(&Notification::Progress(Progress::default())), None);
     }
 
     #[test]
-    fn a_line_tells_how_far_how_fast_and_how_long() {
+    fn a_line_of_a_running_period_has_progress_rate_and_time_left() {
         let progress = Progress {
             period: "2024-01".to_owned(),
             splits_done: 3,
@@ -280,17 +280,17 @@ mod tests {
         let expected =
             "2024-01: 3 of 1,200 splits, 2.0 MB of 8.0 MB, 60,000 rows at 3,000/s, 1 min 0 s left";
         assert_eq!(step(&progress, Duration::from_secs(20)), expected);
-        let begun = Progress {
+        let just_started = Progress {
             bytes_done: 0,
             rows: 0,
             ..progress
         };
         let expected = "2024-01: 3 of 1,200 splits, 0 B of 8.0 MB, 0 rows at 0/s";
-        assert_eq!(step(&begun, Duration::from_secs(20)), expected);
+        assert_eq!(step(&just_started, Duration::from_secs(20)), expected);
     }
 
     #[test]
-    fn a_skipped_period_says_why() {
+    fn the_line_of_a_skipped_period_has_its_reason() {
         let skipped = PeriodOutcome::new("2024-01", Vec::new(), PeriodState::Skipped, "covered");
         let text = line(&Notification::PeriodEnded(Box::new(skipped)));
         assert_eq!(text.as_deref(), Some("2024-01: skipped, covered"));

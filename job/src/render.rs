@@ -1,4 +1,4 @@
-//! Results as text for people. What they hold is decided elsewhere.
+//! Formats results as text.
 
 use std::fmt::Write;
 
@@ -8,12 +8,12 @@ use scheduler::load::outcome::{LoadState, Outcome, PeriodOutcome, PeriodState};
 use crate::failure::Failure;
 use crate::table::{Table, bytes, count, plural, seconds};
 
-/// A load's outcome; `place` is the flag that tells where its record stands.
+/// The outcome of a load. `place` is the flag that names the store of its record.
 pub(crate) fn outcome(outcome: &Outcome, place: &str) -> String {
     let mut text = String::new();
     let elapsed = (outcome.ended_at.0 - outcome.started_at.0).as_seconds_f64();
     let word = state_word(outcome.state);
-    say(
+    push(
         &mut text,
         format!(
             "load {} of {}: {word} in {}\n",
@@ -26,8 +26,8 @@ pub(crate) fn outcome(outcome: &Outcome, place: &str) -> String {
         return text + &error_lines(outcome, place);
     }
     text.push_str(&periods(&outcome.periods));
-    say(&mut text, ledger_line(&outcome.rows));
-    say(
+    push(&mut text, ledger_line(&outcome.rows));
+    push(
         &mut text,
         format!(
             "read {} in {}, wrote {} in {}",
@@ -38,16 +38,16 @@ pub(crate) fn outcome(outcome: &Outcome, place: &str) -> String {
         ),
     );
     for warning in &outcome.warnings {
-        say(&mut text, format!("warning: {warning}"));
+        push(&mut text, format!("warning: {warning}"));
     }
     text.push_str(&quarantine_lines(&outcome.periods));
     text.push_str(&error_lines(outcome, place));
     text
 }
 
-/// A line and its end.
-fn say(text: &mut String, line: impl AsRef<str>) {
-    // Writing to text does not fail.
+/// Appends a line.
+fn push(text: &mut String, line: impl AsRef<str>) {
+    // Writing to a string does not fail.
     let _ = writeln!(text, "{}", line.as_ref());
 }
 
@@ -87,7 +87,7 @@ fn periods(periods: &[PeriodOutcome]) -> String {
     }
 }
 
-/// All of a ledger, in one line.
+/// A ledger in one line.
 pub(crate) fn ledger_line(rows: &Ledger) -> String {
     format!(
         "rows: {} read + {} duplicated = {} written + {} quarantined + {} filtered + {} of other periods",
@@ -108,10 +108,10 @@ fn quarantine_lines(periods: &[PeriodOutcome]) -> String {
         };
         let reason = |(reason, rows): (&String, &u64)| format!("{} {reason}", count(*rows));
         let reasons: Vec<String> = period.reasons.iter().map(reason).collect();
-        say(
+        push(
             &mut text,
             format!(
-                "{}: set aside in {quarantine}: {}",
+                "{}: quarantined in {quarantine}: {}",
                 period.period,
                 reasons.join(", ")
             ),
@@ -124,7 +124,7 @@ fn error_lines(outcome: &Outcome, place: &str) -> String {
     let mut text = String::new();
     for period in &outcome.periods {
         if let Some(error) = &period.error {
-            say(
+            push(
                 &mut text,
                 format!(
                     "{} failed: {}\n help: {}",
@@ -134,7 +134,7 @@ fn error_lines(outcome: &Outcome, place: &str) -> String {
         }
     }
     if let Some(error) = &outcome.error {
-        say(
+        push(
             &mut text,
             format!("error: {}\n help: {}", error.message, error.remedy),
         );
@@ -164,7 +164,7 @@ pub(crate) fn period_word(state: PeriodState) -> &'static str {
     }
 }
 
-/// What a command that failed before it had a result prints as JSON.
+/// The JSON that a command prints if it failed before it had a result.
 pub(crate) fn failure_json(failure: &Failure) -> serde_json::Value {
     serde_json::json!({
         "schema_version": 1,
@@ -205,12 +205,12 @@ mod tests {
     }
 
     #[test]
-    fn an_outcome_says_what_was_done_and_what_to_do_next() {
+    fn an_outcome_lists_rows_failures_and_the_command_to_retry() {
         let text = outcome(&example(), "--state sqlite:s.db");
         for part in [
             "load abc of vpc_flow: failed",
             "1,500 read + 0 duplicated = 1,499 written",
-            "2024-01: set aside in file:///q/: 1 unrouted",
+            "2024-01: quarantined in file:///q/: 1 unrouted",
             "2024-02 failed: it broke\n help: try again",
             "again: lakebolt retry abc --state sqlite:s.db",
         ] {
@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn an_outcome_without_periods_says_so() {
+    fn an_outcome_without_periods_has_nothing_to_do() {
         let now = "2024-03-01T00:00:00Z".parse().expect("a time");
         let text = outcome(&Outcome::started("abc", "d", "s", now).finished(now), "");
         assert!(text.contains("nothing to do"));

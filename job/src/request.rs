@@ -1,5 +1,5 @@
-//! From settings and a source to the load that is asked for: defaults, absolute URIs, the
-//! compiled mapping.
+//! Makes a load request from settings and a source: fills in defaults, makes URIs absolute and
+//! adds the compiled mapping.
 
 use std::num::NonZero;
 use std::path::Path;
@@ -26,7 +26,7 @@ const MAX_ATTEMPTS: u32 = 3;
 const PARALLEL: u32 = 2;
 const MEMORY: u64 = 128 << 20;
 
-/// Where a dataset's state and its parts are.
+/// The URIs of a dataset: its target, work area, quarantine and status store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Places {
     pub(crate) output: String,
@@ -37,11 +37,11 @@ pub(crate) struct Places {
 }
 
 impl Places {
-    /// The places that `settings` name; the others follow from the output.
+    /// The places that `settings` name, and the defaults of the others.
     pub(crate) fn of(settings: &Settings, folder: &Path) -> Result<Self, Failure> {
         let stores = Stores::of(settings, folder)?;
         let state = match state_uri(settings, folder) {
-            // The scheduler has its own.
+            // On a cluster the scheduler has its own status store.
             Err(_) if settings.cluster.is_some() => String::new(),
             state => state?,
         };
@@ -53,7 +53,7 @@ impl Places {
         })
     }
 
-    /// What a folder that parts are written to is called.
+    /// `quarantine` or `target`, for a folder that parts are written to.
     pub(crate) fn name_of(&self, folder: &str) -> &'static str {
         match folder.starts_with(self.quarantine.trim_end_matches('/')) {
             true => "quarantine",
@@ -61,7 +61,7 @@ impl Places {
         }
     }
 
-    /// Who writes where, as far as `settings` alone tell.
+    /// The role that writes each place, by the settings alone.
     pub(crate) fn access(&self, settings: &Settings) -> Result<Access, Failure> {
         let mut access = Access::default();
         access.grant(&self.output, role(settings)?);
@@ -71,7 +71,7 @@ impl Places {
     }
 }
 
-/// Where a dataset's objects are: `Places` without the state.
+/// The URIs of a dataset's objects: `Places` without the status store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Stores {
     pub(crate) output: String,
@@ -80,7 +80,7 @@ pub(crate) struct Stores {
 }
 
 impl Stores {
-    /// The stores that `settings` name; the others follow from the output.
+    /// The stores that `settings` name, and the defaults of the others.
     pub(crate) fn of(settings: &Settings, folder: &Path) -> Result<Self, Failure> {
         let output = settings.output.as_deref().ok_or_else(no_output)?;
         let output = uris::absolute("--output", output, folder)?;
@@ -115,13 +115,13 @@ fn misplaced(misplaced: &Misplaced, work: &str, quarantine: &str) -> Failure {
         _ => quarantine,
     };
     let message = format!("--{area} {place} {}", misplaced.what);
-    let remedy = format!("{}, or leave --{area} away", misplaced.remedy);
+    let remedy = format!("{}, or omit --{area}", misplaced.remedy);
     Failure::usage(message, remedy)
 }
 
-/// A bucket holds no status table.
+/// A target on S3 has no default status store.
 fn no_state(output: &str) -> Failure {
-    let remedy = "add --state dynamodb:PREFIX, or --state sqlite:PATH when one machine alone loads";
+    let remedy = "add --state dynamodb:PREFIX, or --state sqlite:PATH if only one machine loads";
     Failure::usage(format!("--output {output} needs --state"), remedy)
 }
 
@@ -143,7 +143,7 @@ pub(crate) fn state_uri(settings: &Settings, folder: &Path) -> Result<String, Fa
         Some(("dynamodb", "")) => Ok(format!("dynamodb:{DEFAULT_PREFIX}")),
         Some(("dynamodb", prefix)) => Ok(format!("dynamodb:{prefix}")),
         _ => Err(Failure::usage(
-            format!("--state {state}: is not a status store known here"),
+            format!("--state {state}: is not a supported status store"),
             "write sqlite:PATH or dynamodb:TABLE_PREFIX",
         )),
     }
@@ -154,7 +154,7 @@ fn no_output() -> Failure {
     Failure::usage("no target is given", remedy)
 }
 
-/// What a foreign dialect's source says about its own load, as the lowest layer.
+/// The settings in the source of a foreign dialect. They are the lowest layer.
 pub(crate) fn hinted(hints: Option<&LoadHints>) -> Result<Settings, Failure> {
     let Some(hints) = hints else {
         return Ok(Settings::default());
@@ -186,7 +186,7 @@ fn hinted_day(text: Option<&str>) -> Result<Option<scheduler::load::days::Day>, 
     })
 }
 
-/// The load that is asked for.
+/// The request for a load, and its places.
 pub(crate) fn resolve(
     compiled: Compiled,
     settings: &Settings,
@@ -200,7 +200,7 @@ pub(crate) fn resolve(
     Ok((request, places))
 }
 
-/// What is asked for: each setting, or its default.
+/// The terms of a load: each setting or its default.
 fn terms(settings: &Settings, places: &Places, inputs: Vec<String>) -> Result<Terms, Failure> {
     let name = settings.name.as_deref().unwrap_or("default");
     Ok(Terms {
@@ -227,7 +227,7 @@ fn terms(settings: &Settings, places: &Places, inputs: Vec<String>) -> Result<Te
     })
 }
 
-/// The inputs, absolute; none is an error.
+/// The absolute URIs of the inputs. It is an error if there are none.
 pub(crate) fn inputs(settings: &Settings, folder: &Path) -> Result<Vec<String>, Failure> {
     let inputs = settings.input.as_deref().unwrap_or_default();
     if inputs.is_empty() {
@@ -240,11 +240,12 @@ pub(crate) fn inputs(settings: &Settings, folder: &Path) -> Result<Vec<String>, 
         .collect()
 }
 
-/// Who writes the target. Checked here because each layer may give one of the two.
+/// The role that writes the target. It is checked here because the two settings may come from
+/// different layers.
 fn role(settings: &Settings) -> Result<Option<Role>, Failure> {
     match (&settings.role_arn, &settings.external_id) {
         (None, Some(_)) => Err(Failure::usage(
-            "--external-id is of no use without a role",
+            "--external-id has no effect without a role",
             "add --role-arn ARN",
         )),
         (None, None) => Ok(None),
@@ -255,13 +256,13 @@ fn role(settings: &Settings) -> Result<Option<Role>, Failure> {
     }
 }
 
-/// Tasks that run at once.
+/// The number of tasks that run at once.
 pub(crate) fn cores(settings: &Settings) -> usize {
     let own = || thread::available_parallelism().map_or(1, NonZero::get);
     settings.cores.map_or_else(own, |cores| cores as usize)
 }
 
-/// Periods that run at once; a cluster takes as many as its executors have room for.
+/// The number of periods that run at once. 0 lets a cluster use all of its executors.
 fn parallel(settings: &Settings) -> usize {
     match (settings.parallel, &settings.cluster) {
         (Some(parallel), _) => parallel as usize,
@@ -270,7 +271,7 @@ fn parallel(settings: &Settings) -> usize {
     }
 }
 
-/// Whether the parsed columns are written as they are.
+/// Whether the load writes the parsed columns instead of events.
 pub(crate) fn is_raw(settings: &Settings) -> bool {
     settings.shape() == Shape::Raw
 }
@@ -292,7 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn everything_follows_from_the_output() {
+    fn the_defaults_of_all_places_depend_on_the_output() {
         let places = places(&with_output("./lake/")).expect("a target is given");
         assert_eq!(places.output, "file:///users/me/lake");
         assert_eq!(places.work, "file:///users/me/lake/.lakebolt/");
@@ -301,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn a_quarantine_inside_the_target_is_refused() {
+    fn a_quarantine_inside_the_target_is_rejected() {
         let settings = Settings {
             quarantine: Some("lake/rejects".to_owned()),
             ..with_output("lake")
@@ -317,7 +318,7 @@ mod tests {
     }
 
     #[test]
-    fn on_s3_work_and_quarantine_stand_beside_the_target() {
+    fn on_s3_work_and_quarantine_are_beside_the_target() {
         for output in ["s3://lake/a/b/", "s3a://lake"] {
             let places = places(&on_s3(output)).expect("a target is given");
             assert_eq!(
@@ -354,7 +355,7 @@ mod tests {
     }
 
     #[test]
-    fn work_and_quarantine_are_of_the_targets_kind_of_store() {
+    fn work_and_quarantine_must_be_on_the_same_kind_of_store_as_the_target() {
         assert!(
             refused("lake", Some("s3://lake/w"), None).contains("on S3, and the target is not")
         );
@@ -364,14 +365,14 @@ mod tests {
     }
 
     #[test]
-    fn on_s3_nothing_stands_inside_what_readers_list() {
+    fn on_s3_work_and_quarantine_must_be_outside_the_target() {
         assert!(refused("s3://lake/a", Some("s3://lake/a/w"), None).contains("inside"));
         assert!(refused("s3://lake/a", None, Some("s3://lake/a")).contains("inside"));
         assert!(refused("s3://lake", None, Some("s3://lake/ext/q")).contains("inside"));
     }
 
     #[test]
-    fn a_state_store_is_named_by_its_scheme() {
+    fn a_status_store_is_selected_by_its_scheme() {
         let state = |state: &str| Settings {
             state: Some(state.to_owned()),
             ..with_output("lake")
@@ -390,13 +391,13 @@ mod tests {
     }
 
     #[test]
-    fn no_target_is_refused_with_two_ways_to_give_one() {
+    fn a_missing_target_is_reported_with_two_ways_to_set_it() {
         let failure = places(&Settings::default()).expect_err("none is given");
         assert!(failure.remedy.contains("--output") && failure.remedy.contains("lakebolt.toml"));
     }
 
     #[test]
-    fn an_external_id_needs_a_role_whichever_layer_gives_it() {
+    fn an_external_id_needs_a_role_of_any_layer() {
         let mut settings = with_output("s3://lake");
         settings.external_id = Some("x".to_owned());
         assert!(role(&settings).is_err());
@@ -405,7 +406,7 @@ mod tests {
     }
 
     #[test]
-    fn days_of_a_metadata_file_win_over_its_dates() {
+    fn days_of_a_metadata_file_override_its_dates() {
         let hints = LoadHints {
             days: Some(35),
             from: Some("2023-05-22".to_owned()),

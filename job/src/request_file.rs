@@ -1,5 +1,5 @@
-//! The ETL framework's run input: a flat JSON object of texts. Keys that name
-//! tables of that framework are read by its own tools, and accepted here.
+//! The ETL framework's run input: a flat JSON object of strings. Keys that name tables of
+//! that framework are accepted and ignored, since only its own tools read them.
 
 use std::path::Path;
 
@@ -9,15 +9,15 @@ use crate::failure::Failure;
 use crate::settings::Settings;
 use crate::values;
 
-/// What a request file asks for.
+/// The source and the settings of a request file.
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct RequestFile {
     pub(crate) source: Option<String>,
     pub(crate) settings: Settings,
 }
 
-/// Keys of the framework that say nothing about what is loaded.
-const ACCEPTED: &[&str] = &[
+/// Keys of the framework that do not change what is loaded.
+const IGNORED: &[&str] = &[
     "asl_job_name",
     "asl_status_table",
     "ddb_lookup_table",
@@ -36,7 +36,7 @@ const ENGINES: &[&str] = &["ballista", "emr-serverless", "glue"];
 /// Reads the file at `path`.
 pub(crate) fn read(path: &Path) -> Result<RequestFile, Failure> {
     let text = std::fs::read_to_string(path).map_err(|error| {
-        let message = format!("{} cannot be read: {error}", path.display());
+        let message = format!("cannot read {}: {error}", path.display());
         Failure::usage(message, "--request takes a JSON file")
     })?;
     let request = serde_json::from_str(&text).map_err(|error| {
@@ -82,7 +82,7 @@ impl Reader<'_> {
         })
     }
 
-    /// Days win over dates, as in the framework.
+    /// A number of days overrides dates, as in the framework.
     fn historical(&self, settings: &mut Settings) -> Result<(), Failure> {
         settings.days = self.parsed(DAYS, values::some_days)?;
         if settings.days.is_none() {
@@ -93,19 +93,19 @@ impl Reader<'_> {
     }
 
     fn full_load(&self) -> Result<Option<bool>, Failure> {
-        let truth = |text: &str| match text.to_ascii_lowercase().as_str() {
+        let boolean = |text: &str| match text.to_ascii_lowercase().as_str() {
             "true" => Ok(true),
             "false" => Ok(false),
             _ => Err("write `true` or `false`".to_owned()),
         };
-        self.parsed(&["full_load"], truth)
+        self.parsed(&["full_load"], boolean)
     }
 
     fn check_engine(&self) -> Result<(), Failure> {
         match self.text_of(&["execution_engine"])? {
             Some(engine) if !ENGINES.contains(&engine.as_str()) => {
                 let message = format!("`{engine}` is not an engine");
-                let remedy = format!("known are {}", ENGINES.join(", "));
+                let remedy = format!("use one of {}", ENGINES.join(", "));
                 Err(self.wrong("execution_engine", &message, &remedy))
             }
             _ => Ok(()),
@@ -115,13 +115,14 @@ impl Reader<'_> {
     fn refuse_unknown(&self) -> Result<(), Failure> {
         let own = [SOURCE, DAYS, FROM, TO].concat();
         let rest = ["load_type", "full_load", "execution_engine", DAILY];
-        let known = [own.as_slice(), ACCEPTED, &rest].concat();
+        let known = [own.as_slice(), IGNORED, &rest].concat();
         let is_known = |key: &&String| known.contains(&key.as_str());
         match self.keys.keys().find(|key| !is_known(key)) {
             None => Ok(()),
             Some(key) => {
                 let message = format!("`{key}` is not a key of a run input");
-                Err(self.wrong(key, &message, &format!("known are {}", known.join(", "))))
+                let remedy = format!("use one of {}", known.join(", "));
+                Err(self.wrong(key, &message, &remedy))
             }
         }
     }
@@ -134,7 +135,7 @@ impl Reader<'_> {
         let Some(text) = self.text_of(names)? else {
             return Ok(None);
         };
-        let message = format!("`{text}` is not a value of `{}`", self.spelling(names));
+        let message = format!("`{text}` is not valid for `{}`", self.spelling(names));
         let value = parse(&text).map_err(|help| self.wrong(self.spelling(names), &message, &help));
         value.map(Some)
     }
@@ -145,7 +146,7 @@ impl Reader<'_> {
         used.next().or(names.first()).copied().unwrap_or_default()
     }
 
-    /// The value under any of the spellings; empty text and null say nothing.
+    /// The value under any of the spellings. Empty text and null count as missing.
     fn text_of(&self, names: &[&str]) -> Result<Option<String>, Failure> {
         let name = self.spelling(names);
         match self.keys.get(name) {
@@ -153,11 +154,12 @@ impl Reader<'_> {
             Some(Value::String(text)) if text.trim().is_empty() => Ok(None),
             Some(Value::String(text)) => Ok(Some(text.trim().to_owned())),
             Some(Value::Number(number)) => Ok(Some(number.to_string())),
-            Some(Value::Bool(claim)) => Ok(Some(claim.to_string())),
-            Some(_) => Err(self.wrong(name, "is a list or an object", "write text")),
+            Some(Value::Bool(flag)) => Ok(Some(flag.to_string())),
+            Some(_) => Err(self.wrong(name, "is a list or an object", "write a string")),
         }
     }
 
+    /// An error at the line of `key`.
     fn wrong(&self, key: &str, message: &str, remedy: &str) -> Failure {
         let quoted = format!("\"{key}\"");
         let offset = self.text.find(&quoted).unwrap_or(0);
@@ -196,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn days_win_over_dates() {
+    fn a_number_of_days_overrides_dates() {
         let text = r#"{"days_to_process": "35", "load_start_date": "2023-05-22",
             "load_end_date": "2023-06-22"}"#;
         let range = parse(text).and_then(|request| request.settings.range());
@@ -204,21 +206,21 @@ mod tests {
     }
 
     #[test]
-    fn a_daily_load_without_a_number_is_yesterdays() {
+    fn a_daily_load_without_a_number_loads_yesterday() {
         let range = parse(r#"{"load_type": "daily"}"#).and_then(|request| request.settings.range());
         assert!(matches!(range, Ok(Range::Daily(1))));
     }
 
     #[test]
-    fn an_unknown_key_names_its_line() {
+    fn an_unknown_key_is_reported_with_its_line() {
         let failure = parse("{\n\"load_type\": \"daily\",\n\"sorce\": \"x\"}").err();
         let message = failure.map(|failure| failure.message).unwrap_or_default();
         assert!(message.starts_with("request.json:3: sorce"), "{message}");
     }
 
     #[test]
-    fn a_wrong_value_names_its_key_and_remedy() {
-        let failure = parse(r#"{"load_start_date": "22.05.2023"}"#).expect_err("it is no day");
+    fn an_invalid_value_is_reported_with_its_key_and_a_remedy() {
+        let failure = parse(r#"{"load_start_date": "22.05.2023"}"#).expect_err("it is not a day");
         assert!(failure.message.contains("load_start_date"), "{failure}");
         assert!(failure.remedy.contains("yyyy-MM-dd"), "{failure}");
     }

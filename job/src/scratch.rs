@@ -1,4 +1,4 @@
-//! Where sorting spills on this machine.
+//! The folder of this machine that sorting spills to.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,31 +10,34 @@ use crate::exit_code::ExitCode;
 use crate::failure::Failure;
 use crate::uris;
 
-/// A folder for spilled runs; one of our own goes with this value.
+/// A folder for spilled runs. A private one is removed when this value is dropped.
 #[derive(Debug)]
 pub(crate) struct Scratch {
     folder: PathBuf,
-    _own: Option<TempDir>,
+    _private: Option<TempDir>,
 }
 
 impl Scratch {
-    /// Below a local work area: on the target's filesystem, which has room. For a work area
-    /// elsewhere a fresh folder below the system's for temporary files (`TMPDIR`), for this
-    /// user alone: raw log lines pass through it.
+    /// Makes the folder. A local work area holds it, since the target's filesystem has room.
+    /// For a work area on S3 it is a new folder in `TMPDIR` that only this user can read,
+    /// because it holds raw log lines.
     pub(crate) fn make(work: &str) -> Result<Self, Failure> {
         if uris::is_s3(work) {
             return Self::private();
         }
         let folder = uris::local("--work", work, Path::new("/"))?.join(SCRATCH);
         fs::create_dir_all(&folder).map_err(|error| {
-            let message = format!("{} cannot be made: {error}", folder.display());
+            let message = format!("cannot create {}: {error}", folder.display());
             Failure::new(
                 ExitCode::Refused,
                 message,
                 "check the permissions of --output and --work",
             )
         })?;
-        Ok(Self { folder, _own: None })
+        Ok(Self {
+            folder,
+            _private: None,
+        })
     }
 
     fn private() -> Result<Self, Failure> {
@@ -42,17 +45,17 @@ impl Scratch {
         builder.prefix("lakebolt-");
         #[cfg(unix)]
         builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o700));
-        let own = builder.tempdir().map_err(|error| {
-            let message = format!("no folder for temporary files can be made: {error}");
+        let private = builder.tempdir().map_err(|error| {
+            let message = format!("cannot create a folder for temporary files: {error}");
             Failure::new(
                 ExitCode::Refused,
                 message,
-                "set TMPDIR to a folder with room that can be written",
+                "set TMPDIR to a writable folder with free space",
             )
         })?;
         Ok(Self {
-            folder: own.path().to_path_buf(),
-            _own: Some(own),
+            folder: private.path().to_path_buf(),
+            _private: Some(private),
         })
     }
 
@@ -76,7 +79,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn for_a_work_area_elsewhere_it_is_private_and_goes_with_the_load() {
+    fn for_a_work_area_on_s3_it_is_private_and_removed_after_the_load() {
         use std::os::unix::fs::PermissionsExt;
         let scratch = Scratch::make("s3://lake/lakebolt-work/").expect("there is room");
         let folder = scratch.folder().to_path_buf();

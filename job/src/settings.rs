@@ -12,17 +12,17 @@ use scheduler::load::terms::{OnStale, Range, Shape};
 use crate::failure::Failure;
 use crate::values;
 
-/// How results are printed to stdout.
+/// The format of results on stdout.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum OutputFormat {
-    /// Text for people.
+    /// Text.
     #[default]
     Human,
     /// One JSON object.
     Json,
 }
 
-/// How progress is told on stderr.
+/// How progress is printed to stderr.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum ProgressKind {
     /// Bars on a terminal, else plain lines.
@@ -34,30 +34,30 @@ pub(crate) enum ProgressKind {
     None,
 }
 
-/// What is written: OCSF events, or the parsed columns as they are.
+/// The shape of the written rows: OCSF events, or the parsed columns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum ShapeName {
     Ocsf,
     Raw,
 }
 
-/// What happens to days that were loaded with another configuration.
+/// The rule for days that were loaded with a different configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum StaleRule {
-    /// Say so and leave them.
+    /// Report them and keep them.
     Report,
     /// Load them again.
     Reload,
 }
 
-/// What runs the plans.
+/// The engine that runs the plans.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum EngineName {
     Ballista,
     Datafusion,
 }
 
-/// Defines a struct of options, and lays one of its values over another, field by field.
+/// Defines a struct of options, and a method that fills missing fields from another value.
 macro_rules! layered {
     (
         $(#[$of_struct:meta])*
@@ -71,7 +71,7 @@ macro_rules! layered {
         }
 
         impl $name {
-            /// These settings and `low`'s of the same layer.
+            /// Fills missing settings with those of `low`, which is of the same layer.
             $visibility fn beside(self, low: Self) -> Self {
                 Self { $($field: self.$field.or(low.$field),)+ }
             }
@@ -80,13 +80,13 @@ macro_rules! layered {
 }
 
 layered! {
-    /// Every setting of a load. Field names are the flags' names; `lakebolt.toml`
-    /// and `LAKEBOLT_*` use the same ones.
+    /// Every setting of a load. Flags, keys of `lakebolt.toml` and `LAKEBOLT_*` variables are
+    /// named after the fields.
     #[derive(Args, Clone, Debug, Default, PartialEq)]
     #[group(id = "settings")]
     pub(crate) struct Settings {
-        /// Input: a folder, an object or s3://BUCKET/PREFIX; may be given several times
-        #[arg(long, value_name = "URI", help_heading = "What is read")]
+        /// Input: a folder, an object or s3://BUCKET/PREFIX; can be repeated
+        #[arg(long, value_name = "URI", help_heading = "Input")]
         pub(crate) input: Option<Vec<String>>,
 
         /// First UTC day to load, yyyy-MM-dd; needs --to
@@ -99,65 +99,65 @@ layered! {
               conflicts_with_all = ["days", "daily"])]
         pub(crate) to: Option<Day>,
 
-        /// The last N days up to today, in months
+        /// Load the last N days up to today, month by month
         #[arg(long, value_name = "N", value_parser = values::some_days, help_heading = "Days",
               conflicts_with = "daily")]
         pub(crate) days: Option<u32>,
 
-        /// The last N days before today (default 1: yesterday), day by day
+        /// Load the last N days before today (default 1: yesterday), day by day
         ///
         /// Also revisits earlier days that were left incomplete.
         #[arg(long, value_name = "N", value_parser = values::some_days, help_heading = "Days",
               num_args = 0..=1, require_equals = true, default_missing_value = "1")]
         pub(crate) daily: Option<u32>,
 
-        /// Load every day asked for again, and replace what stands there
+        /// Load every selected day again, and replace its objects
         #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true,
               default_missing_value = "true", hide_possible_values = true, help_heading = "Days")]
         pub(crate) full_load: Option<bool>,
 
-        /// Target, a folder or s3://BUCKET[/PREFIX]
+        /// Target: a folder or s3://BUCKET[/PREFIX]
         ///
-        /// Objects stand below ext/SOURCE/region=…/accountId=…/eventDay=…/.
-        #[arg(long, value_name = "URI", help_heading = "What is written")]
+        /// Objects are written below ext/SOURCE/region=…/accountId=…/eventDay=…/.
+        #[arg(long, value_name = "URI", help_heading = "Output")]
         pub(crate) output: Option<String>,
 
         /// OCSF version of the events, 1.1.0 or 1.3.0 [default: 1.1.0]
-        #[arg(long, value_name = "VERSION", help_heading = "What is written")]
+        #[arg(long, value_name = "VERSION", help_heading = "Output")]
         pub(crate) ocsf: Option<String>,
 
-        /// What is written: OCSF events, or the parsed columns [default: ocsf]
-        #[arg(long, value_enum, help_heading = "What is written")]
+        /// Write OCSF events, or the parsed columns [default: ocsf]
+        #[arg(long, value_enum, help_heading = "Output")]
         pub(crate) shape: Option<ShapeName>,
 
-        /// Region of the path [default: the row's, else the input path's]
+        /// Region in the path of objects [default: the row's, else the input path's]
         #[arg(long, value_name = "REGION", value_parser = values::region,
-              help_heading = "What is written")]
+              help_heading = "Output")]
         pub(crate) region: Option<String>,
 
-        /// Account of rows and paths that name none [default: external_SOURCE]
-        #[arg(long, value_name = "ACCOUNT", help_heading = "What is written")]
+        /// Account for rows without one in row or input path [default: external_SOURCE]
+        #[arg(long, value_name = "ACCOUNT", help_heading = "Output")]
         pub(crate) account: Option<String>,
 
         /// IAM role that writes the target, instead of the process's own identity
-        #[arg(long, value_name = "ARN", help_heading = "What is written")]
+        #[arg(long, value_name = "ARN", help_heading = "Output")]
         pub(crate) role_arn: Option<String>,
 
-        /// External id that the role's trust policy asks for
-        #[arg(long, value_name = "ID", help_heading = "What is written")]
+        /// External id that the role's trust policy requires
+        #[arg(long, value_name = "ID", help_heading = "Output")]
         pub(crate) external_id: Option<String>,
 
-        /// Where rejected rows go, outside the target
+        /// Folder or prefix for rejected rows, outside the target
         /// [default: OUTPUT.quarantine/, on S3 s3://BUCKET/lakebolt-quarantine/]
-        #[arg(long, value_name = "URI", help_heading = "What is written")]
+        #[arg(long, value_name = "URI", help_heading = "Output")]
         pub(crate) quarantine: Option<String>,
 
-        /// Most rows that may be quarantined before a period fails [default: 5%]
+        /// Fail a period if more than this share of its rows is rejected [default: 5%]
         #[arg(long, value_name = "PERCENT", value_parser = values::percent,
-              help_heading = "What is written")]
+              help_heading = "Output")]
         pub(crate) max_quarantine: Option<f64>,
 
-        /// Name of the dataset that state is kept about [default: default]
+        /// Name of the dataset [default: default]
         #[arg(long = "as", value_name = "NAME", help_heading = "State")]
         pub(crate) name: Option<String>,
 
@@ -170,34 +170,34 @@ layered! {
         #[arg(long, value_name = "URI", help_heading = "State")]
         pub(crate) work: Option<String>,
 
-        /// Days loaded with another configuration: say so, or load them again [default: report]
+        /// Report days loaded with a different configuration, or load them again [default: report]
         #[arg(long, value_enum, value_name = "RULE", help_heading = "State")]
         pub(crate) on_stale: Option<StaleRule>,
 
-        /// How long to wait for a period that another load holds, such as 30s [default: 0]
+        /// How long to wait for a period that another load is loading, such as 30s [default: 0]
         #[arg(long, value_name = "DURATION", value_parser = values::duration, help_heading = "State")]
         pub(crate) wait: Option<Duration>,
 
-        /// Folder of sources of your own; they hide shipped ones of the same name
-        #[arg(long, value_name = "DIR", help_heading = "What is read")]
+        /// Folder of your own sources; they hide shipped ones of the same name
+        #[arg(long, value_name = "DIR", help_heading = "Input")]
         pub(crate) config: Option<String>,
 
-        /// Days that an event may be away from its object's day [default: 1]
-        #[arg(long, value_name = "DAYS", value_parser = values::days, help_heading = "What is read")]
+        /// Days by which an event's time may differ from its object's day [default: 1]
+        #[arg(long, value_name = "DAYS", value_parser = values::days, help_heading = "Input")]
         pub(crate) margin: Option<u32>,
 
-        /// How long after its end a day may still get input, such as 48h or 2d [default: 48h]
+        /// How long after a day's end its input may arrive, such as 48h or 2d [default: 48h]
         #[arg(long, value_name = "DURATION", value_parser = values::duration,
-              help_heading = "What is read")]
+              help_heading = "Input")]
         pub(crate) lateness: Option<Duration>,
 
-        /// Exit 0 when no input object was found, instead of 4
+        /// Exit with 0 instead of 4 if the input has no objects
         #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true,
               default_missing_value = "true", hide_possible_values = true,
-              help_heading = "What is read")]
+              help_heading = "Input")]
         pub(crate) allow_empty: Option<bool>,
 
-        /// Tries of a period before it fails [default: 3]
+        /// Attempts of a period before it fails [default: 3]
         #[arg(long, value_name = "N", value_parser = values::positive, help_heading = "Running")]
         pub(crate) max_attempts: Option<u32>,
 
@@ -205,15 +205,15 @@ layered! {
         #[arg(long, value_name = "N", value_parser = values::positive, help_heading = "Running")]
         pub(crate) parallel: Option<u32>,
 
-        /// How the result is printed to stdout [default: human]
+        /// Format of the result on stdout [default: human]
         #[arg(long, value_enum, help_heading = "Running")]
         pub(crate) format: Option<OutputFormat>,
 
-        /// How progress is told on stderr [default: auto]
+        /// How to print progress to stderr [default: auto]
         #[arg(long, value_enum, value_name = "KIND", help_heading = "Running")]
         pub(crate) progress: Option<ProgressKind>,
 
-        /// Scheduler of a cluster that runs the load, instead of this process
+        /// Scheduler of a cluster that runs the load instead of this process
         #[arg(long, value_name = "HOST:PORT", help_heading = "Running")]
         pub(crate) cluster: Option<String>,
 
@@ -229,7 +229,7 @@ layered! {
         #[arg(long, value_name = "FILE", help_heading = "Running")]
         pub(crate) tls_key: Option<PathBuf>,
 
-        /// What runs the plans
+        /// Engine that runs the plans
         #[arg(long, value_enum, hide = true)]
         pub(crate) engine: Option<EngineName>,
 
@@ -244,10 +244,9 @@ layered! {
 }
 
 impl Settings {
-    /// These settings, and `lower`'s where these say nothing.
+    /// Fills missing settings with those of `lower`.
     pub(crate) fn over(self, mut lower: Self) -> Self {
-        // The four name one range together: half of one layer's and half of
-        // another's would be a range that nobody asked for.
+        // The four flags select one range together, so a range is never mixed from two layers.
         if self.names_days() {
             (lower.from, lower.to, lower.days, lower.daily) = (None, None, None, None);
         }
@@ -258,7 +257,7 @@ impl Settings {
         self.from.is_some() || self.to.is_some() || self.days.is_some() || self.daily.is_some()
     }
 
-    /// The days asked for.
+    /// The selected days.
     pub(crate) fn range(&self) -> Result<Range, Failure> {
         match (self.from, self.to, self.days, self.daily) {
             (None, None, None, None) => Ok(Range::Everything),
@@ -268,7 +267,7 @@ impl Settings {
             (None, None, Some(days), None) => Ok(Range::LastDays(days)),
             (None, None, None, Some(days)) => Ok(Range::Daily(days)),
             _ => Err(Failure::usage(
-                "--from and --to, --days and --daily each name the days to load",
+                "--from and --to, --days and --daily exclude each other",
                 "give only one of the three",
             )),
         }
@@ -297,7 +296,7 @@ fn between(from: Day, to: Day) -> Result<Range, Failure> {
     if from > to {
         return Err(Failure::usage(
             format!("--from {from} is after --to {to}"),
-            "--to is the last day, inclusive",
+            "give a --to that is not before --from; both days are included",
         ));
     }
     Ok(Range::Between { from, to })
@@ -319,7 +318,7 @@ mod tests {
     }
 
     #[test]
-    fn a_higher_layer_hides_a_lower_one_value_by_value() {
+    fn a_higher_layer_overrides_single_values_of_a_lower_one() {
         let flags = Settings {
             margin: Some(2),
             ..Settings::default()
@@ -337,7 +336,7 @@ mod tests {
     }
 
     #[test]
-    fn a_flag_that_says_false_hides_a_file_that_says_true() {
+    fn a_false_flag_overrides_a_true_value_of_a_file() {
         let (mut flags, mut file) = (Settings::default(), Settings::default());
         flags.full_load = Some(false);
         file.full_load = Some(true);
@@ -345,7 +344,7 @@ mod tests {
     }
 
     #[test]
-    fn days_of_a_higher_layer_hide_the_whole_range_of_a_lower_one() {
+    fn days_of_a_higher_layer_override_the_whole_range_of_a_lower_one() {
         let (mut flags, mut file) = (Settings::default(), Settings::default());
         flags.days = Some(35);
         (file.from, file.to) = (day("2024-01-01"), day("2024-01-31"));
@@ -354,7 +353,7 @@ mod tests {
     }
 
     #[test]
-    fn half_a_range_is_refused_with_the_missing_half() {
+    fn half_a_range_is_rejected_with_the_missing_flag() {
         let settings = Settings {
             from: day("2024-01-01"),
             ..Settings::default()
@@ -365,7 +364,7 @@ mod tests {
     }
 
     #[test]
-    fn a_range_that_ends_before_it_starts_is_refused() {
+    fn a_range_that_ends_before_it_starts_is_rejected() {
         let settings = Settings {
             from: day("2024-02-01"),
             to: day("2024-01-01"),

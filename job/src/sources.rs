@@ -1,4 +1,4 @@
-//! SOURCE on the command line: a folder, one of the user's own, or one that ships.
+//! SOURCE on the command line: a folder, one of the user's sources, or a shipped source.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ pub(crate) use plans::compiled::Compiled;
 
 use crate::failure::Failure;
 
-/// Where sources are looked for, and which OCSF they map to.
+/// The places that sources are read from, and the OCSF version that they map to.
 #[derive(Clone, Debug)]
 pub(crate) struct SourceIndex {
     /// The folder of the user's own sources.
@@ -34,7 +34,7 @@ impl SourceIndex {
         Ok(shipped.load(&self.ocsf)?)
     }
 
-    /// The files of the source called `name`, unless it is one that ships.
+    /// The files of the source called `name`; none for a shipped source.
     pub(crate) fn own_files(&self, name: &str) -> Result<Vec<File>, Failure> {
         match self.path_of(name) {
             Some(path) => Ok(dialects::files(&path)?),
@@ -47,32 +47,32 @@ impl SourceIndex {
         compile(self.find(name)?, &self.ocsf, raw)
     }
 
-    /// The user's own sources, in the order of their names.
+    /// The user's own sources, ordered by name.
     pub(crate) fn own_sources(&self) -> Result<Vec<PathBuf>, Failure> {
         match &self.own {
             Some(own) if !own.is_dir() => Err(Failure::usage(
                 format!("--config {} is not a folder", own.display()),
                 "give the folder that holds your source folders",
             )),
-            Some(own) => Ok(standing_below(own)),
+            Some(own) => Ok(sources_in(own)),
             None => Ok(Vec::new()),
         }
     }
 
-    /// The user's own source of that name, or the file or folder at that path. A folder
-    /// beside the caller that happens to be called like a shipped source is not meant.
+    /// The user's own source of that name, or the file or folder at that path. A folder of
+    /// the current folder does not hide the shipped source of the same name.
     fn path_of(&self, name: &str) -> Option<PathBuf> {
         let own = self.own.as_ref().map(|own| own.join(name));
         let own = own.filter(|path| path.exists());
         let is_path = name.contains(['/', '.']) || plans::sources::find(name).is_err();
-        // As it was typed, so that errors show the path as the user knows it.
+        // As it was typed, so that errors show the user's own spelling.
         let path = PathBuf::from(name);
         own.or((is_path && path.exists()).then_some(path))
     }
 }
 
-/// The sources at `path`: itself when it is one, else those in its folders and files.
-pub(crate) fn standing_below(path: &Path) -> Vec<PathBuf> {
+/// The sources at `path`: the path itself if it is a source, else the sources it holds.
+pub(crate) fn sources_in(path: &Path) -> Vec<PathBuf> {
     if path.is_file() || path.join("source.toml").is_file() {
         return vec![path.to_path_buf()];
     }
@@ -91,7 +91,7 @@ pub(crate) fn standing_below(path: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// Whether the ETL framework would take it for a source's metadata.
+/// Whether the ETL framework would read it as the metadata of a source.
 fn is_metadata_csv(path: &Path) -> bool {
     let name = path
         .file_name()

@@ -1,8 +1,8 @@
-//! Text tables and numbers for people.
+//! Tables and numbers as text.
 
 use std::fmt::Write;
 
-/// A table of fixed columns; those named in `right` are aligned to the right.
+/// A table of fixed columns; those marked in `right` are aligned to the right.
 pub(crate) struct Table {
     head: Vec<String>,
     right: Vec<bool>,
@@ -10,7 +10,7 @@ pub(crate) struct Table {
 }
 
 impl Table {
-    /// A table with these columns; a leading `>` aligns one to the right.
+    /// A table with these columns. A leading `>` aligns a column to the right.
     pub(crate) fn new(columns: &[&str]) -> Self {
         let name = |column: &&str| column.trim_start_matches('>').to_owned();
         Self {
@@ -31,7 +31,7 @@ impl Table {
         self.rows.is_empty()
     }
 
-    /// The table as text, with a line end after each row.
+    /// The table as text, with a newline after each row.
     pub(crate) fn render(&self) -> String {
         let widths = self.widths();
         let mut text = String::new();
@@ -39,7 +39,7 @@ impl Table {
             let mut line = String::new();
             for (index, (cell, width)) in row.iter().zip(&widths).enumerate() {
                 let gap = if index == 0 { "" } else { "  " };
-                // Writing to text does not fail.
+                // Writing to a string does not fail.
                 let _ = if self.right[index] {
                     write!(line, "{gap}{cell:>width$}")
                 } else {

@@ -1,5 +1,5 @@
-//! Values of flags that have a unit. A number without its unit is refused where
-//! the unit is not obvious.
+//! Parsers for the values of flags. A number without a unit is rejected unless the unit is
+//! obvious.
 
 use std::time::Duration;
 
@@ -40,7 +40,7 @@ fn one_duration(text: &str) -> Option<(u64, &str)> {
 
 fn duration_help(text: &str) -> String {
     if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
-        return format!("say the unit, such as `{text}h`, `{text}m` or `{text}s`");
+        return format!("add a unit, such as `{text}h`, `{text}m` or `{text}s`");
     }
     "write a number and a unit, such as `48h`, `2d`, `90m` or `30s`".to_owned()
 }
@@ -61,7 +61,7 @@ pub(crate) fn days(text: &str) -> Result<u32, String> {
     }
 }
 
-/// A hundred years: more is a typing error, and day arithmetic stays in range.
+/// A hundred years. More is a typing error, and could overflow day arithmetic.
 const MOST_DAYS: u32 = 36_525;
 
 /// A number of days from 1.
@@ -72,16 +72,16 @@ pub(crate) fn some_days(text: &str) -> Result<u32, String> {
     }
 }
 
-/// `5`, `0.5` or `5%`: per cent, 0 to 100.
+/// A percentage from 0 to 100: `5`, `0.5` or `5%`.
 pub(crate) fn percent(text: &str) -> Result<f64, String> {
     let number = text.strip_suffix('%').unwrap_or(text).trim_end();
     match number.parse::<f64>() {
         Ok(percent) if (0.0..=100.0).contains(&percent) => Ok(percent),
-        _ => Err("write per cent from 0 to 100, such as `5` or `0.5%`".to_owned()),
+        _ => Err("write a percentage from 0 to 100, such as `5` or `0.5%`".to_owned()),
     }
 }
 
-/// A region: it becomes a folder of the lake.
+/// A region. It becomes the name of a folder in the lake.
 pub(crate) fn region(text: &str) -> Result<String, String> {
     match is_region_name(text) {
         true => Ok(text.to_owned()),
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn a_duration_without_a_unit_is_refused_with_a_proposal() {
+    fn a_duration_without_a_unit_is_rejected_with_a_suggestion() {
         assert!(duration("48").is_err_and(|help| help.contains("`48h`")));
         for text in [
             "",
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn per_cent_may_carry_its_sign() {
+    fn a_percentage_may_have_its_sign() {
         assert_eq!(percent("5%"), Ok(5.0));
         assert_eq!(percent("0.5"), Ok(0.5));
         for text in ["-1", "101", "five", "NaN", ""] {

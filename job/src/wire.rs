@@ -1,4 +1,4 @@
-//! The only place that names concrete adapters: status store, engine, clock.
+//! The only module that chooses adapters: status store, engine, clock.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -22,28 +22,28 @@ use crate::exit_code::ExitCode;
 use crate::failure::{Failure, with_causes};
 use crate::settings::EngineName;
 
-/// A runtime for the commands that wait.
+/// Runs `future` on a new runtime.
 pub(crate) fn block_on<T>(future: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build();
     let runtime = runtime.map_err(|error| {
         Failure::unavailable(
-            format!("threads cannot be started: {error}"),
-            "check the limits of this user",
+            format!("cannot start threads: {error}"),
+            "check the process limits of this user",
         )
     })?;
     let result = runtime.block_on(future);
-    // Work that does not end by itself must not keep the process.
+    // Work that never ends must not keep the process running.
     runtime.shutdown_background();
     result
 }
 
-/// Opens the status store; `must_exist` keeps a mistyped path from making a new one. Tables
-/// that are not there say so at their first use.
+/// Opens the status store. `must_exist` keeps a mistyped path from creating a new one.
+/// Missing tables are reported at their first use.
 pub(crate) fn open_status(uri: &str, must_exist: bool) -> Result<Arc<dyn StatusStore>, Failure> {
     if must_exist && state_file(uri).is_some_and(|file| !file.exists()) {
-        let message = format!("no state stands at {uri}");
+        let message = format!("there is no status store at {uri}");
         return Err(Failure::usage(
             message,
             "give the --output or --state of an earlier load",
@@ -52,7 +52,7 @@ pub(crate) fn open_status(uri: &str, must_exist: bool) -> Result<Arc<dyn StatusS
     status::open(uri).map_err(|error| status_failure(&error))
 }
 
-/// The status store for commands that write nothing: a file that is not there is empty.
+/// The status store for commands that write nothing. A missing file counts as empty.
 pub(crate) fn peek_status(uri: &str) -> Result<Arc<dyn StatusStore>, Failure> {
     match state_file(uri).is_some_and(|file| !file.exists()) {
         true => Ok(Arc::new(Memory::default())),
@@ -60,17 +60,17 @@ pub(crate) fn peek_status(uri: &str) -> Result<Arc<dyn StatusStore>, Failure> {
     }
 }
 
-/// The file of a status store that is one.
+/// The file of a status store, if it is stored in a file.
 fn state_file(uri: &str) -> Option<&Path> {
     uri.strip_prefix("sqlite:").map(Path::new)
 }
 
-/// What a failing status store means for the process.
+/// The failure of a command whose status store failed.
 pub(crate) fn status_failure(error: &StatusError) -> Failure {
     scheduler::load::failure::Failure::from(error).into()
 }
 
-/// Starts the engine that runs `cores` tasks at once and spills below `scratch`.
+/// Starts the engine. It runs `cores` tasks at once and spills to `scratch`.
 pub(crate) async fn start_engine(
     name: Option<EngineName>,
     cores: usize,
@@ -85,11 +85,11 @@ pub(crate) async fn start_engine(
         }
     };
     started.map_err(|error| {
-        let message = format!("the engine does not start: {}", with_causes(&error));
+        let message = format!("cannot start the engine: {}", with_causes(&error));
         Failure::new(
             ExitCode::Unavailable,
             message,
-            "check that the work area can be written",
+            "check that the work area is writable",
         )
     })
 }
@@ -116,7 +116,7 @@ pub(crate) fn driver(
     }
 }
 
-/// The engine of commands that run nothing.
+/// The engine of commands that execute no plan.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct NoEngine;
 
@@ -132,7 +132,7 @@ impl Submit for NoEngine {
 /// The clock of this process.
 #[expect(
     clippy::disallowed_methods,
-    reason = "everything else is passed what this returns"
+    reason = "the only clock; everything else gets its result"
 )]
 pub(crate) fn now() -> DateTime<Utc> {
     Utc::now()

@@ -176,7 +176,10 @@ fn a_scheduler_that_is_killed_and_comes_back_ends_the_load() -> anyhow::Result<(
     frozen.thaw()?;
     let _other = site.executor()?.spawn()?;
     let answer = site.expect_exact(load.wait()?)?;
-    let said = answer.stderr.matches("is away; waiting for it").count();
+    let said = answer
+        .stderr
+        .matches("is unavailable; waiting for it")
+        .count();
     assert_eq!(said, 1, "{}", answer.stderr);
     site.expect_swept()
 }

@@ -103,7 +103,11 @@ fn a_scheduler_that_dies_while_three_months_run_and_five_wait_is_told_of_truly()
         executor.thaw()?;
     }
     let answer = client.wait()?.expect_code(0);
-    assert!(answer.stderr.contains("is away"), "{}", answer.stderr);
+    assert!(
+        answer.stderr.contains("is unavailable"),
+        "{}",
+        answer.stderr
+    );
     expect_whole(&answer, 8);
     lab.assert_exact(first, last)?;
     assert_eq!(status()?["state"], "done");

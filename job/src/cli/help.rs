@@ -1,4 +1,4 @@
-//! What long help says below the flags: rules in a line or two, and examples to paste.
+//! The text of long help below the flags: rules and examples.
 
 use scheduler::load::exit::{EXIT_CODES, ExitCode};
 
@@ -29,8 +29,8 @@ fn exit_codes() -> String {
 }
 
 pub(super) const RUN: &str = "\
-Days are UTC. Without a range: every day found in the input, to yesterday. Days that are loaded
-already are skipped, so the same command may be repeated, and finishes what was interrupted.
+Days are UTC. Without a range, run loads every day of the input up to yesterday. It skips days
+that are loaded already: repeat the command to finish an interrupted load.
 
 Examples:
   lakebolt run vpc_flow --input ./AWSLogs --output ./lake --from 2024-01-22 --to 2024-02-21
@@ -47,7 +47,7 @@ Examples:
 
 pub(super) const MAP: &str = "\
 Events go to stdout, one JSON object a line; rejected records go to stderr with their reason.
-No state is kept. Exits 0 also when records were rejected.
+Nothing is stored. The exit code is 0 even if records were rejected.
 
 Examples:
   lakebolt map vpc_flow flows.log.gz --limit 10
@@ -59,27 +59,27 @@ Examples:
   lakebolt status vpc_flow --output ./lake --format json";
 
 pub(super) const WATCH: &str = "\
-Tells the same as `run --cluster` and exits with the load's own code. Ctrl-C stops the watching,
-not the load.
+Prints the same as `run --cluster` and exits with the load's own code. Ctrl-C stops watching, not
+the load.
 
 Example:
   lakebolt watch 0b6e9d6c --cluster scheduler:50050";
 
 pub(super) const CANCEL: &str = "\
-What is published stays. Exits 5 when the load is not running.
+Published objects stay. Exits 5 if the load is not running.
 
 Example:
   lakebolt cancel 0b6e9d6c --cluster scheduler:50050";
 
 pub(super) const RETRY: &str = "\
-The load's own request is run again for the periods that failed; --output or --state tells where
-its state is kept.
+Runs the load's own request again for the periods that failed. --output or --state names the
+status store of the load.
 
 Example:
   lakebolt retry 0b6e9d6c --output ./lake";
 
 pub(super) const REPLAY: &str = "\
-Rows that the mended mapping takes are published with their period and leave the quarantine.
+Rows that the fixed mapping accepts are published and removed from the quarantine.
 
 Example:
   lakebolt replay vpc_flow --output ./lake";
@@ -90,7 +90,7 @@ Examples:
   lakebolt quarantine vpc_flow --output ./lake --reason unparsable --limit 100";
 
 pub(super) const LINT: &str = "\
-Every error at once, as file:line:column: key: message (remedy). Exits 2 if there is one.
+Prints every error as file:line:column: key: message (remedy). Exits 2 if there is an error.
 
 Examples:
   lakebolt lint ./my_source
@@ -108,15 +108,15 @@ Example:
   lakebolt show ./lake -n 3 | jq .";
 
 pub(super) const DEMO: &str = "\
-Writes sample logs to FOLDER/input and their events to FOLDER/lake, where the state stands too.
-May be run again: what is loaded is then skipped.";
+Writes sample logs to FOLDER/input, and their events and state to FOLDER/lake. When it runs again,
+it skips what is loaded already.";
 
 pub(super) const SWEEP: &str = "\
 Example:
   lakebolt sweep ./lake --min-age 2h";
 
 pub(super) const DOCTOR: &str = "\
-Takes the settings of run. Nothing is loaded, and nothing is left behind. Exits 4 if a check fails.
+Takes the settings of run. It loads nothing and leaves no files behind. Exits 4 if a check fails.
 
 Examples:
   lakebolt doctor vpc_flow --input ./AWSLogs --output ./lake
@@ -124,7 +124,7 @@ Examples:
   lakebolt doctor vpc_flow --format json | jq '.checks[] | select(.state != \"ok\")'";
 
 pub(super) const CONFIG_INIT: &str = "\
-Tables that stand are checked and left as they are; new ones are billed on demand. May be run again.
+Creates missing tables, which are billed on demand. Existing tables are checked and not changed.
 
 Example:
   lakebolt config init --state dynamodb:asl-etl-framework";

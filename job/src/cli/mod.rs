@@ -1,4 +1,4 @@
-//! The command line: what may be typed, and its help. It decides nothing.
+//! The command line: its arguments and their help.
 
 mod help;
 
@@ -19,27 +19,27 @@ pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
 
-    /// More log lines on stderr; twice for the engine's too
+    /// Log more to stderr; twice also logs the engine
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub(crate) verbose: u8,
 
-    /// Only errors on stderr, and no progress
+    /// Print only errors to stderr, and no progress
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     pub(crate) quiet: bool,
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Loads what is missing of a range of days
+    /// Loads the missing days of a range
     #[command(after_long_help = help::RUN)]
     Run(LoadArgs),
-    /// Says what run would do, and why; runs nothing
+    /// Shows what run would do, and why; loads nothing
     #[command(after_long_help = help::PLAN)]
     Plan(LoadArgs),
-    /// Maps a log file to OCSF JSON lines, to try a mapping out
+    /// Maps a log file to OCSF JSON lines, to try out a mapping
     #[command(after_long_help = help::MAP)]
     Map(MapArgs),
-    /// Shows periods, their states and row counts
+    /// Lists periods with their states and row counts
     #[command(after_long_help = help::STATUS)]
     Status(StatusArgs),
     /// Follows a load of a cluster to its end
@@ -51,48 +51,48 @@ pub(crate) enum Command {
     /// Runs the failed periods of a load again
     #[command(after_long_help = help::RETRY)]
     Retry(RetryArgs),
-    /// Maps quarantined rows again, after a mapping was mended
+    /// Loads quarantined rows again, after a mapping was fixed
     #[command(after_long_help = help::REPLAY)]
     Replay(ReplayArgs),
-    /// Lists quarantined rows: how many for which reason, and where they stood
+    /// Lists quarantined rows with their reasons and positions in the input
     #[command(after_long_help = help::QUARANTINE)]
     Quarantine(QuarantineArgs),
-    /// Checks configuration against its grammar and against OCSF
+    /// Checks source folders against their grammar and OCSF
     #[command(after_long_help = help::LINT)]
     Lint(LintArgs),
-    /// Reads objects back: Security Lake's rules and OCSF validity
+    /// Checks objects against Security Lake's rules and OCSF
     #[command(after_long_help = help::VERIFY)]
     Verify(VerifyArgs),
     /// Prints a few events of a Parquet object as JSON lines
     #[command(after_long_help = help::SHOW)]
     Show(ShowArgs),
-    /// Lists the sources that ship, with formats, classes and aliases
+    /// Lists sources with their formats, classes and aliases
     Sources(SourcesArgs),
-    /// Runs the main job on bundled sample logs, into ./lakebolt-demo
+    /// Loads bundled sample logs into ./lakebolt-demo
     #[command(after_long_help = help::DEMO)]
     Demo(DemoArgs),
     /// Removes unpublished uploads and work files that no live attempt owns
     #[command(after_long_help = help::SWEEP)]
     Sweep(SweepArgs),
-    /// Reaches everything that a run would need, and says what is missing
+    /// Checks every dependency of a run, and reports what is missing
     #[command(after_long_help = help::DOCTOR)]
     Doctor(DoctorArgs),
-    /// Prepares what loads are kept in
+    /// Prepares the status store
     Config(ConfigArgs),
     /// Prints a completion script for a shell
     #[command(after_long_help = help::COMPLETIONS)]
     Completions(CompletionsArgs),
 }
 
-/// What run and plan take.
+/// The arguments of run and plan.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct LoadArgs {
-    /// A source that ships or its alias, or a source folder
+    /// A shipped source, its alias, or a source folder
     #[arg(value_name = "SOURCE", required_unless_present = "request")]
     pub(crate) source: Option<String>,
 
-    /// The ETL framework's run input, a JSON file; flags outrank it
-    #[arg(long, value_name = "FILE", help_heading = "What is read")]
+    /// The ETL framework's run input, a JSON file; flags override it
+    #[arg(long, value_name = "FILE", help_heading = "Input")]
     pub(crate) request: Option<PathBuf>,
 
     #[command(flatten)]
@@ -101,9 +101,9 @@ pub(crate) struct LoadArgs {
 
 #[derive(Args, Clone, Debug)]
 pub(crate) struct MapArgs {
-    /// A source that ships or its alias, or a source folder
+    /// A shipped source, its alias, or a source folder
     pub(crate) source: String,
-    /// The log, compressed or not; `-` is stdin
+    /// The log file, plain or compressed; `-` is stdin
     #[arg(default_value = "-")]
     pub(crate) file: PathBuf,
     /// Stop after this many records
@@ -113,10 +113,10 @@ pub(crate) struct MapArgs {
     pub(crate) sources: SourceArgs,
 }
 
-/// Where sources come from and which OCSF they map to.
+/// The folder of the user's own sources, and the OCSF version.
 #[derive(Args, Clone, Debug, Default)]
 pub(crate) struct SourceArgs {
-    /// Folder of sources of your own; they hide shipped ones of the same name
+    /// Folder of your own sources; they hide shipped ones of the same name
     #[arg(long, value_name = "DIR")]
     pub(crate) config: Option<String>,
     /// OCSF version, 1.1.0 or 1.3.0 [default: 1.1.0]
@@ -124,10 +124,10 @@ pub(crate) struct SourceArgs {
     pub(crate) ocsf: Option<String>,
 }
 
-/// Which dataset's state.
+/// Selects the status store and the dataset.
 #[derive(Args, Clone, Debug, Default)]
 pub(crate) struct StateArgs {
-    /// Target of the loads; names the dataset, and where its state is by default
+    /// Target of the loads; it also sets the default of --state
     #[arg(long, value_name = "URI")]
     pub(crate) output: Option<String>,
     /// Status store, sqlite:PATH or dynamodb:TABLE_PREFIX [default: sqlite:OUTPUT/.lakebolt/state.db]
@@ -136,16 +136,16 @@ pub(crate) struct StateArgs {
     /// Name of the dataset [default: default]
     #[arg(long = "as", value_name = "NAME")]
     pub(crate) name: Option<String>,
-    /// How the result is printed to stdout [default: human]
+    /// Format of the result on stdout [default: human]
     #[arg(long, value_enum)]
     pub(crate) format: Option<OutputFormat>,
 }
 
 #[derive(Args, Clone, Debug)]
 pub(crate) struct StatusArgs {
-    /// Only datasets of this source
+    /// List only datasets of this source
     pub(crate) source: Option<String>,
-    /// Only the periods of this load
+    /// List only the periods of this load
     #[arg(long, value_name = "ID")]
     pub(crate) load: Option<String>,
     #[command(flatten)]
@@ -154,7 +154,7 @@ pub(crate) struct StatusArgs {
     pub(crate) state: StateArgs,
 }
 
-/// A cluster, and how it is reached.
+/// The address of a cluster and its certificates.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct ClusterFlags {
     /// The cluster's scheduler
@@ -174,11 +174,11 @@ pub(crate) struct ClusterFlags {
 /// A load of a cluster.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct ClusterArgs {
-    /// The load's id, or how it starts
+    /// The load's id, or the start of it
     pub(crate) load: String,
     #[command(flatten)]
     pub(crate) cluster: ClusterFlags,
-    /// How the result is printed to stdout [default: human]
+    /// Format of the result on stdout [default: human]
     #[arg(long, value_enum)]
     pub(crate) format: Option<OutputFormat>,
 }
@@ -187,7 +187,7 @@ pub(crate) struct ClusterArgs {
 pub(crate) struct WatchArgs {
     #[command(flatten)]
     pub(crate) of: ClusterArgs,
-    /// How progress is told on stderr [default: auto]
+    /// How to print progress to stderr [default: auto]
     #[arg(long, value_enum, value_name = "KIND")]
     pub(crate) progress: Option<ProgressKind>,
 }
@@ -202,7 +202,7 @@ pub(crate) struct RetryArgs {
 
 #[derive(Args, Clone, Debug)]
 pub(crate) struct ReplayArgs {
-    /// A source that ships or its alias, or a source folder
+    /// A shipped source, its alias, or a source folder
     pub(crate) source: String,
     #[command(flatten)]
     pub(crate) settings: Settings,
@@ -210,15 +210,15 @@ pub(crate) struct ReplayArgs {
 
 #[derive(Args, Clone, Debug)]
 pub(crate) struct QuarantineArgs {
-    /// A source that ships or its alias, or a source folder
+    /// A shipped source, its alias, or a source folder
     pub(crate) source: String,
-    /// Rows to print
+    /// Number of rows to print
     #[arg(long, value_name = "N", default_value = "20")]
     pub(crate) limit: usize,
-    /// Only rows with this reason, such as time_outside_margin
+    /// List only rows with this reason, such as time_outside_margin
     #[arg(long, value_name = "REASON")]
     pub(crate) reason: Option<String>,
-    /// Where rejected rows went [default: as of run]
+    /// Where rejected rows are [default: that of run]
     #[arg(long, value_name = "URI")]
     pub(crate) quarantine: Option<String>,
     #[command(flatten)]
@@ -232,7 +232,7 @@ pub(crate) struct LintArgs {
     pub(crate) paths: Vec<PathBuf>,
     #[command(flatten)]
     pub(crate) sources: SourceArgs,
-    /// How the result is printed to stdout [default: human]
+    /// Format of the result on stdout [default: human]
     #[arg(long, value_enum)]
     pub(crate) format: Option<OutputFormat>,
 }
@@ -241,19 +241,19 @@ pub(crate) struct LintArgs {
 pub(crate) struct VerifyArgs {
     /// A target, any folder or prefix below it, or one object
     pub(crate) uri: String,
-    /// Findings to print for each rule
+    /// Number of findings to print for each rule
     #[arg(long, value_name = "N", default_value = "5")]
     pub(crate) limit: usize,
-    /// How the result is printed to stdout [default: human]
+    /// Format of the result on stdout [default: human]
     #[arg(long, value_enum)]
     pub(crate) format: Option<OutputFormat>,
 }
 
 #[derive(Args, Clone, Debug)]
 pub(crate) struct ShowArgs {
-    /// A Parquet object, or a folder or prefix: its first objects
+    /// A Parquet object, or a folder or prefix of objects
     pub(crate) uri: String,
-    /// Events to print
+    /// Number of events to print
     #[arg(long, short = 'n', value_name = "N", default_value = "5")]
     pub(crate) limit: usize,
 }
@@ -262,7 +262,7 @@ pub(crate) struct ShowArgs {
 pub(crate) struct SourcesArgs {
     #[command(flatten)]
     pub(crate) sources: SourceArgs,
-    /// How the result is printed to stdout [default: human]
+    /// Format of the result on stdout [default: human]
     #[arg(long, value_enum)]
     pub(crate) format: Option<OutputFormat>,
 }
@@ -276,39 +276,39 @@ pub(crate) struct DemoArgs {
 
 #[derive(Args, Clone, Debug)]
 pub(crate) struct SweepArgs {
-    /// The target whose work area is swept
+    /// The target; its work area is swept
     pub(crate) uri: String,
-    /// Leave what is younger than this, such as 24h
+    /// Keep everything younger than this, such as 24h
     #[arg(long, value_name = "DURATION", value_parser = values::duration, default_value = "24h")]
     pub(crate) min_age: Duration,
-    /// Only say what would be removed
+    /// Only print what would be removed
     #[arg(long)]
     pub(crate) dry_run: bool,
     /// Status store, sqlite:PATH or dynamodb:TABLE_PREFIX [default: sqlite:URI/.lakebolt/state.db]
     #[arg(long, value_name = "URI")]
     pub(crate) state: Option<String>,
-    /// Work area [default: as of run]
+    /// Work area [default: that of run]
     #[arg(long, value_name = "URI")]
     pub(crate) work: Option<String>,
-    /// Where rejected rows go [default: as of run]
+    /// Where rejected rows are [default: that of run]
     #[arg(long, value_name = "URI")]
     pub(crate) quarantine: Option<String>,
-    /// IAM role that writes the target [default: as of run]
+    /// IAM role that writes the target [default: that of run]
     #[arg(long, value_name = "ARN")]
     pub(crate) role_arn: Option<String>,
-    /// External id that the role's trust policy asks for
+    /// External id that the role's trust policy requires
     #[arg(long, value_name = "ID")]
     pub(crate) external_id: Option<String>,
-    /// How the result is printed to stdout [default: human]
+    /// Format of the result on stdout [default: human]
     #[arg(long, value_enum)]
     pub(crate) format: Option<OutputFormat>,
 }
 
 #[derive(Args, Clone, Debug)]
 pub(crate) struct DoctorArgs {
-    /// A source that ships or its alias, or a source folder; also checks its classes' targets
+    /// A shipped source, its alias, or a source folder; also checks its classes' targets
     pub(crate) source: Option<String>,
-    /// Longest that one check may take, such as 10s
+    /// Time limit of each check, such as 10s
     #[arg(long, value_name = "DURATION", value_parser = values::duration, default_value = "10s")]
     pub(crate) timeout: Duration,
     #[command(flatten)]
@@ -323,7 +323,7 @@ pub(crate) struct ConfigArgs {
 
 #[derive(Subcommand, Clone, Debug)]
 pub(crate) enum ConfigCommand {
-    /// Makes the status store's tables where they are absent
+    /// Creates the missing tables of the status store
     #[command(after_long_help = help::CONFIG_INIT)]
     Init(ConfigInitArgs),
 }
@@ -333,7 +333,7 @@ pub(crate) struct ConfigInitArgs {
     /// Status store, dynamodb:TABLE_PREFIX or sqlite:PATH
     #[arg(long, value_name = "URI")]
     pub(crate) state: Option<String>,
-    /// How the result is printed to stdout [default: human]
+    /// Format of the result on stdout [default: human]
     #[arg(long, value_enum)]
     pub(crate) format: Option<OutputFormat>,
 }
@@ -367,12 +367,12 @@ mod tests {
     }
 
     #[test]
-    fn the_definition_is_consistent() {
+    fn clap_accepts_the_definition() {
         Cli::command().debug_assert();
     }
 
     #[test]
-    fn a_run_takes_every_flag_of_the_contract() {
+    fn a_run_accepts_every_documented_flag() {
         let line = "lakebolt run vpc_flow --input a --input b --output c --from 2024-01-22 \
             --to 2024-02-21 --full-load --as x --region r --account 123456789012 --state sqlite:s \
             --config d --ocsf 1.3.0 --shape raw --margin 2 --lateness 2d --on-stale reload \
@@ -394,14 +394,14 @@ mod tests {
     }
 
     #[test]
-    fn daily_does_not_take_the_word_after_it() {
+    fn daily_does_not_take_the_next_argument() {
         let line = "lakebolt run --daily vpc_flow";
         let settings = run_settings(line).and_then(|settings| settings.daily);
         assert_eq!(settings, Some(1));
     }
 
     #[test]
-    fn two_ways_to_name_the_days_are_refused() {
+    fn two_ways_to_select_days_are_rejected() {
         let conflict = Some(ErrorKind::ArgumentConflict);
         assert_eq!(
             refused("lakebolt run s --from 2024-01-01 --days 3"),
@@ -419,7 +419,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_without_its_unit_is_refused() {
+    fn a_duration_without_a_unit_is_rejected() {
         let kind = refused("lakebolt run s --lateness 48");
         assert_eq!(kind, Some(ErrorKind::ValueValidation));
     }

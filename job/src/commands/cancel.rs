@@ -1,4 +1,4 @@
-//! `lakebolt cancel`: stops a load of a cluster. What is published stays.
+//! `lakebolt cancel`: stops a load of a cluster. Published objects stay.
 
 use serde_json::json;
 
@@ -24,11 +24,11 @@ pub(super) fn run(args: &ClusterArgs, context: &Context) -> Result<ExitCode, Fai
         return Err(Failure::new(
             ExitCode::Refused,
             message,
-            "nothing is to be stopped",
+            "nothing to do: it has ended already",
         ));
     }
     match settings.output_format() {
-        OutputFormat::Human => output::print(&format!("load {id} is told to stop\n"))?,
+        OutputFormat::Human => output::print(&format!("load {id} is stopping\n"))?,
         OutputFormat::Json => {
             let answer = json!({"schema_version": 1, "load_id": id, "cancelled": true});
             output::print_json(&answer)?;

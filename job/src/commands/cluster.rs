@@ -1,4 +1,4 @@
-//! Loads that a cluster runs: submitted, followed, and left alone by Ctrl-C.
+//! Submits loads to a cluster and follows them. Ctrl-C stops following, not the load.
 
 use std::collections::BTreeMap;
 
@@ -19,7 +19,7 @@ use crate::progress::Reporter;
 use crate::settings::{OutputFormat, Settings};
 use crate::{interrupt, output, wire};
 
-/// A scheduler, and how to speak of it.
+/// A client of a scheduler, and the scheduler's address.
 pub(super) struct Cluster {
     pub(super) client: Client,
     pub(super) address: String,
@@ -29,7 +29,7 @@ impl Cluster {
     pub(super) fn of(settings: &Settings) -> Result<Self, Failure> {
         let Some(address) = settings.cluster.clone() else {
             let remedy = "add --cluster HOST:PORT, or `cluster` to lakebolt.toml";
-            return Err(Failure::usage("no cluster is given", remedy));
+            return Err(Failure::usage("no cluster is configured", remedy));
         };
         let tls = Tls {
             tls_ca: settings.tls_ca.clone(),
@@ -43,17 +43,17 @@ impl Cluster {
     }
 }
 
-/// The settings that flags give about a cluster.
+/// The settings of a command for a cluster.
 pub(super) fn settings(args: &ClusterArgs, context: &Context) -> Settings {
     let flags = Settings {
         format: args.format,
-        ..reaching(&args.cluster)
+        ..connection(&args.cluster)
     };
     flags.over(context.defaults.clone())
 }
 
-/// Nothing but a cluster and how it is reached.
-pub(super) fn reaching(flags: &ClusterFlags) -> Settings {
+/// The settings that name a cluster and its certificates.
+pub(super) fn connection(flags: &ClusterFlags) -> Settings {
     Settings {
         cluster: flags.cluster.clone(),
         tls_ca: flags.tls_ca.clone(),
@@ -76,7 +76,7 @@ pub(super) fn run(prepared: &Prepared, context: &Context) -> Result<ExitCode, Fa
     })
 }
 
-/// Submits what an earlier load did not get done, and follows it.
+/// Submits the failed periods of an earlier load, and follows them.
 pub(super) fn retry(
     earlier: &str,
     settings: &Settings,
@@ -91,7 +91,7 @@ pub(super) fn retry(
     })
 }
 
-/// Tells the load's progress until it ends, and prints its outcome.
+/// Prints the load's progress until it ends, then its outcome.
 pub(super) async fn follow(
     cluster: &Cluster,
     id: &str,
@@ -102,21 +102,21 @@ pub(super) async fn follow(
     let reporter = Reporter::new(kind, context.verbosity.quiet, context.bars.clone());
     let place = format!("--cluster {}", cluster.address);
     reporter.note(&format!("load {id} runs on {}", cluster.address));
-    let away = |address: &str| {
+    let unavailable = |address: &str| {
         reporter.note(&format!(
-            "the scheduler at {address} is away; waiting for it"
+            "the scheduler at {address} is unavailable; waiting for it"
         ));
     };
     let outcome = tokio::select! {
-        outcome = cluster.client.follow(id, &reporter, &away) => outcome?,
-        () = interrupt::heard() => return detached(id, &place, settings.output_format()),
+        outcome = cluster.client.follow(id, &reporter, &unavailable) => outcome?,
+        () = interrupt::wait() => return detached(id, &place, settings.output_format()),
     };
     loads::print(&outcome, &place, settings.output_format())
 }
 
-/// Says how to come back to a load that goes on without being watched.
+/// Prints the commands to follow or cancel a load that continues in the background.
 fn detached(id: &str, place: &str, format: OutputFormat) -> Result<ExitCode, Failure> {
-    let watch = format!("the load goes on: lakebolt watch {id} {place}");
+    let watch = format!("the load continues; to follow it: lakebolt watch {id} {place}");
     let cancel = format!("to stop it: lakebolt cancel {id} {place}");
     match format {
         OutputFormat::Human => output::print(&format!("{watch}\n{cancel}\n"))?,
@@ -134,7 +134,7 @@ fn new_id() -> String {
     Uuid::new_v4().simple().to_string()
 }
 
-/// The source as it travels: by its name if it ships, else with its files.
+/// The source as it is sent: a shipped one by name, the user's own with its files.
 fn source(prepared: &Prepared, context: &Context) -> Result<SentSource, Failure> {
     let source_index = loads::source_index(&prepared.settings, context)?;
     let files = source_index.own_files(&prepared.asked)?;
@@ -142,7 +142,7 @@ fn source(prepared: &Prepared, context: &Context) -> Result<SentSource, Failure>
     for file in files {
         let name = file.base_name().to_owned();
         if texts.insert(name.clone(), file.text).is_some() {
-            let message = format!("the source has two files called {name}");
+            let message = format!("the source has two files named {name}");
             return Err(Failure::usage(message, "rename one of them"));
         }
     }

@@ -1,11 +1,11 @@
-//! `lakebolt status --cluster`: the loads that a scheduler knows.
+//! `lakebolt status --cluster`: the loads of a scheduler.
 
 use scheduler::service::client;
 use scheduler::service::proto::LoadInfo;
 use serde_json::{Value, json};
 
 use super::cluster::Cluster;
-use super::status::same_source;
+use super::loads::same_source;
 use crate::cli::StatusArgs;
 use crate::context::Context;
 use crate::exit_code::ExitCode;
@@ -14,9 +14,9 @@ use crate::settings::{OutputFormat, Settings};
 use crate::table::Table;
 use crate::{output, render, wire};
 
-/// Loads that are listed.
+/// The number of loads to print.
 const LOADS: usize = 10;
-/// As many as a scheduler tells of.
+/// The most loads that a scheduler lists.
 const MOST_LISTED: u32 = 1000;
 
 pub(super) fn run(
@@ -31,7 +31,7 @@ pub(super) fn run(
                 let id = cluster.client.find(id).await?;
                 vec![cluster.client.get(&id).await?]
             }
-            // Those of one source may stand behind many others.
+            // Many loads of other sources may be newer than those of this source.
             None if args.source.is_some() => cluster.client.list(MOST_LISTED).await?,
             None => cluster.client.list(LOADS as u32).await?,
         };

@@ -1,4 +1,4 @@
-//! `lakebolt config init`: makes the tables that a status store needs, where they are absent.
+//! `lakebolt config init`: creates the missing tables of a status store.
 
 use std::fmt::Write;
 
@@ -19,7 +19,7 @@ pub(super) fn run(args: &ConfigInitArgs, context: &Context) -> Result<ExitCode, 
     let settings = flags.over(context.defaults.clone());
     if settings.state.is_none() && settings.output.is_none() {
         return Err(Failure::usage(
-            "no status store is named",
+            "no status store is configured",
             "add --state dynamodb:TABLE_PREFIX",
         ));
     }
@@ -39,9 +39,9 @@ pub(super) fn run(args: &ConfigInitArgs, context: &Context) -> Result<ExitCode, 
 fn human(state: &str, prepared: &[Prepared]) -> String {
     let mut text = String::new();
     for Prepared { name, made } in prepared {
-        let what = if *made { "made" } else { "stands already" };
-        // Writing to text does not fail.
-        let _ = writeln!(text, "{name}: {what}");
+        let state = if *made { "created" } else { "exists already" };
+        // Writing to a string does not fail.
+        let _ = writeln!(text, "{name}: {state}");
     }
     let _ = writeln!(text, "{state} is ready");
     text
@@ -61,14 +61,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_says_what_was_made_and_what_stood() {
+    fn the_result_lists_created_and_existing_tables() {
         let prepared = [("x-run-status", false), ("x-loads", true)].map(|(name, made)| Prepared {
             name: name.to_owned(),
             made,
         });
         assert_eq!(
             human("dynamodb:x", &prepared),
-            "x-run-status: stands already\nx-loads: made\ndynamodb:x is ready\n"
+            "x-run-status: exists already\nx-loads: created\ndynamodb:x is ready\n"
         );
         assert_eq!(json("dynamodb:x", &prepared)["prepared"][1]["made"], true);
     }

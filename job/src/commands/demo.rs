@@ -1,5 +1,4 @@
-//! `lakebolt demo`: the main job on bundled sample logs, from logs to a lake that can
-//! be queried. May be run again.
+//! `lakebolt demo`: loads bundled sample logs into a small lake. It can be run again.
 
 use std::collections::BTreeSet;
 use std::fmt::Write;
@@ -49,20 +48,20 @@ pub(super) fn run(args: &DemoArgs, context: &Context) -> Result<ExitCode, Failur
     Ok(code)
 }
 
-/// Everything below the demo's folder, whatever the environment says.
+/// Settings that keep everything in the demo's folder, whatever the environment says.
 fn settings(folder: &Path, input: &Path, engine: Option<EngineName>) -> Settings {
     Settings {
         input: Some(vec![input.display().to_string()]),
         output: Some(folder.join("lake").display().to_string()),
         region: Some(REGION.to_owned()),
-        // The samples hold every shape of line, broken ones too.
+        // The samples include malformed lines.
         max_quarantine: Some(100.0),
         engine,
         ..Settings::default()
     }
 }
 
-/// One load after the other, by one driver: they share a target and its state.
+/// Runs the loads one after the other, since they share a target and its state.
 fn load(prepared: &[Prepared], context: &Context) -> Result<ExitCode, Failure> {
     let Some(first) = prepared.first() else {
         return Ok(ExitCode::Done);
@@ -83,7 +82,7 @@ fn load(prepared: &[Prepared], context: &Context) -> Result<ExitCode, Failure> {
     })
 }
 
-/// Writes the samples as AWS delivers logs: below the day that their events are of.
+/// Writes the samples as AWS delivers logs, below the day of their events.
 fn write_samples(shipped: &Shipped, input: &Path, context: &Context) -> Result<(), Failure> {
     let scratch = input.join(".sample");
     for (name, bytes) in shipped.samples() {
@@ -94,9 +93,9 @@ fn write_samples(shipped: &Shipped, input: &Path, context: &Context) -> Result<(
     fs::remove_file(&scratch).map_err(|error| unwritable(&scratch, &error))
 }
 
-/// Leaves a file that is there already as it is: a new one would be a late file.
+/// Writes a file unless it exists with the same bytes: a newer one would be a late file.
 fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
-    if fs::read(path).is_ok_and(|there| there == bytes) {
+    if fs::read(path).is_ok_and(|existing| existing == bytes) {
         return Ok(());
     }
     let parent = path.parent().unwrap_or(path);
@@ -105,7 +104,7 @@ fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
 }
 
 fn unwritable(path: &Path, error: &std::io::Error) -> Failure {
-    let message = format!("{} cannot be written: {error}", path.display());
+    let message = format!("cannot write {}: {error}", path.display());
     Failure::new(
         ExitCode::Refused,
         message,
@@ -113,7 +112,7 @@ fn unwritable(path: &Path, error: &std::io::Error) -> Failure {
     )
 }
 
-/// The folder that tells a day, when all events are of it; else one that tells none.
+/// The path of a sample. It names a day if all events are of that day.
 fn place(source: &str, name: &str, days: &BTreeSet<Day>) -> PathBuf {
     let mut days = days.iter();
     match (source, days.next(), days.next()) {
@@ -154,7 +153,7 @@ fn day_of(fate: &Fate) -> Option<Day> {
     i32::try_from(day).ok().map(Day)
 }
 
-/// A few events, a query, and what to try next.
+/// Prints a few events, a query, and commands to try next.
 fn show_lake(shown: &Path, prepared: &[Prepared]) -> Result<(), Failure> {
     let mut text = String::new();
     for load in prepared {
@@ -163,7 +162,7 @@ fn show_lake(shown: &Path, prepared: &[Prepared]) -> Result<(), Failure> {
         wire::block_on(async {
             let objects = show::objects(&uri).await;
             let objects = objects.map_err(|error| super::show::unreached(&error))?;
-            // Writing to text does not fail.
+            // Writing to a string does not fail.
             let _ = writeln!(text, "{source}: {}", plural(objects.len() as u64, "object"));
             let take = |event: &str| writeln!(text, "{event}").is_ok();
             let shown = show::events(&objects, EVENTS_SHOWN, take).await;
@@ -178,8 +177,8 @@ fn show_lake(shown: &Path, prepared: &[Prepared]) -> Result<(), Failure> {
         "\nquery it:\n  duckdb -c \"SELECT class_uid, activity_name, count(*) AS events FROM \
          read_parquet('{parts}', union_by_name = true) GROUP BY ALL\"\n\
          check it:\n  lakebolt verify {lake}\n\
-         what was set aside:\n  lakebolt quarantine s3_access --output {lake}\n\
-         next:\n  lakebolt run vpc_flow --input YOUR_LOGS --output YOUR_LAKE --days 35\n"
+         list rejected rows:\n  lakebolt quarantine s3_access --output {lake}\n\
+         load your own logs:\n  lakebolt run vpc_flow --input YOUR_LOGS --output YOUR_LAKE --days 35\n"
     );
     output::print(&text)
 }
@@ -189,7 +188,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_sample_of_one_day_stands_where_that_day_is_told() {
+    fn a_sample_of_one_day_has_a_path_with_that_day() {
         let day: Day = "2024-01-22".parse().expect("a day");
         let one = BTreeSet::from([day]);
         let path = place("vpc_flow", "a.log", &one);

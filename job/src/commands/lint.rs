@@ -1,4 +1,4 @@
-//! `lakebolt lint`: every error of a configuration at once.
+//! `lakebolt lint`: lists every error of a configuration.
 
 use std::collections::BTreeSet;
 use std::fmt::Write;
@@ -14,7 +14,7 @@ use crate::exit_code::ExitCode;
 use crate::failure::Failure;
 use crate::output;
 use crate::settings::OutputFormat;
-use crate::sources::{SourceIndex, standing_below};
+use crate::sources::{SourceIndex, sources_in};
 use crate::table::plural;
 
 pub(super) fn run(args: &LintArgs, context: &Context) -> Result<ExitCode, Failure> {
@@ -41,7 +41,8 @@ pub(super) fn run(args: &LintArgs, context: &Context) -> Result<ExitCode, Failur
     Ok(code)
 }
 
-/// The sources to lint: those named, else those of `--config`, else those here.
+/// The sources to lint: the named ones, else those of `--config`, else those of the current
+/// folder.
 fn paths(args: &LintArgs, source_index: &SourceIndex) -> Result<Vec<PathBuf>, Failure> {
     let own = source_index
         .own
@@ -57,15 +58,15 @@ fn paths(args: &LintArgs, source_index: &SourceIndex) -> Result<Vec<PathBuf>, Fa
             let message = format!("{} does not exist", path.display());
             return Err(Failure::usage(
                 message,
-                "give a source folder, or a file of one",
+                "give a source folder, or a file of a source",
             ));
         }
-        let below = standing_below(&path);
-        if below.is_empty() {
-            // Its own error says what a source looks like.
+        let sources = sources_in(&path);
+        if sources.is_empty() {
+            // Linting the path reports what a source must contain.
             paths.insert(path);
         }
-        paths.extend(below);
+        paths.extend(sources);
     }
     Ok(paths.into_iter().collect())
 }
@@ -73,7 +74,7 @@ fn paths(args: &LintArgs, source_index: &SourceIndex) -> Result<Vec<PathBuf>, Fa
 fn human(found: &Findings, sources: usize) -> String {
     let mut text = String::new();
     for error in &found.errors {
-        // Writing to text does not fail.
+        // Writing to a string does not fail.
         let _ = writeln!(text, "{error}");
     }
     for warning in &found.warnings {

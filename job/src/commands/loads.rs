@@ -1,4 +1,4 @@
-//! What run, retry and replay have in common: settings in, a driver, an outcome out.
+//! Shared by run, retry and replay: merges settings, starts a driver, prints the outcome.
 
 use std::sync::Arc;
 
@@ -20,16 +20,16 @@ use crate::settings::{OutputFormat, Settings};
 use crate::sources::{Compiled, SourceIndex};
 use crate::{output, render, request, request_file, wire};
 
-/// A load that is ready to be driven.
+/// A load that is ready to run.
 pub(crate) struct Prepared {
-    /// The source as it was named.
+    /// The source as the user named it.
     pub(crate) asked: String,
     pub(crate) request: LoadRequest,
     pub(crate) places: Places,
     pub(crate) settings: Settings,
 }
 
-/// Merges the layers and compiles the source; nothing is touched.
+/// Merges the layers of settings and compiles the source. It writes nothing.
 pub(crate) fn prepare(args: LoadArgs, context: &Context) -> Result<Prepared, Failure> {
     let file = match &args.request {
         Some(path) => request_file::read(&context.folder().join(path))?,
@@ -37,7 +37,7 @@ pub(crate) fn prepare(args: LoadArgs, context: &Context) -> Result<Prepared, Fai
     };
     let source = args.source.or(file.source).ok_or_else(|| {
         Failure::usage(
-            "no source is named",
+            "no source is given",
             "add SOURCE, or `source_log_type` to the request file",
         )
     })?;
@@ -48,13 +48,13 @@ pub(crate) fn prepare(args: LoadArgs, context: &Context) -> Result<Prepared, Fai
     of_source(&source, settings, context)
 }
 
-/// The load of `source` that `settings` ask for.
+/// Prepares a load of `source` with these settings.
 pub(crate) fn of_source(
     source: &str,
     settings: Settings,
     context: &Context,
 ) -> Result<Prepared, Failure> {
-    // Before the source is compiled: the cheap errors first.
+    // Check the range before the slower work of compiling the source.
     settings.range()?;
     let compiled = compile(source, &settings, context)?;
     let settings = settings.over(request::hinted(compiled.source.load.as_ref())?);
@@ -67,7 +67,7 @@ pub(crate) fn of_source(
     })
 }
 
-/// The source, compiled; warnings go to the log.
+/// Compiles the source; warnings go to the log.
 pub(crate) fn compile(
     source: &str,
     settings: &Settings,
@@ -81,7 +81,7 @@ pub(crate) fn compile(
     Ok(compiled)
 }
 
-/// Where sources are looked for.
+/// The index of the shipped sources and the user's own.
 pub(crate) fn source_index(settings: &Settings, context: &Context) -> Result<SourceIndex, Failure> {
     Ok(SourceIndex {
         own: context.config(settings.config.as_deref())?,
@@ -89,19 +89,19 @@ pub(crate) fn source_index(settings: &Settings, context: &Context) -> Result<Sou
     })
 }
 
-/// Refuses what a scheduler cannot be asked for.
+/// Rejects a command that a scheduler cannot run.
 pub(crate) fn refuse_cluster(settings: &Settings, command: &str) -> Result<(), Failure> {
     match settings.cluster.is_some() && settings.state.is_none() {
         true => Err(Failure::usage(
-            format!("{command} does not ask a cluster"),
+            format!("{command} does not run on a cluster"),
             "give the scheduler's status store with --state",
         )),
         false => Ok(()),
     }
 }
 
-/// Runs `drive` with a driver of its own, prints the outcome and says how to exit.
-pub(crate) fn carry_out(
+/// Starts a driver, runs `drive` with it, prints the outcome and returns the exit code.
+pub(crate) fn run_and_print(
     prepared: &Prepared,
     context: &Context,
     drive: impl AsyncFnOnce(&Driver) -> Result<Outcome, Failure>,
@@ -145,7 +145,8 @@ fn finish(
     print(&outcome, &place, prepared.settings.output_format())
 }
 
-/// Prints the outcome and says how to exit; `place` is the flag that finds the load again.
+/// Prints the outcome and returns the exit code. `place` is the flag that names the store of
+/// the load's record.
 pub(crate) fn print(
     outcome: &Outcome,
     place: &str,
@@ -158,7 +159,13 @@ pub(crate) fn print(
     Ok(ExitCode::from_number(outcome.exit_code.into()))
 }
 
-/// The outcome of a load that was refused before it had one.
+/// Whether a load's source is the one that was asked for, by name or by an alias.
+pub(super) fn same_source(stored: &str, asked: &str) -> bool {
+    let shipped = plans::sources::find(asked).map(|shipped| shipped.name);
+    stored == asked || shipped.is_ok_and(|name| name == stored)
+}
+
+/// The outcome of a load that failed before it started.
 pub(crate) fn refused(failure: &Failure) -> Outcome {
     let now = Moment(wire::now());
     let mut outcome = Outcome::started("", "", "", now);
@@ -181,7 +188,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_refused_load_has_the_whole_object_of_a_load() {
+    fn a_refused_load_has_every_key_of_an_outcome() {
         let failure = Failure::usage("no target is given", "add --output");
         let json = serde_json::to_value(refused(&failure)).expect("it serialises");
         assert_eq!(json["schema_version"], 1);

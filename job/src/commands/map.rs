@@ -1,4 +1,4 @@
-//! `lakebolt map`: the authoring loop. Events to stdout, rejected records to stderr.
+//! `lakebolt map`: for trying a mapping out. Events go to stdout, rejected records to stderr.
 
 use std::io;
 use std::io::Write;
@@ -17,7 +17,7 @@ use crate::sources::SourceIndex;
 use crate::table::plural;
 use crate::{output, uris, wire};
 
-/// Longest piece of a raw record that is shown.
+/// The most characters of a raw record to print.
 const RAW_CHARACTERS: usize = 200;
 
 pub(super) fn run(args: &MapArgs, context: &Context) -> Result<ExitCode, Failure> {
@@ -26,7 +26,7 @@ pub(super) fn run(args: &MapArgs, context: &Context) -> Result<ExitCode, Failure
         ocsf: context.ocsf(args.sources.ocsf.as_deref()),
     };
     let compiled = source_index.compile(&args.source, false)?;
-    // Readers take objects, so stdin becomes one; it is removed when this returns.
+    // Readers need an object, so stdin is copied to a file, which is removed in the end.
     let stdin = if args.file == Path::new("-") {
         Some(spool()?)
     } else {
@@ -44,7 +44,7 @@ pub(super) fn run(args: &MapArgs, context: &Context) -> Result<ExitCode, Failure
         preview(&compiled.program, format, vec![object], account, each)
             .await
             .map_err(|error| {
-                Failure::unavailable(with_causes(&error), "check FILE, and that it can be read")
+                Failure::unavailable(with_causes(&error), "check that FILE is readable")
             })
     });
     read?;
@@ -54,7 +54,7 @@ pub(super) fn run(args: &MapArgs, context: &Context) -> Result<ExitCode, Failure
 fn spool() -> Result<NamedTempFile, Failure> {
     let failed = |error: io::Error| {
         Failure::unavailable(
-            format!("stdin cannot be kept: {error}"),
+            format!("cannot copy stdin to a file: {error}"),
             "give the log as FILE",
         )
     };
@@ -71,12 +71,12 @@ pub(super) fn object(path: &Path, context: &Context) -> Result<InputObject, Fail
             "give a log file, or - for stdin",
         )
     };
-    let about = context
+    let metadata = context
         .folder()
         .join(path)
         .metadata()
         .map_err(|error| unreadable(error.to_string()))?;
-    if !about.is_file() {
+    if !metadata.is_file() {
         return Err(unreadable("is not a file".to_owned()));
     }
     let uri = uris::absolute("FILE", &shown, context.folder())?;
@@ -84,7 +84,7 @@ pub(super) fn object(path: &Path, context: &Context) -> Result<InputObject, Fail
     Ok(InputObject {
         store: located.uri,
         path: located.path.to_string(),
-        size: about.len(),
+        size: metadata.len(),
         etag: None,
         region: None,
         account: None,
@@ -92,7 +92,7 @@ pub(super) fn object(path: &Path, context: &Context) -> Result<InputObject, Fail
     })
 }
 
-/// Prints fates and counts them.
+/// Prints and counts events and rejected records.
 struct Printer {
     left: u64,
     events: u64,
@@ -110,7 +110,7 @@ impl Printer {
         }
     }
 
-    /// False when nothing more is wanted.
+    /// Prints one record; returns false if no more should be printed.
     fn print(&mut self, fate: Fate) -> bool {
         if self.left == 0 {
             return false;
@@ -157,7 +157,7 @@ impl Printer {
 }
 
 fn say(line: &str) {
-    // Nobody may be reading stderr; the events are what counts.
+    // If stderr is closed, events are still printed.
     let _ = writeln!(io::stderr(), "{line}");
 }
 

@@ -1,4 +1,4 @@
-//! One file per command, each thin: arguments in, a library's answer out.
+//! One file per command. Each passes its arguments to a library and prints the result.
 
 mod cancel;
 mod cluster;
@@ -42,7 +42,7 @@ const LOADS: [&str; 4] = ["run", "retry", "replay", "watch"];
 
 /// Runs the command and reports why it failed, if it did.
 pub(crate) fn dispatch(cli: Cli) -> ExitCode {
-    let asked = asked_format(&cli.command);
+    let flag = format_flag(&cli.command);
     let verbosity = Verbosity {
         verbose: cli.verbose,
         quiet: cli.quiet,
@@ -51,9 +51,9 @@ pub(crate) fn dispatch(cli: Cli) -> ExitCode {
         cli.command,
         Command::Run(_) | Command::Retry(_) | Command::Replay(_) | Command::Watch(_)
     );
-    let mut format = asked.unwrap_or_default();
+    let mut format = flag.unwrap_or_default();
     let result = prepare(verbosity).and_then(|context| {
-        format = context.format(asked);
+        format = context.format(flag);
         run(cli.command, &context)
     });
     result.unwrap_or_else(|failure| report(&failure, format, is_load))
@@ -96,7 +96,7 @@ fn run(command: Command, context: &Context) -> Result<ExitCode, Failure> {
     }
 }
 
-fn asked_format(command: &Command) -> Option<OutputFormat> {
+fn format_flag(command: &Command) -> Option<OutputFormat> {
     match command {
         Command::Run(args) | Command::Plan(args) => args.settings.format,
         Command::Watch(args) => args.of.format,
@@ -113,20 +113,20 @@ fn asked_format(command: &Command) -> Option<OutputFormat> {
         Command::Config(args) => match &args.command {
             ConfigCommand::Init(args) => args.format,
         },
-        // These print lines of their own.
+        // These have no `--format`.
         Command::Map(_) | Command::Show(_) | Command::Demo(_) | Command::Completions(_) => {
             Some(OutputFormat::Human)
         }
     }
 }
 
-/// Help and version go to stdout; a wrong command line is a usage error.
-pub(crate) fn misused(error: &clap::Error, arguments: &[OsString]) -> ExitCode {
+/// Prints help, the version, or the error of an invalid command line.
+pub(crate) fn usage_error(error: &clap::Error, arguments: &[OsString]) -> ExitCode {
     if matches!(
         error.kind(),
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion
     ) {
-        // Nobody may be reading any more.
+        // The reader may have closed the pipe.
         let _ = error.print();
         return ExitCode::Done;
     }
@@ -145,18 +145,18 @@ pub(crate) fn misused(error: &clap::Error, arguments: &[OsString]) -> ExitCode {
     ExitCode::Usage
 }
 
-/// What mends a command line about which clap proposes nothing.
+/// The remedy for a command line about which clap proposes nothing.
 fn remedy_of(kind: ErrorKind) -> &'static str {
     match kind {
         ErrorKind::ArgumentConflict => {
-            "give only one of them; days are named by --from and --to, by --days, or by --daily"
+            "give only one of them; for days use --from and --to, --days, or --daily"
         }
-        ErrorKind::MissingRequiredArgument => "add what is missing, as in the usage line",
+        ErrorKind::MissingRequiredArgument => "add the missing arguments, as in the usage line",
         _ => "see `lakebolt COMMAND --help` for examples",
     }
 }
 
-/// Whether a command line that could not be read asks for JSON all the same.
+/// Whether a command line that cannot be parsed asks for JSON.
 fn wants_json(arguments: &[OsString]) -> bool {
     let words: Vec<_> = arguments
         .iter()
@@ -169,7 +169,7 @@ fn wants_json(arguments: &[OsString]) -> bool {
 }
 
 fn report(failure: &Failure, format: OutputFormat, is_load: bool) -> ExitCode {
-    // stderr may be closed; the code still tells.
+    // stderr may be closed; the exit code still reports the failure.
     let _ = writeln!(io::stderr(), "{failure}");
     if format == OutputFormat::Json {
         print_refusal(failure, is_load);
@@ -182,7 +182,7 @@ fn print_refusal(failure: &Failure, is_load: bool) {
         true => output::print_json(&loads::refused(failure)),
         false => output::print_json(&render::failure_json(failure)),
     };
-    // The failure that is reported outranks that of reporting it.
+    // The exit code is that of the failure itself, even if printing it fails.
     drop(printed);
 }
 
@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn a_broken_command_line_may_still_ask_for_json() {
+    fn an_invalid_command_line_may_ask_for_json() {
         assert!(wants_json(&words(
             "lakebolt run x --format json --nonsense"
         )));

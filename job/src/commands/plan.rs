@@ -1,4 +1,4 @@
-//! `lakebolt plan`: what run would do, and why.
+//! `lakebolt plan`: shows what `run` would load and skip, with reasons. It loads nothing.
 
 use std::collections::BTreeMap;
 use std::fmt::{Debug, Write};
@@ -42,7 +42,7 @@ pub(super) fn run(args: LoadArgs, context: &Context) -> Result<ExitCode, Failure
 
 fn json(plan: &LoadPlan) -> Result<serde_json::Value, Failure> {
     let mut value = serde_json::to_value(plan)
-        .map_err(|error| Failure::bug(format!("the plan cannot be written: {error}")))?;
+        .map_err(|error| Failure::bug(format!("cannot serialise the plan: {error}")))?;
     value["schema_version"] = 1.into();
     value["exit_code"] = ExitCode::Done.number().into();
     Ok(value)
@@ -59,7 +59,7 @@ fn human(plan: &LoadPlan) -> String {
     text.push_str(&table.render());
     text.push('\n');
     for line in details(plan) {
-        // Writing to text does not fail.
+        // Writing to a string does not fail.
         let _ = writeln!(text, "{line}");
     }
     text
@@ -143,7 +143,7 @@ fn details(plan: &LoadPlan) -> Vec<String> {
     lines
 }
 
-/// A local target as a path, which can be pasted.
+/// The path of a local target, so that it can be pasted into a shell.
 fn local(uri: &str) -> String {
     let path = crate::uris::local("", uri, Path::new("/"));
     path.map_or_else(|_| uri.to_owned(), |path| path.display().to_string())
@@ -156,7 +156,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn days_are_gathered_by_their_reason() {
+    fn days_are_grouped_by_reason() {
         let day = |text: &str| text.parse::<Day>().expect("a day");
         let days = BTreeMap::from([
             (day("2024-01-22"), LoadReason::NeverLoaded),

@@ -1,4 +1,4 @@
-//! `lakebolt quarantine`: what was set aside, why, and where it stood.
+//! `lakebolt quarantine`: lists rejected rows, with their reasons and positions in the input.
 
 use std::fmt::Write;
 use std::path::Path;
@@ -7,7 +7,7 @@ use plans::inspect::show;
 use plans::inspect::show::Summary;
 use plans::sink::quarantine::QuarantinedRow;
 
-use super::show::{unreached, unreadable};
+use super::show::{object_failure, show_failure};
 use crate::cli::QuarantineArgs;
 use crate::context::Context;
 use crate::exit_code::ExitCode;
@@ -18,7 +18,7 @@ use crate::sources::SourceIndex;
 use crate::table::{Table, count, plural};
 use crate::{output, uris, wire};
 
-/// Longest piece of a raw row that is shown.
+/// The most characters of a raw row to print.
 const RAW_CHARACTERS: usize = 200;
 
 pub(super) fn run(args: &QuarantineArgs, context: &Context) -> Result<ExitCode, Failure> {
@@ -29,10 +29,10 @@ pub(super) fn run(args: &QuarantineArgs, context: &Context) -> Result<ExitCode, 
             true => Vec::new(),
             false => show::objects(&folder)
                 .await
-                .map_err(|error| unreached(&error))?,
+                .map_err(|error| object_failure(&error))?,
         };
         let summary = show::quarantined(&objects, &source, args.reason.as_deref(), args.limit);
-        summary.await.map_err(|error| unreadable(&error))
+        summary.await.map_err(|error| show_failure(&error))
     })?;
     match context.format(args.state.format) {
         OutputFormat::Human => output::print(&human(&source, &summary))?,
@@ -41,7 +41,7 @@ pub(super) fn run(args: &QuarantineArgs, context: &Context) -> Result<ExitCode, 
     Ok(ExitCode::Done)
 }
 
-/// The name behind an alias; a source that is gone may still have rows here.
+/// The name behind an alias. An unknown name is kept: a removed source may still have rows.
 fn source_name(name: &str, context: &Context) -> Result<String, Failure> {
     let own = context.config(None)?;
     let source_index = SourceIndex {
@@ -53,7 +53,7 @@ fn source_name(name: &str, context: &Context) -> Result<String, Failure> {
         .map_or_else(|_| name.to_owned(), |loaded| loaded.source.name))
 }
 
-/// Nothing was ever rejected into a local folder that is not there.
+/// Whether the quarantine is a missing local folder, which means that it is empty.
 fn is_absent(folder: &str) -> bool {
     let path = uris::local("--quarantine", folder, Path::new("/"));
     path.is_ok_and(|path| !path.exists())
@@ -99,7 +99,7 @@ fn human(source: &str, summary: &Summary) -> String {
     for (reason, rows) in &summary.reasons {
         table.row([count(*rows), reason.clone()]);
     }
-    // Writing to text does not fail.
+    // Writing to a string does not fail.
     let _ = write!(text, "\n{}\n", table.render());
     for row in &summary.first {
         text.push_str(&line(row));
@@ -130,7 +130,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_row_is_shown_with_its_place_and_without_control_characters() {
+    fn a_row_is_printed_with_its_position_and_without_control_characters() {
         let row = QuarantinedRow {
             object: "a.log.gz".to_owned(),
             line: 3,

@@ -16,13 +16,13 @@ pub(super) fn run(args: ReplayArgs, context: &Context) -> Result<ExitCode, Failu
         settings.input = wire::block_on(earlier_input(&args.source, &settings, context))?;
     }
     let prepared = loads::of_source(&args.source, settings, context)?;
-    loads::carry_out(&prepared, context, async |driver| {
+    loads::run_and_print(&prepared, context, async |driver| {
         Ok(driver.replay(&prepared.request).await)
     })
 }
 
-/// The input of the newest load of the same dataset: quarantined rows came from there,
-/// and the dataset stays the same only with it.
+/// The input of the newest load of the same dataset. The quarantined rows came from it, and
+/// a different input would be a different dataset.
 async fn earlier_input(
     source: &str,
     settings: &Settings,

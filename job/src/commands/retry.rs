@@ -1,4 +1,4 @@
-//! `lakebolt retry`: the failed periods of a load again, as it was asked for.
+//! `lakebolt retry`: runs the failed periods of a load again, with its own request.
 
 use scheduler::load::terms::{CompiledSource, LoadRequest, Shape};
 use scheduler::status::LoadRecord;
@@ -21,12 +21,12 @@ pub(super) fn run(args: RetryArgs, context: &Context) -> Result<ExitCode, Failur
     let state = request::state_uri(&settings, context.folder())?;
     let record = wire::block_on(find(&state, &args.load))?;
     let prepared = prepared(&record, settings, state, context)?;
-    loads::carry_out(&prepared, context, async |driver| {
+    loads::run_and_print(&prepared, context, async |driver| {
         Ok(driver.retry(&prepared.request, &record).await)
     })
 }
 
-/// The load whose id is, or starts with, `id`.
+/// Finds a load by its id or the start of its id.
 async fn find(state: &str, id: &str) -> Result<LoadRecord, Failure> {
     let status = wire::open_status(state, true)?;
     let failed = |error| wire::status_failure(&error);
@@ -40,17 +40,17 @@ async fn find(state: &str, id: &str) -> Result<LoadRecord, Failure> {
     match (matching.next(), matching.next()) {
         (Some(record), None) => Ok(record),
         (None, _) => Err(Failure::usage(
-            format!("no load {id} in {state}"),
-            "see `lakebolt status`",
+            format!("there is no load {id} in {state}"),
+            "see `lakebolt status` for the ids of loads",
         )),
         (Some(_), Some(_)) => Err(Failure::usage(
-            format!("several loads start with {id}"),
-            "write more of the id",
+            format!("the ids of several loads start with {id}"),
+            "write more characters of the id",
         )),
     }
 }
 
-/// The request as it was, with the source as it is compiled now.
+/// The recorded request, with the source as it is now.
 fn prepared(
     record: &LoadRecord,
     mut settings: Settings,

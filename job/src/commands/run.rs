@@ -1,4 +1,4 @@
-//! `lakebolt run`: loads what is missing of a range of days.
+//! `lakebolt run`: loads the missing days of a range.
 
 use super::{cluster, loads};
 use crate::cli::LoadArgs;
@@ -11,7 +11,7 @@ pub(super) fn run(args: LoadArgs, context: &Context) -> Result<ExitCode, Failure
     if prepared.settings.cluster.is_some() {
         return cluster::run(&prepared, context);
     }
-    loads::carry_out(&prepared, context, async |driver| {
+    loads::run_and_print(&prepared, context, async |driver| {
         Ok(driver.run(&prepared.request).await)
     })
 }

@@ -1,4 +1,4 @@
-//! `lakebolt show`: a few events of a Parquet object as JSON lines.
+//! `lakebolt show`: prints a few events of a Parquet object as JSON lines.
 
 use std::io;
 
@@ -18,10 +18,10 @@ pub(super) fn run(args: &ShowArgs, context: &Context) -> Result<ExitCode, Failur
     let mut failure = None;
     wire::block_on(async {
         let objects = show::objects(&uri).await;
-        let objects = objects.map_err(|error| unreached(&error))?;
+        let objects = objects.map_err(|error| object_failure(&error))?;
         if objects.is_empty() {
-            let message = format!("no Parquet object stands below {}", args.uri);
-            let remedy = "give an object, or a folder that holds some";
+            let message = format!("there is no Parquet object below {}", args.uri);
+            let remedy = "give a Parquet object, or a folder that contains some";
             return Err(Failure::unavailable(message, remedy));
         }
         let shown = show::events(&objects, args.limit, |event| {
@@ -33,7 +33,7 @@ pub(super) fn run(args: &ShowArgs, context: &Context) -> Result<ExitCode, Failur
                 }
             }
         });
-        shown.await.map_err(|error| unreadable(&error))
+        shown.await.map_err(|error| show_failure(&error))
     })?;
     match failure {
         Some(failure) => Err(failure),
@@ -41,22 +41,22 @@ pub(super) fn run(args: &ShowArgs, context: &Context) -> Result<ExitCode, Failur
     }
 }
 
-/// What an object that cannot be read means for the process.
-pub(super) fn unreadable(error: &ShowError) -> Failure {
+/// The failure of a command that could not show an object.
+pub(super) fn show_failure(error: &ShowError) -> Failure {
     match error {
-        ShowError::Object(error) => unreached(error),
+        ShowError::Object(error) => object_failure(error),
         ShowError::Unreadable { .. } => Failure::unavailable(with_causes(error), CHECK),
     }
 }
 
-/// What a store that cannot be listed or read means for the process.
-pub(super) fn unreached(error: &ObjectError) -> Failure {
+/// The failure of a command that could not list or read objects.
+pub(super) fn object_failure(error: &ObjectError) -> Failure {
     let remedy = match error {
         ObjectError::Unreached { source, .. } => source.cause.remedy(),
-        ObjectError::NoCopy { .. } => Some("set TMPDIR to a folder with room"),
+        ObjectError::NoCopy { .. } => Some("set TMPDIR to a folder with free space"),
         _ => None,
     };
     Failure::unavailable(with_causes(error), remedy.unwrap_or(CHECK))
 }
 
-const CHECK: &str = "check the path, and that it can be read";
+const CHECK: &str = "check the path and its permissions";

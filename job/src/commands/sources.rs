@@ -1,4 +1,4 @@
-//! `lakebolt sources`: what ships, and the user's own.
+//! `lakebolt sources`: lists the shipped sources and the user's own.
 
 use plans::spec::Source;
 use serde_json::json;
@@ -15,7 +15,7 @@ use crate::table::Table;
 /// One line of the list.
 struct Listed {
     source: Source,
-    /// `shipped`, or the folder it stands in.
+    /// `shipped`, or the path of the user's own source.
     from: String,
 }
 

@@ -1,4 +1,4 @@
-//! `lakebolt status`: periods and their states, attempts and ledgers.
+//! `lakebolt status`: lists periods with their states, attempts and ledgers, and loads.
 
 use std::collections::BTreeSet;
 
@@ -6,7 +6,7 @@ use scheduler::load::days::Moment;
 use scheduler::status::{LoadRecord, PeriodRecord, StatusStore};
 use serde_json::json;
 
-use super::{cluster, cluster_status};
+use super::{cluster, cluster_status, loads};
 use crate::cli::StatusArgs;
 use crate::context::Context;
 use crate::exit_code::ExitCode;
@@ -15,10 +15,10 @@ use crate::settings::{OutputFormat, Settings};
 use crate::table::{Table, bytes, count};
 use crate::{output, render, request, wire};
 
-/// Loads that are listed.
+/// The number of loads to print.
 const LOADS: usize = 10;
 
-/// What the status store says, as far as it was asked for.
+/// The selected records of the status store.
 struct Found {
     periods: Vec<PeriodRecord>,
     loads: Vec<LoadRecord>,
@@ -29,10 +29,10 @@ pub(super) fn run(args: &StatusArgs, context: &Context) -> Result<ExitCode, Fail
         output: args.state.output.clone(),
         state: args.state.state.clone(),
         name: args.state.name.clone(),
-        ..cluster::reaching(&args.cluster)
+        ..cluster::connection(&args.cluster)
     };
     let settings = flags.over(context.defaults.clone());
-    // A place that is named outranks the cluster of a settings file.
+    // --state and --output override a cluster from the environment or `lakebolt.toml`.
     let is_named = args.state.state.is_some() || args.state.output.is_some();
     if args.cluster.cluster.is_some() || (settings.cluster.is_some() && !is_named) {
         return cluster_status::run(args, &settings, context);
@@ -55,21 +55,21 @@ async fn look(
     name: Option<&str>,
 ) -> Result<Found, Failure> {
     let failed = |error| wire::status_failure(&error);
-    // Those that are asked for may stand behind many others.
-    let is_narrowed = args.load.is_some() || args.source.is_some();
-    let most = if is_narrowed { usize::MAX } else { LOADS };
+    // Many other loads may be newer than the selected ones.
+    let is_filtered = args.load.is_some() || args.source.is_some();
+    let most = if is_filtered { usize::MAX } else { LOADS };
     let mut loads = status.loads(most).await.map_err(failed)?;
     if let Some(id) = &args.load {
         loads.retain(|load| load.load_id.starts_with(id.as_str()));
         if loads.is_empty() {
             return Err(Failure::usage(
-                format!("no load {id}"),
-                "see `lakebolt status` without --load",
+                format!("there is no load {id}"),
+                "see `lakebolt status` without --load for the ids of loads",
             ));
         }
     }
     if let Some(source) = &args.source {
-        loads.retain(|load| same_source(&load.source, source));
+        loads.retain(|load| loads::same_source(&load.source, source));
     }
     if args.load.is_none() {
         loads.truncate(LOADS);
@@ -78,19 +78,19 @@ async fn look(
     for dataset in status.datasets().await.map_err(failed)? {
         periods.extend(status.periods(&dataset).await.map_err(failed)?);
     }
-    periods.retain(|period| is_asked(period, args, name, &loads));
+    periods.retain(|period| is_selected(period, args, name, &loads));
     Ok(Found { periods, loads })
 }
 
-fn is_asked(
+fn is_selected(
     period: &PeriodRecord,
     args: &StatusArgs,
     name: Option<&str>,
     loads: &[LoadRecord],
 ) -> bool {
     let source = args.source.as_deref();
-    let of_source = source.is_none_or(|source| same_source(&period.source_log_type, source));
-    // A dataset's id is its source, its name and a digest.
+    let of_source = source.is_none_or(|source| loads::same_source(&period.source_log_type, source));
+    // The id of a dataset consists of its source, its name and a digest.
     let named = |name: &str| {
         period
             .dataset
@@ -99,12 +99,6 @@ fn is_asked(
     let datasets: BTreeSet<&str> = loads.iter().map(|load| load.dataset.as_str()).collect();
     let of_load = args.load.is_none() || datasets.contains(period.dataset.as_str());
     of_source && name.is_none_or(named) && of_load
-}
-
-/// A source that ships may be asked for by an alias.
-pub(super) fn same_source(stored: &str, asked: &str) -> bool {
-    let shipped = plans::sources::find(asked).map(|shipped| shipped.name);
-    stored == asked || shipped.is_ok_and(|name| name == stored)
 }
 
 fn human(found: &Found) -> String {
@@ -175,7 +169,7 @@ fn load_table(loads: &[LoadRecord]) -> String {
     table.render()
 }
 
-/// The word that the state is stored as.
+/// The stored name of a state.
 fn word(state: &scheduler::status::State) -> String {
     let stored = serde_json::to_value(state).ok();
     stored

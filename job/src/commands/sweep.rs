@@ -1,4 +1,4 @@
-//! `lakebolt sweep`: removes what no live attempt owns.
+//! `lakebolt sweep`: removes uploads and work files that no live attempt owns.
 
 use std::collections::BTreeSet;
 use std::fmt::Write;
@@ -83,7 +83,7 @@ fn json(swept: &Swept, dry_run: bool) -> serde_json::Value {
 fn human(swept: &Swept, dry_run: bool) -> String {
     let mut text = String::new();
     for name in &swept.removed {
-        // Writing to text does not fail.
+        // Writing to a string does not fail.
         let _ = writeln!(text, "{name}");
     }
     for uri in &swept.aborted {
@@ -92,12 +92,12 @@ fn human(swept: &Swept, dry_run: bool) -> String {
     for name in &swept.unknown {
         let _ = writeln!(
             text,
-            "left alone, of a load that this state does not know: {name}"
+            "kept, because its load is not in this status store: {name}"
         );
     }
     let verb = if dry_run { "would remove" } else { "removed" };
     let removed = swept.removed.len() + swept.aborted.len();
-    let removed = plural(removed as u64, "left-over");
+    let removed = plural(removed as u64, "leftover");
     let _ = writeln!(text, "{verb} {removed}, {}", bytes(swept.bytes));
     text
 }

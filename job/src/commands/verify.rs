@@ -1,4 +1,4 @@
-//! `lakebolt verify`: objects read back, pass or fail per rule.
+//! `lakebolt verify`: reads objects back and checks each rule.
 
 use std::fmt::Write;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use plans::inspect::verify;
 use plans::inspect::verify::{Finding, Report, Rule, Tally, Weight};
 
-use super::show::unreached;
+use super::show::object_failure;
 use crate::cli::VerifyArgs;
 use crate::context::Context;
 use crate::exit_code::ExitCode;
@@ -24,12 +24,12 @@ pub(super) fn run(args: &VerifyArgs, context: &Context) -> Result<ExitCode, Fail
             bar.set_length(of as u64);
             bar.set_position(done as u64);
         });
-        report.await.map_err(|error| unreached(&error))
+        report.await.map_err(|error| object_failure(&error))
     });
     bar.finish_and_clear();
     let report = report?;
     if report.objects == 0 {
-        let message = format!("no Parquet object stands below {}", args.uri);
+        let message = format!("there is no Parquet object below {}", args.uri);
         return Err(Failure::unavailable(
             message,
             "give a target that a load has written",
@@ -68,7 +68,7 @@ fn state(rule: Rule, tally: &Tally) -> &'static str {
 }
 
 fn human(report: &Report) -> String {
-    let mut table = Table::new(&["rule", "result", ">checked", ">broken", "what it says"]);
+    let mut table = Table::new(&["rule", "result", ">checked", ">broken", "description"]);
     for (rule, tally) in &report.rules {
         table.row([
             rule.name().to_owned(),
@@ -86,7 +86,7 @@ fn human(report: &Report) -> String {
         }
     }
     let result = if report.passed() { "passed" } else { "failed" };
-    // Writing to text does not fail.
+    // Writing to a string does not fail.
     let _ = writeln!(
         text,
         "{result}: {}, {}, {}",

@@ -8,7 +8,8 @@ use url::Url;
 
 use crate::failure::Failure;
 
-/// The `file:` or `s3:` URI that `text`, a path or a URI, names; `folder` is where paths start.
+/// The `file:` or `s3:` URI of `text`, which is a path or a URI. Paths are relative to
+/// `folder`.
 pub(crate) fn absolute(flag: &str, text: &str, folder: &Path) -> Result<String, Failure> {
     match s3::rest(text) {
         Some(rest) => s3::absolute(rest).map_err(|wrong| {
@@ -17,7 +18,7 @@ pub(crate) fn absolute(flag: &str, text: &str, folder: &Path) -> Result<String, 
         }),
         None => {
             let path = path_of(text, folder).map_err(|wrong| {
-                let remedy = "give a path, file:///PATH or s3://BUCKET/PREFIX";
+                let remedy = "write a path, file:///PATH or s3://BUCKET/PREFIX";
                 Failure::usage(format!("{flag} {text}: {wrong}"), remedy)
             })?;
             Ok(to_uri(flag, &path)?.to_string())
@@ -25,26 +26,26 @@ pub(crate) fn absolute(flag: &str, text: &str, folder: &Path) -> Result<String, 
     }
 }
 
-/// As `absolute`, and with a slash at its end.
+/// Like `absolute`, with a slash at the end.
 pub(crate) fn absolute_folder(flag: &str, text: &str, folder: &Path) -> Result<String, Failure> {
     let uri = absolute(flag, text, folder)?;
     Ok(format!("{}/", uri.trim_end_matches('/')))
 }
 
-/// The path on this machine that `text` names, where nothing else will do.
+/// The local path of `text`; any other URI is an error.
 pub(crate) fn local(flag: &str, text: &str, folder: &Path) -> Result<PathBuf, Failure> {
     path_of(text, folder).map_err(|wrong| {
-        let remedy = "give a path or file:///PATH of this machine";
+        let remedy = "write a path or file:///PATH of this machine";
         Failure::usage(format!("{flag} {text}: {wrong}"), remedy)
     })
 }
 
-/// Whether a URI as `absolute` gives it is of S3.
+/// Whether `uri`, a result of `absolute`, is on S3.
 pub(crate) fn is_s3(uri: &str) -> bool {
     s3::rest(uri).is_some()
 }
 
-/// `s3://BUCKET` of a URI of S3.
+/// `s3://BUCKET` of an S3 URI.
 pub(crate) fn bucket(uri: &str) -> Option<String> {
     let bucket = s3::rest(uri)?.split('/').next()?;
     Some(format!("s3://{bucket}"))
@@ -63,12 +64,12 @@ fn path_of(text: &str, folder: &Path) -> Result<PathBuf, String> {
         Some((scheme, _)) if s3::rest(text).is_some() => {
             return Err(format!("{scheme}:// cannot be used here"));
         }
-        Some((scheme, _)) => return Err(format!("{scheme}:// is not known here")),
+        Some((scheme, _)) => return Err(format!("{scheme}:// is not supported")),
     };
     Ok(clean(&folder.join(path)))
 }
 
-/// Without `.` and `..`, so that two spellings of a target are one dataset.
+/// Removes `.` and `..`, so that two spellings of a target name one dataset.
 fn clean(path: &Path) -> PathBuf {
     use std::path::Component;
     let mut cleaned = PathBuf::new();
@@ -87,7 +88,7 @@ fn clean(path: &Path) -> PathBuf {
 fn to_uri(flag: &str, path: &Path) -> Result<Url, Failure> {
     Url::from_file_path(path).map_err(|()| {
         let message = format!("{flag} {}: is not an absolute path", path.display());
-        Failure::usage(message, "give an absolute path")
+        Failure::usage(message, "write an absolute path")
     })
 }
 
@@ -111,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn a_uri_of_s3_stays_what_it_is_in_any_folder() {
+    fn an_s3_uri_does_not_depend_on_the_folder() {
         check("s3://bucket/AWSLogs/", "s3://bucket/AWSLogs");
         check("s3a://bucket/a b", "s3://bucket/a b");
         assert_eq!(bucket("s3://lake/a/b").as_deref(), Some("s3://lake"));
@@ -120,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn another_store_is_refused_with_what_is_known() {
+    fn another_scheme_is_rejected_with_the_supported_ones() {
         let refused = absolute("--output", "gs://bucket/lake", Path::new("/"));
         assert!(refused.is_err_and(|failure| {
             failure.message.contains("gs://")
@@ -134,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn where_only_a_path_will_do_s3_is_refused() {
+    fn s3_is_rejected_where_a_local_path_is_needed() {
         let refused = local("--config", "s3://bucket/sources", Path::new("/"));
         assert!(refused.is_err_and(|failure| failure.message.contains("cannot be used here")));
     }

@@ -1,17 +1,17 @@
-//! S3 URIs as users write them. A key is taken as it is: `%20` in it is three characters.
+//! S3 URIs as users write them. Keys are not decoded: `%20` in a key is three characters.
 
 use plans::storage::s3::is_bucket;
 
-/// Schemes that mean S3; the others are Hadoop's names for the same objects.
+/// The schemes of S3; `s3a` and `s3n` are Hadoop's names for the same objects.
 const SCHEMES: &[&str] = &["s3", "s3a", "s3n"];
 
-/// The text after the scheme, when `text` is a URI of S3.
+/// The text after the scheme, if `text` is an S3 URI.
 pub(super) fn rest(text: &str) -> Option<&str> {
     let (scheme, rest) = text.split_once("://")?;
     SCHEMES.contains(&scheme).then_some(rest)
 }
 
-/// `s3://BUCKET` or `s3://BUCKET/PREFIX`, without a slash at its end.
+/// `s3://BUCKET` or `s3://BUCKET/PREFIX`, without a slash at the end.
 pub(super) fn absolute(rest: &str) -> Result<String, &'static str> {
     let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
     if !is_bucket(bucket) {
@@ -23,8 +23,8 @@ pub(super) fn absolute(rest: &str) -> Result<String, &'static str> {
     }
     for part in prefix.split('/') {
         match part {
-            "" => return Err("`//` in a key names another object than `/` does"),
-            "." | ".." => return Err("a key has no `.` or `..` folders"),
+            "" => return Err("`//` and `/` in a key name different objects"),
+            "." | ".." => return Err("a key cannot contain `.` or `..` folders"),
             part if part.contains(char::is_control) => return Err("has a control character"),
             _ => {}
         }
@@ -51,7 +51,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_that_would_name_other_objects_is_refused() {
+    fn a_key_that_could_name_other_objects_is_rejected() {
         for text in ["logs//a", "logs/a//b", "logs/./a", "logs/a/..", "logs/a\nb"] {
             assert!(absolute(text).is_err(), "{text}");
         }

@@ -1,4 +1,4 @@
-//! AWS itself: region, identity, and where requests to a bucket go.
+//! Checks of AWS: the region, the identity, and the endpoint of a bucket.
 
 use plans::storage::aws::IdentityError;
 use plans::storage::s3::Bucket;
@@ -9,7 +9,7 @@ use super::report::Verdict;
 pub(super) async fn region() -> Verdict {
     let config = aws::config().await;
     let endpoint = match config.endpoint_url() {
-        Some(endpoint) => format!(", and every service is asked at {endpoint}"),
+        Some(endpoint) => format!("; requests to every service go to {endpoint}"),
         None => String::new(),
     };
     match config.region() {
@@ -25,7 +25,7 @@ pub(super) async fn identity() -> Verdict {
     match aws::identity().await {
         Ok(arn) => Verdict::ok(arn),
         Err(error) => match error {
-            // STS may be out of reach where S3 and DynamoDB are not, as behind VPC endpoints.
+            // STS may be unreachable although S3 and DynamoDB are not, as behind VPC endpoints.
             IdentityError::Unreachable(_) => Verdict::warning(error.to_string(), error.remedy()),
             _ => Verdict::fail(error.to_string(), error.remedy()),
         },

@@ -1,4 +1,4 @@
-//! This machine: room to spill to, and the engine.
+//! Checks of this machine: free space to spill to, and the engine.
 
 use super::report::Verdict;
 use crate::failure::Failure;
@@ -7,22 +7,22 @@ use crate::settings::EngineName;
 use crate::table::{bytes, plural};
 use crate::wire;
 
-/// A month of a busy source spills about this much.
-const ROOM: u64 = 2_000_000_000;
+/// Bytes that a month of a busy source spills.
+const SPILL_BYTES: u64 = 2_000_000_000;
 
-/// Makes a file where sorting spills, and says how much room there is.
+/// Creates a file in the scratch folder, and reports the free space.
 pub(super) async fn scratch(work: &str) -> Verdict {
     let scratch = match Scratch::make(work) {
         Ok(scratch) => scratch,
         Err(failure) => return failure.into(),
     };
     let folder = scratch.folder().display().to_string();
-    let remedy = "make room there, or set TMPDIR (local work areas: --work) to a larger disk";
+    let remedy = "free some space, or set TMPDIR (local work areas: --work) to a larger disk";
     if let Err(error) = tempfile::tempfile_in(scratch.folder()) {
-        return Verdict::fail(format!("{folder} cannot be written: {error}"), remedy);
+        return Verdict::fail(format!("cannot write to {folder}: {error}"), remedy);
     }
     match free(&scratch) {
-        Ok(free) if free < ROOM => {
+        Ok(free) if free < SPILL_BYTES => {
             Verdict::warning(format!("only {} are free in {folder}", bytes(free)), remedy)
         }
         Ok(free) => Verdict::ok(format!("{} are free in {folder}", bytes(free))),
@@ -31,18 +31,18 @@ pub(super) async fn scratch(work: &str) -> Verdict {
 }
 
 fn free(scratch: &Scratch) -> std::io::Result<u64> {
-    let about = rustix::fs::statvfs(scratch.folder())?;
-    Ok(about.f_bavail.saturating_mul(about.f_frsize))
+    let stat = rustix::fs::statvfs(scratch.folder())?;
+    Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
 }
 
-/// Starts the engine in a folder of its own, and stops it.
+/// Starts the engine in a new folder, and stops it.
 pub(super) async fn engine(name: Option<EngineName>, cores: usize, work: &str) -> Verdict {
     let started = async {
         let scratch = Scratch::make(work)?;
         let own = tempfile::tempdir_in(scratch.folder()).map_err(|error| {
             Failure::unavailable(
-                format!("no folder for the engine can be made: {error}"),
-                "check that the scratch folder can be written",
+                format!("cannot create a folder for the engine: {error}"),
+                "check that the scratch folder is writable",
             )
         })?;
         let engine = wire::start_engine(name, cores, own.path()).await?;
@@ -51,7 +51,7 @@ pub(super) async fn engine(name: Option<EngineName>, cores: usize, work: &str) -
     };
     match started.await {
         Ok(()) => Verdict::ok(format!(
-            "starts; {} run at once",
+            "starts; it runs {} at once",
             plural(cores as u64, "task")
         )),
         Err(failure) => failure.into(),

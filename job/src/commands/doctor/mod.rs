@@ -1,21 +1,21 @@
-//! `lakebolt doctor`: reaches everything that a run with these settings would need, and says
-//! what is missing. It leaves nothing behind.
+//! `lakebolt doctor`: checks every dependency of a run with these settings. It leaves no files
+//! behind.
 
-mod asked;
 mod cloud;
+mod created_folders;
 mod machine;
 mod report;
 mod scheduler;
+mod scope;
 mod stores;
-mod traces;
 
 use std::io;
 use std::io::Write;
 use std::time::Duration;
 
-use self::asked::Asked;
+use self::created_folders::CreatedFolders;
 use self::report::{Check, Report, Verdict};
-use self::traces::Traces;
+use self::scope::Scope;
 
 use crate::cli::DoctorArgs;
 use crate::context::Context;
@@ -27,14 +27,14 @@ use crate::{output, wire};
 
 pub(super) fn run(args: DoctorArgs, context: &Context) -> Result<ExitCode, Failure> {
     let timeout = args.timeout;
-    let asked = Asked::of(args, context)?;
-    let format = asked.settings.output_format();
+    let scope = Scope::of(args, context)?;
+    let format = scope.settings.output_format();
     let doctor = Doctor {
         timeout,
-        says: format == OutputFormat::Human,
+        prints: format == OutputFormat::Human,
         report: Report::default(),
     };
-    let report = wire::block_on(async { Ok(doctor.examine(&asked).await) })?;
+    let report = wire::block_on(async { Ok(doctor.examine(&scope).await) })?;
     match format {
         OutputFormat::Human => output::print(&report.summary())?,
         OutputFormat::Json => output::print_json(&report.json())?,
@@ -43,62 +43,62 @@ pub(super) fn run(args: DoctorArgs, context: &Context) -> Result<ExitCode, Failu
 }
 
 struct Doctor {
-    /// For each check.
+    /// The limit of each check.
     timeout: Duration,
-    /// Whether each check is printed when it has ended: a slow one shows where it is slow.
-    says: bool,
+    /// Whether to print each check as soon as it ends, so that a slow one is visible.
+    prints: bool,
     report: Report,
 }
 
 impl Doctor {
-    /// In the order in which a load needs things.
-    async fn examine(mut self, asked: &Asked) -> Report {
-        let traces = Traces::before(&asked.local_folders());
-        let cluster = asked.settings.cluster.as_deref();
+    /// Runs the checks in the order in which a load needs the dependencies.
+    async fn examine(mut self, scope: &Scope) -> Report {
+        let created = CreatedFolders::before(&scope.local_folders());
+        let cluster = scope.settings.cluster.as_deref();
         if let Some(address) = cluster {
-            // Before the doctor's own patience ends, which knows less to say.
-            let patience = self.timeout.mul_f64(0.8);
-            let answers = scheduler::answers(&asked.settings, patience);
+            // Shorter than the check's own timeout, whose message is less precise.
+            let timeout = self.timeout.mul_f64(0.8);
+            let answers = scheduler::answers(&scope.settings, timeout);
             self.check("cluster", address, answers).await;
         }
-        if asked.needs_aws() {
+        if scope.needs_aws() {
             let region = cloud::region();
             self.check("region", "AWS", region).await;
             self.check("identity", "AWS", cloud::identity()).await;
         }
-        for bucket in asked.buckets() {
+        for bucket in scope.buckets() {
             let endpoint = cloud::endpoint(&bucket);
             self.check("bucket", &bucket, endpoint).await;
         }
-        if asked.inputs.is_empty() && asked.places.is_some() {
+        if scope.inputs.is_empty() && scope.places.is_some() {
             let none = async { Verdict::warning("none is given", "add --input URI") };
             self.check("input", "", none).await;
         }
-        for input in &asked.inputs {
-            let found = stores::input(input, asked.allow_empty());
+        for input in &scope.inputs {
+            let found = stores::input(input, scope.allow_empty());
             self.check("input", input, found).await;
         }
-        if let Some(places) = &asked.places {
-            self.examine_places(asked, places).await;
+        if let Some(places) = &scope.places {
+            self.examine_places(scope, places).await;
         }
-        drop(traces);
+        drop(created);
         self.report
     }
 
-    async fn examine_places(&mut self, asked: &Asked, places: &Places) {
+    async fn examine_places(&mut self, scope: &Scope, places: &Places) {
         let work = &places.work;
         self.check("work area", work, stores::work(work)).await;
-        for folder in &asked.folders {
+        for folder in &scope.folders {
             let name = places.name_of(folder);
-            let reached = stores::target(folder, work, &asked.access);
-            self.check(name, folder, reached).await;
+            let writable = stores::target(folder, work, &scope.access);
+            self.check(name, folder, writable).await;
         }
-        // The scheduler has its own state, scratch and engine.
-        let Some(state) = asked.own_state() else {
+        // On a cluster the scheduler has its own state, scratch and engine.
+        let Some(state) = scope.own_state() else {
             return;
         };
         self.check("state", state, stores::state(state)).await;
-        let (settings, cores) = (&asked.settings, asked.cores());
+        let (settings, cores) = (&scope.settings, scope.cores());
         self.check("scratch", "", machine::scratch(work)).await;
         let engine = machine::engine(settings.engine, cores, work);
         self.check("engine", "", engine).await;
@@ -110,17 +110,17 @@ impl Doctor {
         target: &str,
         probe: impl Future<Output = Verdict>,
     ) {
-        // On the heap: what a store's client waits for is large.
+        // On the heap, because the futures of store clients are large.
         let verdict = tokio::time::timeout(self.timeout, Box::pin(probe)).await;
         let verdict = verdict.unwrap_or_else(|_| {
             Verdict::fail(
                 format!("no answer within {} s", self.timeout.as_secs_f64()),
-                "check the network and the endpoint, or give --timeout more",
+                "check the network and the endpoint, or give a longer --timeout",
             )
         });
         let check = Check::new(name, target, verdict);
-        if self.says {
-            // Whoever stopped reading still gets the exit code.
+        if self.prints {
+            // If stdout is closed, the exit code still reports the result.
             let _ = writeln!(io::stdout().lock(), "{}", check.line());
         }
         self.report.add(check);

@@ -1,4 +1,4 @@
-//! What the checks found, for people and for programs.
+//! The results of the checks, as text and as JSON.
 
 use serde_json::{Value, json};
 
@@ -9,17 +9,17 @@ use crate::table::plural;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum State {
     Ok,
-    /// A load may run all the same.
+    /// A load can run nevertheless.
     Warning,
     Fail,
 }
 
-/// What one probe found.
+/// The result of one check.
 #[derive(Clone, Debug)]
 pub(super) struct Verdict {
     pub(super) state: State,
     pub(super) message: String,
-    /// What to do; empty when there is nothing to do.
+    /// What to do; empty if there is nothing to do.
     pub(super) remedy: String,
 }
 
@@ -51,7 +51,7 @@ impl From<Failure> for Verdict {
     }
 }
 
-/// One check: what of, and what it found.
+/// A check with its target and its result.
 #[derive(Clone, Debug)]
 pub(super) struct Check {
     name: &'static str,
@@ -62,14 +62,14 @@ pub(super) struct Check {
 
 impl Check {
     pub(super) fn new(name: &'static str, target: &str, mut verdict: Verdict) -> Self {
-        // Errors name what they are about, and so does the check.
-        let own = target.trim_end_matches('/');
-        let own = own.strip_prefix("file://").unwrap_or(own);
-        if let Some((about, what)) = verdict.message.split_once(": ")
-            && !own.is_empty()
-            && about.trim_start_matches("file://").starts_with(own)
+        // Many errors start with the target, which the check prints too.
+        let plain = target.trim_end_matches('/');
+        let plain = plain.strip_prefix("file://").unwrap_or(plain);
+        if let Some((prefix, rest)) = verdict.message.split_once(": ")
+            && !plain.is_empty()
+            && prefix.trim_start_matches("file://").starts_with(plain)
         {
-            verdict.message = what.to_owned();
+            verdict.message = rest.to_owned();
         }
         Self {
             name,
@@ -85,9 +85,9 @@ impl Check {
             State::Warning => "warning",
             State::Fail => "FAIL",
         };
-        let gap = if self.target.is_empty() { "" } else { ": " };
+        let separator = if self.target.is_empty() { "" } else { ": " };
         let (name, target, message) = (self.name, &self.target, &self.verdict.message);
-        let mut line = format!("{state:<8} {name:<10} {target}{gap}{message}");
+        let mut line = format!("{state:<8} {name:<10} {target}{separator}{message}");
         if !self.verdict.remedy.is_empty() {
             line.push_str(&format!("; help: {}", self.verdict.remedy));
         }
@@ -110,7 +110,7 @@ impl Check {
     }
 }
 
-/// All checks, in their order.
+/// All checks, in the order in which they ran.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Report(Vec<Check>);
 
@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn a_check_is_one_line_that_names_its_target_once() {
+    fn the_line_of_a_check_has_its_target_once() {
         let verdict = Verdict::fail("s3://lake/w/x.json: access is denied", "give s3:PutObject");
         let line = Check::new("work area", "s3://lake/w/", verdict).line();
         let expected =
@@ -172,24 +172,24 @@ mod tests {
     }
 
     #[test]
-    fn only_a_failure_decides_the_exit_code() {
+    fn only_a_failure_changes_the_exit_code() {
         let warned = report(&[Verdict::ok("fine"), Verdict::warning("odd", "look")]);
         assert_eq!(warned.code(), ExitCode::Done);
         assert_eq!(warned.summary(), "2 checks, 0 failed, 1 warning\n");
-        let failed = report(&[Verdict::ok("fine"), Verdict::fail("gone", "mend")]);
+        let failed = report(&[Verdict::ok("fine"), Verdict::fail("gone", "fix it")]);
         assert_eq!(failed.code(), ExitCode::Unavailable);
     }
 
     #[test]
-    fn the_object_for_programs_has_every_part_of_a_check() {
-        let json = report(&[Verdict::fail("gone", "mend")]).json();
+    fn the_json_of_a_check_has_all_its_parts() {
+        let json = report(&[Verdict::fail("gone", "fix it")]).json();
         assert_eq!(
             (&json["schema_version"], &json["exit_code"]),
             (&json!(1), &json!(4))
         );
         let expected = json!({
             "check": "work_area", "target": "s3://lake/w/", "state": "fail",
-            "message": "gone", "remedy": "mend",
+            "message": "gone", "remedy": "fix it",
         });
         assert_eq!(json["checks"], json!([expected]));
     }

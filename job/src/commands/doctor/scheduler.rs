@@ -1,4 +1,4 @@
-//! The scheduler of a cluster, which runs loads in this process's place.
+//! The check of a cluster's scheduler.
 
 use std::time::Duration;
 
@@ -10,21 +10,22 @@ use crate::commands::cluster::Cluster;
 use crate::failure::Failure;
 use crate::settings::Settings;
 
-const REMEDY: &str = "check --cluster, --tls-ca, --tls-cert and --tls-key, and that it runs";
+const REMEDY: &str =
+    "check that the scheduler runs, and check --cluster, --tls-ca, --tls-cert and --tls-key";
 
-/// Asks the scheduler for its loads, for no longer than `patience`.
-pub(super) async fn answers(settings: &Settings, patience: Duration) -> Verdict {
+/// Asks the scheduler for its loads, for at most `timeout`.
+pub(super) async fn answers(settings: &Settings, timeout: Duration) -> Verdict {
     let cluster = match Cluster::of(settings) {
         Ok(cluster) => cluster,
         Err(failure) => return failure.into(),
     };
-    // The client asks again for as long as a scheduler may take to start.
+    // Connect first: the client retries for as long as a scheduler may take to start.
     if let Err(error) = TcpStream::connect(&cluster.address).await {
-        return Verdict::fail(format!("the scheduler cannot be reached: {error}"), REMEDY);
+        return Verdict::fail(format!("cannot reach the scheduler: {error}"), REMEDY);
     }
-    match time::timeout(patience, cluster.client.list(1)).await {
+    match time::timeout(timeout, cluster.client.list(1)).await {
         Ok(Ok(_)) => Verdict::ok("the scheduler answers"),
         Ok(Err(failure)) => Failure::from(failure).into(),
-        Err(_) => Verdict::fail("something listens, and no scheduler answers", REMEDY),
+        Err(_) => Verdict::fail("the port is open, but no scheduler answers", REMEDY),
     }
 }

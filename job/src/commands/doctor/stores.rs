@@ -1,4 +1,5 @@
-//! Inputs, targets, work area and state: asked just for what a load asks them for.
+//! Checks of inputs, targets, the work area and the status store. Each makes the requests that
+//! a load makes.
 
 use std::path::Path;
 
@@ -10,62 +11,63 @@ use scheduler::publish::work;
 use scheduler::publish::work::Work;
 
 use super::report::Verdict;
-use crate::commands::show::unreached;
+use crate::commands::show::object_failure;
 use crate::failure::Failure;
 use crate::table::plural;
 use crate::wire;
 
-/// Objects of an input that are looked at.
-const LOOK: usize = 100;
+/// The number of objects of an input to list.
+const MOST_LISTED: usize = 100;
 
 /// Lists the first objects of an input and reads a byte of one.
 pub(super) async fn input(uri: &str, allow_empty: bool) -> Verdict {
-    let found = match objects::first(uri, LOOK).await {
+    let found = match objects::first(uri, MOST_LISTED).await {
         Ok(found) => found,
         Err(error) => return failed(&error),
     };
     let Some(first) = found.iter().find(|object| object.size > 0) else {
-        let remedy = "check --input; --allow-empty takes this for an answer";
+        let remedy = "check --input, or allow this with --allow-empty";
         return match allow_empty {
-            true => Verdict::warning("holds no object", remedy),
-            false => Verdict::fail("holds no object", remedy),
+            true => Verdict::warning("contains no objects", remedy),
+            false => Verdict::fail("contains no objects", remedy),
         };
     };
     if let Err(error) = first.touch().await {
         return failed(&error);
     }
     if first.below().is_empty() {
-        return Verdict::ok("one object, which can be read");
+        return Verdict::ok("one object, which is readable");
     }
-    let more = if found.len() == LOOK { " or more" } else { "" };
+    let is_cut = found.len() == MOST_LISTED;
+    let more = if is_cut { " or more" } else { "" };
     let objects = plural(found.len() as u64, "object");
-    Verdict::ok(format!("{objects}{more}; {} can be read", first.below()))
+    Verdict::ok(format!("{objects}{more}; {} is readable", first.below()))
 }
 
 fn failed(error: &ObjectError) -> Verdict {
-    unreached(error).into()
+    object_failure(error).into()
 }
 
-/// Begins to write a part, and takes it back.
+/// Starts to write a part, and aborts it.
 pub(super) async fn target(folder: &str, work: &str, access: &Access) -> Verdict {
     let part_store = match parts::open(folder, work, access) {
         Ok(sink) => sink.part_store,
         Err(error) => return refused(error),
     };
     match part_store.probe(folder, &work::probe_name()).await {
-        Ok(warnings) if warnings.is_empty() => Verdict::ok("can be written"),
+        Ok(warnings) if warnings.is_empty() => Verdict::ok("is writable"),
         Ok(warnings) => Verdict::warning(
             warnings.join("; "),
-            "let AbortIncompleteMultipartUpload wait for 7 days",
+            "set AbortIncompleteMultipartUpload to at least 7 days",
         ),
         Err(error) => refused(error),
     }
 }
 
-/// Writes, reads and removes an object of the work area.
+/// Writes, reads and removes an object in the work area.
 pub(super) async fn work(uri: &str) -> Verdict {
     let name = format!("{}.json", work::probe_name());
-    let tried = async {
+    let attempt = async {
         let work = Work::open(uri)?;
         work.prepare().await?;
         work.put(&name, &1).await?;
@@ -73,39 +75,39 @@ pub(super) async fn work(uri: &str) -> Verdict {
         work.remove(&name).await?;
         read
     };
-    match tried.await {
-        Ok(_) => Verdict::ok("written, read and removed an object"),
+    match attempt.await {
+        Ok(_) => Verdict::ok("wrote, read and removed an object"),
         Err(error) => refused(error),
     }
 }
 
-/// Reads the state; one on this machine that is not there yet would be made.
+/// Reads the status store. A missing local file passes if it can be created.
 pub(super) async fn state(uri: &str) -> Verdict {
     if let Some(path) = uri.strip_prefix("sqlite:").map(Path::new)
         && !path.exists()
     {
         return absent(path);
     }
-    let looked = async {
+    let datasets = async {
         let status = wire::open_status(uri, true)?;
         let datasets = status.datasets().await;
         datasets.map_err(|error| wire::status_failure(&error))
     };
-    match looked.await {
+    match datasets.await {
         Ok(datasets) => Verdict::ok(plural(datasets.len() as u64, "dataset")),
         Err(failure) => failure.into(),
     }
 }
 
-/// Whether a database could be made in the folder of `path`.
+/// Whether a database can be created in the folder of `path`.
 fn absent(path: &Path) -> Verdict {
     let folder = path.parent().unwrap_or(Path::new("/"));
-    let made = std::fs::create_dir_all(folder).and_then(|()| tempfile::tempfile_in(folder));
-    match made {
-        Ok(_) => Verdict::ok("is not there yet; the first load makes it"),
+    let created = std::fs::create_dir_all(folder).and_then(|()| tempfile::tempfile_in(folder));
+    match created {
+        Ok(_) => Verdict::ok("does not exist yet; the first load creates it"),
         Err(error) => Verdict::fail(
-            format!("cannot be made: {error}"),
-            "check the permissions of its folder, or give another --state",
+            format!("cannot be created: {error}"),
+            "check the permissions of its folder, or give a different --state",
         ),
     }
 }
@@ -126,7 +128,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_input_is_listed_and_read_or_said_to_be_empty() {
+    async fn an_input_is_listed_and_read_or_reported_as_empty() {
         let root = folder();
         let uri = format!("file://{}", root.path().display());
         assert_eq!(input(&uri, false).await.state, State::Fail);
@@ -147,7 +149,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_work_area_and_a_target_are_as_they_were_after_their_probes() {
+    async fn checks_leave_a_work_area_and_a_target_unchanged() {
         let root = folder();
         let uri = format!("file://{}", root.path().display());
         assert_eq!(work(&uri).await.state, State::Ok);
@@ -159,7 +161,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_state_that_is_not_there_is_not_made() {
+    async fn the_check_does_not_create_a_missing_status_store() {
         let root = folder();
         let path = root.path().join("state.db");
         let verdict = state(&format!("sqlite:{}", path.display())).await;

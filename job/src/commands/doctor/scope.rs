@@ -1,5 +1,5 @@
-//! What is examined: with a source just what its load would need, without one what the
-//! settings name.
+//! The stores to check: with a source those that its load needs, else those that the settings
+//! name.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -15,17 +15,17 @@ use crate::request::Places;
 use crate::settings::Settings;
 use crate::{request, uris};
 
-pub(super) struct Asked {
+pub(super) struct Scope {
     pub(super) settings: Settings,
-    /// None where nothing but a cluster is named.
+    /// None if the settings name only a cluster.
     pub(super) places: Option<Places>,
     pub(super) inputs: Vec<String>,
-    /// Where parts are written: targets and the quarantine.
+    /// The folders that parts are written to: targets and the quarantine.
     pub(super) folders: BTreeSet<String>,
     pub(super) access: Access,
 }
 
-impl Asked {
+impl Scope {
     pub(super) fn of(args: DoctorArgs, context: &Context) -> Result<Self, Failure> {
         match args.source {
             Some(source) => Self::by_load(source, args.settings, context),
@@ -74,7 +74,7 @@ impl Asked {
         })
     }
 
-    /// Every URI that is reached, without the state.
+    /// Every URI that is checked, without the state.
     fn uris(&self) -> impl Iterator<Item = &String> {
         let own = self.places.iter();
         let own = own.flat_map(|places| [&places.work, &places.quarantine]);
@@ -88,7 +88,7 @@ impl Asked {
         has_tables || self.uris().any(|uri| uris::is_s3(uri))
     }
 
-    /// The state that this process keeps; a cluster's scheduler has its own.
+    /// The status store of this process; none on a cluster, whose scheduler has its own.
     pub(super) fn own_state(&self) -> Option<&str> {
         match &self.settings.cluster {
             Some(_) => None,
@@ -109,7 +109,7 @@ impl Asked {
         request::cores(&self.settings)
     }
 
-    /// Folders of this machine that probing may make.
+    /// Local folders that the checks may create.
     pub(super) fn local_folders(&self) -> Vec<PathBuf> {
         let local = |uri: &str| uris::local("", uri, Path::new("/")).ok();
         let mut folders: Vec<_> = self.folders.iter().filter_map(|uri| local(uri)).collect();

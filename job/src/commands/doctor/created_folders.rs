@@ -1,14 +1,14 @@
-//! The folders that probing makes, to be removed again.
+//! Removes the folders that checks created.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Folders that were not there; those that are empty in the end go with this value.
+/// Folders that did not exist. Dropping this removes those that are empty.
 #[derive(Debug)]
-pub(super) struct Traces(Vec<PathBuf>);
+pub(super) struct CreatedFolders(Vec<PathBuf>);
 
-impl Traces {
-    /// Notes which of `folders`, and of those they stand in, are not there yet.
+impl CreatedFolders {
+    /// Records which of `folders` and their parents do not exist yet.
     pub(super) fn before(folders: &[PathBuf]) -> Self {
         let absent = |path: &&Path| !path.exists();
         let mut missing: Vec<PathBuf> = folders
@@ -16,17 +16,17 @@ impl Traces {
             .flat_map(|folder| folder.ancestors().take_while(absent))
             .map(Path::to_path_buf)
             .collect();
-        // What stands in a folder goes before it.
+        // A folder is removed after its subfolders.
         missing.sort_by_key(|path| std::cmp::Reverse(path.components().count()));
         missing.dedup();
         Self(missing)
     }
 }
 
-impl Drop for Traces {
+impl Drop for CreatedFolders {
     fn drop(&mut self) {
         for folder in &self.0 {
-            // Most were never made, and one in which something stands is in use.
+            // Most were never created, and one that is not empty is in use.
             let _ = fs::remove_dir(folder);
         }
     }
@@ -37,16 +37,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_empty_folders_that_were_not_there_are_removed() {
+    fn only_new_empty_folders_are_removed() {
         let root = tempfile::tempdir().expect("a folder for the test");
         let path = |name: &str| root.path().join(name);
         fs::create_dir(path("old")).expect("writable");
-        let traces = Traces::before(&[path("old/area/scratch"), path("new/a"), path("new/b")]);
+        let created =
+            CreatedFolders::before(&[path("old/area/scratch"), path("new/a"), path("new/b")]);
         for name in ["old/area/scratch", "new/a", "new/b"] {
             fs::create_dir_all(path(name)).expect("writable");
         }
         fs::write(path("new/b/part"), "x").expect("writable");
-        drop(traces);
+        drop(created);
         assert!(path("old").exists() && !path("old/work").exists());
         assert!(!path("new/a").exists() && path("new/b/part").exists());
     }
