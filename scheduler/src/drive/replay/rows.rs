@@ -12,7 +12,7 @@ use datafusion::parquet::basic::{Compression, ZstdLevel};
 use datafusion::parquet::file::properties::WriterProperties;
 use plans::sink::quarantine_schema;
 
-/// A row that was set aside.
+/// A row that was rejected.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Rejected {
     pub source: String,
@@ -21,7 +21,7 @@ pub(crate) struct Rejected {
     pub offset: u64,
     pub reason: String,
     pub detail: String,
-    /// None where the format keeps no bytes: such a row cannot be read again.
+    /// `None` where the format keeps no bytes. Such a row cannot be mapped again.
     pub raw: Option<Vec<u8>>,
     pub load_id: String,
     pub attempt: String,
@@ -29,7 +29,7 @@ pub(crate) struct Rejected {
 
 pub(crate) type RowsError = Box<dyn std::error::Error + Send + Sync>;
 
-/// Every row of a quarantine object.
+/// Reads every row of a quarantine object.
 pub(crate) fn read(object: Bytes) -> Result<Vec<Rejected>, RowsError> {
     let reader = ParquetRecordBatchReaderBuilder::try_new(object)?.build()?;
     let mut rows = Vec::new();
@@ -74,7 +74,7 @@ fn append(batch: &RecordBatch, rows: &mut Vec<Rejected>) -> Result<(), RowsError
     Ok(())
 }
 
-/// A quarantine object of these rows.
+/// Encodes rows as a quarantine object.
 pub(crate) fn encode(rows: &[Rejected]) -> Result<Bytes, RowsError> {
     let properties = WriterProperties::builder()
         .set_compression(Compression::ZSTD(ZstdLevel::default()))
