@@ -51,7 +51,7 @@ impl PeriodRun<'_> {
     pub(super) async fn remove_attempt(&self, record: &PeriodRecord) {
         let name = attempt_name(&record.load_id, record.period, record.attempt);
         if let Err(error) = self.load.survey.cleanup().remove(&name).await {
-            warn!(%error, "an attempt's work files could not be removed");
+            warn!(%error, "cannot remove an attempt's work files");
         }
     }
 

@@ -182,7 +182,7 @@ impl<'a> Survey<'a> {
         let remaining = self.decide(asked, &records, &known.missing, inventory)?;
         let first = remaining.into_iter().next();
         first.ok_or_else(|| {
-            let message = "a period asked for has no decision";
+            let message = "a requested period has no decision";
             Failure::new(Kind::Bug, "no_decision", message, "please report it")
         })
     }
@@ -347,7 +347,7 @@ pub(super) fn refuse_empty(survey: &Survey) -> Result<(), Failure> {
         return Ok(());
     }
     let inputs = request.inputs.join(", ");
-    let message = format!("no input object was found in {inputs} for the days asked for");
+    let message = format!("no input object was found in {inputs} for the requested days");
     let remedy = "check --input and the range; --allow-empty accepts an empty input";
     Err(Failure::new(Kind::Dependency, "no_input", message, remedy))
 }
@@ -445,7 +445,7 @@ fn asked_days(
 }
 
 fn bad_range(error: &range::RangeError) -> Failure {
-    let remedy = "give a range with --from and --to, --days or --daily";
+    let remedy = "set a range with --from and --to, --days or --daily";
     Failure::of(Kind::Usage, "bad_range", error, remedy)
 }
 

@@ -249,8 +249,7 @@ impl From<PartError> for Failure {
             PartError::Apart { .. } => Some("put --work on the filesystem of the target"),
             _ => None,
         };
-        let remedy =
-            remedy.unwrap_or("check --output, that it can be written and that there is room");
+        let remedy = remedy.unwrap_or("check that --output can be written and has free space");
         Self::of(kind, code, &error, remedy).retryable(retryable)
     }
 }
@@ -266,7 +265,7 @@ impl From<PublishError> for Failure {
                 Kind::Work,
                 "parts_lost",
                 &error,
-                "run the load again: it loads the days once more and replaces what is there",
+                "run the load again: it loads the days again and replaces their objects",
             )
             .retryable(retryable),
             PublishError::NoManifest { .. } => Self::of(

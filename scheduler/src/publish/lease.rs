@@ -409,7 +409,7 @@ impl From<LeaseError> for Failure {
                 Kind::Refused,
                 failure::HELD,
                 &error,
-                "wait for the other load, or let this one wait with --wait",
+                "wait for the other load, or make this one wait with --wait",
             ),
             LeaseError::Lost { .. } => Self::of(
                 Kind::Refused,

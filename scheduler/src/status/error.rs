@@ -16,7 +16,7 @@ pub enum StatusError {
     },
     #[error("the status store at {uri} holds data that this version cannot read: {what}")]
     Unreadable { uri: String, what: String },
-    #[error("{uri}: unknown kind of status store; supported are {known}")]
+    #[error("{uri}: unknown kind of status store; known are {known}")]
     NoStore { uri: String, known: String },
     #[error("{uri}: {what}")]
     BadUri { uri: String, what: String },

@@ -417,7 +417,7 @@ fn refuse_strays(collected: &Collected) -> Result<(), Failure> {
     }
     let message =
         format!("{other_period} rows belong to days that are not loaded, or to another period");
-    let remedy = "load the days again with --full-load, and their neighbours with them";
+    let remedy = "load the days and their neighbours again with --full-load";
     Err(Failure::new(
         Kind::Work,
         "replay_elsewhere",
