@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Makes what compose.tls.yaml wants: an authority, and a certificate with key for the
-# scheduler, the executors and the command line. What stands and holds for a day is kept.
+# Creates what compose.tls.yaml needs: an authority, and a certificate with key for the
+# scheduler, the executors and the command line. Existing certificates that are valid for
+# another day are kept.
 set -euo pipefail
 # shellcheck source=docker/lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
@@ -9,13 +10,13 @@ usage() {
     cat <<'END_OF_USAGE'
 Usage: docker/certificates.sh [--days N] [--host NAME]… [--renew] [FOLDER]
 
-  --days N      how long they hold [default: 365]
-  --host NAME   a further name of the scheduler, beside scheduler, localhost and 127.0.0.1;
-                makes all anew
-  --renew       makes all of them anew, with a new authority
-  FOLDER        where they go [default: tls/ in docker/secrets or LAKEBOLT_SECRETS]
+  --days N      how long they are valid [default: 365]
+  --host NAME   another name of the scheduler, beside scheduler, localhost and 127.0.0.1;
+                creates all of them again
+  --renew       creates all of them again, with a new authority
+  FOLDER        where they are written [default: tls/ in docker/secrets or LAKEBOLT_SECRETS]
 
-Needs OpenSSL 3. The authority's key stays in FOLDER, readable by its owner only, and no
+Needs OpenSSL 3. The authority's key stays in FOLDER, readable only by its owner, and no
 container sees it. Processes read their certificates when they start.
 END_OF_USAGE
 }
@@ -42,10 +43,10 @@ make() {
     openssl req -x509 -config "$staging/$name.cnf" -extensions extensions -subj "/CN=lakebolt $name" \
         -newkey ec -pkeyopt ec_paramgen_curve:P-256 -noenc -days "$days" \
         -out "$staging/$name.pem" -keyout "$staging/$name.key" "$@" 2>"$staging/said" ||
-        { cat "$staging/said" >&2 && fail "openssl made no certificate for $name"; }
+        { cat "$staging/said" >&2 && fail "openssl created no certificate for $name"; }
 }
 
-# signed NAME USE [NAMES]: one that the authority signed.
+# signed NAME USE [NAMES]: a certificate signed by the authority.
 signed() {
     make "$1" "basicConstraints = critical, CA:FALSE
 keyUsage = critical, digitalSignature
@@ -53,7 +54,7 @@ extendedKeyUsage = $2
 ${3:+subjectAltName = $3}" -CA "$staging/authority.pem" -CAkey "$staging/authority.key"
 }
 
-holds() {
+are_valid() {
     local name
     for name in authority scheduler executor client; do
         [[ -s $folder/$name.pem && -s $folder/$name.key ]] || return 1
@@ -62,8 +63,8 @@ holds() {
 }
 
 need openssl
-if [[ -z $renew ]] && holds; then
-    say "the certificates of $folder hold"
+if [[ -z $renew ]] && are_valid; then
+    say "the certificates in $folder are valid"
     exit 0
 fi
 umask 077
@@ -75,7 +76,7 @@ keyUsage = critical, keyCertSign'
 signed scheduler serverAuth "$names"
 signed executor clientAuth
 signed client clientAuth
-# Containers read these as users of their own; the folder keeps others of this host out.
+# Containers read these as other users; the folder keeps other users of this host out.
 chmod 0644 "$staging"/*.pem "$staging"/{scheduler,executor,client}.key
 mv "$staging"/*.pem "$staging"/*.key "$folder/"
 say "certificates for $days days in $folder"

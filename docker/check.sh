@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Whether the files of this folder hold together: the compose files read by each compose
-# there is; images; a cluster that comes up healthy and loads generated logs through
-# orchestrate.sh; the same rows from an embedded load; TLS, with strangers refused; on
-# demand, loads that outlive killed containers; and nothing left. Says so and exits 0 where
-# there is no engine.
+# Tests the files of this folder. Each installed compose reads the compose files. Images are
+# built. A cluster becomes healthy and loads generated logs through orchestrate.sh; an embedded
+# load gives the same rows. TLS refuses clients without a valid certificate. On demand, loads
+# survive killed containers. Nothing is left at the end. Without a container engine it says so
+# and exits 0.
 #   docker/check.sh [--config-only | --chaos]
 set -euo pipefail
 # shellcheck source=docker/lib.sh
@@ -11,18 +11,18 @@ source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 case ${1:-} in
     "" | --config-only | --chaos) ;;
-    *) sed -n '/^# Whether/,/^#   /s/^# \?//p' "${BASH_SOURCE[0]}" >&2 && exit 2 ;;
+    *) sed -n '/^# Tests/,/^#   /s/^# \?//p' "${BASH_SOURCE[0]}" >&2 && exit 2 ;;
 esac
 unset LAKEBOLT_TLS LAKEBOLT_STATE
 export LAKEBOLT_PROJECT=lakebolt-check
-# Ports that no outgoing connection takes while a container is away.
+# Ports that no outgoing connection takes while a container is down.
 export LAKEBOLT_PORT=${LAKEBOLT_PORT:-20950} LAKEBOLT_AWS_PORT=${LAKEBOLT_AWS_PORT:-20951}
 work=$(mktemp -d)
 export LAKEBOLT_SECRETS=$work/secrets
 days=(--from 2024-01-30 --to 2024-02-02)
 started="" killer=""
 clean() {
-    # It would start the cluster again; what it is doing ends first.
+    # It would start the cluster again, so its current step ends first.
     [[ -z $killer ]] || { kill "$killer" && wait "$killer"; } 2>/dev/null || true
     [[ -z $started ]] || compose --profile tools down -v >/dev/null 2>&1 || true
     rm -rf "$work"
@@ -41,8 +41,8 @@ read_by_each_compose() {
     ((read_by)) || { say "skipped: no compose is installed" && exit 0; }
 }
 
-# Images that stand are checked as they are; local-images.sh or this builds them.
-build_what_is_absent() {
+# Uses existing images as they are; builds them if one is missing.
+build_missing_images() {
     local image
     for image in scheduler executor lakebolt stand-in postgres mariadb; do
         docker image inspect "lakebolt/$image:${LAKEBOLT_TAG:-dev}" >/dev/null 2>&1 && continue
@@ -53,8 +53,8 @@ build_what_is_absent() {
 
 lakebolt() { compose run --rm -T lakebolt "$@" </dev/null 2>>"$work/lakebolt.log"; }
 
-# logs LINES BUCKET LAKE…: logs of four days into BUCKET, in sixteen files of so many lines,
-# and buckets to load them into.
+# logs LINES BUCKET LAKE…: puts logs of four days into BUCKET, in sixteen files of LINES lines,
+# and creates the buckets to load them into.
 logs() {
     rm -rf "$work/logs"
     python3 "$docker_folder/stand-in/vpc_logs.py" "$work/logs" "$1"
@@ -74,20 +74,21 @@ load() {
 # load or an object.
 rows_of() { lakebolt show "$1" -n 100000000 | LC_ALL=C sort >"$2"; }
 
-# same_rows NUMBER LAKE: that many, and those that an embedded load of the same logs wrote.
+# same_rows NUMBER LAKE: checks the number of rows, and that an embedded load of the same logs
+# wrote the same ones.
 same_rows() {
     rows_of "$2" "$work/rows"
     [[ $(wc -l <"$work/rows") == "$1" ]] || fail "$(wc -l <"$work/rows") rows in $2 instead of $1"
     cmp "$work/embedded" "$work/rows"
 }
 
-# embedded BUCKET LAKE: the load without a cluster, and its rows.
+# embedded BUCKET LAKE: runs the load without a cluster and keeps its rows.
 embedded() {
     lakebolt run vpc_flow --input "s3://$1/AWSLogs" --output "$2" "${days[@]}" --state sqlite:/scratch/state.db >/dev/null
     rows_of "$2" "$work/embedded"
 }
 
-# refused WHO: the cluster does not answer that client (4); any other code says nothing of it.
+# refused WHO: checks that the cluster does not answer that client (exit code 4).
 refused() {
     local code=0
     lakebolt status --cluster scheduler:50050 || code=$?
@@ -95,7 +96,7 @@ refused() {
 }
 
 # A client without certificates, and one whose certificate another authority signed.
-strangers_are_refused() {
+unknown_clients_are_refused() {
     LAKEBOLT_TLS="" refused "without certificates"
     "$docker_folder/certificates.sh" "$work/strange/tls"
     cp "$LAKEBOLT_SECRETS"/*_* "$work/strange/"
@@ -103,8 +104,8 @@ strangers_are_refused() {
     LAKEBOLT_SECRETS=$work/strange refused "of another authority"
 }
 
-# killed SERVICE SECONDS: a load during which a service dies by SIGKILL and, after so many
-# seconds, comes back.
+# killed SERVICE SECONDS: runs a load during which SIGKILL ends a service, which is started
+# again after SECONDS.
 killed() {
     local service=$1 lake=s3://many-lake-without-$1
     (
@@ -119,7 +120,7 @@ killed() {
     ) &
     killer=$!
     load "$service" s3://many-logs/AWSLogs "$lake" --retries 0
-    wait "$killer" || fail "$service was not killed, or did not come back"
+    wait "$killer" || fail "$service was not killed, or was not started again"
     killer=""
     python3 - "$work/$service/report.json" <<'END_OF_PROGRAM'
 import json, sys
@@ -128,7 +129,7 @@ step = [step for step in json.load(open(sys.argv[1]))["steps"] if step["name"] =
 assert len(step) == 1 and step[0]["seconds"] > 6, f"the load ended before the kill: {step}"
 END_OF_PROGRAM
     same_rows 960000 "$lake"
-    say "the load is whole although $service was killed"
+    say "the load is complete although $service was killed"
 }
 
 make_secrets
@@ -136,7 +137,7 @@ LAKEBOLT_TLS=1 make_secrets
 read_by_each_compose
 [[ ${1:-} != --config-only ]] || exit 0
 docker info >/dev/null 2>&1 || { say "skipped: no Docker engine answers" && exit 0; }
-build_what_is_absent
+build_missing_images
 
 started=1
 start_cluster
@@ -150,8 +151,8 @@ say "8000 rows, the same as embedded"
 
 LAKEBOLT_TLS=1 load tls s3://logs/AWSLogs s3://lake-tls
 same_rows 8000 s3://lake-tls
-LAKEBOLT_TLS=1 strangers_are_refused
-say "8000 rows through TLS; strangers are refused"
+LAKEBOLT_TLS=1 unknown_clients_are_refused
+say "8000 rows through TLS; unknown clients are refused"
 
 if [[ ${1:-} == --chaos ]]; then
     start_cluster
@@ -161,7 +162,7 @@ if [[ ${1:-} == --chaos ]]; then
     killed scheduler 5
 fi
 
-# Everything is done already: this is a load of nothing, and the end of the cluster.
+# Everything is loaded already: this run does nothing and stops the cluster.
 load last s3://logs/AWSLogs s3://lake --down-volumes
 left=$(docker ps -aq --filter "label=com.docker.compose.project=$LAKEBOLT_PROJECT")
 [[ -z $left ]] || fail "containers are left: $left"

@@ -1,6 +1,6 @@
 # shellcheck shell=bash
-# What the scripts of this folder share. Sourced, never run. Nothing here ends the shell: it
-# returns a code, which ends a script that has set -e and leaves a terminal's shell alone.
+# Functions that the scripts of this folder share. Source it; do not run it. Nothing here exits
+# the shell: a failure returns a code, which ends a script with set -e but not a terminal.
 
 docker_folder=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck disable=SC2034 # used by local-images.sh
@@ -13,7 +13,7 @@ fail() {
 }
 need() { command -v "$1" >/dev/null || fail "$1 is not installed${2:+: $2}"; }
 
-# Which compose there is: v2's plugin first, then 1.29.
+# The installed compose: the plugin of v2 first, then 1.29.
 compose_program() {
     if docker compose version >/dev/null 2>&1; then
         echo "docker compose"
@@ -24,7 +24,7 @@ compose_program() {
     fi
 }
 
-# Compose on our files: with TLS where LAKEBOLT_TLS is set. LAKEBOLT_PROJECT names the cluster.
+# Runs compose on our files, with TLS if LAKEBOLT_TLS is set. LAKEBOLT_PROJECT names the cluster.
 compose() {
     local name program files=(-f "$docker_folder/compose.yaml")
     name=${LAKEBOLT_COMPOSE:-$(compose_program)} || return
@@ -33,10 +33,10 @@ compose() {
     "${program[@]}" "${files[@]}" -p "${LAKEBOLT_PROJECT:-lakebolt}" "$@"
 }
 
-# Secrets as files, made once. Containers read them as users of their own, so the folder
-# keeps others of this host out, not the files.
+# Creates secrets as files, once. Containers read them as other users, so the mode of the folder
+# and not of the files keeps other users of this host out.
 make_secrets() {
-    # Compose reads a relative path from the folder of its files, and this from where it runs.
+    # Compose resolves a relative path from the folder of its files, this script from where it runs.
     LAKEBOLT_SECRETS=$(realpath -m "${LAKEBOLT_SECRETS:-$docker_folder/secrets}")
     export LAKEBOLT_SECRETS
     install -d -m 0700 "$LAKEBOLT_SECRETS"
@@ -53,8 +53,8 @@ make_secrets() {
     [[ -z ${LAKEBOLT_TLS:-} ]] || "$docker_folder/certificates.sh"
 }
 
-# Starts the cluster and waits until every service is healthy, or has ended well where it is
-# to end; LAKEBOLT_START_SECONDS at most.
+# Starts the cluster and waits until every service is healthy or, if it is meant to exit, has
+# exited with code 0. It waits LAKEBOLT_START_SECONDS at most.
 start_cluster() {
     compose up -d >&2 || return 4
     local deadline=$((SECONDS + ${LAKEBOLT_START_SECONDS:-180})) waiting
@@ -69,7 +69,7 @@ start_cluster() {
     done
 }
 
-# The containers that are neither healthy nor ended well, one a line.
+# The containers that are neither healthy nor exited with code 0, one a line.
 not_ready() {
     local ids
     read -rd '' -a ids < <(compose ps -q) || true

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Makes every image of compose.yaml where no image registry can be reached: the base image
-# with debootstrap, the others on top of it, ours from programs that this host has built.
+# Builds every image of compose.yaml without an image registry: the base image with
+# debootstrap, the others on top of it, and lakebolt's from programs that this host built.
 set -euo pipefail
 # shellcheck source=docker/lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
@@ -9,14 +9,14 @@ usage() {
     cat <<'END'
 Usage: docker/local-images.sh [--bin FOLDER] [--only-ours] [--remove [--base]]
 
-  --bin FOLDER   where lakebolt, lakebolt-scheduler and lakebolt-executor stand
+  --bin FOLDER   the folder with lakebolt, lakebolt-scheduler and lakebolt-executor
                  [default: release/, else debug/ of cargo's target folder]
-  --only-ours    makes the three images of lakebolt again, not the stand-ins'
+  --only-ours    builds the three images of lakebolt again, but not the stand-ins
   --remove       removes the images; with --base the base image too
 
 Environment: BASE_IMAGE [debian:bookworm-slim], DEBIAN_MIRROR [http://deb.debian.org/debian],
-LAKEBOLT_TAG [dev]. An image of that base name that stands already is used as it is.
-Proxies (http_proxy, …) are passed on to the builds and stand in no image.
+LAKEBOLT_TAG [dev]. An existing base image is used as it is.
+Proxies (http_proxy, …) are passed to the builds and are kept in no image.
 END
 }
 
@@ -45,7 +45,7 @@ remove_images() {
     docker image prune -f --filter label=dev.lakebolt.local >/dev/null
 }
 
-# The folder with the programs: told, else what cargo built last for use.
+# The folder with the programs: --bin, else cargo's release folder, else its debug folder.
 find_programs() {
     if [[ -z $bin ]]; then
         local target=${CARGO_TARGET_DIR:-}
@@ -62,12 +62,12 @@ find_programs() {
 
 make_base() {
     if docker image inspect "$base" >/dev/null 2>&1; then
-        say "$base stands already"
+        say "$base exists already"
         return
     fi
     need debootstrap "apt-get install debootstrap"
     ((EUID == 0)) || fail "debootstrap must be run by root"
-    say "making $base from $mirror (1 to 2 minutes)"
+    say "building $base from $mirror (1 to 2 minutes)"
     local tree=$staging/base
     debootstrap --variant=minbase --include=ca-certificates bookworm "$tree" "$mirror" >"$staging/log" 2>&1 ||
         { tail -5 "$staging/log" >&2 && fail "debootstrap failed"; }

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # shellcheck disable=SC2317 # steps are called by name
-# A whole historical load, as an operations team runs one: cluster up, tables, plan, load,
-# failed periods again, results gathered, a report, and the load's exit code.
+# Runs a whole historical load, as an operations team does: starts the cluster, creates tables,
+# plans, loads, retries failed periods, gathers results, and writes a report. Its exit code is
+# the load's.
 set -euo pipefail
 # shellcheck source=docker/lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
@@ -10,18 +11,18 @@ usage() {
     cat <<'END'
 Usage: docker/orchestrate.sh [OPTIONS] -- SOURCE --input URI --output URI --from DAY --to DAY …
 
-What stands after -- goes to `lakebolt plan` and `lakebolt run` as it is.
+Arguments after -- are passed to `lakebolt plan` and `lakebolt run` unchanged.
 
   --retries N     how often failed periods run again [default: 2]
   --pause N       seconds before the first retry, twice as many before the second,
                   and so on [default: 15]
-  --folder DIR    where results and report go [default: docker/runs/TIME]
-  --down          stops the cluster at the end; --down-volumes also drops what the
-                  databases hold
+  --folder DIR    where results and report are written [default: docker/runs/TIME]
+  --down          stops the cluster at the end; --down-volumes also deletes the data of
+                  the databases
 
-Environment: LAKEBOLT_TLS=1 [none] adds compose.tls.yaml and makes certificates where none
-stand; LAKEBOLT_STATE [dynamodb:lakebolt], LAKEBOLT_PROJECT, LAKEBOLT_COMPOSE and what
-compose.yaml names. Exit code: the load's; 6 where the load is done and verify failed.
+Environment: LAKEBOLT_TLS=1 [none] adds compose.tls.yaml and creates missing certificates;
+LAKEBOLT_STATE [dynamodb:lakebolt], LAKEBOLT_PROJECT, LAKEBOLT_COMPOSE and the variables of
+compose.yaml. Exit code: the load's, or 6 if the load is done and verify failed.
 END
 }
 
@@ -53,16 +54,16 @@ need docker
 need python3
 folder=${folder:-$docker_folder/runs/$(date -u +%Y%m%dT%H%M%SZ)}
 mkdir -p "$folder/logs"
-# A folder may be used again; what an earlier run left in it is not this one's.
+# A folder may be used again: remove the results of an earlier run.
 rm -f "$folder"/*.json "$folder"/report.md "$folder"/logs/*.log
 : >"$folder/steps.tsv"
 
-# record NAME STARTED CODE DETAIL: one line of the run's course.
+# record NAME STARTED CODE DETAIL: writes one line about a step.
 record() {
     printf '%s\t%s\t%s\t%s\t%s\n' "$1" "$2" "$(date -u +%FT%TZ)" "$3" "$4" >>"$folder/steps.tsv"
 }
 
-# step NAME DETAIL COMMAND…: runs it and records how it ended; its exit code is the step's.
+# step NAME DETAIL COMMAND…: runs the command and records how it ended. Returns its exit code.
 step() {
     local name=$1 detail=$2 started code=0
     shift 2
@@ -73,7 +74,7 @@ step() {
     return "$code"
 }
 
-# lakebolt FILE ARGUMENT…: the command line in the cluster's network, its result to FILE.
+# lakebolt FILE ARGUMENT…: runs the command line in the cluster's network; its result goes to FILE.
 lakebolt() {
     local file=$folder/$1
     shift
@@ -92,25 +93,25 @@ checkpoint() {
         lakebolt plan.json plan "${load[@]}" --state "$state"
 }
 
-# The newest load of the planned dataset that was begun after a time, or nothing.
-begun_since() {
+# The newest load of the planned dataset that started after a time, or nothing.
+started_since() {
     lakebolt loads.json status --cluster scheduler:50050 || return
     python3 - "$1" "$folder/plan.json" "$folder/loads.json" <<'END_OF_PROGRAM'
 import datetime, json, sys
 
 moment = lambda text: datetime.datetime.fromisoformat(text.replace("Z", "+00:00"))
 plan, status = (json.load(open(path)) for path in sys.argv[2:])
-begun = (load for load in status["loads"] if load["dataset"] == plan["dataset"])
-begun = (load for load in begun if moment(load["started_at"]) >= moment(sys.argv[1]))
-print(next((load["load_id"] for load in begun), ""))
+started = (load for load in status["loads"] if load["dataset"] == plan["dataset"])
+started = (load for load in started if moment(load["started_at"]) >= moment(sys.argv[1]))
+print(next((load["load_id"] for load in started), ""))
 END_OF_PROGRAM
 }
 
-# again FILE STARTED: the load that was cut off from this, followed to its end, or else a new
-# one. A second one beside it would be refused what the first holds.
+# again FILE STARTED: follows the load whose connection was lost to its end, or starts a new one.
+# A second load beside the first would be refused the periods that the first holds.
 again() {
     local id
-    id=$(begun_since "$2") || { : >"$folder/$1" && return 4; }
+    id=$(started_since "$2") || { : >"$folder/$1" && return 4; }
     if [[ -n $id ]]; then
         say "load $id goes on"
         lakebolt "$1" watch "$id" --cluster scheduler:50050
@@ -119,8 +120,8 @@ again() {
     fi
 }
 
-# The load, then as often as allowed what failed: periods (3) of the load that ran, or what
-# is not done where something could not be reached (4). Both skip what is done.
+# Runs the load, then retries as often as allowed. After exit code 3 it retries the failed
+# periods, after 4 everything that is not done. Both skip what is done.
 map() {
     local try=1 code=0 id started
     started=$(date -u +%FT%TZ)
@@ -136,15 +137,15 @@ map() {
                 lakebolt "outcome-$try.json" retry "$id" --state "$state" --output "$output" \
                 --cluster scheduler:50050 || code=$?
         elif [[ -n $id ]]; then
-            # It has ended: another can begin.
+            # The load has ended, so another can start.
             code=0
             started=$(date -u +%FT%TZ)
-            step "Glue Map" "what is not done, attempt $try" \
+            step "Glue Map" "everything that is not done, attempt $try" \
                 lakebolt "outcome-$try.json" run "${load[@]}" --state "$state" \
                 --cluster scheduler:50050 || code=$?
         else
             code=0
-            step "Glue Map" "the load that was cut off, attempt $try" \
+            step "Glue Map" "the load whose connection was lost, attempt $try" \
                 again "outcome-$try.json" "$started" || code=$?
         fi
     done
@@ -175,8 +176,8 @@ finish() {
 }
 
 drive() {
-    step "Start Cluster" "scheduler, executors and what they need are healthy" start_cluster || return
-    step "Checkpointing" "tables stand; what is to be loaded" checkpoint || return
+    step "Start Cluster" "every service is healthy" start_cluster || return
+    step "Checkpointing" "tables exist; the load is planned" checkpoint || return
     step "Engine Choice" "ballista at scheduler:50050" true
     map || return
     step "Gather Map Results" "status, and objects read back" gather
@@ -188,7 +189,7 @@ code=0
 drive || code=$?
 now=$(date -u +%FT%TZ)
 if ((code)); then
-    record "Capture Errors" "$now" 0 "exit code $code; report.md and logs/ say why"
+    record "Capture Errors" "$now" 0 "exit code $code; see report.md and logs/"
     record "Choice" "$now" 0 "errors were captured"
     record "Fail" "$now" "$code" "the load's exit code"
 else

@@ -1,7 +1,7 @@
-"""The report of one orchestrated load: report.json and report.md in its run folder.
+"""Writes the report of one orchestrated load: report.json and report.md in its run folder.
 
-Reads steps.tsv (name, start, end, exit code, detail) and the last outcome of lakebolt.
-Steps have the names of the state machine that this replaces.
+Reads steps.tsv (name, start, end, exit code, detail) and the results of lakebolt.
+Steps have the names of the state machine that orchestrate.sh replaces.
 """
 
 import datetime
@@ -34,7 +34,7 @@ def steps_of(folder):
 
 
 def result_of(path):
-    """What lakebolt printed, or nothing where it did not come to that."""
+    """What lakebolt printed, or None if it printed nothing."""
     try:
         return json.loads(path.read_text())
     except (OSError, ValueError):
@@ -58,7 +58,7 @@ def page(report):
         text += f"\n**{error['of']}**: {error['message']}\n"
         if error["remedy"]:
             text += f"\nRemedy: {error['remedy']}\n"
-    heads = ["step", "state", "exit", "began", "seconds", "detail"]
+    heads = ["step", "state", "exit", "started", "seconds", "detail"]
     names = ["name", "state", "exit_code", "started_at", "seconds", "detail"]
     text += "\n## Steps\n\n"
     text += table(heads, [[step[name] for name in names] for step in report["steps"]])
@@ -67,7 +67,7 @@ def page(report):
     heads = ["period", "state", "attempts", *rows, "objects", "seconds", "error"]
     text += table(heads, [period_row(period) for period in report["periods"]])
     if report["failures"]:
-        text += "\n## What failed on the way\n\n"
+        text += "\n## Failures of all attempts\n\n"
         names = ["attempt", "load", "period", "error"]
         text += table(names, [[failure[name] for name in names] for failure in report["failures"]])
     return text
@@ -88,26 +88,26 @@ def period_row(period):
 
 
 def errors_of(results):
-    """What went wrong, as lakebolt said it: one for each result that is an error."""
+    """The error of each result that has one, as lakebolt printed it."""
     found = []
     for name, result in results.items():
         error = (result or {}).get("error")
         if not error:
             continue
-        told = error if isinstance(error, dict) else {"message": error}
+        detail = error if isinstance(error, dict) else {"message": error}
         found.append(
             {
                 "of": name,
-                "code": told.get("code", ""),
-                "message": told.get("message", str(error)),
-                "remedy": told.get("remedy", ""),
+                "code": detail.get("code", ""),
+                "message": detail.get("message", str(error)),
+                "remedy": detail.get("remedy", ""),
             }
         )
     return found
 
 
 def periods_of(outcomes):
-    """Each period as the last attempt that touched it left it."""
+    """Each period as the last attempt that worked on it left it."""
     periods = {}
     for _, outcome in outcomes:
         for period in outcome.get("periods") or []:
@@ -116,7 +116,7 @@ def periods_of(outcomes):
 
 
 def failures_of(outcomes):
-    """Every period or load that an attempt left undone, also where a later one mended it."""
+    """Every failure of a period or load, also if a later attempt succeeded."""
     failures = []
     for attempt, outcome in outcomes:
         undone = [period for period in outcome.get("periods") or [] if period.get("error")]

@@ -1,5 +1,5 @@
-//! Writes the table of sources that ship: the files of every folder of `sources/`,
-//! embedded as text, and their samples as bytes.
+//! Writes the table of shipped sources. It embeds the files of every folder of
+//! `sources/` as text and the samples as bytes.
 
 use std::error::Error;
 use std::fmt::Write as _;
@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 #[expect(
     clippy::disallowed_methods,
-    reason = "cargo tells a build script its folder this way"
+    reason = "cargo passes OUT_DIR to a build script in its environment"
 )]
 fn main() -> Result<(), Box<dyn Error>> {
     let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("sources");
@@ -59,7 +59,7 @@ fn file_name(path: &Path) -> Result<&str, Box<dyn Error>> {
     name.ok_or_else(|| format!("{} has no UTF-8 name", path.display()).into())
 }
 
-/// What a folder holds, by name; nothing when there is no such folder.
+/// Returns the paths in a folder, sorted by name. A folder that does not exist is empty.
 fn sorted(folder: &Path) -> Result<Vec<PathBuf>, Box<dyn Error>> {
     if !folder.is_dir() {
         return Ok(Vec::new());

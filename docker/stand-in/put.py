@@ -1,5 +1,5 @@
-"""Puts the files of a tar archive (standard input) into BUCKET of the stand-in, which is
-made where it is absent; then makes the other buckets named."""
+"""Puts the files of a tar archive (standard input) into BUCKET of the stand-in. Creates that
+bucket and the other ones named if they do not exist."""
 
 import sys
 import tarfile
@@ -15,8 +15,8 @@ s3 = boto3.client(
 )
 bucket, *others = sys.argv[1:]
 place = {"LocationConstraint": "eu-central-1"}
-standing = {each["Name"] for each in s3.list_buckets()["Buckets"]}
-for name in {bucket, *others} - standing:
+existing = {each["Name"] for each in s3.list_buckets()["Buckets"]}
+for name in {bucket, *others} - existing:
     s3.create_bucket(Bucket=name, CreateBucketConfiguration=place)
 count = 0
 with tarfile.open(fileobj=sys.stdin.buffer, mode="r|*") as archive:

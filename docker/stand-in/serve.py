@@ -1,4 +1,4 @@
-"""moto on port 5000 of every address, mended and gated as in the tests."""
+"""moto on port 5000 of every address, patched and gated as in the tests."""
 
 import logging
 import os
@@ -16,7 +16,7 @@ from werkzeug.serving import make_server
 
 def main():
     signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
-    moto_gate.mend()
+    moto_gate.patch()
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     app = moto_gate.gate(DomainDispatcherApplication(create_backend_app))
     listener = socket.create_server(("0.0.0.0", 5000), backlog=256)

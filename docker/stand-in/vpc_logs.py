@@ -1,5 +1,5 @@
-"""Writes VPC flow logs of two months into FOLDER, the same lines each time: four days of four
-files of LINES (500) lines."""
+"""Writes VPC flow logs into FOLDER, always the same lines: four days of two months, four files
+a day, LINES (500) lines a file."""
 
 import datetime
 import gzip

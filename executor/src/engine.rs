@@ -1,5 +1,5 @@
-//! The settings and the codec that every Ballista process of ours shares. If two
-//! differ, plans stop decoding.
+//! The settings and the codec that all our Ballista processes share. Plans can only be decoded
+//! if they are the same in every process.
 
 use std::sync::Arc;
 
@@ -15,24 +15,25 @@ use datafusion_proto::physical_plan::PhysicalExtensionCodec;
 use plans::codec::Codec;
 use plans::session;
 
-/// Larger than any plan of ours, since a plan names splits and not paths.
+/// Maximum size of a message. Plans are smaller, because they contain no paths of objects.
 pub const MESSAGE_BYTES: usize = 64 << 20;
 
-/// Our nodes, and Ballista's.
+/// Returns the codec for our nodes and Ballista's.
 pub fn codec() -> Arc<dyn PhysicalExtensionCodec> {
     Arc::new(Codec::new(Arc::new(
         BallistaPhysicalExtensionCodec::default(),
     )))
 }
 
-/// Our session with Ballista's settings: the static planner, and one split a task.
+/// Returns our session configuration with Ballista's settings: the static planner, and one
+/// split for each task.
 pub fn session_config() -> SessionConfig {
     session::config()
         .upgrade_for_ballista()
         .update_from_key_value_pair(&settings(""))
 }
 
-/// The same settings as a job carries them.
+/// Returns the same settings for a job.
 pub fn settings(job_name: &str) -> Vec<KeyValuePair> {
     let pair = |key: &str, value: &str| KeyValuePair {
         key: key.to_owned(),

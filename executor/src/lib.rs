@@ -1,6 +1,6 @@
-//! Where a task runs: a Ballista executor with our session. It pulls its tasks from
-//! a scheduler, so it opens no port; whoever starts it brings the way to the
-//! scheduler's service (a channel, or the service itself in embedded mode).
+//! A Ballista executor with our session. It pulls tasks from a scheduler and opens no port.
+//! The caller provides the connection to the scheduler: a channel, or the service itself in
+//! embedded mode.
 
 pub mod engine;
 pub mod polls;
@@ -8,4 +8,4 @@ pub mod process;
 pub mod transport;
 mod worker;
 
-pub use crate::worker::{Canceller, Room, Worker, WorkerError};
+pub use crate::worker::{Canceller, Capacity, Worker, WorkerError};

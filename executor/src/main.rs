@@ -1,4 +1,5 @@
-//! `lakebolt-executor`: joins a scheduler and runs tasks until it is told to stop.
+//! `lakebolt-executor` connects to a scheduler and runs tasks until it receives SIGINT or
+//! SIGTERM.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -10,12 +11,12 @@ use executor::engine::MESSAGE_BYTES;
 use executor::polls::Polls;
 use executor::process::Signals;
 use executor::transport::Tls;
-use executor::{Room, Worker, process};
+use executor::{Capacity, Worker, process};
 use tokio::time::timeout;
 use tonic::transport::Channel;
 use tracing::{info, warn};
 
-/// Longest wait for the scheduler's answer to the last call.
+/// Maximum wait for the response to the last call.
 const GOODBYE: Duration = Duration::from_secs(2);
 
 /// A lakebolt executor. It pulls its tasks and opens no port.
@@ -27,21 +28,21 @@ struct Args {
     scheduler: String,
     #[command(flatten)]
     tls: Tls,
-    /// Seconds that running tasks have to end when this process is told to stop; told once
-    /// more, it does not wait for them.
+    /// Seconds that running tasks have to end after SIGTERM or SIGINT. A second signal ends the
+    /// wait.
     #[arg(long, env = "LAKEBOLT_DRAIN_SECONDS", default_value_t = 60)]
     drain_seconds: u64,
-    /// Tasks that run at once.
+    /// Maximum number of concurrent tasks.
     #[arg(long, env = "LAKEBOLT_CONCURRENT_TASKS", default_value_t = std::thread::available_parallelism().map_or(1, |cores| cores.get()))]
     concurrent_tasks: usize,
-    /// MiB of rows that tasks may hold together; what is more spills. Without it each task
-    /// holds what its load allows. Formats, mappings and writers come on top.
+    /// MiB of rows that all tasks together may hold before they spill. The default is the limit
+    /// of the load for each task. Formats, mappings and writers need additional memory.
     #[arg(long, env = "LAKEBOLT_MEMORY_MIB", value_parser = clap::value_parser!(u32).range(16..))]
     memory_mib: Option<u32>,
-    /// Folder for what does not fit in memory.
+    /// Folder for data that does not fit in memory.
     #[arg(long, env = "LAKEBOLT_SCRATCH", default_value_os_t = std::env::temp_dir())]
     scratch: PathBuf,
-    /// Where tests want this process to die or to freeze.
+    /// Crash point at which tests stop this process.
     #[arg(long, env = "LAKEBOLT_CRASH_AT", hide = true)]
     crash_at: Option<String>,
     /// Log filter, such as `info` or `warn,plans=debug`.
@@ -61,27 +62,26 @@ async fn main() -> anyhow::Result<()> {
         plans::crash_point::arm(point)?;
     }
     let mut stops = Signals::listen()?;
-    // It is connected to by the polls, which go on also where the scheduler is not there yet
-    // or comes back.
+    // The polls connect lazily and retry, because the scheduler may start later or restart.
     let channel = args.tls.endpoint(&args.scheduler)?.connect_lazy();
     let scheduler = SchedulerGrpcClient::new(Polls::new(channel))
         .max_decoding_message_size(MESSAGE_BYTES)
         .max_encoding_message_size(MESSAGE_BYTES);
-    let room = Room {
+    let capacity = Capacity {
         concurrent_tasks: args.concurrent_tasks.max(1),
         memory: args.memory_mib.map(|mib| (mib as usize) << 20),
     };
-    let worker = Worker::start(scheduler.clone(), room, &args.scratch)?;
+    let worker = Worker::start(scheduler.clone(), capacity, &args.scratch)?;
     info!(
         "executor with {} concurrent_tasks polls {}",
         args.concurrent_tasks, args.scheduler
     );
     stops.next().await;
-    info!("executor stops: it takes no more tasks and ends those that run");
+    info!("executor stops: it accepts no more tasks and finishes running ones");
     let patience = Duration::from_secs(args.drain_seconds);
     tokio::select! {
         biased;
-        () = stops.next() => warn!("told to stop once more; tasks that run are handed back"),
+        () = stops.next() => warn!("second stop signal; running tasks are handed back"),
         () = worker.drain() => {}
         () = tokio::time::sleep(patience) => {
             warn!("tasks still run after {patience:?}; they are handed back");
@@ -92,13 +92,13 @@ async fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Tells the scheduler, so that it needs no timeout to run elsewhere what was not ended.
+/// Notifies the scheduler, so that it restarts unfinished tasks without waiting for a timeout.
 async fn leave(mut scheduler: SchedulerGrpcClient<Polls<Channel>>, id: &str) {
     let stopped = scheduler.executor_stopped(ExecutorStoppedParams {
         executor_id: id.to_owned(),
-        reason: "told to stop".to_owned(),
+        reason: "stop signal".to_owned(),
     });
     if timeout(GOODBYE, stopped).await.is_err() {
-        warn!("the scheduler was not told: it will notice");
+        warn!("the scheduler did not confirm the stop; it will detect it by timeout");
     }
 }

@@ -1,10 +1,9 @@
-//! Polls that are answered once, however often the network fails.
+//! Makes polls idempotent, so that a network failure loses no task.
 //!
-//! A poll carries what became of tasks and brings new ones. Ballista forgets both when the
-//! call fails: a task whose end was lost is waited for without end, and so is one that was
-//! handed out in an answer that never came. So each poll has a number; the executor sends a
-//! poll that failed again under the same number, and the scheduler gives the answer that it
-//! gave before.
+//! A poll reports finished tasks and receives new ones. Ballista loses both if the call fails:
+//! the scheduler then waits forever for the result of a task. Therefore each poll has a number.
+//! The executor retries a failed poll with the same number, and the scheduler returns the
+//! response to the first try.
 
 use std::cmp::Ordering::{Equal, Greater, Less};
 use std::collections::HashMap;
@@ -30,19 +29,19 @@ use tracing::warn;
 const PATH: &str = "/ballista.protobuf.SchedulerGrpc/PollWork";
 const EXECUTOR: HeaderName = HeaderName::from_static("lakebolt-executor");
 const NUMBER: HeaderName = HeaderName::from_static("lakebolt-poll");
-/// Before a poll is sent again.
+/// Pause before a poll is retried.
 const PAUSE: Duration = Duration::from_millis(500);
-/// An executor that is silent for longer gets no answer twice.
+/// Responses to executors that are silent for longer are forgotten.
 const FORGOTTEN: Duration = Duration::from_secs(600);
 
-/// A message with its headers and trailers, as it can be sent again.
+/// A complete body with its trailers, which can be sent again.
 #[derive(Clone, Debug)]
-struct Whole {
+struct Buffered {
     bytes: Bytes,
     trailers: Option<HeaderMap>,
 }
 
-impl Whole {
+impl Buffered {
     async fn read<B>(body: B) -> Result<Self, StdError>
     where
         B: HttpBody<Data = Bytes>,
@@ -63,21 +62,21 @@ impl Whole {
     }
 }
 
-/// A way to the scheduler that sends a poll again until it is answered.
+/// A client that retries polls until the scheduler responds.
 #[derive(Clone, Debug)]
 pub struct Polls<C> {
-    way: C,
+    client: C,
     executor: HeaderValue,
     sent: Arc<AtomicU64>,
 }
 
 impl<C> Polls<C> {
-    /// Polls over `way`, by an executor of its own.
-    pub fn new(way: C) -> Self {
-        // 64 bits that no other has, by the standard library's seeding.
+    /// Wraps a client. Each one identifies itself as a different executor.
+    pub fn new(client: C) -> Self {
+        // A random number: the standard library seeds each hasher differently.
         let name = RandomState::new().build_hasher().finish();
         Self {
-            way,
+            client,
             executor: HeaderValue::from(name),
             sent: Arc::default(),
         }
@@ -100,7 +99,7 @@ where
     type Error = StdError;
     type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, StdError>> + Send>>;
 
-    /// The way is waited for by each call, which may have to wait more than once.
+    /// Always ready. Each try of a call waits for the inner client.
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), StdError>> {
         Poll::Ready(Ok(()))
     }
@@ -112,20 +111,20 @@ where
             headers.insert(EXECUTOR, self.executor.clone());
             headers.insert(NUMBER, self.number());
         }
-        let mut way = self.way.clone();
+        let mut client = self.client.clone();
         Box::pin(async move {
             let (head, body) = request.into_parts();
-            let body = Whole::read(body).await?;
+            let body = Buffered::read(body).await?;
             let mut tries = 0u64;
             loop {
                 tries += 1;
                 let request = Request::from_parts(head.clone(), body.clone().body());
-                match answered(&mut way, request).await {
+                match send(&mut client, request).await {
                     Err(error) if is_poll => {
-                        // Soon, and then less and less often.
+                        // Logs the first failures, and then fewer and fewer.
                         if tries.is_power_of_two() {
                             let why = with_causes(error.as_ref());
-                            warn!("the scheduler did not answer, it is asked again: {why}");
+                            warn!("no response from the scheduler, retrying: {why}");
                         }
                         tokio::time::sleep(PAUSE).await;
                     }
@@ -136,38 +135,42 @@ where
     }
 }
 
-/// The whole answer, since it may be lost half way.
-async fn answered<C>(way: &mut C, request: Request<Body>) -> Result<Response<Body>, StdError>
+/// Sends a request and reads the entire response, because the connection may break.
+async fn send<C>(client: &mut C, request: Request<Body>) -> Result<Response<Body>, StdError>
 where
     C: GrpcService<Body>,
     C::Error: Into<StdError>,
     C::ResponseBody: HttpBody<Data = Bytes>,
     <C::ResponseBody as HttpBody>::Error: Into<StdError>,
 {
-    let ready = std::future::poll_fn(|context| way.poll_ready(context)).await;
+    let ready = std::future::poll_fn(|context| client.poll_ready(context)).await;
     ready.map_err(Into::into)?;
-    let (head, body) = way.call(request).await.map_err(Into::into)?.into_parts();
-    Ok(Response::from_parts(head, Whole::read(body).await?.body()))
+    let (head, body) = client.call(request).await.map_err(Into::into)?.into_parts();
+    Ok(Response::from_parts(
+        head,
+        Buffered::read(body).await?.body(),
+    ))
 }
 
-type Answer = Arc<OnceCell<Option<(http::response::Parts, Whole)>>>;
+type ResponseCell = Arc<OnceCell<Option<(http::response::Parts, Buffered)>>>;
 
-/// The last poll of an executor.
+/// The last poll of an executor and its response.
 #[derive(Debug)]
 struct Last {
     number: u64,
-    answer: Answer,
+    answer: ResponseCell,
     at: Instant,
 }
 
-/// The scheduler's service, which answers a poll that is sent again as it did before.
+/// Wraps the scheduler's service. A repeated poll gets the same response again.
 #[derive(Clone, Debug)]
-pub struct Answered<S> {
+pub struct Deduplicated<S> {
     service: S,
     last: Arc<Mutex<HashMap<HeaderValue, Last>>>,
 }
 
-impl<S> Answered<S> {
+impl<S> Deduplicated<S> {
+    /// Wraps a service.
     pub fn new(service: S) -> Self {
         Self {
             service,
@@ -175,15 +178,15 @@ impl<S> Answered<S> {
         }
     }
 
-    /// The place of this poll's answer, which may be there already. None for a poll that was
-    /// late on its way: the executor has its answer and has gone on.
-    fn place(&self, executor: HeaderValue, number: u64) -> Option<Answer> {
+    /// Returns the cell with the response to this poll, which may be empty. Returns `None` for a
+    /// delayed poll: the executor has already received the response to a later one.
+    fn cell(&self, executor: HeaderValue, number: u64) -> Option<ResponseCell> {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
         last.retain(|_, last| now.duration_since(last.at) < FORGOTTEN);
         let fresh = || Last {
             number,
-            answer: Answer::default(),
+            answer: ResponseCell::default(),
             at: now,
         };
         let known = last.entry(executor).or_insert_with(fresh);
@@ -196,11 +199,11 @@ impl<S> Answered<S> {
     }
 }
 
-impl<S: NamedService> NamedService for Answered<S> {
+impl<S: NamedService> NamedService for Deduplicated<S> {
     const NAME: &'static str = S::NAME;
 }
 
-impl<S> Service<Request<Body>> for Answered<S>
+impl<S> Service<Request<Body>> for Deduplicated<S>
 where
     S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
     S: Clone + Send + 'static,
@@ -220,22 +223,22 @@ where
         let (Some((executor, number)), PATH) = (named, request.uri().path()) else {
             return Box::pin(self.service.call(request));
         };
-        let Some(answer) = self.place(executor, number) else {
+        let Some(answer) = self.cell(executor, number) else {
             let late = tonic::Status::aborted("a later poll was answered");
             return Box::pin(async move { Ok(late.into_http()) });
         };
         let mut service = self.service.clone();
         Box::pin(async move {
-            // A task of its own: a connection that ends must not end it half way.
+            // A separate task, because a closed connection must not cancel it.
             let kept = answer.clone();
             let asked = tokio::spawn(async move {
                 kept.get_or_init(|| async {
                     let Ok(response) = service.call(request).await;
                     let (head, body) = response.into_parts();
-                    match Whole::read(body).await {
+                    match Buffered::read(body).await {
                         Ok(body) => Some((head, body)),
                         Err(error) => {
-                            warn!(%error, "a poll could not be answered");
+                            warn!(%error, "a poll failed");
                             None
                         }
                     }
@@ -243,7 +246,7 @@ where
                 .await;
             });
             if let Err(error) = asked.await {
-                warn!(%error, "a poll could not be answered");
+                warn!(%error, "a poll failed");
             }
             Ok(match answer.get().cloned().flatten() {
                 Some((head, body)) => Response::from_parts(head, body.body()),
@@ -261,7 +264,7 @@ fn number_of(headers: &HeaderMap) -> Option<u64> {
 mod tests {
     use super::*;
 
-    /// A scheduler that counts what it is asked.
+    /// A scheduler that counts requests.
     #[derive(Clone, Default)]
     struct Counting(Arc<AtomicU64>);
 
@@ -277,13 +280,13 @@ mod tests {
         fn call(&mut self, request: Request<Body>) -> Self::Future {
             let count = self.0.clone();
             Box::pin(async move {
-                let asked = Whole::read(request.into_body()).await.expect("whole");
+                let asked = Buffered::read(request.into_body()).await.expect("whole");
                 tokio::time::sleep(Duration::from_millis(5)).await;
                 let number = count.fetch_add(1, Ordering::Relaxed);
                 let bytes = [asked.bytes.as_ref(), number.to_string().as_bytes()].concat();
                 let mut trailers = HeaderMap::new();
                 trailers.insert("grpc-status", HeaderValue::from_static("0"));
-                let whole = Whole {
+                let whole = Buffered {
                     bytes: bytes.into(),
                     trailers: Some(trailers),
                 };
@@ -292,10 +295,10 @@ mod tests {
         }
     }
 
-    /// A way that loses so many answers, and before each goes away while it waits for one.
+    /// A client that loses responses: half of them while it waits, half after they arrived.
     #[derive(Clone)]
     struct Lossy {
-        to: Answered<Counting>,
+        to: Deduplicated<Counting>,
         losses: Arc<AtomicU64>,
     }
 
@@ -316,7 +319,7 @@ mod tests {
             Box::pin(async move {
                 let answer = Service::call(&mut to, request);
                 match lost {
-                    // Odd ones go away before the answer is there, even ones after it.
+                    // Odd ones disconnect before the response, even ones after it.
                     Some(lost) if lost % 2 == 1 => {
                         let patience = Duration::from_millis(1);
                         let _ = tokio::time::timeout(patience, answer).await;
@@ -334,25 +337,25 @@ mod tests {
 
     fn lossy(losses: u64) -> (Counting, Polls<Lossy>) {
         let counting = Counting::default();
-        let way = Lossy {
-            to: Answered::new(counting.clone()),
+        let client = Lossy {
+            to: Deduplicated::new(counting.clone()),
             losses: Arc::new(AtomicU64::new(losses)),
         };
-        (counting, Polls::new(way))
+        (counting, Polls::new(client))
     }
 
     async fn ask(
         polls: &mut Polls<Lossy>,
         path: &str,
         text: &'static str,
-    ) -> Result<Whole, StdError> {
+    ) -> Result<Buffered, StdError> {
         let body = Body::new(Full::new(Bytes::from_static(text.as_bytes())));
         let request = Request::builder().uri(path).body(body)?;
-        Whole::read(polls.call(request).await?.into_body()).await
+        Buffered::read(polls.call(request).await?.into_body()).await
     }
 
     #[tokio::test]
-    async fn a_poll_whose_answers_are_lost_is_served_once_and_answered() {
+    async fn a_poll_with_lost_responses_is_served_once() {
         let (counting, mut polls) = lossy(2);
         let first = ask(&mut polls, PATH, "a").await.unwrap();
         assert_eq!(first.bytes, "a0");
@@ -362,32 +365,32 @@ mod tests {
         assert_eq!(counting.0.load(Ordering::Relaxed), 2);
     }
 
-    /// A connection that was given up may bring its request after the next poll.
+    /// An abandoned connection may deliver its request after the next poll.
     #[tokio::test]
-    async fn a_poll_that_comes_after_a_later_one_is_not_served() {
+    async fn a_delayed_poll_is_not_served() {
         let (counting, mut polls) = lossy(0);
         ask(&mut polls, PATH, "a").await.unwrap();
         ask(&mut polls, PATH, "b").await.unwrap();
         let late = Request::builder().uri(PATH);
         let late = late.header(EXECUTOR, &polls.executor).header(NUMBER, 0);
         let late = late.body(Body::empty()).unwrap();
-        let Ok(answer) = Service::call(&mut polls.way.to, late).await;
+        let Ok(answer) = Service::call(&mut polls.client.to, late).await;
         assert_eq!(answer.headers()["grpc-status"], "10");
         assert_eq!(counting.0.load(Ordering::Relaxed), 2);
         assert_eq!(ask(&mut polls, PATH, "c").await.unwrap().bytes, "c2");
     }
 
     #[tokio::test]
-    async fn executors_do_not_get_each_others_answers() {
+    async fn executors_do_not_get_responses_of_others() {
         let (counting, mut one) = lossy(0);
-        let mut other = Polls::new(one.way.clone());
+        let mut other = Polls::new(one.client.clone());
         assert_eq!(ask(&mut one, PATH, "a").await.unwrap().bytes, "a0");
         assert_eq!(ask(&mut other, PATH, "b").await.unwrap().bytes, "b1");
         assert_eq!(counting.0.load(Ordering::Relaxed), 2);
     }
 
     #[tokio::test]
-    async fn what_is_no_poll_fails_as_it_did() {
+    async fn other_requests_are_not_retried() {
         let (_, mut polls) = lossy(1);
         let asked = ask(
             &mut polls,

@@ -1,12 +1,12 @@
-//! What the binaries of a cluster have in common: a log on stderr, and an end when
-//! they are told to stop. The command line's process is not one of them.
+//! Logging to stderr and stop signals, for the binaries of a cluster. The command line does not
+//! use this module.
 
 use std::io::IsTerminal;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
-/// Sends the log to stderr, through a filter such as `info` or `warn,plans=debug`.
+/// Sends the log to stderr with a filter such as `info` or `warn,plans=debug`.
 pub fn log(filter: &str) -> anyhow::Result<()> {
     tracing_subscriber::fmt()
         .with_env_filter(EnvFilter::try_new(filter)?)
@@ -16,15 +16,15 @@ pub fn log(filter: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Ends when the process is asked to stop. From this call on, not from the first
-/// poll, a signal no longer ends the process by itself.
+/// Returns a future that ends with the first stop signal. From this call on, signals no longer
+/// end the process by themselves.
 pub fn stop() -> std::io::Result<impl Future<Output = ()> + Send + 'static> {
     let mut signals = Signals::listen()?;
     Ok(async move { signals.next().await })
 }
 
-/// The requests to stop, SIGINT and SIGTERM. While this stands, none ends the process by
-/// itself.
+/// Receives the stop signals SIGINT and SIGTERM. They no longer end the process by
+/// themselves.
 #[derive(Debug)]
 pub struct Signals {
     interrupt: Signal,
@@ -32,6 +32,7 @@ pub struct Signals {
 }
 
 impl Signals {
+    /// Starts to receive signals.
     pub fn listen() -> std::io::Result<Self> {
         Ok(Self {
             interrupt: signal(SignalKind::interrupt())?,
@@ -39,7 +40,7 @@ impl Signals {
         })
     }
 
-    /// Ends with the next one.
+    /// Waits for the next signal.
     pub async fn next(&mut self) {
         tokio::select! {
             _ = self.interrupt.recv() => {}

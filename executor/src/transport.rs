@@ -1,5 +1,5 @@
-//! How the processes of a cluster reach each other: plain, or with mutual TLS. The
-//! scheduler's port is the only one, so what secures it secures the whole.
+//! Connections between the processes of a cluster, plain or with mutual TLS. The scheduler's
+//! port is the only one, so securing it secures the cluster.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -8,10 +8,10 @@ use clap::Args;
 use tonic::transport::{Certificate, ClientTlsConfig, Endpoint, Identity, ServerTlsConfig};
 
 const CONNECT: Duration = Duration::from_secs(5);
-/// A peer that is silent for [`KEEP_ALIVE`] is asked whether it lives, and has as long to answer.
+/// A silent peer is pinged after this time, and has the same time to respond.
 pub const KEEP_ALIVE: Duration = Duration::from_secs(10);
 
-/// Certificates for mutual TLS; all three or none.
+/// Certificates for mutual TLS: all three or none.
 #[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tls {
     /// PEM file of the authority that signed the other side's certificate.
@@ -25,25 +25,30 @@ pub struct Tls {
     pub tls_key: Option<PathBuf>,
 }
 
-/// Why the other side cannot be spoken to; trying again does not help.
+/// A wrong configuration of the connection. Retrying does not help.
 #[derive(Debug, thiserror::Error)]
 pub enum TransportError {
+    /// A certificate option is missing.
     #[error("--tls-ca, --tls-cert and --tls-key belong together: give all three or none")]
     Incomplete,
+    /// A certificate file is unreadable.
     #[error("{path} cannot be read")]
     Unreadable {
         path: String,
         #[source]
         source: std::io::Error,
     },
+    /// The address is invalid.
     #[error("{address} is not the address of a scheduler: write HOST:PORT")]
     Address {
         address: String,
         #[source]
         source: tonic::transport::Error,
     },
+    /// A certificate is invalid.
     #[error("the certificates cannot be used")]
     Certificates(#[source] tonic::transport::Error),
+    /// The address is an `https` URL.
     #[error("{address} asks for TLS: give --tls-ca, --tls-cert and --tls-key")]
     NoCertificates { address: String },
 }
@@ -65,7 +70,7 @@ impl Tls {
         }
     }
 
-    /// What the scheduler's listener asks of whoever connects; none without certificates.
+    /// Returns the TLS configuration of the scheduler's listener, if there are certificates.
     pub fn server(&self) -> Result<Option<ServerTlsConfig>, TransportError> {
         let certificates = self.read()?;
         Ok(certificates.map(|certificates| {
@@ -75,7 +80,8 @@ impl Tls {
         }))
     }
 
-    /// The scheduler at `address`, `HOST:PORT` or a URL. Nothing is connected yet.
+    /// Returns the endpoint of the scheduler at `address`, `HOST:PORT` or a URL. It does not
+    /// connect yet.
     pub fn endpoint(&self, address: &str) -> Result<Endpoint, TransportError> {
         let certificates = self.read()?;
         let url = url(address, certificates.is_some());
@@ -104,7 +110,7 @@ impl Tls {
     }
 }
 
-/// The URL of an address; with certificates it is always one of TLS.
+/// Returns the URL of an address. With certificates it is always `https`.
 fn url(address: &str, secure: bool) -> String {
     let bare = address
         .strip_prefix("http://")
@@ -128,7 +134,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn certificates_make_every_address_one_of_tls() {
+    fn certificates_make_every_address_https() {
         assert_eq!(url("host:1", false), "http://host:1");
         assert_eq!(url("http://host:1", false), "http://host:1");
         for address in ["host:1", "http://host:1", "https://host:1"] {
@@ -137,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn half_of_the_certificates_is_refused() {
+    fn incomplete_certificates_are_rejected() {
         let half = Tls {
             tls_ca: Some("ca.pem".into()),
             ..Tls::default()

@@ -1,4 +1,4 @@
-//! One executor: it polls, runs what it is given, and stops cleanly.
+//! Runs one executor: it polls, executes tasks, and shuts down cleanly.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -26,35 +26,38 @@ use tonic::codegen::{Body, Bytes, StdError};
 
 use crate::engine;
 
-/// An executor without a free vcore reports every five seconds.
+/// Longer than the interval of status reports, five seconds, if all task slots are in use.
 const LAST_REPORT: Duration = Duration::from_millis(5500);
 
-/// The stage of a job that has only one, as Ballista counts.
+/// Ballista's number of the only stage of a job.
 const ONLY_STAGE: usize = 1;
 
+/// An executor that cannot be started.
 #[derive(Debug, thiserror::Error)]
 pub enum WorkerError {
+    /// The scratch folder cannot be created.
     #[error("{folder} cannot hold the executor's scratch space")]
     Scratch {
         folder: String,
         #[source]
         source: std::io::Error,
     },
+    /// The runtime cannot be built.
     #[error("the executor's runtime cannot be built")]
     Runtime(#[from] datafusion::error::DataFusionError),
 }
 
-/// What an executor may use.
+/// The resources of an executor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Room {
-    /// Tasks that run at once.
+pub struct Capacity {
+    /// Maximum number of concurrent tasks.
     pub concurrent_tasks: usize,
-    /// Bytes of rows that its tasks may hold together; what is more spills.
+    /// Bytes of rows that all tasks together may hold before they spill.
     pub memory: Option<usize>,
 }
 
-impl Room {
-    /// So many tasks, each with the memory that its plan allows it.
+impl Capacity {
+    /// Returns a capacity where only the plan limits the memory of a task.
     pub fn of(concurrent_tasks: usize) -> Self {
         Self {
             concurrent_tasks,
@@ -63,13 +66,13 @@ impl Room {
     }
 }
 
-/// An executor that pulls its tasks until it is closed or dropped.
+/// An executor that pulls tasks until it is closed or dropped.
 pub struct Worker {
     executor: Arc<Executor>,
     permits: Arc<Semaphore>,
     concurrent_tasks: usize,
     poll: JoinHandle<()>,
-    /// Readable by its owner alone; removed when the worker is dropped.
+    /// Readable only by its owner. Removed when the worker is dropped.
     _scratch: TempDir,
 }
 
@@ -77,7 +80,7 @@ impl Worker {
     /// Starts an executor that spills below `scratch`.
     pub fn start<C>(
         client: SchedulerGrpcClient<C>,
-        room: Room,
+        capacity: Capacity,
         scratch: &Path,
     ) -> Result<Self, WorkerError>
     where
@@ -94,8 +97,8 @@ impl Worker {
             folder: scratch.display().to_string(),
             source,
         })?;
-        let concurrent_tasks = room.concurrent_tasks;
-        let executor = executor(room, scratch.path())?;
+        let concurrent_tasks = capacity.concurrent_tasks;
+        let executor = executor(capacity, scratch.path())?;
         let permits = Arc::new(Semaphore::new(concurrent_tasks));
         let codec: BallistaCodec<LogicalPlanNode, PhysicalPlanNode> = BallistaCodec::new(
             Arc::new(BallistaLogicalExtensionCodec::default()),
@@ -110,7 +113,7 @@ impl Worker {
             ExecutorHealth::new(),
         );
         let poll = tokio::spawn(async move {
-            // It ends only by an error, when the permits are closed.
+            // It ends only with an error, after the permits were closed.
             let _ = polling.await;
         });
         Ok(Self {
@@ -122,12 +125,12 @@ impl Worker {
         })
     }
 
-    /// What cancels tasks, without keeping the worker alive.
+    /// Returns a handle that cancels tasks. It does not keep the worker alive.
     pub fn canceller(&self) -> Canceller {
         Canceller(self.executor.clone())
     }
 
-    /// The name that the scheduler knows it by.
+    /// Returns the id of the executor.
     pub fn id(&self) -> &str {
         &self.executor.metadata.id
     }
@@ -137,11 +140,11 @@ impl Worker {
         self.executor.active_task_count() > 0
     }
 
-    /// Takes no more tasks, and waits until those that run have ended and been reported. It
-    /// goes on saying that it lives. Dropping the future gives up waiting.
+    /// Accepts no more tasks and waits until all running tasks have ended and are reported.
+    /// Heartbeats continue. Dropping the future ends the wait.
     pub async fn drain(&self) {
         let all = u32::try_from(self.concurrent_tasks).unwrap_or(u32::MAX);
-        // Free ones are taken at once, so that none is offered any more.
+        // This takes the free permits immediately, so that no slot is offered any more.
         let was_busy = self.is_busy();
         let Ok(_all) = self.permits.acquire_many(all).await else {
             return;
@@ -151,7 +154,7 @@ impl Worker {
         }
     }
 
-    /// Takes no more tasks and stops polling.
+    /// Accepts no more tasks and stops polling.
     pub fn close(&self) {
         self.permits.close();
         self.poll.abort();
@@ -164,31 +167,31 @@ impl Drop for Worker {
     }
 }
 
-/// Stops tasks of this process. Ballista tells executors of a cancelled job through
-/// a port that ours do not open.
+/// Cancels tasks of this process. Ballista notifies executors of a cancelled job through a
+/// port, which our executors do not open.
 #[derive(Clone)]
 pub struct Canceller(Arc<Executor>);
 
 impl Canceller {
-    /// Stops every task that a single-stage job of `partitions` may have here.
+    /// Cancels every task of a single-stage job with `partitions` that may run here.
     pub async fn cancel(&self, job_id: &str, partitions: usize) {
         for task in 0..partitions {
-            // A task that is not here is not an error.
+            // It is not an error if the task does not run here.
             let _ = self.0.cancel_task(job_id.into(), ONLY_STAGE, task).await;
         }
     }
 }
 
-fn executor(room: Room, scratch: &Path) -> Result<Arc<Executor>, WorkerError> {
-    let concurrent_tasks = room.concurrent_tasks;
-    let runtime = session::runtime(scratch, room.memory)?;
+fn executor(capacity: Capacity, scratch: &Path) -> Result<Arc<Executor>, WorkerError> {
+    let concurrent_tasks = capacity.concurrent_tasks;
+    let runtime = session::runtime(scratch, capacity.memory)?;
     let registry =
         BallistaFunctionRegistry::from(&session::state(engine::session_config(), runtime.clone()));
     let registration = ExecutorRegistration {
         id: scratch
             .file_name()
             .map_or_else(String::new, |name| name.to_string_lossy().into_owned()),
-        // Nothing listens there: tasks are pulled, and nobody fetches their result rows.
+        // No port is open: tasks are pulled, and no process fetches their result rows.
         host: Some("pull.invalid".to_owned()),
         port: 0,
         grpc_port: 0,

@@ -4,8 +4,8 @@
 use std::fmt;
 
 use plans::diagnostics::Diagnostics;
+use scheduler::load::failure::Failure as LoadFailure;
 pub(crate) use scheduler::load::failure::with_causes;
-use scheduler::load::failure::{Failure as LoadFailure, Kind};
 
 use crate::exit_code::ExitCode;
 
@@ -70,14 +70,7 @@ impl From<Diagnostics> for Failure {
 
 impl From<LoadFailure> for Failure {
     fn from(failure: LoadFailure) -> Self {
-        let code = match failure.kind {
-            Kind::Bug => ExitCode::Bug,
-            Kind::Usage => ExitCode::Usage,
-            Kind::Work => ExitCode::PeriodsFailed,
-            Kind::Dependency => ExitCode::Unavailable,
-            Kind::Refused => ExitCode::Refused,
-            Kind::Cancelled => ExitCode::Cancelled,
-        };
+        let code = failure.kind.exit_code();
         Self::new(code, failure.message, failure.remedy)
     }
 }

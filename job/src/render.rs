@@ -191,7 +191,7 @@ mod tests {
 
     fn example() -> Outcome {
         let now = "2024-03-01T00:00:00Z".parse().expect("a time");
-        let mut load = Outcome::begun("abc", "vpc_flow-default-0", "vpc_flow", now);
+        let mut load = Outcome::started("abc", "vpc_flow-default-0", "vpc_flow", now);
         let mut done = PeriodOutcome::new("2024-01", Vec::new(), PeriodState::Done, "new");
         done.rows.read = 1_500;
         done.rows.written = 1_499;
@@ -221,7 +221,7 @@ mod tests {
     #[test]
     fn an_outcome_without_periods_says_so() {
         let now = "2024-03-01T00:00:00Z".parse().expect("a time");
-        let text = outcome(&Outcome::begun("abc", "d", "s", now).finished(now), "");
+        let text = outcome(&Outcome::started("abc", "d", "s", now).finished(now), "");
         assert!(text.contains("nothing to do"));
     }
 }

@@ -1,16 +1,17 @@
-//! From settings and a source to the load that is asked for: defaults, absolute
-//! URIs, the compiled mapping.
+//! From settings and a source to the load that is asked for: defaults, absolute URIs, the
+//! compiled mapping.
 
 use std::num::NonZero;
 use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
+use plans::lake;
 use plans::spec::LoadHints;
 use plans::storage::{Access, Role};
 use scheduler::load::places;
 use scheduler::load::places::Misplaced;
-use scheduler::load::request::{LoadRequest, Shape};
+use scheduler::load::terms::{LoadRequest, Shape, Terms};
 use scheduler::status::dynamodb::DEFAULT_PREFIX;
 
 use crate::failure::Failure;
@@ -83,21 +84,20 @@ impl Stores {
     pub(crate) fn of(settings: &Settings, folder: &Path) -> Result<Self, Failure> {
         let output = settings.output.as_deref().ok_or_else(no_output)?;
         let output = uris::absolute("--output", output, folder)?;
-        let base = output.trim_end_matches('/');
-        let (work, quarantine) = match uris::bucket(base) {
-            // Beside the target: there is no folder of a bucket that its readers do not list.
-            Some(bucket) => (
-                format!("{bucket}/lakebolt-work/"),
-                format!("{bucket}/lakebolt-quarantine/"),
-            ),
-            None => (format!("{base}/.lakebolt/"), format!("{base}.quarantine/")),
-        };
         let place = |flag: &str, given: Option<&str>, default: String| match given {
             Some(given) => uris::absolute_folder(flag, given, folder),
             None => Ok(default),
         };
-        let work = place("--work", settings.work.as_deref(), work)?;
-        let quarantine = place("--quarantine", settings.quarantine.as_deref(), quarantine)?;
+        let work = place(
+            "--work",
+            settings.work.as_deref(),
+            lake::default_work(&output),
+        )?;
+        let quarantine = place(
+            "--quarantine",
+            settings.quarantine.as_deref(),
+            lake::default_quarantine(&output),
+        )?;
         places::check(&output, &work, &quarantine)
             .map_err(|wrong| misplaced(&wrong, &work, &quarantine))?;
         Ok(Self {
@@ -133,10 +133,7 @@ pub(crate) fn state_uri(settings: &Settings, folder: &Path) -> Result<String, Fa
             return Err(no_state(output));
         }
         let output = uris::local("--output", output, folder)?;
-        return Ok(format!(
-            "sqlite:{}",
-            output.join(".lakebolt/state.db").display()
-        ));
+        return Ok(format!("sqlite:{}", lake::default_state(&output).display()));
     };
     match state.split_once(':') {
         Some(("sqlite", path)) => {
@@ -196,18 +193,21 @@ pub(crate) fn resolve(
     folder: &Path,
 ) -> Result<(LoadRequest, Places), Failure> {
     let places = Places::of(settings, folder)?;
-    let inputs = inputs(settings, folder)?;
     let request = LoadRequest {
-        source: compiled.source.name.clone(),
-        format: compiled.source.format,
-        program: compiled.program,
+        source: compiled.into(),
+        terms: terms(settings, &places, inputs(settings, folder)?)?,
+    };
+    Ok((request, places))
+}
+
+/// What is asked for: each setting, or its default.
+fn terms(settings: &Settings, places: &Places, inputs: Vec<String>) -> Result<Terms, Failure> {
+    let name = settings.name.as_deref().unwrap_or("default");
+    Ok(Terms {
         inputs,
         output: places.output.clone(),
         role: role(settings)?,
-        name: settings
-            .name
-            .clone()
-            .unwrap_or_else(|| "default".to_owned()),
+        name: name.to_owned(),
         shape: settings.shape(),
         range: settings.range()?,
         full_load: settings.full_load.unwrap_or(false),
@@ -223,10 +223,8 @@ pub(crate) fn resolve(
         parallel: parallel(settings),
         wait: settings.wait.unwrap_or_default(),
         allow_empty: settings.allow_empty.unwrap_or(false),
-        cores: cores(settings),
         memory_bytes: settings.memory.unwrap_or(MEMORY),
-    };
-    Ok((request, places))
+    })
 }
 
 /// The inputs, absolute; none is an error.

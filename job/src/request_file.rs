@@ -168,7 +168,7 @@ impl Reader<'_> {
 
 #[cfg(test)]
 mod tests {
-    use scheduler::load::request::Range;
+    use scheduler::load::terms::Range;
 
     use super::*;
 

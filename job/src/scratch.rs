@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use plans::lake::SCRATCH;
 use tempfile::TempDir;
 
 use crate::exit_code::ExitCode;
@@ -24,7 +25,7 @@ impl Scratch {
         if uris::is_s3(work) {
             return Self::private();
         }
-        let folder = uris::local("--work", work, Path::new("/"))?.join("scratch");
+        let folder = uris::local("--work", work, Path::new("/"))?.join(SCRATCH);
         fs::create_dir_all(&folder).map_err(|error| {
             let message = format!("{} cannot be made: {error}", folder.display());
             Failure::new(

@@ -1,13 +1,13 @@
-//! What a load may be told from several places. Every layer (flags, a request
-//! file, the environment, `lakebolt.toml`, a source's own hints) fills the same
-//! struct; a higher layer's value hides a lower one's.
+//! The settings of a load, which come in layers: flags, a request file, the environment,
+//! `lakebolt.toml`, a source's own hints. Each layer fills the same struct; a higher layer's value
+//! hides a lower one's.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use scheduler::load::days::Day;
-use scheduler::load::request::{OnStale, Range, Shape};
+use scheduler::load::terms::{OnStale, Range, Shape};
 
 use crate::failure::Failure;
 use crate::values;
@@ -57,173 +57,190 @@ pub(crate) enum EngineName {
     Datafusion,
 }
 
-/// Every setting of a load. Field names are the flags' names; `lakebolt.toml`
-/// and `LAKEBOLT_*` use the same ones.
-#[derive(Args, Clone, Debug, Default, PartialEq)]
-#[group(id = "settings")]
-pub(crate) struct Settings {
-    /// Input: a folder, an object or s3://BUCKET/PREFIX; may be given several times
-    #[arg(long, value_name = "URI", help_heading = "What is read")]
-    pub(crate) input: Option<Vec<String>>,
+/// Defines a struct of options, and lays one of its values over another, field by field.
+macro_rules! layered {
+    (
+        $(#[$of_struct:meta])*
+        $visibility:vis struct $name:ident {
+            $($(#[$of_field:meta])* $field_visibility:vis $field:ident: $option:ty,)+
+        }
+    ) => {
+        $(#[$of_struct])*
+        $visibility struct $name {
+            $($(#[$of_field])* $field_visibility $field: $option,)+
+        }
 
-    /// First UTC day to load, yyyy-MM-dd; needs --to
-    #[arg(long, value_name = "DAY", value_parser = values::day, help_heading = "Days",
-          conflicts_with_all = ["days", "daily"])]
-    pub(crate) from: Option<Day>,
-
-    /// Last UTC day to load, inclusive; needs --from
-    #[arg(long, value_name = "DAY", value_parser = values::day, help_heading = "Days",
-          conflicts_with_all = ["days", "daily"])]
-    pub(crate) to: Option<Day>,
-
-    /// The last N days up to today, in months
-    #[arg(long, value_name = "N", value_parser = values::some_days, help_heading = "Days",
-          conflicts_with = "daily")]
-    pub(crate) days: Option<u32>,
-
-    /// The last N days before today (default 1: yesterday), day by day
-    ///
-    /// Also revisits earlier days that were left incomplete.
-    #[arg(long, value_name = "N", value_parser = values::some_days, help_heading = "Days",
-          num_args = 0..=1, require_equals = true, default_missing_value = "1")]
-    pub(crate) daily: Option<u32>,
-
-    /// Load every day asked for again, and replace what stands there
-    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true,
-          default_missing_value = "true", hide_possible_values = true, help_heading = "Days")]
-    pub(crate) full_load: Option<bool>,
-
-    /// Target, a folder or s3://BUCKET[/PREFIX]
-    ///
-    /// Objects stand below ext/SOURCE/region=…/accountId=…/eventDay=…/.
-    #[arg(long, value_name = "URI", help_heading = "What is written")]
-    pub(crate) output: Option<String>,
-
-    /// OCSF version of the events, 1.1.0 or 1.3.0 [default: 1.1.0]
-    #[arg(long, value_name = "VERSION", help_heading = "What is written")]
-    pub(crate) ocsf: Option<String>,
-
-    /// What is written: OCSF events, or the parsed columns [default: ocsf]
-    #[arg(long, value_enum, help_heading = "What is written")]
-    pub(crate) shape: Option<ShapeName>,
-
-    /// Region of the path [default: the row's, else the input path's]
-    #[arg(long, value_name = "REGION", value_parser = values::region,
-          help_heading = "What is written")]
-    pub(crate) region: Option<String>,
-
-    /// Account of rows and paths that name none [default: external_SOURCE]
-    #[arg(long, value_name = "ACCOUNT", help_heading = "What is written")]
-    pub(crate) account: Option<String>,
-
-    /// IAM role that writes the target, instead of the process's own identity
-    #[arg(long, value_name = "ARN", help_heading = "What is written")]
-    pub(crate) role_arn: Option<String>,
-
-    /// External id that the role's trust policy asks for
-    #[arg(long, value_name = "ID", help_heading = "What is written")]
-    pub(crate) external_id: Option<String>,
-
-    /// Where rejected rows go, outside the target
-    /// [default: OUTPUT.quarantine/, on S3 s3://BUCKET/lakebolt-quarantine/]
-    #[arg(long, value_name = "URI", help_heading = "What is written")]
-    pub(crate) quarantine: Option<String>,
-
-    /// Most rows that may be quarantined before a period fails [default: 5%]
-    #[arg(long, value_name = "PERCENT", value_parser = values::percent,
-          help_heading = "What is written")]
-    pub(crate) max_quarantine: Option<f64>,
-
-    /// Name of the dataset that state is kept about [default: default]
-    #[arg(long = "as", value_name = "NAME", help_heading = "State")]
-    pub(crate) name: Option<String>,
-
-    /// Status store, sqlite:PATH or dynamodb:TABLE_PREFIX [default: sqlite:OUTPUT/.lakebolt/state.db]
-    #[arg(long, value_name = "URI", help_heading = "State")]
-    pub(crate) state: Option<String>,
-
-    /// Work area for receipts, manifests and unpublished parts
-    /// [default: OUTPUT/.lakebolt/, on S3 s3://BUCKET/lakebolt-work/]
-    #[arg(long, value_name = "URI", help_heading = "State")]
-    pub(crate) work: Option<String>,
-
-    /// Days loaded with another configuration: say so, or load them again [default: report]
-    #[arg(long, value_enum, value_name = "RULE", help_heading = "State")]
-    pub(crate) on_stale: Option<StaleRule>,
-
-    /// How long to wait for a period that another load holds, such as 30s [default: 0]
-    #[arg(long, value_name = "DURATION", value_parser = values::duration, help_heading = "State")]
-    pub(crate) wait: Option<Duration>,
-
-    /// Folder of sources of your own; they hide shipped ones of the same name
-    #[arg(long, value_name = "DIR", help_heading = "What is read")]
-    pub(crate) config: Option<String>,
-
-    /// Days that an event may be away from its object's day [default: 1]
-    #[arg(long, value_name = "DAYS", value_parser = values::days, help_heading = "What is read")]
-    pub(crate) margin: Option<u32>,
-
-    /// How long after its end a day may still get input, such as 48h or 2d [default: 48h]
-    #[arg(long, value_name = "DURATION", value_parser = values::duration,
-          help_heading = "What is read")]
-    pub(crate) lateness: Option<Duration>,
-
-    /// Exit 0 when no input object was found, instead of 4
-    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true,
-          default_missing_value = "true", hide_possible_values = true,
-          help_heading = "What is read")]
-    pub(crate) allow_empty: Option<bool>,
-
-    /// Tries of a period before it fails [default: 3]
-    #[arg(long, value_name = "N", value_parser = values::positive, help_heading = "Running")]
-    pub(crate) max_attempts: Option<u32>,
-
-    /// Periods that run at once [default: 2]
-    #[arg(long, value_name = "N", value_parser = values::positive, help_heading = "Running")]
-    pub(crate) parallel: Option<u32>,
-
-    /// How the result is printed to stdout [default: human]
-    #[arg(long, value_enum, help_heading = "Running")]
-    pub(crate) format: Option<OutputFormat>,
-
-    /// How progress is told on stderr [default: auto]
-    #[arg(long, value_enum, value_name = "KIND", help_heading = "Running")]
-    pub(crate) progress: Option<ProgressKind>,
-
-    /// Scheduler of a cluster that runs the load, instead of this process
-    #[arg(long, value_name = "HOST:PORT", help_heading = "Running")]
-    pub(crate) cluster: Option<String>,
-
-    /// PEM file of the authority that signed the scheduler's certificate
-    #[arg(long, value_name = "FILE", help_heading = "Running")]
-    pub(crate) tls_ca: Option<PathBuf>,
-
-    /// PEM file of the certificate to show to the scheduler
-    #[arg(long, value_name = "FILE", help_heading = "Running")]
-    pub(crate) tls_cert: Option<PathBuf>,
-
-    /// PEM file of that certificate's key
-    #[arg(long, value_name = "FILE", help_heading = "Running")]
-    pub(crate) tls_key: Option<PathBuf>,
-
-    /// What runs the plans
-    #[arg(long, value_enum, hide = true)]
-    pub(crate) engine: Option<EngineName>,
-
-    /// Tasks that run at once
-    #[arg(long, value_name = "N", value_parser = values::positive, hide = true)]
-    pub(crate) cores: Option<u32>,
-
-    /// Bytes of parsed rows that each task may hold
-    #[arg(long, value_name = "BYTES", value_parser = values::bytes, hide = true)]
-    pub(crate) memory: Option<u64>,
+        impl $name {
+            /// These settings and `low`'s of the same layer.
+            $visibility fn beside(self, low: Self) -> Self {
+                Self { $($field: self.$field.or(low.$field),)+ }
+            }
+        }
+    };
 }
 
-/// `$high.field.or($low.field)` for every field named.
-macro_rules! layered {
-    ($high:ident over $low:ident: $($field:ident),+ $(,)?) => {
-        Settings { $($field: $high.$field.or($low.$field)),+ }
-    };
+layered! {
+    /// Every setting of a load. Field names are the flags' names; `lakebolt.toml`
+    /// and `LAKEBOLT_*` use the same ones.
+    #[derive(Args, Clone, Debug, Default, PartialEq)]
+    #[group(id = "settings")]
+    pub(crate) struct Settings {
+        /// Input: a folder, an object or s3://BUCKET/PREFIX; may be given several times
+        #[arg(long, value_name = "URI", help_heading = "What is read")]
+        pub(crate) input: Option<Vec<String>>,
+
+        /// First UTC day to load, yyyy-MM-dd; needs --to
+        #[arg(long, value_name = "DAY", value_parser = values::day, help_heading = "Days",
+              conflicts_with_all = ["days", "daily"])]
+        pub(crate) from: Option<Day>,
+
+        /// Last UTC day to load, inclusive; needs --from
+        #[arg(long, value_name = "DAY", value_parser = values::day, help_heading = "Days",
+              conflicts_with_all = ["days", "daily"])]
+        pub(crate) to: Option<Day>,
+
+        /// The last N days up to today, in months
+        #[arg(long, value_name = "N", value_parser = values::some_days, help_heading = "Days",
+              conflicts_with = "daily")]
+        pub(crate) days: Option<u32>,
+
+        /// The last N days before today (default 1: yesterday), day by day
+        ///
+        /// Also revisits earlier days that were left incomplete.
+        #[arg(long, value_name = "N", value_parser = values::some_days, help_heading = "Days",
+              num_args = 0..=1, require_equals = true, default_missing_value = "1")]
+        pub(crate) daily: Option<u32>,
+
+        /// Load every day asked for again, and replace what stands there
+        #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true,
+              default_missing_value = "true", hide_possible_values = true, help_heading = "Days")]
+        pub(crate) full_load: Option<bool>,
+
+        /// Target, a folder or s3://BUCKET[/PREFIX]
+        ///
+        /// Objects stand below ext/SOURCE/region=…/accountId=…/eventDay=…/.
+        #[arg(long, value_name = "URI", help_heading = "What is written")]
+        pub(crate) output: Option<String>,
+
+        /// OCSF version of the events, 1.1.0 or 1.3.0 [default: 1.1.0]
+        #[arg(long, value_name = "VERSION", help_heading = "What is written")]
+        pub(crate) ocsf: Option<String>,
+
+        /// What is written: OCSF events, or the parsed columns [default: ocsf]
+        #[arg(long, value_enum, help_heading = "What is written")]
+        pub(crate) shape: Option<ShapeName>,
+
+        /// Region of the path [default: the row's, else the input path's]
+        #[arg(long, value_name = "REGION", value_parser = values::region,
+              help_heading = "What is written")]
+        pub(crate) region: Option<String>,
+
+        /// Account of rows and paths that name none [default: external_SOURCE]
+        #[arg(long, value_name = "ACCOUNT", help_heading = "What is written")]
+        pub(crate) account: Option<String>,
+
+        /// IAM role that writes the target, instead of the process's own identity
+        #[arg(long, value_name = "ARN", help_heading = "What is written")]
+        pub(crate) role_arn: Option<String>,
+
+        /// External id that the role's trust policy asks for
+        #[arg(long, value_name = "ID", help_heading = "What is written")]
+        pub(crate) external_id: Option<String>,
+
+        /// Where rejected rows go, outside the target
+        /// [default: OUTPUT.quarantine/, on S3 s3://BUCKET/lakebolt-quarantine/]
+        #[arg(long, value_name = "URI", help_heading = "What is written")]
+        pub(crate) quarantine: Option<String>,
+
+        /// Most rows that may be quarantined before a period fails [default: 5%]
+        #[arg(long, value_name = "PERCENT", value_parser = values::percent,
+              help_heading = "What is written")]
+        pub(crate) max_quarantine: Option<f64>,
+
+        /// Name of the dataset that state is kept about [default: default]
+        #[arg(long = "as", value_name = "NAME", help_heading = "State")]
+        pub(crate) name: Option<String>,
+
+        /// Status store, sqlite:PATH or dynamodb:TABLE_PREFIX [default: sqlite:OUTPUT/.lakebolt/state.db]
+        #[arg(long, value_name = "URI", help_heading = "State")]
+        pub(crate) state: Option<String>,
+
+        /// Work area for receipts, manifests and unpublished parts
+        /// [default: OUTPUT/.lakebolt/, on S3 s3://BUCKET/lakebolt-work/]
+        #[arg(long, value_name = "URI", help_heading = "State")]
+        pub(crate) work: Option<String>,
+
+        /// Days loaded with another configuration: say so, or load them again [default: report]
+        #[arg(long, value_enum, value_name = "RULE", help_heading = "State")]
+        pub(crate) on_stale: Option<StaleRule>,
+
+        /// How long to wait for a period that another load holds, such as 30s [default: 0]
+        #[arg(long, value_name = "DURATION", value_parser = values::duration, help_heading = "State")]
+        pub(crate) wait: Option<Duration>,
+
+        /// Folder of sources of your own; they hide shipped ones of the same name
+        #[arg(long, value_name = "DIR", help_heading = "What is read")]
+        pub(crate) config: Option<String>,
+
+        /// Days that an event may be away from its object's day [default: 1]
+        #[arg(long, value_name = "DAYS", value_parser = values::days, help_heading = "What is read")]
+        pub(crate) margin: Option<u32>,
+
+        /// How long after its end a day may still get input, such as 48h or 2d [default: 48h]
+        #[arg(long, value_name = "DURATION", value_parser = values::duration,
+              help_heading = "What is read")]
+        pub(crate) lateness: Option<Duration>,
+
+        /// Exit 0 when no input object was found, instead of 4
+        #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true,
+              default_missing_value = "true", hide_possible_values = true,
+              help_heading = "What is read")]
+        pub(crate) allow_empty: Option<bool>,
+
+        /// Tries of a period before it fails [default: 3]
+        #[arg(long, value_name = "N", value_parser = values::positive, help_heading = "Running")]
+        pub(crate) max_attempts: Option<u32>,
+
+        /// Periods that run at once [default: 2]
+        #[arg(long, value_name = "N", value_parser = values::positive, help_heading = "Running")]
+        pub(crate) parallel: Option<u32>,
+
+        /// How the result is printed to stdout [default: human]
+        #[arg(long, value_enum, help_heading = "Running")]
+        pub(crate) format: Option<OutputFormat>,
+
+        /// How progress is told on stderr [default: auto]
+        #[arg(long, value_enum, value_name = "KIND", help_heading = "Running")]
+        pub(crate) progress: Option<ProgressKind>,
+
+        /// Scheduler of a cluster that runs the load, instead of this process
+        #[arg(long, value_name = "HOST:PORT", help_heading = "Running")]
+        pub(crate) cluster: Option<String>,
+
+        /// PEM file of the authority that signed the scheduler's certificate
+        #[arg(long, value_name = "FILE", help_heading = "Running")]
+        pub(crate) tls_ca: Option<PathBuf>,
+
+        /// PEM file of the certificate to show to the scheduler
+        #[arg(long, value_name = "FILE", help_heading = "Running")]
+        pub(crate) tls_cert: Option<PathBuf>,
+
+        /// PEM file of that certificate's key
+        #[arg(long, value_name = "FILE", help_heading = "Running")]
+        pub(crate) tls_key: Option<PathBuf>,
+
+        /// What runs the plans
+        #[arg(long, value_enum, hide = true)]
+        pub(crate) engine: Option<EngineName>,
+
+        /// Tasks that run at once
+        #[arg(long, value_name = "N", value_parser = values::positive, hide = true)]
+        pub(crate) cores: Option<u32>,
+
+        /// Bytes of parsed rows that each task may hold
+        #[arg(long, value_name = "BYTES", value_parser = values::bytes, hide = true)]
+        pub(crate) memory: Option<u64>,
+    }
 }
 
 impl Settings {
@@ -235,16 +252,6 @@ impl Settings {
             (lower.from, lower.to, lower.days, lower.daily) = (None, None, None, None);
         }
         self.beside(lower)
-    }
-
-    /// These settings and `low`'s of the same layer.
-    pub(crate) fn beside(self, low: Self) -> Self {
-        let high = self;
-        layered!(high over low:
-            input, from, to, days, daily, full_load, output, role_arn, external_id, ocsf, shape, region, account,
-            quarantine, max_quarantine, name, state, work, on_stale, wait, config, margin,
-            lateness, allow_empty, max_attempts, parallel, format, progress, engine, cores, memory,
-            cluster, tls_ca, tls_cert, tls_key)
     }
 
     fn names_days(&self) -> bool {

@@ -107,9 +107,6 @@ pub(crate) fn compile(loaded: Loaded, version: &str, raw: bool) -> Result<Compil
         CompileError::Version(error) => {
             Failure::usage(error.to_string(), "give one of these with --ocsf")
         }
-        error @ CompileError::Format { .. } => {
-            Failure::usage(error.to_string(), "write one of these under `format`")
-        }
-        CompileError::Wrong(diagnostics) => diagnostics.into(),
+        CompileError::Wrong { errors, .. } => errors.into(),
     })
 }

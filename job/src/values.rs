@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use plans::sink::is_region_name;
+use plans::lake::is_region_name;
 use scheduler::load::days::Day;
 
 const SECONDS: &[(&str, u64)] = &[("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1)];

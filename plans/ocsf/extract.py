@@ -1,26 +1,25 @@
 #!/usr/bin/env python3
-"""Write compact tables of OCSF facts, one per compiled schema given.
+"""Write one compact table for each compiled OCSF schema.
 
     extract.py COMPILED_SCHEMA.json[.gz]...
 
-Each schema becomes `<version>.tsv` beside this script. The compiled schemas are
-what `ocsf-schema-compiler` (PyPI) makes of a tag of github.com/ocsf/ocsf-schema,
-or what the public schema server's `/export/schema` gives. The same input gives
-the same bytes.
+The table is written to `<version>.tsv` beside this script. A compiled schema is the
+output of `ocsf-schema-compiler` (PyPI) for a tag of github.com/ocsf/ocsf-schema, or of
+`/export/schema` of the public schema server. The output is reproducible.
 
-Every line is a record, its fields separated by tabs, empty ones at the end left out:
+Every line is a record with tab-separated fields. Empty fields at its end are omitted:
 
     version     version
-    type        name, type it stands on, observable type id
+    type        name, base type, observable type id
     enum        number, then `id=caption` for each member
     object      name, caption, profiles, constraints, observable type id
     class       name, caption, profiles, constraints, uid, category uid, category name
     -           attribute of the class or object above: name, type, requirement,
-                enum number, sibling, profiles that bring it, observable type id
+                enum number, sibling, profiles that add it, observable type id
 
-An attribute's type is a scalar's name without `_t`, or `@` and an object's name;
-`[]` stands behind it for a list. A requirement is its first letter, `c` for recommended.
-Lists are joined by commas; constraints read `at_least_one:a,b;just_one:c,d`.
+The type of an attribute is the name of a scalar without `_t`, or `@` and the name of an
+object. A list has the suffix `[]`. A requirement is its first letter, or `c` for recommended.
+Lists are joined by commas. Constraints look like `at_least_one:a,b;just_one:c,d`.
 """
 
 import gzip
@@ -29,7 +28,7 @@ import pathlib
 import sys
 
 REQUIREMENTS = {"required": "r", "recommended": "c", "optional": "o"}
-# Their members follow from the class, so they are not repeated here.
+# Their members are computed from the class.
 DERIVED_ENUMS = {"type_uid", "class_uid", "category_uid"}
 
 
@@ -42,7 +41,7 @@ def read(path):
 def record(*fields):
     texts = ["" if field is None else str(field) for field in fields]
     if any("\t" in text or "\n" in text for text in texts):
-        raise SystemExit(f"a field holds a separator: {texts}")
+        raise SystemExit(f"a field contains a separator: {texts}")
     return "\t".join(texts).rstrip("\t") + "\n"
 
 
@@ -61,7 +60,7 @@ def id_order(member):
 
 
 class Enums:
-    """The distinct enumerations, numbered as they are met."""
+    """Numbers the distinct enumerations in order of appearance."""
 
     def __init__(self):
         self.numbers = {}
@@ -93,7 +92,7 @@ def attribute_records(item, enums):
             REQUIREMENTS[attribute["requirement"]],
             enums.number(name, attribute),
             attribute.get("sibling"),
-            # Some attributes name profiles but are there without any.
+            # Some attributes name profiles but exist without any.
             profiles(attribute) if attribute.get("profile") else None,
             attribute.get("observable"),
         )

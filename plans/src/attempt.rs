@@ -1,5 +1,5 @@
-//! What an attempt asks of the sink. It travels in the plan, so that executors need neither
-//! the request nor the status table.
+//! The specification of one attempt. It is part of the plan, so that executors need
+//! neither the request nor the status table.
 
 use std::collections::BTreeMap;
 
@@ -8,36 +8,40 @@ use serde::{Deserialize, Serialize};
 use crate::scan::split::SplitRef;
 use crate::storage::Access;
 
-/// What an attempt writes and which rows it owns. Every task of the attempt gets the same.
+/// Names the output of an attempt and the rows that it owns. All its tasks share one.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct AttemptSpec {
-    /// Unique for every attempt of every period of every load; names are made from it.
+    /// Unique for every attempt of every period of every load. Part names contain it.
     pub attempt: String,
     /// First eight hex digits of the attempt's digest, for part names.
     pub digest8: String,
+    /// Name of the source.
     pub source: String,
     /// `2024-01` or `2024-01-15`, for part names.
     pub period: String,
     /// URI of the work area. Receipts go to `{work}/attempts/{attempt}/receipts/`.
     pub work: String,
+    /// The splits to read, one for each task.
     pub splits: Vec<SplitRef>,
-    /// Folder URI for each class name (`raw` for the raw shape): the part of the
-    /// path before `region=`.
+    /// Folder URI of each class name (`raw` for the raw shape). It ends where the
+    /// partition folders (`region=`) start.
     pub targets: BTreeMap<String, String>,
     /// Folder URI for quarantined rows.
     pub quarantine: String,
-    /// In whose name they are written.
+    /// Credentials for writing the targets and the quarantine.
     #[serde(default)]
     pub access: Access,
+    /// Id of the load that makes the attempt.
     pub load_id: String,
-    /// Days (since 1970-01-01) that the attempt owns: its period clipped to those asked for.
+    /// Days (since 1970-01-01) that the attempt owns: the requested days of its period.
     pub days: Vec<i32>,
-    /// Days an event may be away from the day of its object.
+    /// Maximum distance in days between an event and the day of its object.
     pub margin: u32,
-    /// The day that owns rows of undated objects whose time cannot be read.
+    /// The day that owns rows without a readable time in objects without a date.
     pub undated_day: i32,
-    /// Overrides and fallbacks for a row's region and account.
+    /// Region of every row, instead of the one that the row or its object names.
     pub region: Option<String>,
+    /// Account of a row if neither the row nor its object names one.
     pub account: Option<String>,
     /// Bytes of parsed rows that a sink partition may hold before it spills.
     pub memory_bytes: u64,

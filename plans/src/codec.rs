@@ -1,5 +1,5 @@
-//! Our nodes on the wire: a tag, then each node's own form. Everything else goes
-//! to the codec that is wrapped (Ballista's, in a cluster).
+//! Serialises our plan nodes: a magic prefix, a tag, then the node's own message.
+//! The wrapped codec (Ballista's, in a cluster) handles all other nodes.
 
 use std::sync::Arc;
 
@@ -20,18 +20,19 @@ use crate::scan::node;
 use crate::sink;
 use crate::sink::SinkExec;
 
-/// What our messages start with, which no protobuf message of the wrapped codec does.
+/// Prefix of our messages. No protobuf message of the wrapped codec starts with it.
 const MAGIC: &[u8] = b"\xfflakebolt";
 const SCAN: u8 = 1;
 const SINK: u8 = 2;
 
-/// Encodes our nodes and leaves the others to `inner`.
+/// Encodes our nodes and passes all others to `inner`.
 #[derive(Debug)]
 pub struct Codec {
     inner: Arc<dyn PhysicalExtensionCodec>,
 }
 
 impl Codec {
+    /// Wraps the codec that handles all nodes except ours.
     pub fn new(inner: Arc<dyn PhysicalExtensionCodec>) -> Self {
         Self { inner }
     }
@@ -50,19 +51,19 @@ impl Codec {
                     .map_err(|error| DataFusionError::External(error.into()))?;
                 let source = Arc::new(node::decode_spec(&wire.spec)?);
                 let Some(config) = &wire.config else {
-                    return plan_err!("a scan without its configuration");
+                    return plan_err!("the scan has no configuration");
                 };
                 let context = PhysicalPlanDecodeContext::new(context, self);
                 let config = parse_protobuf_file_scan_config(config, &context, converter, source)?;
                 Ok(DataSourceExec::from_data_source(config))
             }
             (SINK, [input]) => Ok(Arc::new(sink::decode(body, input.clone(), context, self)?)),
-            _ => plan_err!("no node of ours has tag {tag} and {} inputs", inputs.len()),
+            _ => plan_err!("no lakebolt node has tag {tag} and {} inputs", inputs.len()),
         }
     }
 }
 
-/// A scan on the wire.
+/// A serialised scan.
 #[derive(Clone, PartialEq, Message)]
 struct ScanWire {
     #[prost(bytes = "vec", tag = "1")]

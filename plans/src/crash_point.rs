@@ -1,12 +1,12 @@
-//! Named places where a test may stop the process, to prove that what is left can
-//! be taken up again. Unarmed, reaching one costs a load of one atomic.
+//! Named places where a test can stop the process. Tests prove with them that a load
+//! recovers. Reaching a point that is not armed costs one atomic load.
 //!
-//! Nothing here reads the environment: a binary's configuration arms the point.
+//! This module does not read the environment: a binary's configuration arms the point.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// The points, in the order in which a task passes them.
+/// The points, in the order in which a load passes them.
 pub const POINTS: [&str; 10] = [
     "after-lease",
     "after-listing",
@@ -20,46 +20,47 @@ pub const POINTS: [&str; 10] = [
     "before-done",
 ];
 
-static ARMED: OnceLock<Trap> = OnceLock::new();
+static ARMED: OnceLock<ArmedPoint> = OnceLock::new();
 
-/// What cannot be armed.
+/// The reason why a crash point cannot be armed.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CrashPointError {
-    #[error("`{name}` is no crash point; known are {}", POINTS.join(", "))]
+    #[error("`{name}` is not a crash point; known: {}", POINTS.join(", "))]
     Unknown { name: String },
-    #[error("`{text}` is not a number of times, counted from 1")]
+    #[error("`{text}` is not a count of at least 1")]
     BadCount { text: String },
-    #[error("a crash point is armed already")]
+    #[error("a crash point is already armed")]
     ArmedTwice,
 }
 
-/// One armed point: its name, at which pass it springs, and what it does then.
+/// One armed point. It fires when it is passed for the `at`-th time.
 #[derive(Debug)]
-struct Trap {
+struct ArmedPoint {
     name: &'static str,
     at: u64,
+    /// Stops the process with SIGSTOP instead of SIGKILL.
     freezes: bool,
     passed: AtomicU64,
 }
 
-/// Arms one point for the rest of the process: `NAME`, `NAME:N` (at the N-th pass),
-/// and `stop:NAME[:N]`, which freezes the process instead of killing it.
+/// Arms one point for the rest of the process. `NAME:N` fires at the N-th pass.
+/// `stop:NAME[:N]` freezes the process instead of killing it.
 pub fn arm(text: &str) -> Result<(), CrashPointError> {
-    let trap = Trap::parse(text)?;
-    ARMED.set(trap).map_err(|_| CrashPointError::ArmedTwice)
+    let point = ArmedPoint::parse(text)?;
+    ARMED.set(point).map_err(|_| CrashPointError::ArmedTwice)
 }
 
-/// Stops the process here if `name` is armed. Nothing is unwound, flushed or dropped.
+/// Stops the process if `name` is armed. Nothing is unwound, flushed or dropped.
 #[inline]
 pub fn reach(name: &str) {
-    if let Some(trap) = ARMED.get()
-        && trap.springs_at(name)
+    if let Some(point) = ARMED.get()
+        && point.fires_at(name)
     {
-        trap.spring();
+        point.fire();
     }
 }
 
-impl Trap {
+impl ArmedPoint {
     fn parse(text: &str) -> Result<Self, CrashPointError> {
         let (freezes, rest) = match text.strip_prefix("stop:") {
             Some(rest) => (true, rest),
@@ -75,7 +76,7 @@ impl Trap {
                 text: count.to_owned(),
             });
         }
-        let name = POINTS.into_iter().find(|point| *point == name);
+        let name = POINTS.into_iter().find(|known| *known == name);
         Ok(Self {
             name: name.ok_or_else(unknown)?,
             at,
@@ -84,12 +85,12 @@ impl Trap {
         })
     }
 
-    fn springs_at(&self, name: &str) -> bool {
+    fn fires_at(&self, name: &str) -> bool {
         name == self.name && self.passed.fetch_add(1, Ordering::Relaxed) + 1 == self.at
     }
 
     #[cfg(unix)]
-    fn spring(&self) {
+    fn fire(&self) {
         use rustix::process::{Signal, getpid, kill_process};
         let signal = if self.freezes {
             Signal::STOP
@@ -104,7 +105,7 @@ impl Trap {
     }
 
     #[cfg(not(unix))]
-    fn spring(&self) {
+    fn fire(&self) {
         std::process::abort();
     }
 }
@@ -113,31 +114,31 @@ impl Trap {
 mod tests {
     use super::*;
 
-    fn springs(text: &str, passes: &[&str]) -> Vec<bool> {
-        let trap = Trap::parse(text).unwrap();
-        passes.iter().map(|name| trap.springs_at(name)).collect()
+    fn fires(text: &str, passes: &[&str]) -> Vec<bool> {
+        let point = ArmedPoint::parse(text).unwrap();
+        passes.iter().map(|name| point.fires_at(name)).collect()
     }
 
     #[test]
-    fn a_point_springs_at_the_pass_that_was_asked_for() {
+    fn a_point_fires_at_the_requested_pass() {
         assert_eq!(
-            springs(
+            fires(
                 "after-lease",
                 &["before-done", "after-lease", "after-lease"]
             ),
             [false, true, false]
         );
         assert_eq!(
-            springs("stop:before-done:2", &["before-done", "before-done"]),
+            fires("stop:before-done:2", &["before-done", "before-done"]),
             [false, true]
         );
     }
 
     #[test]
     fn an_unknown_point_lists_the_known_ones() {
-        let error = Trap::parse("after-lunch").unwrap_err();
+        let error = ArmedPoint::parse("after-lunch").unwrap_err();
         assert!(error.to_string().contains("between-completions"));
-        assert!(Trap::parse("after-lease:0").is_err());
+        assert!(ArmedPoint::parse("after-lease:0").is_err());
     }
 
     #[test]

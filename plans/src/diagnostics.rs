@@ -1,12 +1,13 @@
-//! What is wrong with a configuration, where it stands, and what mends it.
+//! Mistakes in a configuration: the message, its position and how to fix it.
 
 use std::fmt;
 use std::sync::Arc;
 
-/// Where a piece of configuration was written. Lines and columns count from 1;
-/// 0 means the position is not known.
+/// Position of a piece of configuration. Lines and columns count from 1;
+/// 0 means that the position is unknown.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Origin {
+    /// The file's name as messages show it.
     pub file: Arc<str>,
     pub line: u32,
     pub column: u32,
@@ -14,13 +15,14 @@ pub struct Origin {
     pub key: String,
 }
 
-/// One thing that is wrong with a configuration.
+/// One mistake in a configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Diagnostic {
+    /// Position of the mistake.
     pub at: Origin,
-    /// What is wrong: a lowercase fragment without a full stop.
+    /// A lowercase fragment without a full stop.
     pub message: String,
-    /// What mends it.
+    /// How to fix it; may be empty.
     pub remedy: String,
 }
 
@@ -47,11 +49,12 @@ impl fmt::Display for Diagnostic {
     }
 }
 
-/// Everything that is wrong with a configuration, in the order it stands there.
+/// All mistakes in a configuration.
 #[derive(Clone, Debug, Default, PartialEq, Eq, thiserror::Error)]
 pub struct Diagnostics(pub Vec<Diagnostic>);
 
 impl Diagnostics {
+    /// Adds one mistake.
     pub fn push(&mut self, at: &Origin, message: impl Into<String>, remedy: impl Into<String>) {
         self.0.push(Diagnostic {
             at: at.clone(),
@@ -60,25 +63,25 @@ impl Diagnostics {
         });
     }
 
-    /// Whether nothing is wrong.
+    /// Whether there is no mistake.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Takes over what another check found.
+    /// Adds the mistakes that another check found.
     pub fn append(&mut self, mut other: Self) {
         self.0.append(&mut other.0);
     }
 
-    /// Orders by file and place, as a reader meets them.
+    /// Sorts by file, line and column.
     pub fn sort(&mut self) {
         self.0.sort_by(|a, b| {
-            let place = |d: &Diagnostic| (d.at.file.clone(), d.at.line, d.at.column);
-            place(a).cmp(&place(b))
+            let position = |d: &Diagnostic| (d.at.file.clone(), d.at.line, d.at.column);
+            position(a).cmp(&position(b))
         });
     }
 
-    /// `value` when nothing is wrong, else all that is.
+    /// Returns `value` if there is no mistake.
     pub fn into_result<T>(self, value: T) -> Result<T, Diagnostics> {
         if self.0.is_empty() {
             Ok(value)
@@ -100,7 +103,7 @@ impl fmt::Display for Diagnostics {
     }
 }
 
-/// The candidate that `name` was probably meant to be.
+/// Returns the candidate with the most similar spelling, if one is close enough.
 pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let allowed = (name.chars().count() / 3).clamp(1, 4);
     candidates
@@ -111,7 +114,7 @@ pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) ->
         .map(|(_, candidate)| candidate)
 }
 
-/// A remedy that names the nearest candidate, or lists all of a few.
+/// Returns a remedy: the nearest candidate, or all candidates if there are few.
 pub fn did_you_mean<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> String {
     let candidates: Vec<&str> = candidates.into_iter().collect();
     match nearest(name, candidates.iter().copied()) {
@@ -126,7 +129,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_nearest_name_is_near() {
+    fn only_a_similar_name_is_suggested() {
         let known = ["src_endpoint", "dst_endpoint", "time"];
         assert_eq!(nearest("scr_endpoint", known), Some("src_endpoint"));
         assert_eq!(nearest("tmie", known), Some("time"));

@@ -1,6 +1,6 @@
-//! What a load computes: sources, formats, mappings, plan nodes and the session
-//! that every process builds. Nothing here reads a clock, the environment (but for
-//! the AWS SDK, which `aws` opens) or the status table.
+//! The computation of a load: sources, formats, mappings, plan nodes and the session
+//! that every process builds. This crate reads no clock, no status table and no
+//! environment. The exception is the AWS SDK, which `storage::aws` configures.
 
 pub mod attempt;
 pub mod codec;
@@ -12,6 +12,7 @@ pub mod dialects;
 pub mod formats;
 pub mod functions;
 pub mod inspect;
+pub mod lake;
 pub mod lint;
 pub mod mapping;
 pub mod ocsf;

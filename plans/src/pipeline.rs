@@ -1,5 +1,5 @@
-//! The whole of an attempt as one physical plan: read splits → enrich → map, split by
-//! class and write. Start reading here.
+//! The physical plan of an attempt: read the splits, map the rows, write a part for each
+//! class. Start reading here.
 
 use std::sync::Arc;
 
@@ -14,9 +14,9 @@ use crate::scan::spec::ScanSpec;
 use crate::sink::{PhysicalProgram, SinkExec};
 use crate::{session, spec, storage};
 
-/// The plan of an attempt: a scan of its splits below the sink that writes them.
+/// Returns the plan of an attempt: a scan of its splits below the sink that writes them.
 ///
-/// The plan is self-contained: executors read no mapping, no request and no status.
+/// The plan is self-contained: executors read no mapping, no request and no status table.
 pub fn attempt_plan(
     program: &Program,
     format: &spec::Format,

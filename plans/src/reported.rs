@@ -1,25 +1,25 @@
-//! An error's words on their way through an engine that hands errors on as text, in
-//! their `Debug` form and wrapped several times.
+//! Carries an error message through an engine that forwards errors as text. The engine
+//! wraps the error several times and prints its `Debug` form.
 
 use std::error::Error;
 use std::fmt;
 
-/// Stand around the words, and nowhere else.
+/// Marks the start of the message. Messages themselves contain no marks.
 const OPEN: char = '⟦';
 const CLOSE: char = '⟧';
 
-/// An error in one line, which `words` finds again in whatever is made of it.
+/// An error in one line. `words` extracts it from the text that the engine makes of it.
 pub struct Reported(String);
 
 impl Reported {
-    /// What `error` says, with what it says about its causes.
+    /// Takes the message of `error` and of its causes.
     pub fn of(error: &dyn Error) -> Self {
         Self(with_causes(error).replace([OPEN, CLOSE], ""))
     }
 }
 
 impl fmt::Debug for Reported {
-    /// As plain text between marks: quoting would be undone by nobody.
+    /// Writes plain text between marks. Nothing would undo the usual quoting.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{OPEN}{}{CLOSE}", self.0)
     }
@@ -33,7 +33,7 @@ impl fmt::Display for Reported {
 
 impl Error for Reported {}
 
-/// An error's message with those of its causes, in one line.
+/// Returns an error's message and those of its causes, in one line.
 pub fn with_causes(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
@@ -49,7 +49,7 @@ pub fn with_causes(error: &dyn Error) -> String {
     text
 }
 
-/// The words of a reported error in an engine's message, or the message itself.
+/// Extracts a reported error from an engine's message. Returns the message if there is none.
 pub fn words(message: &str) -> &str {
     let inside = message
         .split_once(OPEN)
@@ -66,7 +66,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_words_are_found_whatever_is_wrapped_around_them() {
+    fn the_message_is_extracted_from_any_wrapping() {
         let cause = io::Error::other("the disk is \"full\"");
         let error = DataFusionError::IoError(io::Error::other(Reported::of(&cause)));
         let message = format!("Job failed: {:?}", std::sync::Arc::new(error));

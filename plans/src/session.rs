@@ -1,5 +1,5 @@
-//! The only place that builds a session. Client, scheduler and executor all build
-//! theirs here, or decoding a plan fails.
+//! Builds sessions. Client, scheduler and executor must build theirs here: a plan can
+//! only be decoded by a session with the same functions and settings.
 
 use std::path::Path;
 use std::sync::{Arc, LazyLock};
@@ -22,28 +22,28 @@ use url::Url;
 use crate::scan::reader::BATCH_ROWS;
 use crate::{functions, storage};
 
-/// Bytes that spilled runs may take on disk.
+/// Maximum bytes of spilled runs on disk.
 const SCRATCH_BYTES: u64 = 100 << 30;
 
-/// Settings that our plans rely on.
+/// Returns the settings that our plans rely on.
 pub fn config() -> SessionConfig {
     let mut config = SessionConfig::new()
         .with_batch_size(BATCH_ROWS)
         .with_target_partitions(1)
         .with_information_schema(false)
-        // A split is the unit of a receipt: it is neither divided nor moved.
+        // A split is the unit of a receipt, so it must not be divided or moved.
         .with_repartition_file_scans(false)
         .with_round_robin_repartition(false);
     let options = config.options_mut();
     options.execution.enable_file_stream_work_stealing = false;
     options.execution.collect_statistics = false;
-    // Column names are exact-case.
+    // Column names are case-sensitive.
     options.sql_parser.enable_ident_normalization = false;
     config
 }
 
-/// A runtime whose spilled runs go below `scratch`. Rows that tasks hold share `memory` bytes,
-/// where it is told.
+/// Builds a runtime that spills to `scratch`. Tasks share `memory` bytes for rows; `None`
+/// sets no limit.
 pub fn runtime(scratch: &Path, memory: Option<usize>) -> Result<Arc<RuntimeEnv>> {
     let disk = DiskManagerBuilder::default()
         .with_mode(DiskManagerMode::Directories(vec![scratch.to_path_buf()]))
@@ -57,12 +57,12 @@ pub fn runtime(scratch: &Path, memory: Option<usize>) -> Result<Arc<RuntimeEnv>>
     builder.build_arc()
 }
 
-/// Every store that `stores` knows, without being registered first.
+/// Opens stores by URI, without registration.
 #[derive(Debug)]
 struct Stores;
 
 impl ObjectStoreRegistry for Stores {
-    /// Stores are opened by their URIs alone: what a caller made is not kept.
+    /// Ignores the store: stores are opened by their URIs alone.
     fn register_store(&self, _: &Url, _: Arc<dyn ObjectStore>) -> Option<Arc<dyn ObjectStore>> {
         None
     }
@@ -74,10 +74,10 @@ impl ObjectStoreRegistry for Stores {
     }
 }
 
-/// A session with all of our functions.
+/// Builds a session with all of our functions.
 #[expect(
     clippy::disallowed_methods,
-    reason = "this is the place that builds sessions"
+    reason = "only this module builds sessions"
 )]
 pub fn state(config: SessionConfig, runtime: Arc<RuntimeEnv>) -> SessionState {
     let mut state = SessionStateBuilder::new()
@@ -89,8 +89,8 @@ pub fn state(config: SessionConfig, runtime: Arc<RuntimeEnv>) -> SessionState {
     state
 }
 
-/// The expression as it runs. Some functions (such as `coalesce`) run only in the
-/// form that simplifying gives them.
+/// Plans an expression. It is simplified first, because some functions (such as
+/// `coalesce`) can only run in their simplified form.
 pub fn plan_expr(
     state: &SessionState,
     expr: &Expr,
@@ -104,18 +104,18 @@ pub fn plan_expr(
     state.create_physical_expr(expr, schema)
 }
 
-/// What compiles mappings, in every process alike: it plans and runs nothing.
+/// The session that compiles mappings. It executes nothing.
 pub(crate) fn compiling() -> &'static SessionState {
     static STATE: LazyLock<SessionState> =
         LazyLock::new(|| state(config(), Arc::new(RuntimeEnv::default())));
     &STATE
 }
 
-/// A session for planning: it runs nothing and keeps nothing on disk.
+/// Builds a session for planning. It executes nothing and uses no disk.
 pub fn planning() -> SessionContext {
     #[expect(
         clippy::disallowed_methods,
-        reason = "this is the place that builds sessions"
+        reason = "only this module builds sessions"
     )]
     SessionContext::new_with_state(state(config(), Arc::new(RuntimeEnv::default())))
 }

@@ -1,5 +1,5 @@
-//! The sources that ship: every folder of `plans/sources`, embedded by the build
-//! script, found by name or alias.
+//! The shipped sources: every folder of `plans/sources`. The build script embeds them,
+//! and they are found by name or alias.
 
 use std::sync::LazyLock;
 
@@ -7,9 +7,10 @@ use crate::diagnostics::{Diagnostics, nearest};
 use crate::dialects::Loaded;
 use crate::{dialects, ocsf};
 
-/// A source that ships.
+/// A shipped source.
 #[derive(Debug)]
 pub struct Shipped {
+    /// Name of its folder.
     pub name: &'static str,
     files: &'static [(&'static str, &'static str)],
     samples: &'static [(&'static str, &'static [u8])],
@@ -21,12 +22,15 @@ include!(concat!(env!("OUT_DIR"), "/shipped.rs"));
 static ALIASES: LazyLock<Vec<Vec<String>>> =
     LazyLock::new(|| SHIPPED.iter().map(Shipped::read_aliases).collect());
 
-/// A source that does not ship.
+/// The error for a name that no shipped source has.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("unknown source `{asked}`{}; sources that ship: {known}", suggestion(.nearest.as_deref()))]
+#[error("unknown source `{asked}`{}; shipped sources: {known}", suggestion(.nearest.as_deref()))]
 pub struct UnknownSource {
+    /// The name that was given.
     pub asked: String,
+    /// A known name or alias with similar spelling.
     pub nearest: Option<String>,
+    /// Names of all shipped sources, separated by commas.
     pub known: String,
 }
 
@@ -34,12 +38,12 @@ fn suggestion(nearest: Option<&str>) -> String {
     nearest.map_or_else(String::new, |name| format!(" (did you mean `{name}`?)"))
 }
 
-/// Every source that ships, by name.
+/// Returns every shipped source, sorted by name.
 pub fn list() -> &'static [Shipped] {
     SHIPPED
 }
 
-/// The source of that name or alias; case does not count, nor does `-` for `_`.
+/// Finds a source by name or alias. Case is ignored, and `-` equals `_`.
 pub fn find(name: &str) -> Result<&'static Shipped, UnknownSource> {
     find_among(SHIPPED, &ALIASES, name)
 }
@@ -50,10 +54,10 @@ fn find_among<'a>(
     name: &str,
 ) -> Result<&'a Shipped, UnknownSource> {
     let wanted = normal(name);
-    let answers = |(source, aliases): &(&Shipped, &Vec<String>)| {
+    let matches = |(source, aliases): &(&Shipped, &Vec<String>)| {
         normal(source.name) == wanted || aliases.iter().any(|alias| normal(alias) == wanted)
     };
-    if let Some((source, _)) = shipped.iter().zip(aliases).find(answers) {
+    if let Some((source, _)) = shipped.iter().zip(aliases).find(matches) {
         return Ok(source);
     }
     let names = shipped.iter().map(|source| source.name);
@@ -72,22 +76,22 @@ fn normal(name: &str) -> String {
 }
 
 impl Shipped {
-    /// The source for an OCSF version.
+    /// Loads the source for an OCSF version.
     pub fn load(&self, ocsf_version: &str) -> Result<Loaded, Diagnostics> {
         dialects::load_embedded(self.files, ocsf_version)
     }
 
-    /// Its configuration files, named like `vpc_flow/source.toml`.
+    /// Returns the configuration files, named like `vpc_flow/source.toml`.
     pub fn files(&self) -> &'static [(&'static str, &'static str)] {
         self.files
     }
 
-    /// Sample logs: file names and contents.
+    /// Returns the sample logs: file names and contents.
     pub fn samples(&self) -> &'static [(&'static str, &'static [u8])] {
         self.samples
     }
 
-    /// Other names it answers to.
+    /// Returns the other names of the source.
     pub fn aliases(&self) -> &'static [String] {
         let index = SHIPPED.iter().position(|source| source.name == self.name);
         index
@@ -95,7 +99,7 @@ impl Shipped {
             .map_or(&[], Vec::as_slice)
     }
 
-    /// A broken source has no aliases here; loading it says what is wrong.
+    /// A source that does not load has no aliases. `load` reports the mistake.
     fn read_aliases(&self) -> Vec<String> {
         let loaded = self.load(ocsf::DEFAULT_VERSION);
         loaded
@@ -107,7 +111,7 @@ impl Shipped {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::lint::{Findings, Rules, known_formats, lint_embedded};
+    use crate::lint::{Findings, lint_embedded};
 
     static DEMO: &[Shipped] = &[Shipped {
         name: "vpc_flow",
@@ -122,7 +126,7 @@ mod tests {
     }];
 
     #[test]
-    fn a_source_answers_to_its_name_and_aliases_in_any_spelling() {
+    fn a_source_is_found_by_name_and_alias_in_any_spelling() {
         let aliases: Vec<_> = DEMO.iter().map(Shipped::read_aliases).collect();
         for name in ["vpc_flow", "VPC-Flow", "vpc_flow_log", "Vpc-flow-log"] {
             assert!(find_among(DEMO, &aliases, name).is_ok(), "{name}");
@@ -130,12 +134,12 @@ mod tests {
         let unknown = find_among(DEMO, &aliases, "vpc_flwo").expect_err("wrong");
         assert_eq!(
             unknown.to_string(),
-            "unknown source `vpc_flwo` (did you mean `vpc_flow`?); sources that ship: vpc_flow"
+            "unknown source `vpc_flwo` (did you mean `vpc_flow`?); shipped sources: vpc_flow"
         );
     }
 
     #[test]
-    fn names_and_aliases_of_shipped_sources_are_told_apart() {
+    fn names_and_aliases_of_shipped_sources_are_unique() {
         let mut names: Vec<String> = Vec::new();
         for source in list() {
             let mut own = vec![normal(source.name)];
@@ -154,12 +158,7 @@ mod tests {
     fn every_shipped_source_passes_lint_for_every_version() {
         let versions = || ocsf::versions();
         for (source, ocsf_version) in list().iter().flat_map(|s| versions().map(move |v| (s, v))) {
-            let rules = Rules {
-                ocsf_version,
-                formats: &known_formats,
-                more: &|_| Diagnostics::default(),
-            };
-            let found = lint_embedded(source.files(), &rules);
+            let found = lint_embedded(source.files(), ocsf_version);
             assert_eq!(
                 found,
                 Findings::default(),

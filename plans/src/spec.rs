@@ -1,5 +1,5 @@
-//! The one model of a source and its mapping. Every dialect reads into it; it
-//! knows no file format, no network and no clock.
+//! The model of a source and its mappings. Every dialect is read into it. It depends on
+//! no file format, no network and no clock.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,33 +8,39 @@ use serde::{Deserialize, Serialize};
 use crate::diagnostics::Origin;
 use crate::storage::Role;
 
-/// A kind of log: how it is read and what it becomes.
+/// A kind of log: how it is read and how its rows are mapped.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Source {
+    /// Unique name, such as `vpc_flow`.
     pub name: String,
+    /// Other names of the source.
     pub aliases: Vec<String>,
+    /// The wire format and its options.
     pub format: Format,
-    /// Declared columns, in the file's order where the format has no names.
+    /// Declared columns. Formats without column names use the order of this list.
     pub columns: Vec<Column>,
-    /// Where a row's account stands: the first of these that is not NULL.
+    /// Expressions for a row's account. The first that is not NULL is used.
     pub account: Vec<Sql>,
-    /// Where a row's region stands: the first of these that is not NULL.
+    /// Expressions for a row's region. The first that is not NULL is used.
     pub region: Vec<Sql>,
+    /// Rows to leave out.
     pub filters: Vec<Filter>,
     /// Named value lists for `in_set(column, 'name')`.
     pub sets: BTreeMap<String, Vec<String>>,
-    /// Tried in this order.
+    /// Routes, in the order in which they are tried.
     pub events: Vec<Event>,
+    /// Handling of columns that no mapping uses.
     pub unmapped: Unmapped,
+    /// Keys whose values are replaced.
     pub redact: Redact,
-    /// By class name.
+    /// Outputs by class name.
     pub outputs: BTreeMap<String, Output>,
-    /// What a foreign dialect says about the load itself.
+    /// Settings of the load itself, which a metadata CSV contains.
     pub load: Option<LoadHints>,
 }
 
 impl Source {
-    /// The classes that the events become, each once.
+    /// Returns the classes of all routes, without duplicates.
     pub fn classes(&self) -> BTreeSet<&str> {
         self.events
             .iter()
@@ -46,44 +52,56 @@ impl Source {
 /// The wire format and its options, such as `delimiter`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Format {
+    /// Name of the format, such as `csv`.
     pub name: String,
+    /// Options by key.
     pub options: BTreeMap<String, String>,
+    /// Position in the configuration.
     pub at: Origin,
 }
 
-/// A column of the parsed log. On the wire it leaves its origin behind.
+/// A column of the parsed log. Its position is not serialised.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Column {
+    /// Name in expressions.
     pub name: String,
+    /// Type that values are parsed to.
     pub kind: ColumnKind,
-    /// The name it has in the file, where that differs.
+    /// Name in the file, if it differs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source_name: Option<String>,
+    /// Position in the configuration.
     #[serde(skip)]
     pub at: Origin,
 }
 
-/// The type a column is parsed to. A value that does not parse sets the row aside.
+/// The type a column is parsed to. A value that does not parse quarantines the row.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ColumnKind {
+    /// UTF-8 text.
     Text,
+    /// 32-bit integer.
     Int32,
+    /// 64-bit integer.
     Int64,
+    /// 64-bit float.
     Double,
+    /// `true`, `1`, `yes` and their opposites.
     Boolean,
-    /// An IP address, kept as its canonical text.
+    /// An IP address in its canonical text form.
     Ip,
-    /// JSON text; dots in an expression walk into it.
+    /// JSON text. Dots in an expression address its members.
     Json,
     /// Time as an epoch number in the given unit.
     Epoch(TimeUnit),
-    /// Time as RFC 3339 text; without an offset it is UTC.
+    /// Time as RFC 3339 text. Without an offset it is UTC.
     Rfc3339,
     /// Time as text in a strftime pattern (chrono's letters, English names).
     Strftime(String),
 }
 
+/// The unit of an epoch number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum TimeUnit {
@@ -96,58 +114,74 @@ pub enum TimeUnit {
 /// A DataFusion SQL expression over the source's columns.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Sql {
+    /// The expression as written.
     pub text: String,
-    /// Where the text's first character stands.
+    /// Position of the first character of `text`.
     pub at: Origin,
 }
 
-/// Rows that are left out on purpose, with the reason that the ledger shows.
+/// A condition for rows to leave out. The ledger counts them by reason.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Filter {
+    /// Condition; NULL is false.
     pub when: Sql,
+    /// Name of the filter in the ledger.
     pub reason: String,
 }
 
-/// A condition and a mapping to one OCSF class.
+/// A route: a condition and a mapping to one OCSF class.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Event {
+    /// Name in the source's `events` list.
     pub name: String,
-    /// The OCSF class's name, such as `network_activity`.
+    /// Name of the OCSF class, such as `network_activity`.
     pub class: String,
+    /// OCSF profiles that the events have.
     pub profiles: Vec<String>,
+    /// Position of the profiles in the configuration.
     pub profiles_at: Origin,
-    /// NULL is false; absent is true.
+    /// NULL is false. Without a condition every row matches.
     pub when: Option<Sql>,
-    /// Adds a row beside the one of the event that takes the row.
+    /// Adds an event to the one of the route that matches first.
     pub also: bool,
+    /// Attributes and their values.
     pub attributes: Object,
-    /// Columns (dotted) that leave `unmapped` though a function used them.
+    /// Dotted columns that only functions use, but that `unmapped` should not contain.
     pub consumed: Vec<String>,
-    /// Where the class is named.
+    /// Position of the class name.
     pub at: Origin,
 }
 
-/// Attribute name to value, each with its place in the configuration.
+/// Attribute names and their values.
 pub type Object = BTreeMap<String, Node>;
 
+/// A value with its position.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Node {
+    /// The value.
     pub value: Value,
+    /// Position in the configuration.
     pub at: Origin,
 }
 
-/// What an attribute is filled with.
+/// The value of an attribute.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Value {
+    /// An object with attributes.
     Object(Object),
+    /// The same value for every row.
     Constant(Constant),
+    /// An expression over the row's columns.
     Sql(Sql),
-    /// A list whose NULL items are dropped; an empty one is NULL.
+    /// A list. NULL items are dropped, and an empty list becomes NULL.
     List(Vec<Node>),
+    /// A lookup of an enum member.
     Enum(Enum),
+    /// A list of objects made from a JSON array.
     Each(Each),
 }
 
+/// A literal value in a configuration.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Constant {
     Text(String),
@@ -157,56 +191,69 @@ pub enum Constant {
     List(Vec<Constant>),
 }
 
-/// Source values to enum members. Matching ignores case, the longest glob wins,
-/// NULL is 0 and no match is 99 with the source's text in the sibling.
+/// Maps source values to enum members. Matching ignores case, and the longest glob wins.
+/// NULL becomes 0. A value without a match becomes 99, with its text in the sibling.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Enum {
+    /// The source value.
     pub on: Sql,
-    /// Glob over the source value, and the caption or id it becomes.
+    /// Glob for the source value, and the caption or id of the member.
     pub to: Vec<(String, Constant, Origin)>,
 }
 
-/// A list of objects, one for each element of a JSON array; `item` names the element.
+/// A list of objects, one for each element of a JSON array.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Each {
+    /// The JSON array.
     pub list: Sql,
+    /// The attributes of one object. Its expressions name the element `item`.
     pub item: Object,
 }
 
-/// What becomes of the columns that nothing maps.
+/// Handling of columns that no mapping uses.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unmapped {
+    /// Whether the attribute `unmapped` is written.
     pub kept: bool,
+    /// Type of the attribute.
     pub style: UnmappedStyle,
 }
 
+/// The type of the attribute `unmapped`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UnmappedStyle {
-    /// `map<string,string>` with dotted keys, as Security Lake's own files have it.
+    /// `map<string,string>` with dotted keys, as in Security Lake's own files.
     Map,
-    /// The same as one JSON text.
+    /// The same map as JSON text.
     Json,
 }
 
-/// Dotted globs over keys whose values are replaced before anything is written.
+/// Dotted globs for keys. Values of matching keys are replaced before a row is written.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Redact {
+    /// Globs in addition to the default ones.
     pub add: Vec<String>,
+    /// Globs for keys that are never replaced.
     pub keep: Vec<String>,
 }
 
-/// Where a class goes, when it is not the load's own target.
+/// The output of one class, if it differs from the load's target.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Output {
+    /// Name of the source in the paths of the output.
     pub name: Option<String>,
+    /// Target URI.
     pub uri: Option<String>,
+    /// Role for writing, if it is not the load's.
     pub role_arn: Option<String>,
+    /// External id for assuming the role.
     pub external_id: Option<String>,
+    /// Position in the configuration.
     pub at: Origin,
 }
 
 impl Output {
-    /// The role that writes it.
+    /// Returns the role for writing.
     pub fn role(&self) -> Option<Role> {
         Some(Role {
             arn: self.role_arn.clone()?,
@@ -215,35 +262,46 @@ impl Output {
     }
 }
 
-/// What a metadata CSV says about the load; flags outrank it.
+/// Settings of a load from a metadata CSV. Command-line flags take precedence.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LoadHints {
+    /// Input URI.
     pub input: Option<String>,
+    /// Target URI.
     pub output: Option<String>,
     /// `daily` or `historical`.
     pub load_type: Option<String>,
-    /// `daily`, `monthly` or `yearly`: how history is cut.
+    /// `daily`, `monthly` or `yearly`: the length of a period of a historical load.
     pub batch_load_type: Option<String>,
+    /// Number of days of a daily load.
     pub daily_days: Option<u32>,
+    /// Number of days of a historical load.
     pub days: Option<u32>,
-    /// `yyyy-MM-dd`
+    /// First day, `yyyy-MM-dd`.
     pub from: Option<String>,
+    /// Last day, `yyyy-MM-dd`.
     pub to: Option<String>,
+    /// Whether input paths contain dates.
     pub is_partitioned: Option<bool>,
+    /// Whether dates in paths look like `year=2024/month=01`.
     pub hive_style: Option<bool>,
+    /// Whether input paths contain hours.
     pub hour_level: Option<bool>,
+    /// The enrichment table.
     pub enrichment: Option<EnrichmentHint>,
 }
 
-/// Which database table a metadata CSV joins, and by what.
+/// The database table that a metadata CSV joins.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EnrichmentHint {
-    /// The source's column.
+    /// Column of the source.
     pub column: String,
-    /// The table's column.
+    /// Column of the table.
     pub key: String,
+    /// Name of the database.
     pub database: String,
+    /// Name of the table.
     pub table: String,
-    /// The name of the secret; never the secret.
+    /// Name of the secret, never its value.
     pub secret: String,
 }

@@ -1,27 +1,23 @@
 //! Every folder of `tests/rejected` is a broken configuration beside the messages
-//! that it must produce; every folder of `tests/accepted` is a good one.
+//! that `lakebolt lint` must print, all of them; every folder of `tests/accepted` is a good one.
 //! `cargo xtask bless` rewrites the expected messages for review.
 
 mod harness;
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use plans::diagnostics::{Diagnostic, Diagnostics};
-use plans::lint::{Findings, Rules, known_formats, lint};
+use plans::diagnostics::Diagnostic;
+use plans::lint::{Findings, lint};
 
 const REJECTED: &str = "tests/rejected";
 
 fn findings(case: &Path) -> Findings {
-    let rules = Rules {
-        ocsf_version: "1.1.0",
-        formats: &known_formats,
-        more: &|_| Diagnostics::default(),
-    };
-    lint(case, &rules)
+    lint(case, "1.1.0")
 }
 
-/// The messages, with paths from the case's folder on.
+/// Formats the messages with paths relative to the folder of the case.
 fn rendered(found: &[Diagnostic], case: &Path) -> String {
     let prefix = format!("{}/", case.display());
     let lines = found.iter().map(|one| one.to_string().replace(&prefix, ""));
@@ -39,7 +35,7 @@ fn cases(folder: &str) -> Vec<PathBuf> {
 }
 
 #[test]
-fn every_rejected_configuration_says_what_is_wrong_and_where() {
+fn every_rejected_configuration_has_the_expected_messages() {
     let is_blessing = harness::config::is_blessing();
     let mut wrong = Vec::new();
     for case in cases(REJECTED) {
@@ -59,6 +55,39 @@ fn every_rejected_configuration_says_what_is_wrong_and_where() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+/// `expected.txt` holds all that lint prints. Here we count that no value is reported twice.
+#[test]
+fn every_mistake_is_reported_once() {
+    for case in cases(REJECTED) {
+        let mut seen: BTreeMap<_, String> = BTreeMap::new();
+        for error in findings(&case).errors {
+            let at = &error.at;
+            let place = (at.file.clone(), at.line, at.column, at.key.clone());
+            let subject = subject(&error.message);
+            let text = error.to_string();
+            if let Some(before) = seen.insert((place, subject), text.clone()) {
+                panic!("one mistake is reported twice:\n{before}\n{text}");
+            }
+        }
+    }
+}
+
+/// What a message is about, where several mistakes have one place: a missing attribute
+/// is reported where its parent is, and an event where its class is named.
+fn subject(message: &str) -> Option<String> {
+    let about_others = [
+        "is missing",
+        "missing key",
+        "missing value",
+        "needs one of",
+        "has no output name",
+    ];
+    about_others
+        .iter()
+        .any(|phrase| message.contains(phrase))
+        .then(|| message.to_owned())
+}
+
 #[test]
 fn every_message_names_a_line_and_a_remedy() {
     for case in cases(REJECTED) {
@@ -70,7 +99,7 @@ fn every_message_names_a_line_and_a_remedy() {
 }
 
 #[test]
-fn accepted_configurations_have_nothing_wrong() {
+fn accepted_configurations_have_no_errors() {
     for case in cases("tests/accepted") {
         let found = findings(&case);
         assert_eq!(rendered(&found.errors, &case), "", "{}", case.display());

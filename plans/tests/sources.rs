@@ -1,8 +1,7 @@
-//! Every shipped source against its samples: what each line becomes stands in
-//! `expected/`, one file a class, and one for what is set aside. No line may be
-//! without a fate.
+//! Maps the samples of every shipped source. The folder `expected/` has one file with the
+//! events of each class, and one with the quarantined rows. Every line must be accounted for.
 //!
-//! `cargo xtask bless` rewrites what is expected, for review.
+//! `cargo xtask bless` rewrites the expected files for review.
 
 mod harness;
 
@@ -22,7 +21,7 @@ use plans::pipeline::attempt_plan;
 use plans::scan::split::{InputObject, SplitRef};
 use plans::sources::Shipped;
 use plans::spec::Source;
-use plans::{formats, ocsf, session, sources};
+use plans::{ocsf, session, sources};
 use serde_json::{Value, json};
 
 const ACCOUNT: &str = "111122223333";
@@ -33,9 +32,8 @@ fn folder() -> PathBuf {
 }
 
 fn program(source: &Source, version: &str, raw: bool) -> Program {
-    let format = formats::find(&source.format.name).expect("the source's format");
     let schema = ocsf::schema(version).expect("a pinned version");
-    let program = compile(source, schema, format.columns(), raw);
+    let program = compile(source, schema, raw).program;
     program.unwrap_or_else(|errors| panic!("{}: {errors}", source.name))
 }
 
@@ -86,7 +84,7 @@ fn samples(folder: &Path) -> Vec<PathBuf> {
     files
 }
 
-/// Adds what the expected files should hold.
+/// Adds rows to the expected files.
 fn expect(name: &str, fates: Vec<Fate>, files: &mut BTreeMap<String, Vec<Value>>) {
     for fate in fates {
         let (file, value) = match fate {
@@ -115,7 +113,7 @@ fn expect(name: &str, fates: Vec<Fate>, files: &mut BTreeMap<String, Vec<Value>>
 }
 
 #[tokio::test]
-async fn every_sample_becomes_what_is_expected() {
+async fn every_sample_is_mapped_as_expected() {
     let bless = harness::config::is_blessing();
     for shipped in sources::list() {
         let source = source(shipped, "1.1.0");
@@ -144,10 +142,10 @@ fn compare(path: &Path, values: &[Value], bless: bool) {
         fs::create_dir_all(path.parent().expect("a file in a folder")).expect("a folder");
         fs::write(path, &text).expect("an expected file");
     }
-    let stands = fs::read_to_string(path).unwrap_or_default();
+    let expected = fs::read_to_string(path).unwrap_or_default();
     assert!(
-        stands == text,
-        "{} differs from what the samples become",
+        expected == text,
+        "{} differs from the mapped samples",
         path.display()
     );
 }
@@ -213,7 +211,7 @@ fn every_sources_plan_is_a_scan_below_the_sink() {
 }
 
 #[test]
-fn every_sources_plan_survives_the_wire() {
+fn every_sources_plan_is_serialised_without_loss() {
     let codec = Codec::new(Arc::new(DefaultPhysicalExtensionCodec {}));
     let context = session::planning().task_ctx();
     for shipped in sources::list() {

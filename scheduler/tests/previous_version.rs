@@ -4,6 +4,8 @@
 use std::path::Path;
 
 use plans::receipt::Ledger;
+use scheduler::load::outcome::LoadState;
+use scheduler::load::recorded::Origin;
 use scheduler::publish::manifest::Manifest;
 use scheduler::status::sqlite::Sqlite;
 use scheduler::status::{State, StatusStore};
@@ -60,6 +62,18 @@ async fn embedded_and_cluster_loads_are_read() {
     let loads = restored(folder.path()).await.loads(10).await;
     let loads = loads.expect("readable");
     assert_eq!(loads.len(), 3);
+    for load in loads {
+        let request = load.request;
+        let of_cluster = load.load_id == "3d7610cbae1b4c759951e6d365418e21";
+        assert_eq!(request.is_of_cluster(), of_cluster);
+        assert_eq!(load.state == LoadState::Failed, of_cluster);
+        if let Origin::Cluster { source, retry_of } = request.origin {
+            assert_eq!((source.name.as_str(), retry_of), ("vpc_flow", None));
+            assert_eq!(source.config_digest, request.config_digest);
+        }
+        let terms = request.terms.expect("readable");
+        assert_eq!(terms.check(), Ok(()));
+    }
 }
 
 #[test]

@@ -10,13 +10,12 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
-use plans::{formats, mapping, ocsf, sources};
+use plans::{mapping, ocsf, sources};
 use scheduler::drive::activity::Activity;
-use scheduler::drive::context::Planner;
-use scheduler::drive::context::{Driver, Timing};
+use scheduler::drive::context::{Driver, Planner, Timing};
 use scheduler::load::notification::NoObserver;
 use scheduler::load::outcome::{LoadState, Outcome};
-use scheduler::load::request::{LoadRequest, OnStale, Range, Shape};
+use scheduler::load::terms::{CompiledSource, LoadRequest, Range, Terms};
 use scheduler::status;
 use scheduler::submit::ballista::Remote;
 use tests::days::{Day, day};
@@ -113,42 +112,34 @@ impl Cluster {
         let source = sources::find("vpc_flow")?
             .load(ocsf::DEFAULT_VERSION)?
             .source;
-        let columns = formats::find(&source.format.name)?.columns();
-        let program = mapping::compile(
-            &source,
-            ocsf::schema(ocsf::DEFAULT_VERSION)?,
-            columns,
-            false,
-        )?;
+        let schema = ocsf::schema(ocsf::DEFAULT_VERSION)?;
+        let program = mapping::compile(&source, schema, false).program?;
         let uri = |name: &str| format!("file://{}/{name}", self.lab.folder().display());
         Ok(LoadRequest {
-            source: source.name,
-            program,
-            format: source.format,
-            inputs: vec![uri("input")],
-            role: None,
-            output: uri("lake"),
-            name: "default".to_owned(),
-            shape: Shape::Ocsf,
-            range: Range::Between {
-                from: first().to_string().parse()?,
-                to: last().to_string().parse()?,
+            source: CompiledSource {
+                name: source.name,
+                program,
+                format: source.format,
             },
-            full_load,
-            on_stale: OnStale::Report,
-            margin: 1,
-            lateness: Duration::from_secs(48 * 60 * 60),
-            region: None,
-            account: None,
-            quarantine: uri("lake.quarantine/"),
-            work: uri("lake/.lakebolt/"),
-            max_quarantine: 5.0,
-            max_attempts: 3,
-            parallel: 2,
-            wait: Duration::ZERO,
-            allow_empty: false,
-            cores: 2,
-            memory_bytes: 64 << 20,
+            terms: Terms {
+                inputs: vec![uri("input")],
+                output: uri("lake"),
+                name: "default".to_owned(),
+                range: Range::Between {
+                    from: first().to_string().parse()?,
+                    to: last().to_string().parse()?,
+                },
+                full_load,
+                margin: 1,
+                lateness: Duration::from_secs(48 * 60 * 60),
+                quarantine: uri("lake.quarantine/"),
+                work: uri("lake/.lakebolt/"),
+                max_quarantine: 5.0,
+                max_attempts: 3,
+                parallel: 2,
+                memory_bytes: 64 << 20,
+                ..Terms::default()
+            },
         })
     }
 

@@ -1,16 +1,16 @@
-"""moto's server as the tests need it: one process, a port of its own choice, and S3
-where two requests at once behave as they do on AWS.
+"""moto's server as the tests need it: one process, a port that it chooses, and S3 where
+two requests at once behave as they do on AWS.
 
-Prints its port when it listens; ends when its standard input closes, so that it never
-outlives the test process, however that one dies.
+It prints its port when it listens. It exits when its standard input closes, so that it
+never outlives the test process.
 
-What differs from stock moto 5.2.5, each because a test would be wrong without it:
+Differences from stock moto 5.2.5, each because a test would be wrong without it:
 - conditional writes, completions and aborts run one at a time (stock moto lets two
   writers with `If-None-Match: *` win now and then);
 - a part or a completion of an unknown upload is `NoSuchUpload`, not a 500;
-- uploads are listed in order and in pages, with the time at which they began (stock
-  moto gives all at once, begun in 2010);
-- `PUT /_gate/prefill/BUCKET`, a key per line, makes a bucket of so many small objects
+- uploads are listed in order and in pages, with the time at which they started (stock
+  moto returns all at once, started in 2010);
+- `PUT /_gate/prefill/BUCKET`, a key per line, creates a bucket with these small objects
   without storing them: 100,000 requests would take minutes, and listing them is
   quadratic in stock moto.
 """
@@ -221,7 +221,7 @@ def listed(upload):
     }
 
 
-def mend():
+def patch():
     FakeMultipart.__init__ = patched_upload(FakeMultipart.__init__)
     S3Response.list_multipart_uploads = list_multipart_uploads
     S3Backend.get_object = patched_get(S3Backend.get_object)
@@ -235,7 +235,7 @@ def end_with_stdin():
 
 
 def main():
-    mend()
+    patch()
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     app = gate(DomainDispatcherApplication(create_backend_app))
     listener = socket.create_server(("127.0.0.1", 0), backlog=256)

@@ -1,21 +1,32 @@
 //! What long help says below the flags: rules in a line or two, and examples to paste.
 
-pub(super) const TOP: &str = "\
+use scheduler::load::exit::{EXIT_CODES, ExitCode};
+
+/// Below the flags of `lakebolt` itself.
+pub(super) fn top() -> String {
+    format!(
+        "{SETTINGS}\n\n{}\nStart with `lakebolt demo`.",
+        exit_codes()
+    )
+}
+
+const SETTINGS: &str = "\
 Settings: a flag, else LAKEBOLT_NAME from the environment (LAKEBOLT_MAX_ATTEMPTS), else the key
-`name` of ./lakebolt.toml (max-attempts = 3), else its default.
+`name` of ./lakebolt.toml (max-attempts = 3), else its default.";
 
-Exit codes:
-  0    done, or nothing to do
-  1    a bug
-  2    the command line or the configuration is wrong
-  3    some periods failed; `lakebolt retry LOAD` may help
-  4    a dependency cannot be reached, or no input object was found
-  5    refused: another load holds the period, or the target cannot be written
-  6    verify found objects that break a rule
-  7    cancelled by somebody else
-  130  interrupted
-
-Start with `lakebolt demo`.";
+/// A line for each exit code, with a star where a retry may help.
+fn exit_codes() -> String {
+    let mut lines = String::from("Exit codes (*: the same command may succeed later):\n");
+    for row in EXIT_CODES {
+        let star = if row.retry_may_help { " *" } else { "" };
+        lines.push_str(&format!("  {:<4} {}{star}\n", row.code, row.meaning));
+    }
+    let failed = ExitCode::PeriodsFailed.number();
+    lines.push_str(&format!(
+        "After {failed}, `lakebolt retry LOAD` runs the failed periods again.\n"
+    ));
+    lines
+}
 
 pub(super) const RUN: &str = "\
 Days are UTC. Without a range: every day found in the input, to yesterday. Days that are loaded

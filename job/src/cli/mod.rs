@@ -14,7 +14,7 @@ use crate::values;
 /// Turns months of raw security logs into OCSF Parquet.
 #[derive(Debug, Parser)]
 #[command(name = "lakebolt", version, about, propagate_version = true, max_term_width = 100,
-          after_long_help = help::TOP)]
+          after_long_help = help::top())]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use scheduler::load::days::Moment;
 use scheduler::load::outcome::Outcome;
+use scheduler::load::recorded::SentSource;
 use scheduler::service::Tls;
 use scheduler::service::client::Client;
-use scheduler::service::source::SentSource;
 use uuid::Uuid;
 
 use super::loads;
@@ -70,8 +70,8 @@ pub(super) fn run(prepared: &Prepared, context: &Context) -> Result<ExitCode, Fa
     wire::block_on(async {
         let cluster = Cluster::of(settings)?;
         let id = new_id();
-        let submitted = cluster.client.submit(&id, &prepared.request, &source);
-        submitted.await?;
+        let terms = &prepared.request.terms;
+        cluster.client.submit(&id, terms, &source).await?;
         follow(&cluster, &id, settings, context).await
     })
 }
@@ -121,7 +121,7 @@ fn detached(id: &str, place: &str, format: OutputFormat) -> Result<ExitCode, Fai
     match format {
         OutputFormat::Human => output::print(&format!("{watch}\n{cancel}\n"))?,
         OutputFormat::Json => {
-            let mut outcome = Outcome::begun(id, "", "", Moment(wire::now()));
+            let mut outcome = Outcome::started(id, "", "", Moment(wire::now()));
             outcome.exit_code = ExitCode::Interrupted.number();
             outcome.warnings = vec![watch, cancel];
             output::print_json(&outcome)?;
@@ -147,9 +147,9 @@ fn source(prepared: &Prepared, context: &Context) -> Result<SentSource, Failure>
         }
     }
     Ok(SentSource {
-        name: prepared.request.source.clone(),
+        name: prepared.request.source.name.clone(),
         files: texts,
         ocsf_version: source_index.ocsf,
-        config_digest: prepared.request.program.digest.clone(),
+        config_digest: prepared.request.source.program.digest.clone(),
     })
 }

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use plans::inspect::preview::{Fate, preview};
 use plans::inspect::show;
+use plans::lake::{every_part, source_folder};
 use plans::sources;
 use plans::sources::Shipped;
 use scheduler::load::days::Day;
@@ -157,8 +158,8 @@ fn day_of(fate: &Fate) -> Option<Day> {
 fn show_lake(shown: &Path, prepared: &[Prepared]) -> Result<(), Failure> {
     let mut text = String::new();
     for load in prepared {
-        let source = &load.request.source;
-        let uri = format!("{}/ext/{source}", load.request.output);
+        let source = &load.request.source.name;
+        let uri = source_folder(&load.request.terms.output, source);
         wire::block_on(async {
             let objects = show::objects(&uri).await;
             let objects = objects.map_err(|error| super::show::unreached(&error))?;
@@ -170,11 +171,12 @@ fn show_lake(shown: &Path, prepared: &[Prepared]) -> Result<(), Failure> {
         })?;
     }
     let lake = shown.join("lake");
-    let lake = lake.display();
+    let lake = lake.display().to_string();
+    let parts = every_part(&lake);
     let _ = write!(
         text,
         "\nquery it:\n  duckdb -c \"SELECT class_uid, activity_name, count(*) AS events FROM \
-         read_parquet('{lake}/ext/*/*/*/*/*.parquet', union_by_name = true) GROUP BY ALL\"\n\
+         read_parquet('{parts}', union_by_name = true) GROUP BY ALL\"\n\
          check it:\n  lakebolt verify {lake}\n\
          what was set aside:\n  lakebolt quarantine s3_access --output {lake}\n\
          next:\n  lakebolt run vpc_flow --input YOUR_LOGS --output YOUR_LAKE --days 35\n"

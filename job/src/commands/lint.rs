@@ -2,12 +2,10 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use plans::diagnostics::{Diagnostic, Diagnostics};
-use plans::lint::{Findings, Rules};
-use plans::spec::Source;
-use plans::{formats, lint, mapping, ocsf};
+use plans::diagnostics::Diagnostic;
+use plans::lint::{Findings, lint};
 use serde_json::json;
 
 use crate::cli::LintArgs;
@@ -27,7 +25,7 @@ pub(super) fn run(args: &LintArgs, context: &Context) -> Result<ExitCode, Failur
     let paths = paths(args, &source_index)?;
     let mut found = Findings::default();
     for path in &paths {
-        let one = lint_path(path, &source_index.ocsf);
+        let one = lint(path, &source_index.ocsf);
         found.errors.extend(one.errors);
         found.warnings.extend(one.warnings);
     }
@@ -70,27 +68,6 @@ fn paths(args: &LintArgs, source_index: &SourceIndex) -> Result<Vec<PathBuf>, Fa
         paths.extend(below);
     }
     Ok(paths.into_iter().collect())
-}
-
-fn lint_path(path: &Path, version: &str) -> Findings {
-    let more = |source: &Source| compiles(source, version);
-    let rules = Rules {
-        ocsf_version: version,
-        formats: &lint::known_formats,
-        more: &more,
-    };
-    lint::lint(path, &rules)
-}
-
-/// What only compiling finds: SQL that does not plan.
-fn compiles(source: &Source, version: &str) -> Diagnostics {
-    let (Ok(schema), Ok(format)) = (ocsf::schema(version), formats::find(&source.format.name))
-    else {
-        return Diagnostics::default();
-    };
-    mapping::compile(source, schema, format.columns(), false)
-        .err()
-        .unwrap_or_default()
 }
 
 fn human(found: &Findings, sources: usize) -> String {

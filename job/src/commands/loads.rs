@@ -6,7 +6,7 @@ use scheduler::drive::context::Driver;
 use scheduler::load::days::Moment;
 use scheduler::load::failure::{Failure as LoadFailure, Kind};
 use scheduler::load::outcome::{LoadState, Outcome};
-use scheduler::load::request::LoadRequest;
+use scheduler::load::terms::LoadRequest;
 
 use crate::cli::LoadArgs;
 use crate::context::Context;
@@ -122,7 +122,7 @@ pub(crate) fn with_driver<T>(
         let interrupt = Interrupt::listen()?;
         let scratch = Scratch::make(&prepared.places.work)?;
         let status = wire::open_status(&prepared.places.state, false)?;
-        let cores = prepared.request.cores;
+        let cores = request::cores(settings);
         let engine = wire::start_engine(settings.engine, cores, scratch.folder()).await?;
         let quiet = context.verbosity.quiet;
         let kind = settings.progress.unwrap_or_default();
@@ -161,7 +161,7 @@ pub(crate) fn print(
 /// The outcome of a load that was refused before it had one.
 pub(crate) fn refused(failure: &Failure) -> Outcome {
     let now = Moment(wire::now());
-    let mut outcome = Outcome::begun("", "", "", now);
+    let mut outcome = Outcome::started("", "", "", now);
     let kind = match failure.code {
         ExitCode::Usage => Kind::Usage,
         ExitCode::Refused => Kind::Refused,

@@ -4,7 +4,8 @@ use std::fmt::Write;
 use std::path::Path;
 
 use plans::inspect::show;
-use plans::inspect::show::{Quarantined, Summary};
+use plans::inspect::show::Summary;
+use plans::sink::quarantine::QuarantinedRow;
 
 use super::show::{unreached, unreadable};
 use crate::cli::QuarantineArgs;
@@ -106,14 +107,14 @@ fn human(source: &str, summary: &Summary) -> String {
     text
 }
 
-fn line(row: &Quarantined) -> String {
+fn line(row: &QuarantinedRow) -> String {
     let detail = if row.detail.is_empty() {
         String::new()
     } else {
         format!(": {}", row.detail)
     };
     let raw: String = row
-        .raw
+        .text()
         .chars()
         .take(RAW_CHARACTERS)
         .map(output::printable)
@@ -130,12 +131,12 @@ mod tests {
 
     #[test]
     fn a_row_is_shown_with_its_place_and_without_control_characters() {
-        let row = Quarantined {
+        let row = QuarantinedRow {
             object: "a.log.gz".to_owned(),
             line: 3,
             reason: "unparsable".to_owned(),
-            raw: "x\u{1b}[2J".to_owned(),
-            ..Quarantined::default()
+            raw: Some(b"x\x1b[2J".to_vec()),
+            ..QuarantinedRow::default()
         };
         assert_eq!(line(&row), "a.log.gz:3: unparsable\n    x\u{fffd}[2J\n");
     }

@@ -1,6 +1,4 @@
-//! `lakebolt replay`: quarantined rows again, after a mapping was mended.
-
-use scheduler::load::saved::SavedRequest;
+//! `lakebolt replay`: loads quarantined rows again, after a mapping was fixed.
 
 use super::loads;
 use crate::cli::ReplayArgs;
@@ -39,9 +37,8 @@ async fn earlier_input(
         .await
         .map_err(|error| wire::status_failure(&error))?;
     let name = settings.name.as_deref().unwrap_or("default");
-    let saved = loads.into_iter().filter(|load| load.source == source);
-    let mut saved =
-        saved.filter_map(|load| serde_json::from_value::<SavedRequest>(load.request).ok());
-    let same = saved.find(|saved| saved.output == places.output && saved.name == name);
-    Ok(same.map(|saved| saved.inputs))
+    let of_source = loads.into_iter().filter(|load| load.source == source);
+    let mut terms = of_source.filter_map(|load| load.request.terms.ok());
+    let same = terms.find(|terms| terms.output == places.output && terms.name == name);
+    Ok(same.map(|terms| terms.inputs))
 }

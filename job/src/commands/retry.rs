@@ -1,6 +1,6 @@
 //! `lakebolt retry`: the failed periods of a load again, as it was asked for.
 
-use scheduler::load::saved::SavedRequest;
+use scheduler::load::terms::{CompiledSource, LoadRequest, Shape};
 use scheduler::status::LoadRecord;
 
 use super::loads::Prepared;
@@ -57,30 +57,35 @@ fn prepared(
     state: String,
     context: &Context,
 ) -> Result<Prepared, Failure> {
-    let saved: SavedRequest = serde_json::from_value(record.request.clone()).map_err(|error| {
+    let mut terms = record.request.terms.clone().map_err(|why| {
         let message = format!(
-            "the request of load {} cannot be read: {error}",
+            "the request of load {} cannot be read: {why}",
             record.load_id
         );
         Failure::usage(message, "run the load again with its own flags")
     })?;
-    if saved.shape == scheduler::load::request::Shape::Raw {
+    if terms.shape == Shape::Raw {
         settings.shape = Some(ShapeName::Raw);
     }
-    let compiled = loads::compile(&saved.source, &settings, context)?;
-    let mut request = saved.with(compiled.program, compiled.source.format);
-    request.cores = request::cores(&settings);
     if let Some(wait) = settings.wait {
-        request.wait = wait;
+        terms.wait = wait;
     }
+    let compiled = loads::compile(&record.source, &settings, context)?;
     let places = Places {
-        output: request.output.clone(),
-        work: request.work.clone(),
-        quarantine: request.quarantine.clone(),
+        output: terms.output.clone(),
+        work: terms.work.clone(),
+        quarantine: terms.quarantine.clone(),
         state,
     };
+    let request = LoadRequest {
+        source: CompiledSource {
+            name: record.source.clone(),
+            ..compiled.into()
+        },
+        terms,
+    };
     Ok(Prepared {
-        asked: request.source.clone(),
+        asked: record.source.clone(),
         request,
         places,
         settings,

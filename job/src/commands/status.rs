@@ -13,7 +13,7 @@ use crate::exit_code::ExitCode;
 use crate::failure::Failure;
 use crate::settings::{OutputFormat, Settings};
 use crate::table::{Table, bytes, count};
-use crate::{output, request, wire};
+use crate::{output, render, request, wire};
 
 /// Loads that are listed.
 const LOADS: usize = 10;
@@ -167,7 +167,7 @@ fn load_table(loads: &[LoadRecord]) -> String {
         table.row([
             load.load_id.clone(),
             load.source.clone(),
-            load.state.clone(),
+            render::state_word(load.state).to_owned(),
             load.started_at.to_string(),
             ended.unwrap_or_default(),
         ]);

@@ -75,7 +75,7 @@ fn human(report: &Report) -> String {
             state(*rule, tally).to_owned(),
             count(tally.checked),
             count(tally.broken),
-            rule.says().to_owned(),
+            rule.description().to_owned(),
         ]);
     }
     let mut text = table.render();
@@ -138,7 +138,7 @@ fn rule_json(rule: Rule, tally: &Tally) -> serde_json::Value {
     let findings: Vec<_> = tally.findings.iter().map(finding).collect();
     serde_json::json!({
         "rule": rule.name(),
-        "says": rule.says(),
+        "says": rule.description(),
         "state": state(rule, tally).to_lowercase().replace(' ', "_"),
         "checked": tally.checked,
         "broken": tally.broken,

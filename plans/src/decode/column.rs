@@ -1,6 +1,6 @@
-//! Builders of single columns. A row that gives a column no value simply leaves it
-//! behind; the gap is filled with NULLs when the next value comes, so missing
-//! columns cost nothing and a rejected row is taken back by truncation.
+//! Builders of single columns. A row without a value for a column does not touch the
+//! builder, so missing columns cost nothing. The next value fills the gap with NULLs.
+//! A rejected row is removed by truncation.
 
 use std::sync::Arc;
 
@@ -15,10 +15,10 @@ use super::value;
 use super::value::Ip;
 use crate::spec::{Column, ColumnKind};
 
-/// Buffer 0 of every batch takes the texts that do not stand in a block as they are.
+/// Buffer 0 of every batch holds the texts that no block contains verbatim.
 pub(crate) const ARENA: u32 = 0;
 
-/// Bytes and where they stand among the buffers of a batch.
+/// Bytes and their position in the buffers of a batch.
 #[derive(Clone, Copy)]
 pub(crate) struct Span<'a> {
     pub(crate) bytes: &'a [u8],
@@ -40,14 +40,14 @@ impl<'a> Span<'a> {
     }
 }
 
-/// Puts a text beside the blocks and gives the view of it.
+/// Appends a text to the arena and returns the view of it.
 pub(crate) fn store(arena: &mut Vec<u8>, text: &[u8]) -> u128 {
     let offset = arena.len();
     arena.extend_from_slice(text);
     make_view(text, ARENA, offset as u32)
 }
 
-/// Values of one column as far as rows have given any.
+/// The values of one column up to the last row that has one.
 pub(crate) struct Cells<T> {
     values: Vec<T>,
     nulls: NullBufferBuilder,
@@ -70,7 +70,7 @@ impl<T: Copy + Default> Cells<T> {
         self.nulls.append_non_null();
     }
 
-    /// Takes back what `row` has set.
+    /// Removes the value of `row`.
     pub(crate) fn unset(&mut self, row: usize) {
         if self.values.len() > row {
             self.align(row);
@@ -87,7 +87,7 @@ impl<T: Copy + Default> Cells<T> {
         self.values.resize(row, T::default());
     }
 
-    /// The values of `rows` rows, or `None` when all are NULL.
+    /// Takes the values of `rows` rows. Returns `None` if all are NULL.
     pub(crate) fn take(&mut self, rows: usize) -> Option<(Vec<T>, Option<NullBuffer>)> {
         if self.values.is_empty() {
             return None;
@@ -160,12 +160,12 @@ impl ColumnBuilder {
         }
     }
 
-    /// Whether any text is a value of this column, the empty one included.
+    /// Whether every text is a value of this column, even the empty one.
     pub(crate) fn is_text(&self) -> bool {
         matches!(self.cells, KindCells::Text(_))
     }
 
-    /// Parses `text` as the value of `row`, or says what it is not.
+    /// Parses `text` as the value of `row`. The error names the type that was expected.
     #[inline]
     pub(crate) fn set(
         &mut self,
@@ -217,7 +217,7 @@ impl ColumnBuilder {
         }
     }
 
-    /// The column of a batch, or `None` when it is all NULL.
+    /// Takes the column of a batch. Returns `None` if all values are NULL.
     pub(crate) fn take(&mut self, rows: usize, buffers: &Arc<[Buffer]>) -> Option<ArrayRef> {
         Some(match &mut self.cells {
             KindCells::Text(cells) | KindCells::Ip(cells) => {

@@ -1,9 +1,9 @@
-//! Walks JSON text in place: where values stand, without building them.
+//! Scans JSON text in place. It finds the positions of values without building them.
 
-/// Deeper nesting is refused, so that the stack stays bounded.
+/// Deeper nesting is rejected, which bounds the stack.
 const MAX_DEPTH: usize = 128;
 
-/// The place (from 0) at which the text is no JSON.
+/// Offset of the first byte that is not valid JSON.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Malformed(pub(crate) usize);
 
@@ -22,7 +22,7 @@ pub(crate) enum Kind {
     },
 }
 
-/// A value and where it stands.
+/// A value and its position.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Value {
     pub(crate) kind: Kind,
@@ -46,7 +46,7 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// The next byte that is no space.
+    /// Returns the next byte that is not white space, without consuming it.
     pub(crate) fn peek(&mut self) -> Option<u8> {
         while let Some(byte) = self.text.get(self.at) {
             if !matches!(byte, b' ' | b'\t' | b'\n' | b'\r') {
@@ -58,7 +58,7 @@ impl<'a> Scanner<'a> {
         None
     }
 
-    /// Goes past `byte`, which has to come next.
+    /// Consumes `byte`. Any other byte is an error.
     pub(crate) fn expect(&mut self, byte: u8) -> Result<(), Malformed> {
         if self.take(byte) {
             Ok(())
@@ -67,7 +67,7 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// Goes past `byte` if it comes next.
+    /// Consumes `byte` if it is next.
     pub(crate) fn take(&mut self, byte: u8) -> bool {
         let is_next = self.peek() == Some(byte);
         self.at += usize::from(is_next);
@@ -78,7 +78,7 @@ impl<'a> Scanner<'a> {
         Malformed(self.at)
     }
 
-    /// A key and the colon behind it.
+    /// Consumes a key and its colon.
     pub(crate) fn key(&mut self) -> Result<Value, Malformed> {
         if self.peek() != Some(b'"') {
             return Err(self.malformed());
@@ -88,7 +88,7 @@ impl<'a> Scanner<'a> {
         Ok(key)
     }
 
-    /// The next value, whole.
+    /// Consumes the next value.
     pub(crate) fn value(&mut self) -> Result<Value, Malformed> {
         self.value_at(0)
     }
@@ -215,7 +215,7 @@ impl<'a> Scanner<'a> {
     }
 }
 
-/// Appends what a string with escapes means; half a surrogate pair becomes U+FFFD.
+/// Appends a string with its escapes decoded. Half a surrogate pair becomes U+FFFD.
 pub(crate) fn unescape(text: &[u8], out: &mut Vec<u8>) {
     let mut at = 0;
     while let Some(&byte) = text.get(at) {
@@ -242,7 +242,7 @@ pub(crate) fn unescape(text: &[u8], out: &mut Vec<u8>) {
     }
 }
 
-/// Appends the character that `\uXXXX` (or a pair of these) means; how long it is.
+/// Appends the character of `\uXXXX` or of a surrogate pair. Returns the length of the escape.
 fn unescape_unicode(text: &[u8], out: &mut Vec<u8>) -> usize {
     let first = unit(text);
     let second = text
@@ -267,7 +267,7 @@ fn unit(escape: &[u8]) -> u16 {
         .unwrap_or(0xd800)
 }
 
-/// Appends JSON text without the spaces between its values.
+/// Appends JSON text without the white space between its values.
 pub(crate) fn compact(text: &[u8], out: &mut Vec<u8>) {
     let mut in_string = false;
     let mut after_backslash = false;
@@ -310,12 +310,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_json_is_agreed_with_serde(text in r#"[\[\]{},:"\\ 0-9eE.+\-a-fu]{0,12}|(true|null|-?[0-9.e]{1,6})"#) {
+        fn validity_agrees_with_serde(text in r#"[\[\]{},:"\\ 0-9eE.+\-a-fu]{0,12}|(true|null|-?[0-9.e]{1,6})"#) {
             prop_assert_eq!(is_json(&text), serde_json::from_str::<serde::de::IgnoredAny>(&text).is_ok(), "{}", text);
         }
 
         #[test]
-        fn strings_mean_what_serde_says(plain in any::<String>()) {
+        fn strings_are_decoded_as_by_serde(plain in any::<String>()) {
             let text = serde_json::to_string(&plain).unwrap();
             let value = Scanner::new(text.as_bytes()).value().unwrap();
             let mut out = Vec::new();

@@ -1,23 +1,22 @@
-//! Which column takes the value at which place, for formats whose values are told
-//! apart by place.
+//! Assigns values to columns by position, for formats whose values have no names.
 
 use std::collections::HashMap;
 
 use super::DecoderRequest;
 use crate::spec::Column;
 
-/// What becomes of a value.
+/// The destination of a value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Field {
-    /// Goes to the wanted column of this index.
+    /// The wanted column with this index.
     Wanted(usize),
-    /// A declared column that nobody asked for.
+    /// A declared column that is not read.
     Unwanted,
-    /// No column has this name: the value goes to `_extra`.
+    /// No column has this name. The value goes to `_extra`.
     Unknown(String),
 }
 
-/// The columns of a request by the name they have in a file.
+/// The columns of a request by their names in the file.
 pub(crate) struct Names {
     by_name: HashMap<String, Field>,
 }
@@ -37,7 +36,7 @@ impl Names {
         Self { by_name }
     }
 
-    /// Every column of the request, in its order.
+    /// Returns the destinations of all columns of the request, in its order.
     pub(crate) fn declared(&self, request: &DecoderRequest) -> Vec<Field> {
         let name = |column: &Column| {
             let name = column.source_name.as_ref().unwrap_or(&column.name);
@@ -56,12 +55,12 @@ impl Names {
     }
 }
 
-/// Hyphens in text files are underscores in columns, and headers differ in case.
+/// Maps hyphens to underscores and ignores case, as headers in files vary.
 fn normal(name: &str) -> String {
     name.trim().replace('-', "_").to_ascii_lowercase()
 }
 
-/// The key in `_extra` of a value beyond the last field; places count from 1.
-pub(crate) fn surplus_key(place: usize) -> String {
-    format!("field_{place}")
+/// Returns the key in `_extra` of a value after the last field. Positions count from 1.
+pub(crate) fn surplus_key(position: usize) -> String {
+    format!("field_{position}")
 }

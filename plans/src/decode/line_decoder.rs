@@ -1,5 +1,5 @@
-//! The decoder that all line formats share: lines in, rows out. What differs is
-//! the `LineParser`.
+//! The decoder of all line formats. It finds the lines, and a `LineParser` turns each of
+//! them into a row.
 
 use arrow::record_batch::RecordBatch;
 use bytes::Bytes;
@@ -9,17 +9,17 @@ use super::lines::{Found, Lines, MAX_LINE, Splitter};
 use super::rows::{Rejected, Rows};
 use super::{Broken, Decoder, DecoderRequest};
 
-/// What a format knows about one line.
+/// Parses the lines of one format.
 pub(crate) trait LineParser: Send {
-    /// Sets the columns of the current row from a line of valid UTF-8 that is not empty.
-    fn parse(&mut self, line: Span<'_>, rows: &mut Rows) -> Result<Taken, Rejected>;
+    /// Sets the columns of the current row. The line is valid UTF-8 and not empty.
+    fn parse(&mut self, line: Span<'_>, rows: &mut Rows) -> Result<LineKind, Rejected>;
 }
 
-/// What became of a line.
+/// The kind of a parsed line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Taken {
+pub(crate) enum LineKind {
     Row,
-    /// The line names columns and is no row.
+    /// The line names columns. It makes no row.
     Header,
 }
 
@@ -105,14 +105,15 @@ impl<P: LineParser> LineDecoder<P> {
             Err(rejected) => Err(rejected),
         };
         match outcome {
-            Ok(Taken::Row) => self.rows.end(line.number, line.offset, span),
-            Ok(Taken::Header) => {}
+            Ok(LineKind::Row) => self.rows.end(line.number, line.offset, span),
+            Ok(LineKind::Header) => {}
             Err(why) => self.rows.reject(&why, line.number, line.offset, span),
         }
     }
 
-    /// The last line may lack its end; one that was cut off is no line. An object that
-    /// broke between two lines leaves an empty row, so that its loss is counted.
+    /// Handles the last line. It needs no line end, but a line of a broken object is
+    /// rejected. An object that broke between two lines adds an empty rejected row, so
+    /// that the loss is counted.
     fn take_rest(&mut self) {
         let rest = self.lines.rest(&mut self.rows.buffers);
         let Some(broken) = self.broken.take() else {
@@ -161,18 +162,18 @@ mod tests {
     struct Whole;
 
     impl LineParser for Whole {
-        fn parse(&mut self, line: Span<'_>, rows: &mut Rows) -> Result<Taken, Rejected> {
+        fn parse(&mut self, line: Span<'_>, rows: &mut Rows) -> Result<LineKind, Rejected> {
             if line.bytes.starts_with(b"#") {
-                return Ok(Taken::Header);
+                return Ok(LineKind::Header);
             }
             rows.set(0, line)?;
-            Ok(Taken::Row)
+            Ok(LineKind::Row)
         }
     }
 
-    /// Of blank lines and headers a small gzip object can hold gigabytes.
+    /// A small gzip object can contain gigabytes of blank lines and headers.
     #[test]
-    fn lines_that_are_no_rows_are_not_held_without_end() {
+    fn blocks_without_rows_are_released() {
         let mut case = Case::new("json_lines").column("text", ColumnKind::Text);
         case.batch_rows = 1000;
         let mut decoder = LineDecoder {
@@ -187,7 +188,7 @@ mod tests {
         let (mut held, mut rows) = (0, 0);
         for block in 0..200 {
             if block % 50 == 20 {
-                decoder.push(Bytes::from_static(b"a line of its own\n"));
+                decoder.push(Bytes::from_static(b"a single line\n"));
             }
             decoder.push(headers.clone());
             rows += decoder.next_batch().map_or(0, |batch| batch.num_rows());

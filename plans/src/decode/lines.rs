@@ -1,5 +1,5 @@
-//! Blocks into lines without copying: only a line that straddles blocks is
-//! gathered in a buffer of its own. Memory stays bounded whatever the input.
+//! Splits blocks into lines. Only a line that spans blocks is copied, to a separate
+//! buffer. Memory is bounded for any input.
 
 use std::collections::VecDeque;
 
@@ -7,24 +7,24 @@ use arrow::buffer::Buffer;
 use bytes::Bytes;
 use memchr::{memchr, memchr2, memchr3};
 
-/// A longer line is set aside.
+/// A longer line is rejected.
 pub(crate) const MAX_LINE: usize = 16 << 20;
-/// What is kept of a line that is too long.
+/// Bytes that are kept of a line that is too long.
 const KEPT: usize = 64 << 10;
 /// View offsets are 32-bit and signed in the columnar format.
 const MAX_BLOCK: usize = 1 << 30;
 const BOM: &[u8] = b"\xef\xbb\xbf";
 
-/// What ends a record; it goes on from block to block.
+/// Finds the end of a record. Its state continues from block to block.
 #[derive(Debug, Default)]
 pub(crate) enum Splitter {
     #[default]
     LineEnd,
     /// A line end outside of quotes.
     Quoted(u8),
-    /// A line end outside of the quotes that are open now.
+    /// The same, inside of open quotes.
     InQuotes(u8),
-    /// The end of a JSON object; what separates objects is left out.
+    /// The end of a JSON object. Separators between objects are left out.
     JsonObjects {
         depth: u64,
         in_string: bool,
@@ -41,7 +41,7 @@ impl Splitter {
         }
     }
 
-    /// How long the record at the start of `text` is, and the record's end with it.
+    /// Returns the length of the first record in `text` and of its terminator.
     fn find(&mut self, text: &[u8]) -> Option<(usize, usize)> {
         match self {
             Self::LineEnd => memchr(b'\n', text).map(|length| (length, 1)),
@@ -104,14 +104,14 @@ impl Splitter {
         None
     }
 
-    /// Whether the byte only separates records.
+    /// Whether the byte is a separator between records.
     fn is_separator(&self, byte: u8) -> bool {
         let is_json = matches!(self, Self::JsonObjects { .. });
         is_json && (byte.is_ascii_whitespace() || matches!(byte, b'[' | b']' | b','))
     }
 }
 
-/// Cuts the blocks of one object into lines.
+/// Splits the blocks of one object into lines.
 #[derive(Default)]
 pub(crate) struct Lines {
     splitter: Splitter,
@@ -124,23 +124,23 @@ pub(crate) struct Lines {
     /// The beginning of a line whose end has not arrived.
     carry: Vec<u8>,
     carried: usize,
-    /// The last line that was gathered.
+    /// The last line that spanned blocks.
     gathered: Bytes,
     number: u64,
     offset: u64,
 }
 
-/// A line that was found; `Lines::text` has its bytes until the next one is asked for.
+/// The position of a line. `Lines::text` returns its bytes until the next call of `next`.
 pub(crate) struct Found {
     gathered: bool,
     start: usize,
     end: usize,
     pub(crate) buffer: u32,
-    /// From 1, empty lines counted.
+    /// Line number from 1. Empty lines are counted.
     pub(crate) number: u64,
-    /// Of its first byte in the decompressed object.
+    /// Offset of its first byte in the decompressed object.
     pub(crate) offset: u64,
-    /// Certainly UTF-8, because its whole block is ASCII.
+    /// Whether its whole block is ASCII, which proves that it is UTF-8.
     pub(crate) is_ascii: bool,
     pub(crate) is_too_long: bool,
 }
@@ -150,7 +150,7 @@ impl Found {
         self.start == self.end
     }
 
-    /// Where the line starts in its buffer.
+    /// Offset of the line in its buffer.
     pub(crate) fn start(&self) -> u32 {
         // Blocks are at most MAX_BLOCK long.
         self.start as u32
@@ -165,7 +165,7 @@ impl Lines {
         }
     }
 
-    /// Adds a block; it may end anywhere.
+    /// Adds a block. It may end anywhere, even inside a line.
     pub(crate) fn push(&mut self, mut block: Bytes) {
         while block.len() > MAX_BLOCK {
             self.waiting.push_back(block.split_to(MAX_BLOCK));
@@ -173,7 +173,7 @@ impl Lines {
         self.waiting.push_back(block);
     }
 
-    /// The next line that has ended. Buffers that lines point into are added to `buffers`.
+    /// Returns the next complete line. Adds the buffer that holds it to `buffers`.
     pub(crate) fn next(&mut self, buffers: &mut Vec<Buffer>) -> Option<Found> {
         loop {
             if self.at == self.block.len() && !self.next_block() {
@@ -197,12 +197,12 @@ impl Lines {
         }
     }
 
-    /// What stands after the last line end; to be asked for once no block can follow.
+    /// Returns the text after the last line end. Call it after the last block.
     pub(crate) fn rest(&mut self, buffers: &mut Vec<Buffer>) -> Option<Found> {
         (self.carried > 0).then(|| self.gather(0, buffers))
     }
 
-    /// An empty line at the current place, for an object that broke between lines.
+    /// Returns an empty line at the current position, for an object that broke between lines.
     pub(crate) fn nothing(&self) -> Found {
         Found {
             gathered: true,
@@ -225,7 +225,7 @@ impl Lines {
         &buffer[found.start..found.end]
     }
 
-    /// Says that a batch was taken: buffers are counted anew.
+    /// Call it after a batch was taken, because the buffers of the next one are new.
     pub(crate) fn forget_buffers(&mut self) {
         self.buffer = None;
     }
@@ -241,7 +241,7 @@ impl Lines {
         true
     }
 
-    /// Keeps the beginning of a line, as far as a line may go.
+    /// Appends to the incomplete line, up to the maximum length of a line.
     fn keep(&mut self, bytes: &[u8]) {
         self.carried += bytes.len();
         if self.carried <= MAX_LINE {
@@ -285,7 +285,7 @@ impl Lines {
         })
     }
 
-    /// Leaves out a byte order mark, a carriage return, and what separates records.
+    /// Removes a byte order mark, a carriage return, and separators between records.
     fn trim(&self, mut found: Found) -> Found {
         if found.is_too_long {
             return found;
@@ -305,7 +305,7 @@ impl Lines {
         found
     }
 
-    /// Counts a line of `length` bytes and what ends it.
+    /// Counts a line of `length` bytes, and `consumed` bytes with its terminator.
     fn found(&mut self, start: usize, length: usize, consumed: usize) -> Found {
         let offset = self.offset;
         self.number += 1;
@@ -360,7 +360,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_are_found_wherever_blocks_end() {
+    fn lines_are_found_for_any_block_size() {
         let expected = [(1, 0, "ab"), (2, 3, ""), (3, 4, "cd"), (4, 8, "e")];
         check(&["ab\n\ncd\r\ne"], &expected);
         check(&["a", "b", "\n", "\nc", "d\r", "\n", "", "e"], &expected);

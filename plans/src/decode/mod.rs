@@ -1,5 +1,5 @@
-//! Turns decompressed bytes into Arrow columns: what formats are built from, and what
-//! they share (lines, rows, columns, times, numbers, JSON and decompression).
+//! Turns decompressed bytes into Arrow columns. Formats share this code: lines, rows,
+//! columns, times, numbers, JSON and decompression.
 
 pub(crate) mod column;
 pub mod decompress;
@@ -23,61 +23,64 @@ use bytes::Bytes;
 
 use crate::spec::{Column, ColumnKind};
 
-/// Index of the row's object in its split. UInt32, never NULL.
+/// Index of the row's object in the split. UInt32, never NULL.
 pub const OBJECT: &str = "_object";
-/// Line (or record) number in its object, from 1. UInt64, never NULL.
+/// Line (or record) number in the object, from 1. UInt64, never NULL.
 pub const LINE: &str = "_line";
 /// Byte offset of the record in the decompressed object. UInt64, never NULL.
 pub const OFFSET: &str = "_offset";
 /// The record's bytes, without its line end. BinaryView; NULL for columnar formats.
 pub const RAW: &str = "_raw";
-/// Why the row cannot be mapped, a `snake_case` code; NULL for a good row. Utf8View.
+/// The `snake_case` code of the reason why the row is rejected. NULL for a good row. Utf8View.
 pub const REJECT: &str = "_reject";
-/// More about the reason: the column and what is wrong with its value. Utf8View.
+/// Details of the reason, such as the column and its value. Utf8View.
 pub const DETAIL: &str = "_detail";
-/// Values the format found and no column takes, as a JSON object. Utf8View.
+/// Values without a column, as a JSON object. Utf8View.
 pub const EXTRA: &str = "_extra";
 
-/// How a format turns bytes into rows.
+/// A wire format.
 pub trait Format: Debug + Send + Sync {
+    /// Name in `source.toml`.
     fn name(&self) -> &'static str;
 
-    /// The columns of this format that a source need not declare, in the order
-    /// that applies when a file names none.
+    /// The built-in columns, which a source need not declare. Files without column names
+    /// use this order.
     fn columns(&self) -> Vec<Column>;
 
-    /// Option keys that `source.toml` may set for this format.
+    /// The option keys that `source.toml` may set.
     fn options(&self) -> &'static [&'static str];
 
-    /// What reads it.
+    /// The way in which its objects are read.
     fn reading(&self) -> Reading;
 }
 
-/// Formats differ in what they need to see at once.
+/// The way in which the objects of a format are read.
 pub enum Reading {
-    /// Decodes a stream of decompressed blocks.
+    /// As a stream of decompressed blocks.
     Blocks(fn(DecoderRequest) -> Box<dyn Decoder>),
-    /// Apache Parquet: read by ranges, cast to the columns by name.
+    /// As Apache Parquet: by ranges, and with columns cast by name.
     Parquet,
 }
 
-/// What a decoder is built from.
+/// The parameters of a decoder.
 #[derive(Clone, Debug)]
 pub struct DecoderRequest {
-    /// The columns to produce, in this order; of these only `wanted` are read,
-    /// the others are left out of the batch.
+    /// All columns of the source.
     pub columns: Arc<[Column]>,
+    /// Indexes of the columns to read. The others are left out of the batch.
     pub wanted: Arc<[usize]>,
-    /// `schema_of(wanted columns)`: parsed columns, then the system columns.
+    /// The wanted columns, then the system columns, as `schema_of` returns it.
     pub schema: SchemaRef,
+    /// Options of the format.
     pub options: Arc<BTreeMap<String, String>>,
+    /// Maximum rows of a batch.
     pub batch_rows: usize,
-    /// The object's index in its split.
+    /// Index of the object in the split.
     pub object: u32,
 }
 
 impl DecoderRequest {
-    /// The columns that are read.
+    /// Returns the columns to read.
     pub fn parsed(&self) -> impl Iterator<Item = &Column> {
         self.wanted.iter().map(|index| &self.columns[*index])
     }
@@ -85,24 +88,26 @@ impl DecoderRequest {
 
 /// Turns the blocks of one object into batches.
 pub trait Decoder: Send {
-    /// Takes the next block; it may end anywhere, even inside a line.
+    /// Adds the next block. It may end anywhere, even inside a line.
     fn push(&mut self, block: Bytes);
-    /// Says that the object has ended. `broken` tells why it ended too early
-    /// (such as `truncated_gzip`): what is left of a last record is then rejected.
+    /// Ends the object. `broken` is the reason if it ended too early (such as
+    /// `truncated_gzip`). The rest of the last record is then rejected.
     fn finish(&mut self, broken: Option<Broken>);
-    /// The next full batch, or whatever is there after `finish`; `None` asks for more blocks.
+    /// Returns the next full batch, and after `finish` the last rows. `None` means that more
+    /// blocks are needed, or that all rows were returned.
     fn next_batch(&mut self) -> Option<RecordBatch>;
 }
 
-/// Why an object could not be read to its end.
+/// The reason why an object could not be read to its end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Broken {
     /// A `snake_case` code for `_reject`.
     pub reason: &'static str,
+    /// A message for `_detail`.
     pub detail: String,
 }
 
-/// The Arrow type a kind of column is parsed to.
+/// Returns the Arrow type of a column.
 pub fn arrow_type(kind: &ColumnKind) -> DataType {
     match kind {
         ColumnKind::Text | ColumnKind::Ip | ColumnKind::Json => DataType::Utf8View,
@@ -116,7 +121,7 @@ pub fn arrow_type(kind: &ColumnKind) -> DataType {
     }
 }
 
-/// The schema of a scan: the columns given, then the system columns.
+/// Returns the schema of a scan: the given columns, then the system columns.
 pub fn schema_of<'a>(columns: impl IntoIterator<Item = &'a Column>) -> SchemaRef {
     let parsed = columns
         .into_iter()
@@ -126,7 +131,7 @@ pub fn schema_of<'a>(columns: impl IntoIterator<Item = &'a Column>) -> SchemaRef
     ))
 }
 
-/// The columns that every scan adds.
+/// Returns the columns that every scan adds.
 pub fn system_fields() -> [Field; 7] {
     [
         Field::new(EXTRA, DataType::Utf8View, true),

@@ -1,4 +1,4 @@
-//! The batch that is being built: the wanted columns and the system columns.
+//! Builds a batch: the wanted columns and the system columns.
 
 use std::sync::Arc;
 
@@ -10,15 +10,15 @@ use arrow::record_batch::RecordBatch;
 use super::DecoderRequest;
 use super::column::{Cells, ColumnBuilder, Span, binary_views, store, string_views};
 
-/// A batch is given out early when its rows refer to this many bytes, so that
-/// long lines do not make large batches.
+/// A batch is full when its lines have this many bytes, so that long lines do not make
+/// large batches.
 const MAX_BYTES: usize = 32 << 20;
-/// The same for the blocks that they stand in, whatever else stands there.
+/// A batch is also full when it holds blocks of this many bytes, with or without rows.
 const MAX_HELD: usize = 64 << 20;
 /// Bytes of an offending value that a detail shows.
 const SHOWN: usize = 64;
 
-/// Why a row is set aside.
+/// The reason why a row is rejected.
 #[derive(Debug)]
 pub(crate) struct Rejected {
     pub(crate) reason: &'static str,
@@ -36,7 +36,7 @@ impl Rejected {
 pub(crate) struct Rows {
     schema: SchemaRef,
     columns: Vec<ColumnBuilder>,
-    /// Buffers that views point into; the first is filled from `arena` at the end.
+    /// Buffers that views point into. `take` fills the first one from `arena`.
     pub(crate) buffers: Vec<Buffer>,
     arena: Vec<u8>,
     row: usize,
@@ -92,8 +92,8 @@ impl Rows {
         self.row == 0
     }
 
-    /// Whether the blocks that are held have to be let go of, with the rows in them or, where
-    /// there are none (blank lines, say), by `forget_buffers`.
+    /// Whether the blocks must be released. `take` releases them with the rows. If there are
+    /// no rows (only blank lines, for example), call `forget_buffers`.
     pub(crate) fn holds_much(&mut self) -> bool {
         let new = self.buffers.iter().skip(self.counted);
         self.held += new.map(Buffer::len).sum::<usize>();
@@ -116,10 +116,10 @@ impl Rows {
         }
     }
 
-    /// As `set`, for a text that stands in no block.
+    /// Same as `set`, for a text that is not part of a block.
     pub(crate) fn set_owned(&mut self, slot: usize, text: &[u8]) -> Result<(), Rejected> {
         let column = &mut self.columns[slot];
-        // Texts keep a reference, other kinds only look at the bytes.
+        // Text columns keep a reference to the arena. Other kinds only parse the bytes.
         let offset = self.arena.len();
         self.arena.extend_from_slice(text);
         let span = Span {
@@ -133,7 +133,7 @@ impl Rows {
         }
     }
 
-    /// Makes the current row's value NULL again.
+    /// Removes the value of the current row.
     pub(crate) fn unset(&mut self, slot: usize) {
         self.columns[slot].unset(self.row);
     }
@@ -142,7 +142,7 @@ impl Rows {
         self.columns[slot].is_text()
     }
 
-    /// Adds a text that no column takes to `_extra`.
+    /// Adds a text without a column to `_extra`.
     pub(crate) fn add_extra(&mut self, key: &str, text: &[u8]) {
         let text = String::from_utf8_lossy(text);
         self.add_key(key);
@@ -157,7 +157,7 @@ impl Rows {
         self.extra_members.push(b':');
     }
 
-    /// The members of `_extra` so far, for formats that write JSON themselves.
+    /// Returns the members of `_extra`, for formats that write JSON themselves.
     pub(crate) fn extra_members(&mut self) -> &mut Vec<u8> {
         &mut self.extra_members
     }
@@ -180,7 +180,7 @@ impl Rows {
         self.row += 1;
     }
 
-    /// Ends the current row as one that cannot be mapped: its columns are NULL.
+    /// Ends the current row as rejected. Its columns are NULL.
     pub(crate) fn reject(&mut self, why: &Rejected, line: u64, offset: u64, raw: Span<'_>) {
         for column in &mut self.columns {
             column.unset(self.row);
@@ -193,7 +193,7 @@ impl Rows {
         self.end(line, offset, raw);
     }
 
-    /// Gives out the rows collected so far.
+    /// Takes the collected rows.
     pub(crate) fn take(&mut self) -> RecordBatch {
         let rows = std::mem::take(&mut self.row);
         self.bytes = 0;
@@ -233,7 +233,7 @@ impl Rows {
         arrays.push(detail.unwrap_or_else(|| self.null_column(first + 6, rows)));
     }
 
-    /// An all-NULL column; one array a type serves every column and batch.
+    /// Returns an all-NULL column. All columns and batches share one array for each type.
     fn null_column(&mut self, field: usize, rows: usize) -> ArrayRef {
         let wanted: &DataType = self.schema.field(field).data_type();
         let known = self

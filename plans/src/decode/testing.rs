@@ -1,4 +1,4 @@
-//! Helpers of the format tests: bytes in, rows as JSON out.
+//! Helpers for the format tests. They decode bytes and return rows as JSON.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -13,7 +13,7 @@ use super::{Broken, DecoderRequest, LINE, OBJECT, OFFSET, RAW, Reading, schema_o
 use crate::formats::find;
 use crate::spec::{Column, ColumnKind};
 
-/// A format with everything a decoder is built from.
+/// A format with the parameters of a decoder.
 #[derive(Clone)]
 pub(crate) struct Case {
     pub(crate) format: &'static str,
@@ -90,7 +90,7 @@ impl Case {
         batches
     }
 
-    /// All rows with every column, of input cut into blocks of the given sizes, in turn.
+    /// Decodes input that is cut into blocks of the given sizes. Returns rows with all columns.
     pub(crate) fn all(
         &self,
         input: &[u8],
@@ -101,7 +101,7 @@ impl Case {
         rows(&batches)
     }
 
-    /// The rows without the columns that tell where they come from.
+    /// Returns the rows without the columns that name their origin.
     pub(crate) fn rows(&self, input: &str) -> Vec<Value> {
         let mut rows = self.all(input.as_bytes(), &[], None);
         for row in &mut rows {
@@ -112,7 +112,7 @@ impl Case {
         rows.into_iter().map(Value::Object).collect()
     }
 
-    /// The reasons of all rows; empty for a good one.
+    /// Returns the reject reasons of all rows. A good row has an empty one.
     pub(crate) fn reasons(&self, input: &[u8]) -> Vec<String> {
         let reason = |row: &Map<String, Value>| {
             row.get(super::REJECT)
@@ -149,12 +149,12 @@ fn rows(batches: &[RecordBatch]) -> Vec<Map<String, Value>> {
     serde_json::from_slice(&text).unwrap()
 }
 
-/// The shared sample files of a source, or none with a word about it.
+/// Returns the shared sample files of a source. Prints a message if there are none.
 pub(crate) fn shared_samples(source: &str) -> Vec<(String, Vec<u8>)> {
     samples(&format!("../../shared/samples/{source}"))
 }
 
-/// The sample files that stand beside a source's mapping.
+/// Returns the sample files in a source's folder.
 pub(crate) fn own_samples(source: &str) -> Vec<(String, Vec<u8>)> {
     samples(&format!("sources/{source}/samples"))
 }

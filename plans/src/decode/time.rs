@@ -1,4 +1,4 @@
-//! Texts to instants: epoch numbers, RFC 3339 and strftime patterns, in UTC milliseconds.
+//! Parses times to UTC milliseconds: epoch numbers, RFC 3339 and strftime patterns.
 
 use chrono::format::{Item, Parsed, StrftimeItems, parse};
 use chrono::{DateTime, NaiveDate};
@@ -6,10 +6,10 @@ use chrono::{DateTime, NaiveDate};
 use super::value::integer;
 use crate::spec::TimeUnit;
 
-/// The pattern of Apache's and S3's access logs, which has a parser of its own.
+/// The pattern of Apache's and S3's access logs. It has a dedicated parser, for speed.
 pub(crate) const ACCESS_LOG: &str = "%d/%b/%Y:%H:%M:%S %z";
 
-/// 0001-01-01 and the end of 9999: outside of these no calendar text exists.
+/// 0001-01-01 and the end of 9999. Times outside of them have no calendar text.
 const FIRST: i64 = -62_135_596_800_000;
 const LAST: i64 = 253_402_300_799_999;
 
@@ -17,14 +17,14 @@ const MONTHS: [&[u8; 3]; 12] = [
     b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec",
 ];
 
-/// How the texts of one column are read.
+/// The time format of one column.
 #[derive(Debug)]
 pub(crate) enum TimeFormat {
     Epoch(TimeUnit),
     Rfc3339,
     AccessLog,
     Pattern(Vec<Item<'static>>),
-    /// The pattern itself is not understood, so no text matches it.
+    /// The pattern is invalid, so no text matches it.
     Unreadable,
 }
 
@@ -64,7 +64,7 @@ fn epoch(text: &[u8], unit: TimeUnit) -> Option<i64> {
     }
 }
 
-/// Reads `1591367999.43`: floats would lose digits, so the two parts are read apart.
+/// Parses `1591367999.43`. The two parts are parsed separately, as floats would lose digits.
 fn fractional_epoch(text: &[u8], unit: TimeUnit) -> Option<i64> {
     let dot = text.iter().position(|byte| *byte == b'.')?;
     let (whole, fraction) = (&text[..dot], &text[dot + 1..]);
@@ -81,13 +81,13 @@ fn fractional_epoch(text: &[u8], unit: TimeUnit) -> Option<i64> {
     })
 }
 
-/// The first three digits of a fraction.
+/// Returns the milliseconds of a fraction: its first three digits.
 fn milliseconds(fraction: &[u8]) -> i64 {
     let digit = |at: usize| fraction.get(at).map_or(0, |byte| i64::from(byte - b'0'));
     digit(0) * 100 + digit(1) * 10 + digit(2)
 }
 
-/// `2024-01-15T10:00:00.123Z`, also with a space, any offset, or none (UTC).
+/// Parses `2024-01-15T10:00:00.123Z`, also with a space, and with any offset or none (UTC).
 fn rfc3339(text: &[u8]) -> Option<i64> {
     let (fields, mut rest) = text.split_at_checked(19)?;
     let has_marks = fields[4] == b'-'
@@ -114,7 +114,7 @@ fn rfc3339(text: &[u8]) -> Option<i64> {
     Some(millis - offset_millis(rest)?)
 }
 
-/// `06/Feb/2019:00:00:38 +0000`.
+/// Parses `06/Feb/2019:00:00:38 +0000`.
 fn access_log(text: &[u8]) -> Option<i64> {
     let (fields, rest) = text.split_at_checked(20)?;
     let has_marks = [(2, b'/'), (6, b'/'), (11, b':'), (14, b':'), (17, b':')]
@@ -131,7 +131,7 @@ fn access_log(text: &[u8]) -> Option<i64> {
     Some(millis_of(date, clock).filter(|_| has_marks)? - offset)
 }
 
-/// `Z`, `+05:30`, `+0530`, `+05` or nothing.
+/// Parses `Z`, `+05:30`, `+0530`, `+05` or the empty text.
 fn offset_millis(text: &[u8]) -> Option<i64> {
     let (sign, digits_text) = match text {
         [] | [b'Z' | b'z'] => return Some(0),
@@ -173,8 +173,8 @@ fn days_in(year: i64, month: i64) -> i64 {
     }
 }
 
-/// Days in the proleptic Gregorian calendar, with years that begin in March so that
-/// the leap day is the last one.
+/// Counts days in the proleptic Gregorian calendar. Years start in March here, which makes
+/// the leap day the last day of a year.
 fn days_from_1970(year: i64, month: i64, day: i64) -> i64 {
     let march_year = if month <= 2 { year - 1 } else { year };
     let march_month = (month + 9) % 12;
@@ -197,13 +197,13 @@ fn by_pattern(text: &[u8], items: &[Item<'static>]) -> Option<i64> {
     Some(instant.timestamp_millis())
 }
 
-/// What the pattern leaves out of the time of day is its beginning, and the morning: Spark's
-/// `to_timestamp` takes it so.
+/// Sets missing parts of the time of day to zero and a missing AM/PM to AM, as Spark's
+/// `to_timestamp` does.
 fn complete(parsed: &mut Parsed) {
     if parsed.timestamp().is_some() {
         return;
     }
-    // Nothing is set that was read, so none of these fails.
+    // Setting a part fails only if it was parsed, and these were not.
     let _ = match (parsed.hour_div_12(), parsed.hour_mod_12()) {
         (None, None) => parsed.set_hour(0),
         (None, Some(_)) => parsed.set_ampm(false),
@@ -248,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn rfc3339_takes_any_offset_and_none() {
+    fn rfc3339_accepts_any_offset_and_none() {
         check(
             &TimeFormat::Rfc3339,
             &[
@@ -267,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn access_log_times_carry_their_offset() {
+    fn access_log_times_have_an_offset() {
         check(
             &TimeFormat::strftime(ACCESS_LOG),
             &[
@@ -301,7 +301,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_pattern_leaves_out_of_the_time_of_day_is_its_beginning() {
+    fn missing_parts_of_the_time_of_day_are_zero() {
         let midnight = EPOCH - 38_000;
         let hour = 3_600_000;
         let cases = [
@@ -326,7 +326,7 @@ mod tests {
     }
 
     #[test]
-    fn days_agree_with_the_calendar_of_chrono() {
+    fn days_agree_with_chrono() {
         for days in (-700_000..2_900_000).step_by(997) {
             let date = NaiveDate::from_epoch_days(days).expect("within chrono's range");
             use chrono::Datelike;

@@ -1,4 +1,4 @@
-//! Texts to values, without allocation on the common paths.
+//! Parses texts to values, without allocation on the common paths.
 
 use std::io::Write;
 use std::net::Ipv6Addr;
@@ -7,7 +7,7 @@ use std::str::FromStr;
 /// The longest text of an IPv6 address.
 const IP_TEXT: usize = 45;
 
-/// A whole number that fits 64 bits.
+/// Parses a 64-bit integer.
 pub(crate) fn integer(text: &[u8]) -> Option<i64> {
     let (digits, negative) = match text {
         [b'-', digits @ ..] => (digits, true),
@@ -16,7 +16,7 @@ pub(crate) fn integer(text: &[u8]) -> Option<i64> {
     if digits.is_empty() {
         return None;
     }
-    // 18 digits cannot overflow, so only longer ones pay for the check.
+    // 18 digits cannot overflow, so only longer texts need the check.
     let value = if digits.len() <= 18 {
         short_integer(digits)?
     } else {
@@ -37,7 +37,7 @@ fn short_integer(digits: &[u8]) -> Option<i64> {
     Some(value)
 }
 
-/// A finite decimal number.
+/// Parses a finite decimal number.
 pub(crate) fn double(text: &[u8]) -> Option<f64> {
     let value: f64 = std::str::from_utf8(text).ok()?.parse().ok()?;
     value.is_finite().then_some(value)
@@ -54,9 +54,9 @@ pub(crate) fn boolean(text: &[u8]) -> Option<bool> {
     }
 }
 
-/// An IP address as it should be written.
+/// An IP address in its canonical form.
 pub(crate) enum Ip {
-    /// The text was canonical already.
+    /// The text is already canonical.
     AsWritten,
     Rewritten(IpText),
 }
@@ -73,7 +73,7 @@ impl IpText {
     }
 }
 
-/// An IPv4 or IPv6 address in any notation that leaves no doubt.
+/// Parses an IPv4 or IPv6 address in any unambiguous notation.
 pub(crate) fn ip(text: &[u8]) -> Option<Ip> {
     if is_ipv4(text) {
         return Some(Ip::AsWritten);
@@ -98,8 +98,8 @@ fn ipv6_text(address: Ipv6Addr) -> IpText {
     }
 }
 
-/// Four decimal octets without leading zeros: such a text is canonical. One pass, since
-/// most columns of most flow logs are such addresses.
+/// Whether the text has four decimal octets without leading zeros, which is the canonical
+/// form. It takes one pass, as most columns of flow logs are such addresses.
 fn is_ipv4(text: &[u8]) -> bool {
     let (mut dots, mut digits, mut octet) = (0, 0, 0);
     for byte in text {
@@ -124,7 +124,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn integers_are_read_up_to_their_limits() {
+    fn integers_are_parsed_up_to_their_limits() {
         for (text, value) in [
             ("0", Some(0)),
             ("-17", Some(-17)),
@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_that_are_not_finite_are_refused() {
+    fn infinite_numbers_are_rejected() {
         assert_eq!(double(b"1.5e3"), Some(1500.0));
         assert_eq!(double(b"NaN"), None);
         assert_eq!(double(b"inf"), None);

@@ -1,6 +1,6 @@
 //! Configuration dialects: what users already have, read into `spec`. One file or
 //! folder per dialect, one line in the table. Reading reports every error of every
-//! file at once, and judges only the grammar; `mapping::check` knows OCSF.
+//! file at once, and judges only the grammar; `mapping::compile` knows OCSF.
 
 pub mod csv;
 pub mod native;
@@ -14,28 +14,31 @@ use crate::diagnostics::{Diagnostic, Diagnostics, Origin};
 use crate::ocsf;
 use crate::spec::Source;
 
-/// A source as its configuration describes it.
+/// A source that was read from its configuration.
 #[derive(Clone, Debug)]
 pub struct Loaded {
+    /// The source.
     pub source: Source,
-    /// What was accepted though it should be mended.
+    /// Mistakes that do not prevent its use.
     pub warnings: Vec<Diagnostic>,
 }
 
-/// A configuration file: the name that errors show, and its text.
+/// A configuration file.
 #[derive(Clone, Debug)]
 pub struct File {
+    /// Name as errors show it.
     pub name: Arc<str>,
+    /// Content of the file.
     pub text: String,
 }
 
 type Gathered = Result<Vec<File>, Diagnostics>;
 
-/// One way to write a source down.
+/// A format for the configuration of a source.
 struct Dialect {
-    /// The files of the dialect that belong to `path`; `None` when it is not its.
+    /// Returns the files of the source at `path`, or `None` if it has another dialect.
     gather: fn(&Path) -> Option<Gathered>,
-    /// Whether these files are its.
+    /// Whether the files are of this dialect.
     accepts: fn(&[File]) -> bool,
     read: fn(&[File], &str) -> Result<Loaded, Diagnostics>,
 }
@@ -54,14 +57,14 @@ static DIALECTS: &[Dialect] = &[
     },
 ];
 
-/// Reads the source that stands at `path`: a folder, or one of its files.
+/// Reads the source at `path`, which is a folder or one of its files.
 pub fn load(path: &Path, ocsf_version: &str) -> Result<Loaded, Diagnostics> {
     known_version(path, ocsf_version)?;
     let (dialect, files) = gather(path)?;
     (dialect.read)(&files, ocsf_version)
 }
 
-/// The files that [`load`] reads, such as to send them elsewhere.
+/// Returns the files that [`load`] reads.
 pub fn files(path: &Path) -> Result<Vec<File>, Diagnostics> {
     gather(path).map(|(_, files)| files)
 }
@@ -72,7 +75,7 @@ fn gather(path: &Path) -> Result<(&'static Dialect, Vec<File>), Diagnostics> {
             return Ok((dialect, files?));
         }
     }
-    Err(broken_file(path, "no source stands here", expected_files()))
+    Err(broken_file(path, "no source found here", expected_files()))
 }
 
 /// Reads a source from texts, named like `vpc_flow/source.toml`.
@@ -85,15 +88,11 @@ pub fn load_embedded(files: &[(&str, &str)], ocsf_version: &str) -> Result<Loade
         })
         .collect();
     let first = files.first().map(|file| file.name.to_string());
-    let place = PathBuf::from(first.unwrap_or_default());
-    known_version(&place, ocsf_version)?;
+    let path = PathBuf::from(first.unwrap_or_default());
+    known_version(&path, ocsf_version)?;
     match DIALECTS.iter().find(|dialect| (dialect.accepts)(&files)) {
         Some(dialect) => (dialect.read)(&files, ocsf_version),
-        None => Err(broken_file(
-            &place,
-            "no source stands here",
-            expected_files(),
-        )),
+        None => Err(broken_file(&path, "no source found here", expected_files())),
     }
 }
 
@@ -108,7 +107,7 @@ fn known_version(path: &Path, version: &str) -> Result<(), Diagnostics> {
     }
 }
 
-/// One error about a file as a whole.
+/// Returns one error about an entire file.
 fn broken_file(path: &Path, message: impl Into<String>, remedy: impl Into<String>) -> Diagnostics {
     let mut found = Diagnostics::default();
     found.push(&origin(path), message, remedy);
@@ -122,7 +121,7 @@ fn origin(path: &Path) -> Origin {
     }
 }
 
-/// Reads a file as text; bad UTF-8 is an error with its place.
+/// Reads a text file. Invalid UTF-8 is an error.
 fn read_file(path: &Path) -> Result<File, Diagnostics> {
     let bytes =
         fs::read(path).map_err(|error| broken_file(path, error.to_string(), "check the path"))?;
@@ -139,7 +138,7 @@ fn read_file(path: &Path) -> Result<File, Diagnostics> {
     }
 }
 
-/// The files of a folder whose extension is `extension`, by name.
+/// Returns the files of a folder with an extension, sorted by name.
 fn files_with(folder: &Path, extension: &str) -> Vec<PathBuf> {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
     let mut paths: Vec<PathBuf> = entries
@@ -150,7 +149,7 @@ fn files_with(folder: &Path, extension: &str) -> Vec<PathBuf> {
     paths
 }
 
-/// Reads all of them; every unreadable one is reported.
+/// Reads all files. Reports every file that is unreadable.
 fn read_files(paths: &[PathBuf]) -> Result<Vec<File>, Diagnostics> {
     let mut files = Vec::new();
     let mut found = Diagnostics::default();
@@ -164,13 +163,13 @@ fn read_files(paths: &[PathBuf]) -> Result<Vec<File>, Diagnostics> {
 }
 
 impl File {
-    /// Its name without the folder.
+    /// Returns the name without the folder.
     pub fn base_name(&self) -> &str {
         base_name(&self.name)
     }
 }
 
-/// The part of a file's name behind the last slash.
+/// Returns the part of a file name after the last slash.
 fn base_name(name: &str) -> &str {
     name.rsplit('/').next().unwrap_or(name)
 }

@@ -1,11 +1,11 @@
-//! Places in a text: byte offsets to lines and columns.
+//! Converts byte offsets in a text to lines and columns.
 
 use std::sync::Arc;
 
 use super::File;
 use crate::diagnostics::Origin;
 
-/// A file's text with the offsets at which its lines start.
+/// The text of a file with the offsets of its lines.
 #[derive(Clone, Debug)]
 pub(super) struct Text<'a> {
     pub(super) file: Arc<str>,
@@ -23,7 +23,7 @@ impl<'a> Text<'a> {
         }
     }
 
-    /// The place of a byte offset; columns count characters from 1.
+    /// Returns the position of a byte offset. Columns count characters from 1.
     pub(super) fn origin(&self, offset: usize, key: impl Into<String>) -> Origin {
         let offset = offset.min(self.text.len());
         let line = self.starts.partition_point(|start| *start <= offset);
@@ -37,7 +37,7 @@ impl<'a> Text<'a> {
         }
     }
 
-    /// The file as a whole.
+    /// Returns the position of the entire file.
     pub(super) fn whole(&self) -> Origin {
         self.origin(0, "")
     }

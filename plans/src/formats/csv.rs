@@ -1,4 +1,5 @@
-//! Delimited text: any delimiter, quotes, names from a header or in the declared order.
+//! Delimited text with any delimiter and quotes. A header or the declared order names the
+//! columns.
 
 use std::borrow::Cow;
 
@@ -6,7 +7,7 @@ use memchr::{memchr, memmem};
 
 use crate::decode::column::Span;
 use crate::decode::layout::{Field, Names, surplus_key};
-use crate::decode::line_decoder::{LineDecoder, LineParser, Taken};
+use crate::decode::line_decoder::{LineDecoder, LineKind, LineParser};
 use crate::decode::lines::Splitter;
 use crate::decode::rows::{Rejected, Rows};
 use crate::decode::{Decoder, DecoderRequest, Format, Reading};
@@ -14,10 +15,14 @@ use crate::spec::Column;
 
 const QUOTE: u8 = b'"';
 
-/// `delimiter` (one character, `tab` or `\t`; default `,`), `header` (`true` when the
-/// first line names the columns), `brackets` (`true` when a field in square brackets
-/// may hold the delimiter; the brackets stay), `multiline` (`true` when a quoted field
-/// may hold line ends), `null` (a text that means NULL, beside the empty one).
+/// The format `csv` with its options:
+///
+/// - `delimiter`: one character, `tab` or `\t`; default `,`
+/// - `header`: `true` if the first line names the columns
+/// - `brackets`: `true` if a field in square brackets may contain the delimiter. The
+///   brackets are kept.
+/// - `multiline`: `true` if a quoted field may contain line ends
+/// - `null`: a text that means NULL, in addition to the empty text
 #[derive(Debug)]
 pub(super) struct Csv;
 
@@ -121,7 +126,8 @@ impl CsvParser {
         }
     }
 
-    /// A quoted field; two quotes inside are one, and so is a quote that ends no field.
+    /// Parses a quoted field. Two quotes inside mean one quote. A quote that no delimiter
+    /// follows is part of the text.
     fn quoted(&self, line: &[u8], start: usize) -> Result<Token, Rejected> {
         let mut at = start + 1;
         let mut is_escaped = false;
@@ -149,7 +155,7 @@ impl CsvParser {
 
     fn set(
         &self,
-        place: usize,
+        position: usize,
         token: &Token,
         line: Span<'_>,
         rows: &mut Rows,
@@ -158,7 +164,7 @@ impl CsvParser {
         if !token.is_quoted && (text.is_empty() || *text == *self.null) {
             return Ok(());
         }
-        match (self.fields.get(place), &text) {
+        match (self.fields.get(position), &text) {
             (Some(Field::Unwanted), _) => Ok(()),
             (Some(Field::Wanted(slot)), _) if text.is_empty() && !rows.is_text(*slot) => Ok(()),
             (Some(Field::Wanted(slot)), Cow::Borrowed(_)) => {
@@ -170,7 +176,7 @@ impl CsvParser {
                 Ok(())
             }
             (None, _) => {
-                rows.add_extra(&surplus_key(place + 1), &text);
+                rows.add_extra(&surplus_key(position + 1), &text);
                 Ok(())
             }
         }
@@ -178,28 +184,28 @@ impl CsvParser {
 }
 
 impl LineParser for CsvParser {
-    fn parse(&mut self, line: Span<'_>, rows: &mut Rows) -> Result<Taken, Rejected> {
+    fn parse(&mut self, line: Span<'_>, rows: &mut Rows) -> Result<LineKind, Rejected> {
         if self.awaits_header {
             self.take_header(line.bytes)?;
-            return Ok(Taken::Header);
+            return Ok(LineKind::Header);
         }
-        let mut place = 0;
+        let mut position = 0;
         let mut next = Some(0);
         while let Some(start) = next {
             let token = self.token(line.bytes, start)?;
-            self.set(place, &token, line, rows)?;
-            place += 1;
+            self.set(position, &token, line, rows)?;
+            position += 1;
             next = token.next;
         }
-        if place < self.fields.len() {
-            let detail = format!("{place} of {} fields", self.fields.len());
+        if position < self.fields.len() {
+            let detail = format!("{position} of {} fields", self.fields.len());
             return Err(Rejected::new("too_few_fields", detail));
         }
-        Ok(Taken::Row)
+        Ok(LineKind::Row)
     }
 }
 
-/// A field without its quotes, and where the next one begins.
+/// The position of a field without its quotes, and the start of the next field.
 struct Token {
     start: usize,
     end: usize,
@@ -302,7 +308,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_may_span_lines_when_asked_for() {
+    fn multiline_records_may_span_lines() {
         let case = case().option("multiline", "true");
         let whole = case.all(b"\"a\nb\",1\nc,2\n", &[], None);
         assert_eq!(whole[0]["name"], "a\nb");
@@ -312,7 +318,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_line_is_a_row_wherever_blocks_end(
+        fn every_line_is_a_row_for_any_block_size(
             input in prop::collection::vec(prop::sample::select(b"ab1,,\"\"\n\n\r\xff".to_vec()), 0..300),
             sizes in prop::collection::vec(1_usize..20, 1..6),
         ) {

@@ -1,5 +1,5 @@
-//! One JSON object a line, or with `multiline` objects that follow each other in any
-//! layout. Columns are found by their path; what no column claims is kept as it is.
+//! One JSON object on each line, or with `multiline` a sequence of objects in any layout.
+//! Columns are found by their path. Values without a column are kept in `_extra`.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use crate::decode::column::Span;
 use crate::decode::json_scan::{Kind, Malformed, Scanner, Value, compact, unescape};
 use crate::decode::layout::Field;
-use crate::decode::line_decoder::{LineDecoder, LineParser, Taken};
+use crate::decode::line_decoder::{LineDecoder, LineKind, LineParser};
 use crate::decode::lines::Splitter;
 use crate::decode::rows::{Rejected, Rows, write_json_string};
 use crate::decode::{Decoder, DecoderRequest, Format, Reading};
@@ -55,7 +55,7 @@ struct JsonParser {
     scratch: Vec<u8>,
 }
 
-/// What is known about a key, and about the keys inside its object.
+/// The column of a key, and the columns inside its object.
 #[derive(Default)]
 struct Node {
     leaf: Option<Leaf>,
@@ -64,7 +64,7 @@ struct Node {
 
 struct Leaf {
     field: Field,
-    /// The column keeps JSON text, also of strings.
+    /// Whether the column contains JSON text. Its strings keep their quotes.
     is_json: bool,
 }
 
@@ -78,7 +78,7 @@ impl Node {
             let is_json = column.kind == ColumnKind::Json;
             let path = path(name);
             if path.len() > 1 {
-                // Some writers flatten: then the dots are part of the key.
+                // Some writers flatten objects, which makes the dots part of the key.
                 root.add(&[name.to_owned()], field.clone(), is_json);
             }
             root.add(&path, field, is_json);
@@ -110,7 +110,7 @@ fn path(name: &str) -> Vec<String> {
 }
 
 impl LineParser for JsonParser {
-    fn parse(&mut self, line: Span<'_>, rows: &mut Rows) -> Result<Taken, Rejected> {
+    fn parse(&mut self, line: Span<'_>, rows: &mut Rows) -> Result<LineKind, Rejected> {
         let mut walk = Walk {
             line,
             scanner: Scanner::new(line.bytes),
@@ -119,7 +119,7 @@ impl LineParser for JsonParser {
         };
         walk.object(&self.root)?;
         match walk.scanner.peek() {
-            None => Ok(Taken::Row),
+            None => Ok(LineKind::Row),
             Some(_) => Err(walk.scanner.malformed().into()),
         }
     }
@@ -134,7 +134,7 @@ impl From<Malformed> for Rejected {
     }
 }
 
-/// One line on its way into a row.
+/// Parses one line into a row.
 struct Walk<'a, 'b> {
     line: Span<'a>,
     scanner: Scanner<'a>,
@@ -181,7 +181,7 @@ impl<'a> Walk<'a, '_> {
         Ok(())
     }
 
-    /// Looks into an object; what nobody claims in it stays under its key.
+    /// Parses an object with columns inside. Its other members go to `_extra` under its key.
     fn inside(&mut self, key: &str, node: &Node) -> Result<(), Rejected> {
         let before = std::mem::take(self.rows.extra_members());
         self.object(node)?;
@@ -228,7 +228,7 @@ impl<'a> Walk<'a, '_> {
         Ok(())
     }
 
-    /// Some writers give whole numbers as `1.0` or `1e3`.
+    /// Sets a number. Some writers format integers as `1.0` or `1e3`.
     fn set_number(&mut self, slot: usize, part: Span<'a>) -> Result<(), Rejected> {
         let outcome = self.rows.set(slot, part);
         let whole = std::str::from_utf8(part.bytes)
@@ -264,7 +264,7 @@ impl<'a> Walk<'a, '_> {
 }
 
 impl Rows {
-    /// Adds a value, which `write` writes as JSON, to `_extra`.
+    /// Adds a value to `_extra`. `write` appends it as JSON.
     fn add_extra_json(&mut self, key: &str, write: impl FnOnce(&mut Vec<u8>)) {
         let members = self.extra_members();
         if !members.is_empty() {
@@ -327,7 +327,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_object_is_rejected() {
+    fn lines_without_an_object_are_rejected() {
         let input = b"[1]\n{\"n\":1\n{} x\n12\n{\"n\":1.5}\n{\"n\":{}}\n \n{}";
         let reasons = case().reasons(input);
         let bad = "invalid_json";
@@ -336,7 +336,7 @@ mod tests {
     }
 
     #[test]
-    fn multiline_takes_objects_in_any_layout() {
+    fn multiline_accepts_objects_in_any_layout() {
         let case = case().option("multiline", "true");
         let input = b"[\n{\n \"n\": 1,\n \"name\": \"}\\\"{\"\n},\n{\"n\":2}{\"n\":3}\n]\n";
         let whole = case.all(input, &[], None);
@@ -350,7 +350,7 @@ mod tests {
     }
 
     #[test]
-    fn shared_samples_are_read_without_a_reject() {
+    fn shared_samples_have_no_rejected_row() {
         for source in ["guardduty", "route53_resolver", "network_firewall"] {
             for (name, input) in shared_samples(source) {
                 let reasons = case().reasons(&input);
@@ -361,7 +361,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_line_is_a_row_wherever_blocks_end(
+        fn every_line_is_a_row_for_any_block_size(
             lines in prop::collection::vec(
                 prop_oneof![
                     prop::collection::vec(any::<u8>(), 0..30),
@@ -379,7 +379,7 @@ mod tests {
         }
 
         #[test]
-        fn multiline_survives_any_bytes(
+        fn multiline_handles_arbitrary_bytes(
             input in prop::collection::vec(prop::sample::select(b"{}[]\",:\\ \n1n\xff".to_vec()), 0..200),
             sizes in prop::collection::vec(1_usize..20, 1..6),
         ) {

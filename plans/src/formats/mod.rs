@@ -1,7 +1,7 @@
-//! Wire formats: decompressed bytes in, Arrow columns out. One file per format.
+//! Wire formats, one file each. A format turns decompressed bytes into Arrow columns.
 //!
-//! Every line (or record) becomes exactly one row: parsed, or with a reason in
-//! the reject columns. Decoding never fails and never panics on any bytes.
+//! Every line (or record) becomes exactly one row, which is either parsed or has a reason
+//! in the reject columns. Decoding never fails or panics, whatever the bytes are.
 
 mod csv;
 mod json_lines;
@@ -11,7 +11,7 @@ mod vpc_flow;
 
 use crate::decode::Format;
 
-/// Every format a source may name, in alphabetical order.
+/// Every format, in alphabetical order.
 static FORMATS: &[(&str, &dyn Format)] = &[
     ("csv", &csv::Csv),
     ("json_lines", &json_lines::JsonLines),
@@ -20,7 +20,7 @@ static FORMATS: &[(&str, &dyn Format)] = &[
     ("vpc_flow", &vpc_flow::VpcFlow),
 ];
 
-/// Other names for formats, as older configurations write them.
+/// Other names of formats, for older configurations.
 static ALIASES: &[(&str, &str)] = &[
     ("json", "json_lines"),
     ("jsonl", "json_lines"),
@@ -29,7 +29,7 @@ static ALIASES: &[(&str, &str)] = &[
     ("txt", "csv"),
 ];
 
-/// The format of this name, or which names there are.
+/// Finds a format by name or alias.
 pub fn find(name: &str) -> Result<&'static dyn Format, UnknownFormat> {
     let alias = ALIASES.iter().find(|(alias, _)| *alias == name);
     let wanted = alias.map_or(name, |(_, format)| *format);
@@ -40,11 +40,13 @@ pub fn find(name: &str) -> Result<&'static dyn Format, UnknownFormat> {
         .ok_or_else(|| UnknownFormat::new(name))
 }
 
-/// A format that does not exist.
+/// The error for a name that no format has.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("unknown format `{name}`; known are {known}")]
+#[error("unknown format `{name}`; known: {known}")]
 pub struct UnknownFormat {
+    /// The name that was given.
     pub name: String,
+    /// Names of all formats, separated by commas.
     pub known: String,
 }
 
@@ -78,7 +80,7 @@ mod tests {
         let error = find("xml").err().map(|error| error.to_string());
         assert_eq!(
             error.as_deref(),
-            Some("unknown format `xml`; known are csv, json_lines, parquet, s3_access, vpc_flow")
+            Some("unknown format `xml`; known: csv, json_lines, parquet, s3_access, vpc_flow")
         );
     }
 

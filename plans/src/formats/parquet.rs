@@ -1,4 +1,5 @@
-//! Apache Parquet: columns are read by ranges and cast by name, so nothing is decoded here.
+//! Apache Parquet. `scan::parquet` reads columns by ranges and casts them by name, so this
+//! format has no decoder.
 
 use crate::decode::{Format, Reading};
 use crate::spec::Column;

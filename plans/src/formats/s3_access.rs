@@ -1,11 +1,11 @@
-//! S3 server access logs: space-separated, a time in brackets, three fields in quotes
-//! or bare, and more fields at the end with the years.
+//! S3 server access logs. Fields are separated by spaces. The time is in brackets, and
+//! three fields may be quoted. S3 has added fields at the end over the years.
 
 use memchr::memchr;
 
 use crate::decode::column::Span;
 use crate::decode::layout::{Field, Names, surplus_key};
-use crate::decode::line_decoder::{LineDecoder, LineParser, Taken};
+use crate::decode::line_decoder::{LineDecoder, LineKind, LineParser};
 use crate::decode::rows::{Rejected, Rows};
 use crate::decode::time::ACCESS_LOG;
 use crate::decode::{Decoder, DecoderRequest, Format, Reading};
@@ -15,7 +15,7 @@ use crate::spec::{Column, ColumnKind};
 /// The oldest lines end with `version_id`.
 const OLDEST_FIELDS: usize = 18;
 
-/// How a field may be written, beside bare.
+/// The kind of quoting that a field may have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Quoting {
     Bare,
@@ -89,7 +89,7 @@ fn kind(name: &str) -> ColumnKind {
         "time" => ColumnKind::Strftime(ACCESS_LOG.to_owned()),
         "http_status" => ColumnKind::Int32,
         "bytes_sent" | "object_size" | "total_time" | "turnaround_time" => ColumnKind::Int64,
-        // remote_ip too: requests of AWS itself have a name there.
+        // This includes remote_ip, which is a name for requests by AWS services.
         _ => ColumnKind::Text,
     }
 }
@@ -104,43 +104,43 @@ struct AccessParser {
 }
 
 impl LineParser for AccessParser {
-    fn parse(&mut self, line: Span<'_>, rows: &mut Rows) -> Result<Taken, Rejected> {
-        let mut place = 0;
+    fn parse(&mut self, line: Span<'_>, rows: &mut Rows) -> Result<LineKind, Rejected> {
+        let mut position = 0;
         let mut at = 0;
         while at < line.bytes.len() {
             if line.bytes[at] == b' ' {
                 at += 1;
                 continue;
             }
-            let token = token(line.bytes, at, quoting(place))?;
-            self.set(place, line.part(token.start, token.end), rows)?;
-            place += 1;
+            let token = token(line.bytes, at, quoting(position))?;
+            self.set(position, line.part(token.start, token.end), rows)?;
+            position += 1;
             at = token.next;
         }
-        if place < OLDEST_FIELDS {
-            let detail = format!("{place} of at least {OLDEST_FIELDS} fields");
+        if position < OLDEST_FIELDS {
+            let detail = format!("{position} of at least {OLDEST_FIELDS} fields");
             return Err(Rejected::new("too_few_fields", detail));
         }
-        Ok(Taken::Row)
+        Ok(LineKind::Row)
     }
 }
 
 impl AccessParser {
-    fn set(&self, place: usize, text: Span<'_>, rows: &mut Rows) -> Result<(), Rejected> {
+    fn set(&self, position: usize, text: Span<'_>, rows: &mut Rows) -> Result<(), Rejected> {
         if text.bytes == b"-" {
             return Ok(());
         }
-        match self.fields.get(place) {
+        match self.fields.get(position) {
             Some(Field::Wanted(slot)) => rows.set(*slot, text)?,
             Some(_) => {}
-            None => rows.add_extra(&surplus_key(place + 1), text.bytes),
+            None => rows.add_extra(&surplus_key(position + 1), text.bytes),
         }
         Ok(())
     }
 }
 
-fn quoting(place: usize) -> Quoting {
-    match place {
+fn quoting(position: usize) -> Quoting {
+    match position {
         8 => Quoting::Request,
         15 => Quoting::Referrer,
         16 => Quoting::UserAgent,
@@ -148,7 +148,7 @@ fn quoting(place: usize) -> Quoting {
     }
 }
 
-/// A field's text and where the line goes on.
+/// The position of a field's text, and of the rest of the line.
 struct Token {
     start: usize,
     end: usize,
@@ -179,8 +179,8 @@ fn token(line: &[u8], at: usize, quoting: Quoting) -> Result<Token, Rejected> {
     })
 }
 
-/// The first `mark` that ends a field: a space or the end follows, and then something
-/// that `fits`. When nothing fits, the first one that a space follows.
+/// Finds the `mark` that ends a field. A space must follow, and then a text that `fits`, or
+/// the line must end. If no text fits, the first mark with a space behind it is used.
 fn closing(line: &[u8], start: usize, mark: u8, fits: impl Fn(&[u8]) -> bool) -> Option<usize> {
     let mut first = None;
     let mut at = start;
@@ -197,8 +197,8 @@ fn closing(line: &[u8], start: usize, mark: u8, fits: impl Fn(&[u8]) -> bool) ->
     first
 }
 
-/// Clients write quotes into these fields unescaped, so what stands behind a quote
-/// tells whether the field ends there.
+/// Whether `rest` can follow the end of a field. S3 does not escape quotes that clients
+/// send, so only the text after a quote shows whether the field ends there.
 fn may_follow(rest: &[u8], quoting: Quoting) -> bool {
     match quoting {
         Quoting::Request => is_status(rest),
@@ -207,14 +207,15 @@ fn may_follow(rest: &[u8], quoting: Quoting) -> bool {
     }
 }
 
-/// Requests of S3's own have neither a status nor an error code.
+/// Whether the text starts with an HTTP status. Requests by S3 itself have `- -` instead of
+/// status and error code.
 fn is_status(rest: &[u8]) -> bool {
     let is_code = |text: &[u8]| text[3] == b' ' && text[..3].iter().all(u8::is_ascii_digit);
     rest.get(..4)
         .is_some_and(|text| text == b"- - " || is_code(text))
 }
 
-/// Whether quotes only stand around whole fields.
+/// Whether all quotes enclose whole fields.
 fn has_no_stray_quote(rest: &[u8]) -> bool {
     let mut at = 0;
     while let Some(length) = memchr(b'"', &rest[at..]) {
@@ -259,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_of_eighteen_fields_is_whole() {
+    fn a_line_of_eighteen_fields_is_complete() {
         assert_eq!(
             Case::new("s3_access").rows(&line("\"GET /a HTTP/1.1\"", "\"-\"", "\"curl\"", "-")),
             [json!({
@@ -310,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn own_samples_are_read_and_bad_lines_named() {
+    fn own_samples_are_read_and_bad_lines_rejected() {
         for (name, input) in own_samples("s3_access") {
             let reasons = Case::new("s3_access").reasons(&input);
             if name == "bad-lines.log" {
@@ -333,7 +334,7 @@ mod tests {
     }
 
     #[test]
-    fn shared_samples_are_read_without_a_reject() {
+    fn shared_samples_have_no_rejected_row() {
         for (name, input) in shared_samples("s3_access") {
             let rows = Case::new("s3_access").all(&input, &[], None);
             for row in &rows {
@@ -351,7 +352,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_line_is_a_row_wherever_blocks_end(
+        fn every_line_is_a_row_for_any_block_size(
             texts in prop::collection::vec(r#"[a "\[\]é-]{0,30}"#, 0..10),
             noise in prop::collection::vec(any::<u8>(), 0..60),
             sizes in prop::collection::vec(1_usize..90, 1..6),

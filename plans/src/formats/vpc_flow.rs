@@ -1,20 +1,20 @@
-//! VPC flow logs in text: fields in any order, named by a header, by the source's
-//! declaration, or else the fourteen of version 2.
+//! VPC flow logs as text. The fields may have any order. Their names come from a header, or
+//! from the source's option `fields`. The default is the fourteen fields of version 2.
 
 use memchr::memchr_iter;
 
 use crate::decode::column::Span;
 use crate::decode::layout::{Field, Names, surplus_key};
-use crate::decode::line_decoder::{LineDecoder, LineParser, Taken};
+use crate::decode::line_decoder::{LineDecoder, LineKind, LineParser};
 use crate::decode::rows::{Rejected, Rows};
 use crate::decode::{Decoder, DecoderRequest, Format, Reading};
 use crate::diagnostics::Origin;
 use crate::spec::{Column, ColumnKind, TimeUnit};
 
-/// Fields that stand in a file whose fields nobody names.
+/// Number of fields in a file without a header and without declared fields.
 const DEFAULT_FIELDS: usize = 14;
 
-/// Every field that AWS documents, by the version that brought it (2 to 5, 7 to 10).
+/// Every documented field, in the order of the versions that added them (2 to 5, 7 to 10).
 #[rustfmt::skip]
 const FIELDS: [(&str, ColumnKind); 42] = {
     use ColumnKind::{Int32, Int64, Ip, Text};
@@ -89,33 +89,38 @@ impl FlowParser {
 }
 
 impl LineParser for FlowParser {
-    fn parse(&mut self, line: Span<'_>, rows: &mut Rows) -> Result<Taken, Rejected> {
+    fn parse(&mut self, line: Span<'_>, rows: &mut Rows) -> Result<LineKind, Rejected> {
         if is_header(line.bytes) {
             self.take_header(line.bytes);
-            return Ok(Taken::Header);
+            return Ok(LineKind::Header);
         }
-        let mut place = 0;
+        let mut position = 0;
         let mut start = 0;
         let ends = memchr_iter(b' ', line.bytes).chain(std::iter::once(line.bytes.len()));
         for end in ends {
             if end > start {
-                set_field(self.fields.get(place), place, line.part(start, end), rows)?;
-                place += 1;
+                set_field(
+                    self.fields.get(position),
+                    position,
+                    line.part(start, end),
+                    rows,
+                )?;
+                position += 1;
             }
             start = end + 1;
         }
-        if place < self.fields.len() {
-            let detail = format!("{place} of {} fields", self.fields.len());
+        if position < self.fields.len() {
+            let detail = format!("{position} of {} fields", self.fields.len());
             return Err(Rejected::new("too_few_fields", detail));
         }
-        Ok(Taken::Row)
+        Ok(LineKind::Row)
     }
 }
 
 #[inline]
 fn set_field(
     field: Option<&Field>,
-    place: usize,
+    position: usize,
     text: Span<'_>,
     rows: &mut Rows,
 ) -> Result<(), Rejected> {
@@ -125,12 +130,12 @@ fn set_field(
         Some(Field::Wanted(slot)) => rows.set(*slot, text)?,
         Some(Field::Unwanted) => {}
         Some(Field::Unknown(name)) => rows.add_extra(name, text.bytes),
-        None => rows.add_extra(&surplus_key(place + 1), text.bytes),
+        None => rows.add_extra(&surplus_key(position + 1), text.bytes),
     }
     Ok(())
 }
 
-/// Whether the line begins with the name of a field, which no value of a field is.
+/// Whether the line starts with the name of a field. No value equals a name.
 fn is_header(line: &[u8]) -> bool {
     if !line.first().is_some_and(u8::is_ascii_lowercase) {
         return false;
@@ -171,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn a_header_wins_over_the_declared_order_and_may_come_again() {
+    fn a_header_overrides_the_declared_order_and_may_repeat() {
         let case = Case::new("vpc_flow").option("fields", "dstport srcport");
         let input =
             "1 2\nsrcport new-field dstport\n3 x 4\n5 - 6 surplus\ndstport srcport\r\n7 8\r\n";
@@ -217,19 +222,19 @@ mod tests {
     }
 
     #[test]
-    fn only_wanted_columns_are_built_and_unwanted_ones_are_no_extra() {
+    fn only_wanted_columns_are_built_and_extra_has_no_unwanted_ones() {
         let mut case = Case::new("vpc_flow").option("fields", "srcport dstport");
         case.wanted = vec![6];
         assert_eq!(case.rows("1 2"), [json!({"dstport": 2})]);
-        // What nobody reads cannot be wrong.
+        // Unwanted values are not parsed, so they cannot be invalid.
         assert_eq!(case.rows("x 2"), [json!({"dstport": 2})]);
     }
 
     #[test]
-    fn rows_know_their_place() {
+    fn rows_have_their_position() {
         let case = Case::new("vpc_flow").option("fields", "srcport");
         let rows = case.all(b"1\n\n22\r\n3", &[2], None);
-        let places: Vec<_> = rows
+        let positions: Vec<_> = rows
             .iter()
             .map(|row| {
                 (
@@ -239,8 +244,8 @@ mod tests {
                 )
             })
             .collect();
-        let place = |line: u64, offset: u64| (json!(5), json!(line), json!(offset));
-        assert_eq!(places, [place(1, 0), place(3, 3), place(4, 7)]);
+        let position = |line: u64, offset: u64| (json!(5), json!(line), json!(offset));
+        assert_eq!(positions, [position(1, 0), position(3, 3), position(4, 7)]);
         assert_eq!(rows[1]["_raw"], "3232");
     }
 
@@ -261,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn own_samples_are_read_and_bad_lines_named() {
+    fn own_samples_are_read_and_bad_lines_rejected() {
         for (name, input) in own_samples("vpc_flow") {
             let reasons = Case::new("vpc_flow").reasons(&input);
             if name == "bad-lines.log" {
@@ -274,13 +279,13 @@ mod tests {
     }
 
     #[test]
-    fn shared_samples_are_read_without_a_reject() {
+    fn shared_samples_have_no_rejected_row() {
         for (name, input) in shared_samples("vpc_flow") {
             if !name.ends_with(".log") {
                 continue;
             }
             let reasons = Case::new("vpc_flow").reasons(&input);
-            // One of the files ends in a line that is no record: its own format string.
+            // One of the files ends with its format string, which is not a record.
             let text = String::from_utf8_lossy(&input);
             let strays = text
                 .lines()
@@ -294,7 +299,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_line_is_a_row_wherever_blocks_end(
+        fn every_line_is_a_row_for_any_block_size(
             lines in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..40), 0..30),
             sizes in prop::collection::vec(1_usize..60, 1..8),
         ) {

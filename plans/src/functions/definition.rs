@@ -1,4 +1,4 @@
-//! The glue between one function of ours and DataFusion's trait.
+//! Adapts our function definitions to DataFusion's trait.
 
 use std::any::Any;
 use std::collections::HashMap;
@@ -12,11 +12,11 @@ use datafusion::logical_expr::{
     Volatility,
 };
 
-/// A function as data: everything that the trait asks for.
+/// The definition of a function.
 #[derive(Debug)]
 pub(crate) struct Definition {
     pub(crate) name: &'static str,
-    /// The types its arguments are cast to, or why they are wrong.
+    /// Returns the types that the arguments are cast to.
     pub(crate) arguments: fn(&[DataType]) -> Result<Vec<DataType>>,
     pub(crate) returns: Returns,
     pub(crate) invoke: fn(&ScalarFunctionArgs) -> Result<ColumnarValue>,
@@ -26,11 +26,11 @@ pub(crate) struct Definition {
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Returns {
     Fixed(fn() -> DataType),
-    /// From its argument types and its literal arguments.
+    /// Depends on the argument types and the literal arguments.
     From(fn(&[FieldRef], &[Option<&ScalarValue>]) -> Result<DataType>),
 }
 
-/// A function with the facts that the reference page prints.
+/// A function with its entry on the reference page.
 #[derive(Debug)]
 pub struct Listed {
     pub(super) definition: &'static Definition,
@@ -38,7 +38,7 @@ pub struct Listed {
     pub signature: &'static str,
     /// One sentence about the result.
     pub about: &'static str,
-    /// A call and its result. Functions that only mappings build have none.
+    /// A call and its result. Functions that only compiled mappings call have none.
     pub example: Option<Example>,
 }
 
@@ -52,14 +52,14 @@ pub struct Example {
 }
 
 impl Listed {
-    /// The name that SQL calls it by.
+    /// Returns the name in SQL.
     pub fn name(&self) -> &'static str {
         self.definition.name
     }
 }
 
 impl Definition {
-    /// The entry of a function that users write in their SQL.
+    /// Creates the entry of a function for the SQL of users.
     pub(super) const fn listed(
         &'static self,
         signature: &'static str,
@@ -74,7 +74,7 @@ impl Definition {
         }
     }
 
-    /// The entry of a function that only mappings build.
+    /// Creates the entry of a function that only compiled mappings call.
     pub(super) const fn internal(
         &'static self,
         signature: &'static str,
@@ -149,7 +149,7 @@ impl ScalarUDFImpl for Function {
     }
 }
 
-/// All arguments are text, and there is at least one.
+/// Requires at least one argument and casts all to text.
 pub(crate) fn all_text(types: &[DataType]) -> Result<Vec<DataType>> {
     if types.is_empty() {
         return exec_err!("at least one argument is needed");
@@ -157,7 +157,7 @@ pub(crate) fn all_text(types: &[DataType]) -> Result<Vec<DataType>> {
     Ok(vec![DataType::Utf8View; types.len()])
 }
 
-/// Exactly one argument, which is text.
+/// Requires one argument and casts it to text.
 pub(crate) fn one_text(types: &[DataType]) -> Result<Vec<DataType>> {
     match types {
         [_] => all_text(types),
@@ -165,7 +165,7 @@ pub(crate) fn one_text(types: &[DataType]) -> Result<Vec<DataType>> {
     }
 }
 
-/// A text first (the configuration), anything after it.
+/// Casts the first argument (the configuration) to text. Others keep their types.
 pub(crate) fn text_first(types: &[DataType]) -> Result<Vec<DataType>> {
     let mut kinds = types.to_vec();
     match kinds.first_mut() {
@@ -175,7 +175,7 @@ pub(crate) fn text_first(types: &[DataType]) -> Result<Vec<DataType>> {
     Ok(kinds)
 }
 
-/// The text of a literal argument.
+/// Returns the text of a literal argument.
 pub(crate) fn literal_text(value: &ColumnarValue) -> Result<&str> {
     match value {
         ColumnarValue::Scalar(scalar) => match scalar.try_as_str() {
@@ -188,13 +188,14 @@ pub(crate) fn literal_text(value: &ColumnarValue) -> Result<&str> {
 
 type Entries<T> = HashMap<Box<[u8]>, Arc<T>>;
 
-/// Parsed configurations by their text, so that a batch does not parse them again.
+/// Caches parsed configurations by their text, so that they are not parsed for each batch.
 pub(crate) struct Cache<T: 'static> {
     entries: Mutex<Option<Entries<T>>>,
 }
 
 impl<T: Any> Cache<T> {
-    /// A process sees few distinct configurations; past this many it starts over.
+    /// Maximum number of entries. Processes use few configurations, so a full cache is
+    /// simply cleared.
     const LIMIT: usize = 4096;
 
     pub(crate) const fn new() -> Self {

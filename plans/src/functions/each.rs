@@ -1,6 +1,6 @@
 //! `each(json, program, …)`: a list with one object for each element of a JSON array.
-//! The program is an expression over `item` (and the columns that follow), encoded
-//! as DataFusion encodes it on the wire.
+//! The program is an expression over `item` and the columns that follow. It is encoded as
+//! DataFusion serialises expressions.
 
 use std::sync::Arc;
 
@@ -25,11 +25,11 @@ pub(super) static EACH: Definition = Definition {
     invoke,
 };
 
-/// The name of the element in an `each` table's expressions.
+/// Name of the element in the expressions of an `each` table.
 const ITEM: &str = "item";
 
-/// The call that makes a list of `object` from `list`; `outer` names the columns
-/// beside `item` that it uses, with their types.
+/// Returns the call that makes a list of `object` from `list`. `outer` lists the other
+/// columns that `object` uses.
 pub(crate) fn each_expr(
     list: Expr,
     object: &Expr,
@@ -136,10 +136,10 @@ fn invoke(args: &ScalarFunctionArgs) -> Result<ColumnarValue> {
     )))
 }
 
-/// The elements of all rows' arrays.
+/// The elements of the arrays of all rows.
 struct Items {
     texts: ArrayRef,
-    /// The row that each came from.
+    /// The row of each element.
     rows: UInt32Array,
 }
 
@@ -172,7 +172,7 @@ impl Items {
         }
     }
 
-    /// The objects that are not NULL, back in lists; an empty list is NULL.
+    /// Collects the objects that are not NULL in lists. An empty list becomes NULL.
     fn into_lists(self, objects: &ArrayRef, rows: usize) -> Result<ListArray> {
         let kept: BooleanBuffer = (0..objects.len()).map(|at| objects.is_valid(at)).collect();
         let mut lengths = vec![0usize; rows];

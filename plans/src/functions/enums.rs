@@ -1,9 +1,10 @@
-//! Source values to enum members. The table is a JSON literal that `mapping` writes.
+//! Maps source values to enum members. The table is a JSON literal that `mapping` writes.
 //!
-//! `enum_id(text, table)`: NULL is 0, no match is 99. `enum_caption(text, table)`:
-//! the member's caption, or the source's text where nothing matched.
-//! `id_caption(id, table)` and `id_checked(id, table)` do the same for ids that an
-//! expression gives: one that the enum lacks is 99.
+//! - `enum_id(text, table)` returns 0 for NULL and 99 for no match.
+//! - `enum_caption(text, table)` returns the member's caption, or the source's text for no
+//!   match.
+//! - `id_caption(id, table)` and `id_checked(id, table)` do the same for an id. An id that
+//!   the enum does not have becomes 99.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -49,20 +50,20 @@ pub(super) static ID_CHECKED: Definition = Definition {
     invoke: id_checked,
 };
 
-/// How source values become members.
+/// Maps source values to members.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Table {
-    /// Glob over source values, and the member's id.
+    /// Glob for source values, and the id of the member.
     pub(crate) to: Vec<(String, i32)>,
-    /// Every member's id and caption.
+    /// Id and caption of every member.
     pub(crate) captions: Vec<(i32, String)>,
     pub(crate) other: Other,
 }
 
-/// The caption where no member matches.
+/// The caption if no member matches.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) enum Other {
-    /// The source's own text.
+    /// The text of the source.
     #[default]
     Source,
     Caption(String),
@@ -71,8 +72,8 @@ pub(crate) enum Other {
 const UNKNOWN: i32 = 0;
 const OTHER: i32 = 99;
 
-/// A table ready for use. A value's member is an index into `ids` and `captions`;
-/// the last one stands for no match, the one before for NULL.
+/// A compiled table. A member is an index into `ids` and `captions`. The last index means
+/// no match, and the one before means NULL.
 struct Matcher {
     exact: HashMap<Box<[u8]>, u32>,
     /// Longest first.
@@ -136,7 +137,8 @@ impl Matcher {
         glob.map_or(self.other, |(_, member)| *member)
     }
 
-    /// Each row's member. Equal short values, which logs are full of, are looked up once.
+    /// Returns the member of each row. Logs repeat short values often, so recent ones are
+    /// cached.
     fn members(&self, source: &StringViewArray) -> Vec<u32> {
         let mut lower = Vec::new();
         let mut seen: [(u128, u32); 8] = [(u128::MAX, 0); 8];
@@ -174,7 +176,7 @@ fn matcher(args: &ScalarFunctionArgs) -> Result<Arc<Matcher>> {
     let text = literal_text(&args.args[1])?;
     MATCHERS.get(text.as_bytes(), || {
         let table = serde_json::from_str(text)
-            .map_err(|error| exec_datafusion_err!("the enum's table is unreadable: {error}"))?;
+            .map_err(|error| exec_datafusion_err!("invalid enum table: {error}"))?;
         Ok(Matcher::new(&table))
     })
 }
@@ -198,7 +200,7 @@ fn enum_caption(args: &ScalarFunctionArgs) -> Result<ColumnarValue> {
         let captions = take(&matcher.captions, &UInt32Array::from(members), None)?;
         return Ok(ColumnarValue::Array(captions));
     }
-    let places: Vec<(usize, usize)> = members
+    let indices: Vec<(usize, usize)> = members
         .iter()
         .enumerate()
         .map(|(row, member)| match *member == matcher.other {
@@ -206,7 +208,7 @@ fn enum_caption(args: &ScalarFunctionArgs) -> Result<ColumnarValue> {
             false => (0, *member as usize),
         })
         .collect();
-    let captions = interleave(&[matcher.captions.as_ref(), &source], &places)?;
+    let captions = interleave(&[matcher.captions.as_ref(), &source], &indices)?;
     Ok(ColumnarValue::Array(captions))
 }
 

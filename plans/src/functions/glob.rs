@@ -1,6 +1,6 @@
-//! Globs: `*` is any run of characters, `?` is one. Case is ignored.
+//! Globs: `*` matches any characters, `?` matches one. Case is ignored.
 
-/// Whether the whole of `text` matches.
+/// Whether the entire `text` matches.
 pub(crate) fn matches(glob: &str, text: &str) -> bool {
     let (glob, text) = (glob.as_bytes(), text.as_bytes());
     let (mut g, mut t) = (0, 0);

@@ -1,5 +1,5 @@
 //! `http_method`, `http_path` and `http_version`: the parts of a request line such as
-//! `GET /a?b=c HTTP/1.1`. The target may hold spaces; `-` is no part.
+//! `GET /a?b=c HTTP/1.1`. The target may contain spaces. `-` means that a part is missing.
 
 use std::borrow::Cow;
 
@@ -72,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_line_falls_into_three_parts() {
+    fn a_request_line_is_split_into_three_parts() {
         check("GET /a?b=c HTTP/1.1", ["GET", "/a?b=c", "HTTP/1.1"]);
         check("GET /a b c HTTP/1.1", ["GET", "/a b c", "HTTP/1.1"]);
         check("- http://x:80- -", ["-", "http://x:80-", "-"]);

@@ -1,5 +1,5 @@
-//! `in_set(text, value, …)`: whether the text is one of the values. Where the set is
-//! named, `mapping` puts its values in.
+//! `in_set(text, value, …)`: whether the text is one of the values. `mapping` replaces the
+//! name of a set by its values.
 
 use std::collections::HashSet;
 use std::sync::Arc;

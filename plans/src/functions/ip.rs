@@ -1,4 +1,4 @@
-//! `try_ip(text)`: the text when it is an IP address, else NULL.
+//! `try_ip(text)`: the canonical form of an IP address, or NULL if the text is not one.
 
 use std::borrow::Cow;
 use std::net::{IpAddr, Ipv4Addr};
@@ -20,7 +20,7 @@ fn invoke(args: &ScalarFunctionArgs) -> Result<ColumnarValue> {
     map_parts(args, canonical)
 }
 
-/// The address in its canonical spelling.
+/// Returns the canonical form of an address.
 fn canonical(text: &str) -> Option<Cow<'_, str>> {
     let trimmed = text.trim_ascii();
     if trimmed.parse::<Ipv4Addr>().is_ok() {
@@ -35,7 +35,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_addresses_pass() {
+    fn other_texts_are_null() {
         assert_eq!(canonical(" 10.0.0.1 ").as_deref(), Some("10.0.0.1"));
         assert_eq!(canonical("2001:DB8:0::1").as_deref(), Some("2001:db8::1"));
         for other in ["-", "", "ec2.amazonaws.com", "10.0.0.1:80", "300.1.1.1"] {

@@ -1,15 +1,14 @@
-//! Walks JSON text without building a tree. What is not JSON is never an error:
-//! it has no members.
+//! Walks JSON text without building a tree. Invalid JSON is not an error: it has no members.
 
 use std::borrow::Cow;
 
 use memchr::memchr2;
 
-/// One value as it stands in the text.
+/// One value, as a slice of the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Raw<'a> {
     Null,
-    /// What stands between the quotes.
+    /// A string; `inner` is the text between the quotes.
     Text {
         inner: &'a str,
         escaped: bool,
@@ -21,7 +20,7 @@ pub(crate) enum Raw<'a> {
 }
 
 impl<'a> Raw<'a> {
-    /// The value of a whole text; `None` when it is no JSON.
+    /// Parses a text with one value. Returns `None` if it is not JSON.
     pub(crate) fn parse(text: &'a str) -> Option<Self> {
         let mut walk = Walk { text, at: 0 };
         let value = walk.value()?;
@@ -29,8 +28,8 @@ impl<'a> Raw<'a> {
         (walk.at == text.len()).then_some(value)
     }
 
-    /// The same without a look at what stands behind the first bracket, so that walking
-    /// into it reads it once.
+    /// Opens an object or array without parsing it, so that walking into it reads it only
+    /// once.
     pub(crate) fn open(text: &'a str) -> Option<Self> {
         let text = text.trim_ascii_start();
         match text.as_bytes().first()? {
@@ -40,7 +39,7 @@ impl<'a> Raw<'a> {
         }
     }
 
-    /// Its text: strings without quotes, objects and arrays as JSON, null as nothing.
+    /// Returns strings without quotes, objects and arrays as JSON, and `None` for null.
     pub(crate) fn text(self) -> Option<Cow<'a, str>> {
         match self {
             Raw::Null => None,
@@ -49,7 +48,7 @@ impl<'a> Raw<'a> {
         }
     }
 
-    /// The member or element that the keys lead to.
+    /// Returns the member or element at the path of keys.
     pub(crate) fn walk(mut self, keys: &[&str]) -> Option<Self> {
         for key in keys {
             self = match self {
@@ -62,7 +61,7 @@ impl<'a> Raw<'a> {
     }
 }
 
-/// The members of an object, in its order.
+/// Returns the members of an object, in their order.
 pub(crate) fn members(object: &str) -> impl Iterator<Item = (Cow<'_, str>, Raw<'_>)> {
     let mut walk = Walk {
         text: object,
@@ -79,7 +78,7 @@ pub(crate) fn members(object: &str) -> impl Iterator<Item = (Cow<'_, str>, Raw<'
     })
 }
 
-/// The elements of an array.
+/// Returns the elements of an array.
 pub(crate) fn elements(array: &str) -> impl Iterator<Item = Raw<'_>> {
     let mut walk = Walk { text: array, at: 1 };
     std::iter::from_fn(move || {
@@ -175,7 +174,7 @@ impl<'a> Walk<'a> {
         Some(Raw::Text { inner, escaped })
     }
 
-    /// An object or array, to the bracket that closes it.
+    /// Consumes an object or array, including its closing bracket.
     fn nested(&mut self) -> Option<&'a str> {
         let start = self.at;
         let mut depth = 0usize;
@@ -206,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_lead_through_objects_and_arrays() {
+    fn keys_address_objects_and_arrays() {
         let text = r#" {"a": {"b.c": [10, {"d": "x\"y"}], "e": null}, "f": -1.50 } "#;
         assert_eq!(get(text, &["a", "b.c", "1", "d"]).as_deref(), Some("x\"y"));
         assert_eq!(get(text, &["a", "b.c", "0"]).as_deref(), Some("10"));
@@ -219,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_json_has_no_members() {
+    fn invalid_json_has_no_members() {
         for text in ["", "{", "\"", "\"\\", "[1,", "{\"a\"", "nul", "abc", "{\"é"] {
             assert_eq!(get(text, &["a"]), None, "{text}");
         }

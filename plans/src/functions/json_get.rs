@@ -1,4 +1,4 @@
-//! `json_get(json, key, …)`: the text of what the keys lead to.
+//! `json_get(json, key, …)`: the value at a path of keys, as text.
 
 use arrow::array::Array;
 use datafusion::common::Result;

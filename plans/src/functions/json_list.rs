@@ -1,4 +1,5 @@
-//! `json_list(json)`: the elements of a JSON array as text; another value is a list of one.
+//! `json_list(json)`: the elements of a JSON array as text. Another value becomes a list of
+//! one.
 
 use std::sync::Arc;
 
@@ -33,7 +34,7 @@ fn invoke(args: &ScalarFunctionArgs) -> Result<ColumnarValue> {
     Ok(ColumnarValue::Array(Arc::new(lists.finish())))
 }
 
-/// Adds what is not null; whether there was any.
+/// Appends the elements that are not null. Returns whether there were any.
 fn append(values: &mut StringViewBuilder, value: &str) -> bool {
     let before = values.len();
     match Raw::parse(value) {

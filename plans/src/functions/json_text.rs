@@ -1,5 +1,5 @@
-//! `json_text(json)`: the JSON as text, without credentials. `mapping` adds the
-//! source's own list of what these are as a second, literal argument.
+//! `json_text(json)`: the JSON as text, with credentials replaced. `mapping` adds two
+//! literal arguments: the key of the column, and the redaction rules of the source.
 
 use std::borrow::Cow;
 use std::fmt::Write;
@@ -22,10 +22,10 @@ pub(super) static JSON_TEXT: Definition = Definition {
     invoke,
 };
 
-/// The second argument.
+/// The literal arguments.
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct Settings {
-    /// The dotted key at which the JSON stands.
+    /// The dotted key of the JSON.
     key: String,
     redaction: Redaction,
 }
@@ -50,7 +50,7 @@ fn settings(args: &ScalarFunctionArgs) -> Result<Arc<Settings>> {
         let redaction = match redaction {
             "" => Redaction::default(),
             text => serde_json::from_str(text)
-                .map_err(|error| exec_datafusion_err!("unreadable redaction: {error}"))?,
+                .map_err(|error| exec_datafusion_err!("invalid redaction: {error}"))?,
         };
         Ok(Settings {
             key: key.to_owned(),
@@ -59,7 +59,7 @@ fn settings(args: &ScalarFunctionArgs) -> Result<Arc<Settings>> {
     })
 }
 
-/// The text itself where it holds no credential; JSON null is NULL.
+/// Replaces credentials. A text without any is returned as it is. JSON null becomes NULL.
 fn redacted<'a>(text: &'a str, settings: &Settings) -> Option<Cow<'a, str>> {
     let Some(json) = Raw::parse(text) else {
         return Some(Cow::Borrowed(text));
@@ -76,10 +76,10 @@ fn redacted<'a>(text: &'a str, settings: &Settings) -> Option<Cow<'a, str>> {
     Some(Cow::Owned(out))
 }
 
-/// Deeper JSON is left as it is.
+/// JSON nested deeper than this is not searched.
 pub(super) const DEPTH: usize = 64;
 
-/// Runs `inner` with `name` added to the key.
+/// Calls `inner` with `name` appended to the key.
 pub(super) fn with_segment<T>(
     key: &mut String,
     name: &str,
@@ -95,7 +95,7 @@ pub(super) fn with_segment<T>(
     result
 }
 
-/// The dotted key of a path: segments with a dot in them stand in quotes.
+/// Returns the dotted key of a path. Segments that contain a dot are quoted.
 pub(crate) fn dotted_key(path: &[impl AsRef<str>]) -> String {
     let mut key = String::new();
     for segment in path {
@@ -107,7 +107,7 @@ pub(crate) fn dotted_key(path: &[impl AsRef<str>]) -> String {
     key
 }
 
-/// A name with a dot in it stands in quotes.
+/// Appends a segment, quoted if it contains a dot.
 pub(super) fn push_segment(key: &mut String, name: &str) {
     if name.contains('.') {
         key.push('"');
@@ -118,7 +118,8 @@ pub(super) fn push_segment(key: &mut String, name: &str) {
     }
 }
 
-/// Whether an object is a named value, such as a header, whose name is a credential's.
+/// Whether an object is a named value, such as a header, and its name is that of a
+/// credential.
 pub(super) fn names_hidden(object: &str, redaction: &Redaction) -> bool {
     members(object).any(|(name, value)| {
         matches!(name.as_ref(), "name" | "Name" | "key" | "Key")
@@ -127,7 +128,7 @@ pub(super) fn names_hidden(object: &str, redaction: &Redaction) -> bool {
     })
 }
 
-/// Whether a member of an object is to be hidden.
+/// Whether a member of an object must be replaced.
 pub(super) fn is_hidden(key: &str, name: &str, named: bool, redaction: &Redaction) -> bool {
     (named && name.eq_ignore_ascii_case("value")) || redaction.hides(key)
 }
@@ -185,7 +186,7 @@ fn write(json: Raw<'_>, key: &mut String, redaction: &Redaction, depth: usize, o
     }
 }
 
-/// A text as a JSON string.
+/// Appends a text as a JSON string.
 pub(super) fn quote(text: &str, out: &mut String) {
     out.push_str(&serde_json::Value::from(text).to_string());
 }
@@ -200,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn credentials_leave_and_the_rest_stays() {
+    fn only_credentials_are_replaced() {
         check(
             r#"{"a": {"sessionToken":"s3","b":[1, "x\n"]},"c":null}"#,
             r#"{"a":{"sessionToken":"[redacted]","b":[1,"x\n"]},"c":null}"#,
@@ -212,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn text_without_credentials_is_passed_as_it_is() {
+    fn text_without_credentials_is_unchanged() {
         check(r#"{"a" : 1 }"#, r#"{"a" : 1 }"#);
         check("plain", "plain");
         assert_eq!(redacted("null", &Settings::default()), None);

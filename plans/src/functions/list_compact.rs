@@ -1,4 +1,4 @@
-//! `list_compact(item, …)`: the items that are not NULL; without any, NULL.
+//! `list_compact(item, …)`: the items that are not NULL, or NULL if there are none.
 
 use std::sync::Arc;
 
@@ -22,7 +22,7 @@ fn list_of(item: DataType) -> DataType {
     DataType::List(Arc::new(Field::new_list_field(item, true)))
 }
 
-/// `mapping` casts the items; what comes from elsewhere has to agree already.
+/// Requires items of one type. `mapping` casts the items that it writes.
 fn same_type(types: &[DataType]) -> Result<Vec<DataType>> {
     let Some(kind) = types.iter().find(|kind| !kind.is_null()) else {
         return exec_err!("at least one item with a type is needed");
@@ -39,28 +39,28 @@ fn invoke(args: &ScalarFunctionArgs) -> Result<ColumnarValue> {
     let DataType::List(field) = list_of(items[0].data_type().clone()) else {
         return exec_err!("a list is a list");
     };
-    let mut places = Vec::new();
+    let mut indices = Vec::new();
     let mut offsets = Vec::with_capacity(args.number_rows + 1);
     offsets.push(0i32);
     for row in 0..args.number_rows {
         for (item, array) in items.iter().enumerate() {
             if array.is_valid(row) {
-                places.push((item, row));
+                indices.push((item, row));
             }
         }
-        offsets.push(places.len() as i32);
+        offsets.push(indices.len() as i32);
     }
     let nulls: NullBuffer = offsets.windows(2).map(|pair| pair[0] < pair[1]).collect();
-    let values = pick(&items, &places)?;
+    let values = pick(&items, &indices)?;
     let offsets = OffsetBuffer::new(offsets.into());
     let list = ListArray::try_new(field, offsets, values, Some(nulls))?;
     Ok(ColumnarValue::Array(Arc::new(list)))
 }
 
-fn pick(items: &[ArrayRef], places: &[(usize, usize)]) -> Result<ArrayRef> {
-    if places.is_empty() {
+fn pick(items: &[ArrayRef], indices: &[(usize, usize)]) -> Result<ArrayRef> {
+    if indices.is_empty() {
         return Ok(new_null_array(items[0].data_type(), 0));
     }
     let items: Vec<&dyn Array> = items.iter().map(AsRef::as_ref).collect();
-    Ok(interleave(&items, places)?)
+    Ok(interleave(&items, indices)?)
 }

@@ -1,5 +1,5 @@
-//! SQL functions of mappings, one file each. They travel over the wire by name:
-//! whatever configures one is a literal argument. None fails on a row's value.
+//! SQL functions for mappings, one file each. Plans refer to them by name, so their
+//! configuration is always a literal argument. No value of a row makes a function fail.
 
 mod definition;
 mod each;
@@ -149,12 +149,12 @@ static FUNCTIONS: &[Listed] = &[
     ),
 ];
 
-/// Every function, for the reference page.
+/// Returns every function with its entry on the reference page.
 pub fn listing() -> &'static [Listed] {
     FUNCTIONS
 }
 
-/// Every function, for the session that plans or runs a mapping.
+/// Returns every function, for the session that plans or runs a mapping.
 pub fn all() -> Vec<Arc<ScalarUDF>> {
     static ALL: LazyLock<Vec<Arc<ScalarUDF>>> = LazyLock::new(|| {
         FUNCTIONS
@@ -165,18 +165,18 @@ pub fn all() -> Vec<Arc<ScalarUDF>> {
     ALL.clone()
 }
 
-/// The function of that name, for expressions that `mapping` builds itself.
+/// Returns the function with this name, for expressions that `mapping` builds.
 ///
 /// # Panics
-/// Names are written in this crate; an unknown one is a mistake in it.
+/// Panics if there is no such function. Only names in this crate are passed.
 pub(crate) fn named(name: &str) -> Arc<ScalarUDF> {
     all()
         .into_iter()
         .find(|function| function.name() == name)
-        .expect("the functions that mappings are built of are in the table")
+        .expect("the table has all functions that this crate names")
 }
 
-/// A configuration as the literal that functions take: text, in the type that they read.
+/// Returns a text as a literal of the type that functions read.
 pub(crate) fn wide_text(text: String) -> ScalarValue {
     ScalarValue::Utf8View(Some(text))
 }
@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn signatures_open_with_the_name() {
+    fn signatures_start_with_the_name() {
         for listed in FUNCTIONS {
             let call = format!("{}(", listed.name());
             assert!(listed.signature.starts_with(&call), "{call}");
@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn examples_give_the_results_that_the_page_prints() {
+    fn examples_have_the_documented_results() {
         for listed in FUNCTIONS {
             if let Some(example) = &listed.example {
                 assert_eq!(evaluate(example.sql), example.result, "{}", example.sql);

@@ -1,4 +1,4 @@
-//! `object(name, value, …)`: a struct; where all values are NULL, NULL.
+//! `object(name, value, …)`: a struct, or NULL if all values are NULL.
 
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ fn members(fields: &[FieldRef], literals: &[Option<&ScalarValue>]) -> Result<Fie
     let mut members = Vec::with_capacity(fields.len() / 2);
     for (pair, names) in fields.chunks(2).zip(literals.chunks(2)) {
         let ([_, value], [Some(name), _]) = (pair, names) else {
-            return exec_err!("names (as literals) and values are needed in turn");
+            return exec_err!("alternating names (as literals) and values are needed");
         };
         let Some(Some(name)) = name.try_as_str() else {
             return exec_err!("a name is text, not {name}");
@@ -47,7 +47,7 @@ fn invoke(args: &ScalarFunctionArgs) -> Result<ColumnarValue> {
     Ok(ColumnarValue::Array(Arc::new(object)))
 }
 
-/// Valid where any column is; `None` when that is everywhere.
+/// Returns validity: a row is valid if any column is. Returns `None` if all rows are valid.
 fn any_valid(columns: &[ArrayRef], rows: usize) -> Option<NullBuffer> {
     let mut any: Option<arrow::buffer::BooleanBuffer> = None;
     for column in columns {

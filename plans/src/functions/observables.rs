@@ -1,5 +1,5 @@
-//! `observables(spec, value, …)`: the values that are worth searching for, as OCSF's
-//! `observables`. Equal ones stand once; NULLs are left out.
+//! `observables(facts, value, …)`: OCSF's list `observables`, without NULLs and repeated
+//! values.
 
 use std::sync::Arc;
 
@@ -24,7 +24,7 @@ pub(super) static OBSERVABLES: Definition = Definition {
     invoke,
 };
 
-/// What is said about one value; the first argument holds one for each that follows.
+/// The description of one value. The first argument has one for each value that follows.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Observed {
     /// The dotted attribute.
@@ -45,7 +45,7 @@ fn fields() -> Fields {
     .into()
 }
 
-/// One observable.
+/// Returns the type of one observable.
 fn observable_type() -> DataType {
     DataType::Struct(fields())
 }
@@ -54,7 +54,7 @@ fn observables_type() -> DataType {
     DataType::List(Arc::new(Field::new_list_field(observable_type(), true)))
 }
 
-/// The spec as columns, one row for each value.
+/// The descriptions as columns, one row for each value.
 struct Facts {
     names: ArrayRef,
     kinds: ArrayRef,
@@ -66,7 +66,7 @@ fn facts(args: &ScalarFunctionArgs) -> Result<Arc<Facts>> {
     let text = literal_text(&args.args[0])?;
     FACTS.get(text.as_bytes(), || {
         let all: Vec<Observed> = serde_json::from_str(text)
-            .map_err(|error| exec_datafusion_err!("unreadable observables: {error}"))?;
+            .map_err(|error| exec_datafusion_err!("invalid observables: {error}"))?;
         let names: StringViewArray = all.iter().map(|o| Some(o.name.as_str())).collect();
         let kinds: StringViewArray = all.iter().map(|o| Some(o.kind.as_str())).collect();
         let type_ids: Int32Array = all.iter().map(|o| Some(o.type_id)).collect();
@@ -78,7 +78,7 @@ fn facts(args: &ScalarFunctionArgs) -> Result<Arc<Facts>> {
     })
 }
 
-/// The values of one attribute: one for each row, or a list.
+/// The values of one attribute. A row has one value or a list.
 struct Values {
     texts: StringViewArray,
     lists: Option<ListArray>,
@@ -98,8 +98,8 @@ impl Values {
         }
     }
 
-    /// Where the row's values stand in `texts`.
-    fn places(&self, row: usize) -> std::ops::Range<usize> {
+    /// Returns the range of the row's values in `texts`.
+    fn range(&self, row: usize) -> std::ops::Range<usize> {
         match &self.lists {
             None => row..row + 1,
             Some(lists) if lists.is_null(row) => 0..0,
@@ -117,51 +117,51 @@ fn invoke(args: &ScalarFunctionArgs) -> Result<ColumnarValue> {
         .iter()
         .map(|value| Values::of(&value.to_array(args.number_rows)?))
         .collect::<Result<_>>()?;
-    let mut places: Vec<(usize, usize)> = Vec::with_capacity(args.number_rows * columns.len());
+    let mut indices: Vec<(usize, usize)> = Vec::with_capacity(args.number_rows * columns.len());
     let mut offsets = Vec::with_capacity(args.number_rows + 1);
     offsets.push(0i32);
     for row in 0..args.number_rows {
         for (at, column) in columns.iter().enumerate() {
-            add_distinct(column, at, row, &mut places);
+            add_distinct(column, at, row, &mut indices);
         }
-        offsets.push(places.len() as i32);
+        offsets.push(indices.len() as i32);
     }
     let nulls: NullBuffer = offsets.windows(2).map(|pair| pair[0] < pair[1]).collect();
-    let objects = objects(&facts, &columns, &places)?;
+    let objects = objects(&facts, &columns, &indices)?;
     let field = Arc::new(Field::new_list_field(observable_type(), true));
     let offsets = OffsetBuffer::new(offsets.into());
     let lists = ListArray::try_new(field, offsets, objects, Some(nulls))?;
     Ok(ColumnarValue::Array(Arc::new(lists)))
 }
 
-/// Adds the row's values of one attribute, each once.
-fn add_distinct(column: &Values, at: usize, row: usize, places: &mut Vec<(usize, usize)>) {
-    let start = places.len();
-    for place in column.places(row) {
-        if column.texts.is_null(place) {
+/// Adds the row's values of one attribute, without duplicates.
+fn add_distinct(column: &Values, at: usize, row: usize, indices: &mut Vec<(usize, usize)>) {
+    let start = indices.len();
+    for index in column.range(row) {
+        if column.texts.is_null(index) {
             continue;
         }
-        let value = column.texts.value(place);
-        let known = places[start..]
+        let value = column.texts.value(index);
+        let known = indices[start..]
             .iter()
             .any(|(_, other)| column.texts.value(*other) == value);
         if !known {
-            places.push((at, place));
+            indices.push((at, index));
         }
     }
 }
 
-fn objects(facts: &Facts, columns: &[Values], places: &[(usize, usize)]) -> Result<ArrayRef> {
-    if places.is_empty() {
+fn objects(facts: &Facts, columns: &[Values], indices: &[(usize, usize)]) -> Result<ArrayRef> {
+    if indices.is_empty() {
         return Ok(new_empty_array(&observable_type()));
     }
-    let which: UInt32Array = places.iter().map(|(at, _)| *at as u32).collect();
+    let which: UInt32Array = indices.iter().map(|(at, _)| *at as u32).collect();
     let texts: Vec<&dyn Array> = columns.iter().map(|c| &c.texts as &dyn Array).collect();
     let columns = vec![
         take(&facts.names, &which, None)?,
         take(&facts.kinds, &which, None)?,
         take(&facts.type_ids, &which, None)?,
-        interleave(&texts, places)?,
+        interleave(&texts, indices)?,
     ];
     Ok(Arc::new(StructArray::try_new(fields(), columns, None)?))
 }

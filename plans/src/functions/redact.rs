@@ -1,6 +1,6 @@
-//! Which keys hold credentials. A glob without a dot is about a key's own name,
-//! wherever it stands; one with dots is about the whole dotted key.
-//! `redact_query(text)` blanks such parameters in a URL or a query string.
+//! Decides which keys contain credentials. A glob without a dot is matched with the last
+//! segment of a key. A glob with dots is matched with the whole dotted key.
+//! `redact_query(text)` replaces such parameters in a URL or a query string.
 
 use std::borrow::Cow;
 
@@ -20,10 +20,10 @@ pub(super) static REDACT_QUERY: Definition = Definition {
     },
 };
 
-/// What stands in the place of a credential.
+/// Replaces a credential.
 pub(crate) const REDACTED: &str = "[redacted]";
 
-/// Names of keys that hold credentials in the logs we know.
+/// Keys that contain credentials in known logs.
 const DEFAULT: &[&str] = &[
     "*password*",
     "*passwd*",
@@ -67,7 +67,7 @@ const DEFAULT: &[&str] = &[
     "plaintext",
 ];
 
-/// The globs in force.
+/// The rules that decide which keys contain credentials.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Redaction {
     pub(crate) globs: Vec<String>,
@@ -93,7 +93,7 @@ impl Redaction {
         }
     }
 
-    /// As the functions' literals have it.
+    /// Returns the literal argument of functions.
     pub(crate) fn to_json(&self) -> String {
         serde_json::to_string(self).expect("lists of texts are JSON")
     }
@@ -103,7 +103,7 @@ impl Redaction {
         matches_any(&self.globs, key) && !matches_any(&self.keep, key)
     }
 
-    /// A URL, request target or query string without its credentials.
+    /// Replaces the credentials in a URL, request target or query string.
     pub(crate) fn query<'a>(&self, text: &'a str) -> Cow<'a, str> {
         let start = text.find('?').map_or(0, |at| at + 1);
         let (before, query) = text.split_at(start);
@@ -133,7 +133,7 @@ fn matches_any(globs: &[String], key: &str) -> bool {
     })
 }
 
-/// The last segment, without quotes and list marks.
+/// Returns the last segment without quotes and list marks.
 fn last_segment(key: &str) -> &str {
     let key = key.trim_end_matches("[]");
     if let Some(inner) = key.strip_suffix('"') {
@@ -147,7 +147,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn credentials_are_hidden_wherever_they_stand() {
+    fn credentials_are_hidden_at_any_depth() {
         let redaction = Redaction::new(
             &["requestParameters.pin".into()],
             &["*.public.token".into()],
@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn a_default_is_given_up_by_name() {
+    fn a_default_is_removed_by_name() {
         let redaction = Redaction::new(&[], &["cookie".into()]);
         assert!(!redaction.hides("http.cookie"));
     }

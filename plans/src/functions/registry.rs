@@ -1,20 +1,20 @@
-//! Our functions in a session, and the session that the items of `each` are evaluated with.
+//! Registers our functions in a session, and builds the session that evaluates `each`.
 
 use std::sync::LazyLock;
 
 use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion::execution::{FunctionRegistry, SessionState, TaskContext};
 
-/// Adds every function of ours; one of the same name is replaced.
+/// Registers all our functions. They replace functions with the same name.
 pub(crate) fn register(state: &mut SessionState) {
     for function in super::all() {
-        // The answer is the function that was replaced.
+        // The result is the function that was replaced.
         let _ = state.register_udf(function);
     }
 }
 
-/// What evaluates the expressions that a literal of `each` holds. It runs no plan, so that
-/// the settings of `session` do not matter here.
+/// Returns the session for the expressions in literals of `each`. It runs no plan, so the
+/// settings of `session` are not needed.
 #[expect(
     clippy::disallowed_methods,
     reason = "`session` imports the functions, so they cannot import it"
@@ -28,7 +28,7 @@ pub(super) fn evaluator() -> &'static SessionState {
     &STATE
 }
 
-/// What decodes the expressions that a literal of `each` holds.
+/// Returns the context that decodes the expressions in literals of `each`.
 pub(super) fn decoder() -> &'static TaskContext {
     static CONTEXT: LazyLock<TaskContext> = LazyLock::new(|| TaskContext::from(evaluator()));
     &CONTEXT

@@ -1,4 +1,4 @@
-//! Reading and making text columns without copying what can be shared.
+//! Reads and builds text columns. Parts of existing values are shared, not copied.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -9,16 +9,16 @@ use arrow::datatypes::DataType;
 use datafusion::common::Result;
 use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs};
 
-/// Views up to this long hold their bytes themselves.
+/// Views up to this length contain the bytes themselves.
 const INLINE: usize = 12;
 
-/// An argument as a text column of the call's length.
+/// Returns an argument as a text column with one value for each row.
 pub(crate) fn column(args: &ScalarFunctionArgs, index: usize) -> Result<StringViewArray> {
     let array = args.args[index].to_array(args.number_rows)?;
     as_text(&array)
 }
 
-/// Any column as text.
+/// Casts a column to text.
 pub(crate) fn as_text(array: &ArrayRef) -> Result<StringViewArray> {
     if array.data_type() == &DataType::Utf8View {
         return Ok(array.as_string_view().clone());
@@ -26,7 +26,7 @@ pub(crate) fn as_text(array: &ArrayRef) -> Result<StringViewArray> {
     Ok(cast(array, &DataType::Utf8View)?.as_string_view().clone())
 }
 
-/// Makes a text column whose values are mostly parts of another's.
+/// Builds a text column from parts of the values of another one.
 pub(crate) struct Parts<'a> {
     source: &'a StringViewArray,
     builder: StringViewBuilder,
@@ -41,7 +41,7 @@ impl<'a> Parts<'a> {
         Self { source, builder }
     }
 
-    /// Adds `part`, which lies within the source's value at `row`, or a text of its own.
+    /// Adds a value. A part of the source's value at `row` is shared. Other texts are copied.
     pub(crate) fn push(&mut self, row: usize, part: Option<Cow<'_, str>>) {
         match part {
             None => self.builder.append_null(),
@@ -76,7 +76,7 @@ impl<'a> Parts<'a> {
     }
 }
 
-/// Applies `part` to every value of the first argument that is not NULL.
+/// Applies `part` to every value of the first argument, except NULLs.
 pub(crate) fn map_parts(
     args: &ScalarFunctionArgs,
     part: impl Fn(&str) -> Option<Cow<'_, str>>,
@@ -90,7 +90,7 @@ pub(crate) fn map_parts(
     Ok(ColumnarValue::Array(parts.finish()))
 }
 
-/// The type of text in every output.
+/// Returns the type of text in all outputs.
 pub(crate) fn text_type() -> DataType {
     DataType::Utf8View
 }

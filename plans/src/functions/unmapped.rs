@@ -1,5 +1,5 @@
-//! `unmapped_map(spec, column, …)` and `unmapped_json(spec, column, …)`: what is left
-//! of the columns, by dotted key, without NULLs and credentials.
+//! `unmapped_map(spec, column, …)` and `unmapped_json(spec, column, …)`: the unmapped
+//! values of the columns by dotted key, without NULLs and credentials.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -34,7 +34,7 @@ pub(super) static UNMAPPED_JSON: Definition = Definition {
     invoke: unmapped_json,
 };
 
-/// The first argument; the columns follow in its order.
+/// The first argument. The columns follow in the same order.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Spec {
     pub(crate) columns: Vec<Source>,
@@ -44,14 +44,14 @@ pub(crate) struct Spec {
 /// One column.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Source {
-    /// Its dotted key; empty when the column's members stand at the root.
+    /// Its dotted key. An empty key puts the members of the column at the root.
     pub(crate) key: String,
     pub(crate) json: bool,
-    /// Dotted keys that are mapped: they and what is below them are left out.
+    /// Mapped dotted keys. They and all keys below them are left out.
     pub(crate) except: Vec<String>,
 }
 
-/// `map<string, string>` as Arrow and Parquet name its parts.
+/// Returns `map<string, string>` with the field names that Arrow and Parquet use.
 pub(crate) fn map_type() -> DataType {
     DataType::Map(Arc::new(entries_field()), false)
 }
@@ -73,26 +73,26 @@ fn spec(args: &ScalarFunctionArgs) -> Result<Arc<Spec>> {
     let text = literal_text(&args.args[0])?;
     SPECS.get(text.as_bytes(), || {
         serde_json::from_str(text)
-            .map_err(|error| exec_datafusion_err!("unreadable unmapped spec: {error}"))
+            .map_err(|error| exec_datafusion_err!("invalid unmapped spec: {error}"))
     })
 }
 
-/// One row's entries; their texts' memory is used again for the next row.
+/// The entries of one row. The next row reuses their memory.
 #[derive(Default)]
 struct Entries {
     all: Vec<(String, String)>,
     used: usize,
-    /// Where the first of each key stands, of so many keys that it takes too long to look.
-    places: HashMap<String, usize>,
+    /// Index of the first entry of each key, if there are too many for a linear search.
+    indexes: HashMap<String, usize>,
 }
 
-/// Entries that are looked through one by one.
+/// Maximum number of entries for a linear search.
 const FEW: usize = 64;
 
 impl Entries {
     fn clear(&mut self) {
         self.used = 0;
-        self.places.clear();
+        self.indexes.clear();
     }
 
     fn iter(&self) -> impl Iterator<Item = &(String, String)> {
@@ -108,17 +108,17 @@ impl Entries {
         k.push_str(key);
         v.clear();
         v.push_str(value);
-        if !self.places.is_empty() {
-            self.places.entry(key.to_owned()).or_insert(self.used);
+        if !self.indexes.is_empty() {
+            self.indexes.entry(key.to_owned()).or_insert(self.used);
         }
         self.used += 1;
     }
 
-    /// Values of one key stand together, joined by commas.
+    /// Adds a value to its key. Values of one key are joined by commas.
     fn join(&mut self, key: &str, value: &str) {
-        match self.place(key) {
-            Some(place) => {
-                let values = &mut self.all[place].1;
+        match self.index(key) {
+            Some(index) => {
+                let values = &mut self.all[index].1;
                 values.push(',');
                 values.push_str(value);
             }
@@ -126,20 +126,20 @@ impl Entries {
         }
     }
 
-    fn place(&mut self, key: &str) -> Option<usize> {
+    fn index(&mut self, key: &str) -> Option<usize> {
         if self.used <= FEW {
             return self.iter().position(|(known, _)| known == key);
         }
-        if self.places.is_empty() {
-            for (place, (key, _)) in self.all[..self.used].iter().enumerate() {
-                self.places.entry(key.clone()).or_insert(place);
+        if self.indexes.is_empty() {
+            for (index, (key, _)) in self.all[..self.used].iter().enumerate() {
+                self.indexes.entry(key.clone()).or_insert(index);
             }
         }
-        self.places.get(key).copied()
+        self.indexes.get(key).copied()
     }
 }
 
-/// A column with what is known about it before its first value.
+/// Reads the values of one column.
 struct Reader<'a> {
     source: &'a Source,
     key: String,
@@ -151,7 +151,7 @@ fn readers<'a>(spec: &'a Spec, args: &ScalarFunctionArgs) -> Result<Vec<Reader<'
     let mut readers = Vec::with_capacity(spec.columns.len());
     for (source, value) in spec.columns.iter().zip(&args.args[1..]) {
         let array = value.to_array(args.number_rows)?;
-        // Most columns of a wide format are absent from a file as a whole.
+        // Most columns of a wide format have no value in a file.
         if array.null_count() == array.len() {
             continue;
         }
@@ -236,7 +236,7 @@ impl Flatten<'_> {
     }
 }
 
-/// Calls `each` with every row's entries.
+/// Calls `each` with the entries of every row.
 fn rows(args: &ScalarFunctionArgs, mut each: impl FnMut(&Entries)) -> Result<()> {
     let spec = spec(args)?;
     let mut readers = readers(&spec, args)?;
@@ -342,7 +342,7 @@ mod tests {
     }
 
     #[test]
-    fn mapped_keys_and_all_below_them_are_left_out() {
+    fn mapped_keys_and_keys_below_them_are_left_out() {
         let text = r#"{"a":{"b":1,"d":2},"l":[{"x":1,"y":2}],"m":{"n":1}}"#;
         check(
             text,
@@ -352,7 +352,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_without_number_are_joined_as_few_are() {
+    fn many_keys_are_joined_like_few() {
         let members = (0..100_000).map(|n| format!(r#"{{"k{}":{n}}}"#, n % 50_000));
         let text = format!(r#"{{"l":[{}]}}"#, members.collect::<Vec<_>>().join(","));
         let found = flatten(&text, &[]);

@@ -7,7 +7,7 @@ use percent_encoding::percent_decode_str;
 use super::definition::{Definition, Returns, one_text};
 use super::text::{map_parts, text_type};
 
-/// Percent escapes to characters; what is not UTF-8 then stays as it was.
+/// Decodes percent escapes. The text is unchanged if the result is not UTF-8.
 pub(super) static URL_DECODE: Definition = Definition {
     name: "url_decode",
     arguments: one_text,
@@ -29,7 +29,7 @@ pub(super) static URL_QUERY: Definition = Definition {
     invoke: |args| map_parts(args, |text| present(query(text))),
 };
 
-/// The host of a URL or of `host:port`, without the port.
+/// Returns the host of a URL or of `host:port`, without the port.
 pub(super) static HOST_OF: Definition = Definition {
     name: "host_of",
     arguments: one_text,
@@ -50,7 +50,7 @@ fn decode(text: &str) -> Cow<'_, str> {
         .unwrap_or(Cow::Borrowed(text))
 }
 
-/// What follows the authority, up to the query.
+/// Returns the text between the authority and the query.
 fn path(text: &str) -> &str {
     let target = text.split(['?', '#']).next().unwrap_or_default();
     match target.split_once("://") {
@@ -83,7 +83,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn urls_and_targets_fall_into_parts() {
+    fn urls_and_targets_are_split_into_parts() {
         let url = "https://u@example.com:8443/a/b?c=d#e";
         assert_eq!(
             (path(url), query(url), host(url)),
@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn escapes_that_are_no_text_stay() {
+    fn escapes_that_are_not_utf8_are_unchanged() {
         assert_eq!(decode("a%20b+c"), "a b+c");
         assert_eq!(decode("%ff"), "%ff");
         assert_eq!(decode("100%"), "100%");

@@ -1,4 +1,5 @@
-//! What only the command line needs: verify, show, preview and the objects they read.
+//! Commands that read published objects: verify, show and preview. Only the command line
+//! uses them.
 
 pub mod objects;
 pub mod preview;

@@ -1,5 +1,5 @@
-//! What stands below a URI, found by listing, and its bytes: files as they are, objects of
-//! other stores as copies or by ranges. It judges nothing.
+//! Lists the objects below a URI and gives access to their bytes. Local files are opened
+//! directly. Objects of other stores are copied or read by ranges.
 
 use std::fs::File;
 use std::path::PathBuf;
@@ -12,6 +12,7 @@ use object_store::path::Path;
 use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
 use tokio::io::{AsyncSeekExt, AsyncWriteExt};
 
+use crate::lake;
 use crate::scan::parquet::StoredFile;
 use crate::storage;
 use crate::storage::{Cause, Located, StoreError, StoreFailure};
@@ -19,48 +20,53 @@ use crate::storage::{Cause, Located, StoreError, StoreFailure};
 /// A file or an object.
 #[derive(Clone, Debug)]
 pub struct Object {
-    /// Absolute path with `/`, or the URI: what people are shown.
+    /// Absolute path with `/`, or the URI, as shown to users.
     pub name: String,
+    /// Size in bytes.
     pub size: u64,
-    /// Where in `name` the part below the URI listed starts; its end, when it is that URI.
+    /// Index in `name` of the part below the listed URI. It is the end if `name` is that URI.
     below: usize,
-    at: At,
+    at: Location,
 }
 
-/// Folders of a bucket that are beside a target, also when the target is the bucket.
-const BESIDE: &[&str] = &["lakebolt-quarantine/", "lakebolt-work/"];
-
 #[derive(Clone, Debug)]
-enum At {
+enum Location {
     File(PathBuf),
     Stored(Arc<dyn ObjectStore>, Path),
 }
 
+/// An object that cannot be listed or read.
 #[derive(Debug, thiserror::Error)]
 pub enum ObjectError {
+    /// The URI is invalid.
     #[error(transparent)]
     BadUri(#[from] StoreError),
+    /// The local folder is unreadable.
     #[error("{name}: cannot be listed")]
     Unlisted {
         name: String,
         #[source]
         source: io::Error,
     },
+    /// The store failed.
     #[error("{name}: cannot be reached")]
     Unreached {
         name: String,
         #[source]
         source: StoreFailure,
     },
-    #[error("{name}: is gone")]
+    /// The object no longer exists.
+    #[error("{name}: no longer exists")]
     Gone { name: String },
+    /// The local file is unreadable.
     #[error("{name}: cannot be opened")]
     Unopened {
         name: String,
         #[source]
         source: io::Error,
     },
-    #[error("{name}: no room for a copy in the folder for temporary files")]
+    /// The copy cannot be written.
+    #[error("{name}: no space for a copy in the folder for temporary files")]
     NoCopy {
         name: String,
         #[source]
@@ -69,7 +75,7 @@ pub enum ObjectError {
 }
 
 impl ObjectError {
-    /// Whether the same call may succeed later without a change to the input.
+    /// Whether the same call may succeed later.
     pub fn retryable(&self) -> bool {
         match self {
             Self::Unlisted { .. } | Self::NoCopy { .. } => true,
@@ -78,14 +84,14 @@ impl ObjectError {
         }
     }
 
-    /// Whether something is wrong with the object, rather than with the way to it.
+    /// Whether the error is about the object itself, and not about access to its store.
     pub fn is_of_object(&self) -> bool {
         matches!(self, Self::Gone { .. } | Self::Unopened { .. })
     }
 }
 
-/// Everything below `uri` (or the one object that it names), in the order of the names.
-/// A local path has to exist; nothing below a prefix of another store is an empty list.
+/// Lists all objects below `uri`, or the object at `uri`, sorted by name. A local path must
+/// exist. An empty prefix of another store is an empty list.
 pub async fn list(uri: &str) -> Result<Vec<Object>, ObjectError> {
     let located = storage::open(uri)?;
     let mut objects = match located.local.clone() {
@@ -96,7 +102,7 @@ pub async fn list(uri: &str) -> Result<Vec<Object>, ObjectError> {
     Ok(objects)
 }
 
-/// Some objects below `uri`, at most `most`: for a look at it. A local path has to exist.
+/// Lists at most `most` objects below `uri`, in any order. A local path must exist.
 pub async fn first(uri: &str, most: usize) -> Result<Vec<Object>, ObjectError> {
     let located = storage::open(uri)?;
     if let Some(path) = &located.local {
@@ -106,32 +112,32 @@ pub async fn first(uri: &str, most: usize) -> Result<Vec<Object>, ObjectError> {
 }
 
 impl Object {
-    /// The part of the name below the URI that was listed; empty for that URI itself.
+    /// Returns the part of the name below the listed URI. It is empty for that URI itself.
     pub fn below(&self) -> &str {
         &self.name[self.below..]
     }
 
-    /// Whether it stands in a work area or a quarantine of which a whole bucket's listing tells:
-    /// beside the lake, and named so by default.
+    /// Whether it was found by listing a whole bucket, and is in the bucket's work area or
+    /// quarantine, which are beside the lake.
     pub(crate) fn is_beside_lake(&self) -> bool {
         let key = match &self.at {
-            At::Stored(_, path) => path.as_ref(),
-            At::File(_) => return false,
+            Location::Stored(_, path) => path.as_ref(),
+            Location::File(_) => return false,
         };
-        key == self.below() && BESIDE.iter().any(|folder| key.starts_with(folder))
+        key == self.below() && lake::is_beside(key)
     }
 
-    /// The object as a file: itself when it is one, else a copy without a name that goes
-    /// with the handle.
+    /// Opens the object as a file. An object of another store is copied to an unnamed temporary
+    /// file.
     pub async fn file(&self) -> Result<File, ObjectError> {
         let (store, path) = match &self.at {
-            At::File(path) => {
+            Location::File(path) => {
                 return File::open(path).map_err(|source| ObjectError::Unopened {
                     name: self.name.clone(),
                     source,
                 });
             }
-            At::Stored(store, path) => (store, path),
+            Location::Stored(store, path) => (store, path),
         };
         let no_copy = |source| ObjectError::NoCopy {
             name: self.name.clone(),
@@ -148,11 +154,11 @@ impl Object {
         Ok(copy.into_std().await)
     }
 
-    /// The object for a Parquet reader that asks for ranges.
+    /// Returns the object for a Parquet reader that reads ranges.
     pub(crate) fn ranges(&self) -> Result<StoredFile, ObjectError> {
         let (store, path) = match &self.at {
-            At::Stored(store, path) => (store.clone(), path.clone()),
-            At::File(path) => {
+            Location::Stored(store, path) => (store.clone(), path.clone()),
+            Location::File(path) => {
                 let store: Arc<dyn ObjectStore> = Arc::new(LocalFileSystem::new());
                 let path =
                     Path::from_absolute_path(path).map_err(|error| self.failed(error.into()));
@@ -166,11 +172,11 @@ impl Object {
         })
     }
 
-    /// Reads the object's first byte: whether it may be read.
+    /// Checks that the object is readable by reading its first byte.
     pub async fn touch(&self) -> Result<(), ObjectError> {
         match &self.at {
-            At::File(_) => self.file().await.map(drop),
-            At::Stored(store, path) => {
+            Location::File(_) => self.file().await.map(drop),
+            Location::Stored(store, path) => {
                 let byte = store.get_range(path, 0..1).await;
                 byte.map(drop).map_err(|error| self.failed(error))
             }
@@ -213,7 +219,7 @@ fn files(root: PathBuf) -> Result<Vec<Object>, ObjectError> {
         for entry in entries {
             let path = entry.map_err(unlisted(&folder))?.path();
             match fs::metadata(&path) {
-                // A load that runs beside this removes what it published.
+                // A running load may delete objects at the same time.
                 Err(error) if is_gone(&error) => {}
                 Err(error) => return Err(unlisted(&path)(error)),
                 Ok(about) if about.is_dir() => folders.push(path),
@@ -242,25 +248,25 @@ fn file(path: PathBuf, size: u64, start: usize) -> Object {
         below: below(&name, start),
         size,
         name,
-        at: At::File(path),
+        at: Location::File(path),
     }
 }
 
-/// The path with `/` between its folders.
+/// Returns the path with `/` as separator.
 fn slashed(path: &std::path::Path) -> String {
     let segments: Vec<_> = path.iter().map(|part| part.to_string_lossy()).collect();
     segments.join("/").replacen("//", "/", 1)
 }
 
-/// The index after the slash at `start`, or the end.
+/// Returns the index after the slash at `start`, or the end.
 fn below(name: &str, start: usize) -> usize {
     let rest = name.get(start..).unwrap_or_default();
     name.len() - rest.trim_start_matches('/').len()
 }
 
-/// The object that the URI names, else those below it as a prefix.
+/// Lists the object at the URI, or the objects below it as a prefix.
 async fn stored(located: &Located) -> Result<Vec<Object>, ObjectError> {
-    // Other writers name folders so, too.
+    // A folder may have such a name, too.
     if located.path.as_ref().ends_with(".parquet")
         && let Some(object) = named(located).await?
     {
@@ -271,7 +277,7 @@ async fn stored(located: &Located) -> Result<Vec<Object>, ObjectError> {
     listed.await.map_err(|error| unreached(located, error))
 }
 
-/// The first objects below `located`, at most `most`, in the store's own order.
+/// Lists at most `most` objects below `located`, in the store's order.
 async fn some(located: &Located, most: usize) -> Result<Vec<Object>, ObjectError> {
     let listed = located.store.list(Some(&located.path)).take(most);
     let listed = listed.map_ok(|meta| object(located, meta)).try_collect();
@@ -283,8 +289,8 @@ async fn some(located: &Located, most: usize) -> Result<Vec<Object>, ObjectError
 }
 
 async fn named(located: &Located) -> Result<Option<Object>, ObjectError> {
-    let told = located.store.head(&located.path).await;
-    match told.map_err(|error| unreached(located, error)) {
+    let head = located.store.head(&located.path).await;
+    match head.map_err(|error| unreached(located, error)) {
         Ok(meta) => Ok(Some(object(located, meta))),
         Err(ObjectError::Unreached { source, .. }) if source.cause == Cause::NotFound => Ok(None),
         Err(error) => Err(error),
@@ -298,7 +304,7 @@ fn object(located: &Located, meta: ObjectMeta) -> Object {
         below: below(&name, start),
         size: meta.size,
         name,
-        at: At::Stored(located.store.clone(), meta.location),
+        at: Location::Stored(located.store.clone(), meta.location),
     }
 }
 
@@ -342,7 +348,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn objects_have_the_names_of_their_uris_and_a_part_below_the_prefix() {
+    async fn objects_are_named_by_uri_with_a_part_below_the_prefix() {
         let names = ["a/b/c d.parquet", "a/x", "ab/y"];
         assert_eq!(below_of("a", &names).await, ["b/c d.parquet", "x"]);
         assert_eq!(below_of("", &names).await, names);
@@ -360,7 +366,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_bucket_that_is_a_target_holds_the_work_area_beside_the_lake() {
+    async fn the_listing_of_a_bucket_contains_folders_beside_the_lake() {
         let names = ["ext/a.parquet", "lakebolt-quarantine/q.parquet"];
         let whole = stored(&bucket("", &names).await).await.expect("reachable");
         let beside = whole.iter().map(Object::is_beside_lake);
@@ -371,7 +377,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_look_stops_early_and_finds_the_one_object_that_is_named() {
+    async fn a_limited_listing_stops_early_and_finds_a_single_object() {
         let names = ["a/b.log", "a/c.log", "a/d.log"];
         let two = some(&bucket("a", &names).await, 2).await;
         assert_eq!(two.expect("reachable").len(), 2);
@@ -384,7 +390,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_object_elsewhere_is_read_from_a_copy_and_one_that_is_gone_is_told() {
+    async fn a_stored_object_is_read_from_a_copy_and_a_missing_one_is_an_error() {
         let located = bucket("a", &["a/b.parquet"]).await;
         let object = stored(&located).await.expect("reachable").remove(0);
         let mut text = String::new();
@@ -398,7 +404,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn files_are_found_below_a_folder_and_a_path_that_is_not_there_is_an_error() {
+    async fn files_are_found_below_a_folder_and_a_missing_path_is_an_error() {
         let folder = tempfile::tempdir().expect("a folder for the test");
         fs::create_dir(folder.path().join("a b")).expect("writable");
         fs::write(folder.path().join("a b/x.parquet"), "x").expect("writable");

@@ -1,7 +1,6 @@
 //! What a source makes of an object, without a load: no periods, no state, nothing
 //! written. For authoring mappings and for the golden files of shipped sources.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::array::{Array, AsArray, RecordBatch};
@@ -10,15 +9,13 @@ use arrow::json::LineDelimitedWriter;
 use datafusion::common::{DataFusionError, Result};
 use futures::TryStreamExt;
 
-use crate::attempt::AttemptSpec;
 use crate::decode::{LINE, RAW};
 use crate::mapping::Program;
 use crate::receipt::Ledger;
 use crate::scan::reader::SplitReader;
 use crate::scan::spec::ScanSpec;
 use crate::scan::split::{InputObject, Split};
-use crate::sink::{Classifier, Key, PhysicalProgram, Rejection, gather};
-use crate::storage::Access;
+use crate::sink::{Key, PhysicalProgram, Rejection, RowSteps, RowTerms, gather};
 use crate::{session, spec};
 
 /// A row's fate, in the order of the rows.
@@ -48,117 +45,87 @@ pub async fn preview(
     mut each: impl FnMut(Fate) -> bool,
 ) -> Result<Ledger> {
     let scan = ScanSpec::new(format, program);
-    let physical = Arc::new(PhysicalProgram::plan(
-        program,
-        &scan.schema(),
-        &session::planning(),
-    )?);
+    let physical = PhysicalProgram::plan(program, &scan.schema(), &session::planning())?;
     let split = Split {
         id: "0".to_owned(),
         objects,
     };
-    let mut classifier =
-        Classifier::new(physical.clone(), Arc::new(spec(program, account)), &split);
-    classifier.own_every_day();
+    let terms = RowTerms::every_day(account);
+    let mut steps = RowSteps::new(Arc::new(physical), terms, &split);
     let mut batches = SplitReader::new(&scan, split)?.into_stream();
     while let Some(batch) = batches.try_next().await? {
-        for fate in fates(&batch, &physical, &mut classifier)? {
+        for fate in fates(batch, &mut steps)? {
             if !each(fate) {
-                return Ok(classifier.ledger);
+                return Ok(steps.ledger());
             }
         }
     }
-    Ok(classifier.ledger)
+    Ok(steps.ledger())
 }
 
-fn spec(program: &Program, account: Option<String>) -> AttemptSpec {
-    AttemptSpec {
-        attempt: String::new(),
-        digest8: String::new(),
-        source: program.source.clone(),
-        period: String::new(),
-        work: String::new(),
-        splits: Vec::new(),
-        targets: BTreeMap::new(),
-        quarantine: String::new(),
-        access: Access::default(),
-        load_id: String::new(),
-        days: Vec::new(),
-        margin: u32::MAX,
-        undated_day: 0,
-        region: None,
-        account,
-        memory_bytes: 0,
+/// A row's index, whether it was set aside, and its fate.
+type RowFate = (usize, bool, Fate);
+
+/// The fates of a batch's rows, in the order of the rows; a row's events come first.
+fn fates(batch: RecordBatch, steps: &mut RowSteps) -> Result<Vec<Fate>> {
+    let mut keys = Vec::new();
+    let found = steps.classify(batch, 0, &mut keys)?;
+    let mut fates: Vec<RowFate> = Vec::new();
+    for rejection in &found.rejections {
+        let row = rejection.row;
+        fates.push((row, true, rejected(&found.batch, row, rejection)));
     }
+    for route in 0..steps.routes().len() {
+        let of_route = |key: &&Key| steps.group(key.group).route == route;
+        let keys: Vec<Key> = keys.iter().filter(of_route).copied().collect();
+        if !keys.is_empty() {
+            map(steps, route, &found.batch, &keys, &mut fates)?;
+        }
+    }
+    fates.sort_by_key(|(row, is_rejected, _)| (*row, *is_rejected));
+    Ok(fates.into_iter().map(|(_, _, fate)| fate).collect())
 }
 
-fn fates(
+/// Maps the rows of one route.
+fn map(
+    steps: &RowSteps,
+    route: usize,
     batch: &RecordBatch,
-    program: &PhysicalProgram,
-    classifier: &mut Classifier,
-) -> Result<Vec<Fate>> {
-    let (mut keys, mut rejections) = (Vec::new(), Vec::new());
-    classifier.classify(batch, 0, &mut keys, &mut rejections)?;
-    let mut fates: Vec<(u32, Fate)> = Vec::new();
-    for (index, route) in program.routes.iter().enumerate() {
-        let keys: Vec<Key> = keys
-            .iter()
-            .filter(|key| classifier.group(key.group).route == index)
-            .copied()
-            .collect();
-        if keys.is_empty() {
+    keys: &[Key],
+    fates: &mut Vec<RowFate>,
+) -> Result<()> {
+    let rows = gather(std::slice::from_ref(batch), keys)?;
+    let mapped = steps.map(route, 0, &rows)?;
+    let mut rejections = mapped.rejections.iter().peekable();
+    let mut events = json_rows(&mapped.events)?.into_iter();
+    for (index, key) in keys.iter().enumerate() {
+        let row = key.row as usize;
+        if let Some(rejection) = rejections.next_if(|rejection| rejection.row == index) {
+            fates.push((row, true, rejected(batch, row, rejection)));
             continue;
         }
-        let mapped = route.map(&gather(std::slice::from_ref(batch), &keys)?)?;
-        let missing: BTreeMap<usize, _> = route.missing(&mapped)?.into_iter().collect();
-        for (row, json) in json_rows(&mapped)?.into_iter().enumerate() {
-            let source_row = keys[row].row;
-            match missing.get(&row) {
-                None => {
-                    let line = line(batch, source_row as usize);
-                    fates.push((
-                        source_row,
-                        Fate::Event {
-                            line,
-                            class_uid: route.class.uid,
-                            json,
-                        },
-                    ));
-                }
-                Some(required) => rejections.push(Rejection {
-                    row: source_row as usize,
-                    day: 0,
-                    reason: required.reason.to_string(),
-                    detail: required.detail.clone(),
-                }),
-            }
-        }
+        let event = Fate::Event {
+            line: line(batch, row),
+            class_uid: steps.routes()[route].class.uid,
+            json: events.next().unwrap_or_default(),
+        };
+        fates.push((row, false, event));
     }
-    fates.extend(
-        rejections
-            .into_iter()
-            .map(|rejection| (rejection.row as u32, rejected(batch, rejection))),
-    );
-    fates.sort_by_key(|(row, _)| *row);
-    Ok(fates.into_iter().map(|(_, fate)| fate).collect())
+    Ok(())
 }
 
-fn rejected(batch: &RecordBatch, rejection: Rejection) -> Fate {
+fn rejected(batch: &RecordBatch, row: usize, rejection: &Rejection) -> Fate {
     let raw = batch
         .column_by_name(RAW)
         .and_then(|raw| raw.as_binary_view_opt());
     let raw = raw
-        .filter(|raw| raw.is_valid(rejection.row))
-        .map(|raw| String::from_utf8_lossy(raw.value(rejection.row)));
-    let (line, raw) = (
-        line(batch, rejection.row),
-        raw.unwrap_or_default().into_owned(),
-    );
+        .filter(|raw| raw.is_valid(row))
+        .map(|raw| String::from_utf8_lossy(raw.value(row)));
     Fate::Rejected {
-        line,
-        reason: rejection.reason,
-        detail: rejection.detail,
-        raw,
+        line: line(batch, row),
+        reason: rejection.reason.clone(),
+        detail: rejection.detail.clone(),
+        raw: raw.unwrap_or_default().into_owned(),
     }
 }
 

@@ -2,7 +2,8 @@
 
 use datafusion::logical_expr::{Expr, lit, when};
 
-use crate::diagnostics::did_you_mean;
+use super::constants::shown;
+use crate::diagnostics::nearest;
 use crate::functions;
 use crate::functions::{Other, Table};
 use crate::ocsf::{Attribute, Enumeration, Type};
@@ -14,15 +15,42 @@ pub(super) fn of(attribute: &Attribute) -> Option<&Enumeration> {
     attribute.enumeration.as_deref().filter(|_| is_id)
 }
 
-/// The id that a caption or an id names, or what there is.
-pub(super) fn target(known: &Enumeration, constant: &Constant) -> Result<i32, String> {
-    let text = match constant {
-        Constant::Text(text) => text.clone(),
-        Constant::Integer(id) => id.to_string(),
-        _ => String::new(),
+/// The number of the member that a caption or an id names.
+pub(super) fn target(known: &Enumeration, constant: &Constant) -> Option<i32> {
+    let id = match constant {
+        Constant::Text(text) => known.id(text),
+        Constant::Integer(id) => known.id(&id.to_string()),
+        _ => None,
     };
-    let id = known.id(&text).and_then(|id| i32::try_from(id).ok());
-    id.ok_or_else(|| did_you_mean(&text, known.captions()))
+    i32::try_from(id?).ok()
+}
+
+/// Whether a caption or an id names a member.
+pub(super) fn is_member(known: &Enumeration, constant: &Constant) -> bool {
+    match constant {
+        Constant::Text(text) => known.find(text).is_some(),
+        Constant::Integer(id) => known.caption(*id).is_some(),
+        _ => false,
+    }
+}
+
+/// The message and remedy for a constant that names no member.
+pub(super) fn no_member(known: &Enumeration, constant: &Constant) -> (String, String) {
+    let message = format!("{} is not a member of the enumeration", shown(constant));
+    (message, known_members(known, constant))
+}
+
+/// The nearest caption, or all members.
+pub(super) fn known_members(known: &Enumeration, constant: &Constant) -> String {
+    if let Constant::Text(text) = constant
+        && let Some(found) = nearest(text, known.captions())
+    {
+        return format!("did you mean `{found}`?");
+    }
+    let all = known
+        .members()
+        .map(|(id, caption)| format!("{caption} ({id})"));
+    format!("known: {}", all.collect::<Vec<_>>().join(", "))
 }
 
 /// Every member with its caption after `prefix`.

@@ -6,6 +6,7 @@ use arrow::datatypes::{DataType, Field, TimeUnit};
 use datafusion::common::{Result, ScalarValue, plan_err};
 use datafusion::logical_expr::{Expr, cast, lit, try_cast};
 
+use super::constants::shown;
 use super::scope::Scope;
 use crate::functions;
 use crate::ocsf::{Attribute, Type};
@@ -116,7 +117,12 @@ fn name_of(kind: &DataType) -> &'static str {
     }
 }
 
-/// A constant as the attribute's type, or why it is none.
+/// A constant as one item of an attribute's list, or why it does not fit.
+pub(super) fn item(attribute: &Attribute, constant: &Constant) -> Result<Expr, String> {
+    Ok(lit(scalar(&attribute.ty, constant)?))
+}
+
+/// A constant as the attribute's type, or why it does not fit.
 pub(super) fn constant(attribute: &Attribute, constant: &Constant) -> Result<Expr, String> {
     if !attribute.is_array {
         return Ok(lit(scalar(&attribute.ty, constant)?));
@@ -147,7 +153,7 @@ pub(super) fn text(value: impl Into<String>) -> ScalarValue {
 }
 
 fn scalar(kind: &Type, constant: &Constant) -> Result<ScalarValue, String> {
-    let wrong = |wanted: &str| Err(format!("{constant:?} is not {wanted}"));
+    let wrong = |wanted: &str| Err(format!("{} is not {wanted}", shown(constant)));
     match kind {
         Type::Boolean => match constant {
             Constant::Boolean(value) => Ok(ScalarValue::Boolean(Some(*value))),

@@ -1,24 +1,31 @@
-//! From a `spec::Source` to DataFusion expressions: `check` against OCSF,
-//! `compile` to a `Program`. Pure: no network, no clock, no environment.
+//! From a `spec::Source` to a `Program` of DataFusion expressions. One walk checks a
+//! source against OCSF and compiles it. Pure: no network, no clock, no environment.
 
 mod attributes;
 mod captions;
-mod check;
 mod classify;
 mod compile;
+mod constants;
+mod derived;
 mod digest;
 mod enumeration;
 mod fit;
+mod format;
+mod found;
 mod leftover;
+mod lists;
+mod missing;
+mod outputs;
 mod program;
 mod rewrite;
+mod routes;
 mod scope;
 mod sql;
 #[cfg(test)]
 mod tests;
 mod times;
 mod tree;
+mod values;
 
-pub use check::{FormatOptions, Verdict, check};
-pub use compile::compile;
-pub use program::{Class, Layout, Program, Quarantined, Route};
+pub use self::compile::{Compilation, compile};
+pub use self::program::{Class, Layout, Program, Quarantined, Route};

@@ -22,6 +22,8 @@ pub(super) struct Scope<'a> {
     pub(super) schema: Arc<DFSchema>,
     pub(super) sets: &'a BTreeMap<String, Vec<String>>,
     pub(super) redaction: &'a Redaction,
+    /// The columns are unknown, so expressions cannot be planned.
+    pub(super) is_blind: bool,
 }
 
 impl<'a> Scope<'a> {
@@ -37,7 +39,20 @@ impl<'a> Scope<'a> {
             schema: Arc::new(DFSchema::try_from(schema)?),
             sets,
             redaction,
+            is_blind: false,
         })
+    }
+
+    /// A scope whose columns are unknown.
+    pub(super) fn blind(sets: &'a BTreeMap<String, Vec<String>>, redaction: &'a Redaction) -> Self {
+        let schema = DFSchema::try_from(decode::schema_of(&[]));
+        Self {
+            kinds: BTreeMap::new(),
+            schema: Arc::new(schema.unwrap_or_else(|_| DFSchema::empty())),
+            sets,
+            redaction,
+            is_blind: true,
+        }
     }
 
     /// The same with `item`, the JSON of one element.
@@ -48,7 +63,9 @@ impl<'a> Scope<'a> {
                 columns.push(column(name, kind.clone()));
             }
         }
-        Self::new(&columns, self.sets, self.redaction)
+        let mut scope = Self::new(&columns, self.sets, self.redaction)?;
+        scope.is_blind = self.is_blind;
+        Ok(scope)
     }
 
     pub(super) fn type_of(&self, expr: &Expr) -> Result<DataType> {

@@ -1,6 +1,6 @@
-//! OCSF facts, one compact table per pinned version: classes, objects, their
-//! attributes and enumerations. `plans/ocsf/extract.py` makes the tables. Nothing
-//! here is ever read from a network.
+//! The OCSF schema: classes, objects, attributes and enumerations. Each pinned version has a
+//! compact table, which `plans/ocsf/extract.py` writes. The tables are embedded, and nothing
+//! is read from a network.
 
 mod read;
 mod types;
@@ -15,10 +15,10 @@ pub use types::{
 
 use crate::diagnostics::nearest;
 
-/// The version that Security Lake's validator and its native sources speak.
+/// The version that Security Lake's validator and native sources use.
 pub const DEFAULT_VERSION: &str = "1.1.0";
 
-/// The attributes that hold what no attribute takes, at the root of every class.
+/// The root attribute of every class for values without another attribute.
 pub const UNMAPPED: &str = "unmapped";
 
 type Pinned = (&'static str, LazyLock<Schema>);
@@ -34,20 +34,22 @@ static VERSIONS: [Pinned; 2] = [
     ),
 ];
 
-/// An OCSF version that has no table here.
+/// The error for a version that is not pinned.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("unknown OCSF version {asked} (known: {known})")]
 pub struct UnknownVersion {
+    /// The version that was given.
     pub asked: String,
+    /// The pinned versions, separated by commas.
     pub known: String,
 }
 
-/// The versions that `schema` knows, oldest first.
+/// Returns the pinned versions, oldest first.
 pub fn versions() -> impl Iterator<Item = &'static str> {
     VERSIONS.iter().map(|(version, _)| *version)
 }
 
-/// The facts of one OCSF version; a leading `v` is allowed.
+/// Returns the schema of an OCSF version. A leading `v` is allowed.
 pub fn schema(version: &str) -> Result<&'static Schema, UnknownVersion> {
     let wanted = version.strip_prefix('v').unwrap_or(version);
     let found = VERSIONS.iter().find(|(known, _)| *known == wanted);
@@ -59,7 +61,7 @@ pub fn schema(version: &str) -> Result<&'static Schema, UnknownVersion> {
         })
 }
 
-/// All that a version says.
+/// The schema of one version.
 #[derive(Debug)]
 pub struct Schema {
     version: String,
@@ -67,49 +69,49 @@ pub struct Schema {
     objects: BTreeMap<String, Object>,
 }
 
-/// A dotted path that leads nowhere.
+/// The error for a dotted path without an attribute.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnknownPath {
-    /// The part of the path up to and with the unknown segment.
+    /// The path up to and including the unknown segment.
     pub path: String,
-    /// The known path nearest to it.
+    /// The known path with the most similar spelling.
     pub nearest: Option<String>,
-    /// The scalar attribute before it, when the path goes into one.
+    /// Whether the path continues after a scalar attribute, which is in `nearest`.
     pub inside_scalar: bool,
 }
 
 impl Schema {
-    /// Without a `v`, as `metadata.version` has it.
+    /// Returns the version without a `v`, as in `metadata.version`.
     pub fn version(&self) -> &str {
         &self.version
     }
 
-    /// The class of that name, such as `network_activity`.
+    /// Returns the class with this name, such as `network_activity`.
     pub fn class(&self, name: &str) -> Option<&Class> {
         self.classes.get(name)
     }
 
-    /// The class of that uid, such as 4001.
+    /// Returns the class with this uid, such as 4001.
     pub fn class_by_uid(&self, uid: u32) -> Option<&Class> {
         self.classes.values().find(|class| class.uid == uid)
     }
 
-    /// Every class, by name.
+    /// Returns every class, sorted by name.
     pub fn classes(&self) -> impl Iterator<Item = &Class> {
         self.classes.values()
     }
 
-    /// The object of that name, such as `network_endpoint`.
+    /// Returns the object with this name, such as `network_endpoint`.
     pub fn object(&self, name: &str) -> Option<&Object> {
         self.objects.get(name)
     }
 
-    /// The class whose name is nearest to `name`.
+    /// Returns the name of the class with the most similar spelling.
     pub fn nearest_class(&self, name: &str) -> Option<&str> {
         nearest(name, self.classes.keys().map(String::as_str))
     }
 
-    /// The object that fills `attribute`, when it is not a scalar or free JSON.
+    /// Returns the object type of an attribute. Scalars and JSON have none.
     pub fn object_of(&self, attribute: &Attribute) -> Option<&Object> {
         match &attribute.ty {
             Type::Object(name) => self.object(name),
@@ -117,7 +119,7 @@ impl Schema {
         }
     }
 
-    /// The attribute at a dotted path of a class, such as `src_endpoint.ip`.
+    /// Returns the attribute at a dotted path of a class, such as `src_endpoint.ip`.
     pub fn attribute<'a>(
         &'a self,
         class: &'a Class,
@@ -138,7 +140,7 @@ impl Schema {
         found.ok_or_else(|| unknown("", path, &class.attributes))
     }
 
-    /// The caption of an observable's type id, such as `IP Address` for 2.
+    /// Returns the caption of an observable's type id, such as `IP Address` for 2.
     pub fn observable_caption(&self, type_id: u32) -> Option<&str> {
         let type_ids = self.object("observable")?.attributes.get("type_id")?;
         type_ids.enumeration.as_ref()?.caption(i64::from(type_id))
@@ -183,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn every_pinned_version_reads() {
+    fn every_pinned_version_is_readable() {
         for version in versions() {
             let schema = schema(version).expect("pinned");
             assert_eq!(schema.version(), version);
@@ -256,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn a_dotted_path_leads_to_its_attribute_or_to_the_nearest_name() {
+    fn a_dotted_path_finds_its_attribute_or_the_nearest_name() {
         let schema = schema("1.1.0").expect("pinned");
         let class = schema.class("network_activity").expect("known");
         let ip = schema.attribute(class, "src_endpoint.ip").expect("known");

@@ -1,5 +1,5 @@
-//! Reads the compact tables. They are part of the program and covered by tests,
-//! so a broken one is a bug and not bad input.
+//! Reads the compact tables. They are embedded and covered by tests, so the reader does not
+//! report errors.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -25,7 +25,7 @@ pub(super) fn schema(table: &str) -> Schema {
     }
 }
 
-/// The fields of a line; those left out at its end are empty.
+/// The fields of a line. Omitted fields at its end are empty.
 struct Record<'a>(Vec<&'a str>);
 
 impl<'a> Record<'a> {
@@ -156,7 +156,7 @@ impl Reader {
         }
     }
 
-    /// An attribute that is an object is observable as the object says.
+    /// Sets the observable type of attributes whose object is observable.
     fn resolve_object_observables(&mut self) {
         let known: BTreeMap<String, u32> = self
             .objects

@@ -1,4 +1,4 @@
-//! What a version says: classes, objects, attributes, enumerations.
+//! The parts of a schema: classes, objects, attributes and enumerations.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -11,35 +11,51 @@ pub type Attributes = BTreeMap<String, Attribute>;
 /// A class of events.
 #[derive(Clone, Debug)]
 pub struct Class {
+    /// Name, such as `network_activity`.
     pub name: String,
+    /// Id, such as 4001.
     pub uid: u32,
+    /// Name for display, such as `Network Activity`.
     pub caption: String,
+    /// Id of the category.
     pub category_uid: u32,
+    /// Name of the category for display.
     pub category_name: String,
     /// The profiles that an event of this class may declare.
     pub profiles: BTreeSet<String>,
+    /// Requirements on several attributes.
     pub constraints: Vec<Constraint>,
+    /// Attributes by name.
     pub attributes: Attributes,
 }
 
-/// A structure that attributes are made of.
+/// A structured type of attributes.
 #[derive(Clone, Debug)]
 pub struct Object {
+    /// Name, such as `network_endpoint`.
     pub name: String,
+    /// Name for display.
     pub caption: String,
+    /// The profiles of its attributes.
     pub profiles: BTreeSet<String>,
+    /// Requirements on several attributes.
     pub constraints: Vec<Constraint>,
+    /// Observable type id, if its values are observables.
     pub observable: Option<u32>,
+    /// Attributes by name.
     pub attributes: Attributes,
 }
 
-/// A demand on several attributes of a class or object together.
+/// A requirement on several attributes of a class or object.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Constraint {
+    /// How many of the attributes must be present.
     pub kind: ConstraintKind,
+    /// Names of the attributes.
     pub attributes: Vec<String>,
 }
 
+/// The number of attributes that must be present.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ConstraintKind {
     AtLeastOne,
@@ -49,22 +65,27 @@ pub enum ConstraintKind {
 /// One attribute of a class or an object.
 #[derive(Clone, Debug)]
 pub struct Attribute {
+    /// Name without its parents.
     pub name: String,
-    /// OCSF's own name of the type without `_t`, or the object's name.
+    /// OCSF's name of the type without `_t`, or the name of the object.
     pub type_name: String,
+    /// Type of one value.
     pub ty: Type,
+    /// Whether the attribute is a list.
     pub is_array: bool,
-    /// Counts only when one of `profiles` is declared, if there are any.
+    /// If there are `profiles`, it applies only when one of them is declared.
     pub requirement: Requirement,
+    /// The allowed values.
     pub enumeration: Option<Arc<Enumeration>>,
-    /// The text twin of an id: `activity_name` for `activity_id`.
+    /// The attribute with the text of an id: `activity_name` for `activity_id`.
     pub sibling: Option<String>,
-    /// The profiles that bring this attribute; empty when it is always there.
+    /// The profiles that add this attribute. Without any it always exists.
     pub profiles: Vec<String>,
     /// The observable type id of its values.
     pub observable: Option<u32>,
 }
 
+/// Whether an attribute must be present.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Requirement {
     Required,
@@ -72,7 +93,7 @@ pub enum Requirement {
     Optional,
 }
 
-/// What an attribute's values are.
+/// The type of a value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Type {
     Boolean,
@@ -81,17 +102,17 @@ pub enum Type {
     Float,
     /// Epoch milliseconds.
     Timestamp,
-    /// RFC 3339 time; only with the `datetime` profile.
+    /// RFC 3339 time. It exists only with the `datetime` profile.
     Datetime,
     /// Any JSON: the scalar `json` and the object `object`.
     Json,
-    /// Text of some kind: `type_name` tells which.
+    /// Text. `type_name` names its kind.
     Text,
-    /// A structure: the object of this name.
+    /// The object with this name.
     Object(String),
 }
 
-/// The members of an enumeration, by id. A few have text for ids.
+/// The members of an enumeration, sorted by id. A few enumerations have texts as ids.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Enumeration {
     members: Vec<(String, String)>,
@@ -106,8 +127,8 @@ impl Attribute {
                 .any(|declared| self.profiles.iter().any(|own| same_profile(own, declared)))
     }
 
-    /// The Arrow type of its values; `None` for structures, whose members depend
-    /// on what is mapped.
+    /// Returns the Arrow type of its values. Objects have none, because their members depend
+    /// on the mapping.
     pub fn arrow(&self) -> Option<DataType> {
         let value = self.ty.arrow()?;
         if self.is_array {
@@ -119,7 +140,7 @@ impl Attribute {
 }
 
 impl Type {
-    /// The Arrow type of one value; `None` for structures.
+    /// Returns the Arrow type of one value. Objects have none.
     pub fn arrow(&self) -> Option<DataType> {
         match self {
             Self::Boolean => Some(DataType::Boolean),
@@ -142,19 +163,19 @@ impl Enumeration {
         Self { members }
     }
 
-    /// Ids (as text) and captions, in the order of ids.
+    /// Returns ids (as text) and captions, in the order of ids.
     pub fn members(&self) -> impl Iterator<Item = (&str, &str)> {
         self.members
             .iter()
             .map(|(id, caption)| (id.as_str(), caption.as_str()))
     }
 
-    /// Every caption, in the order of ids.
+    /// Returns every caption, in the order of ids.
     pub fn captions(&self) -> impl Iterator<Item = &str> {
         self.members().map(|(_, caption)| caption)
     }
 
-    /// The id and caption that `text`, a caption or an id, names in any case.
+    /// Finds a member by caption or id, in any case. Returns its id and caption.
     pub fn find(&self, text: &str) -> Option<(&str, &str)> {
         let text = text.trim();
         self.members().find(|(id, caption)| {
@@ -162,12 +183,12 @@ impl Enumeration {
         })
     }
 
-    /// The number of the member that `text`, a caption or an id, names in any case.
+    /// Finds a member by caption or id, in any case. Returns its numeric id.
     pub fn id(&self, text: &str) -> Option<i64> {
         self.find(text)?.0.parse().ok()
     }
 
-    /// The caption of a number.
+    /// Returns the caption of an id.
     pub fn caption(&self, id: i64) -> Option<&str> {
         let id = id.to_string();
         self.members()
@@ -176,8 +197,7 @@ impl Enumeration {
     }
 }
 
-/// Whether two spellings name one profile: that of an extension may leave the
-/// extension out.
+/// Whether two names mean the same profile. The declared name may omit the extension.
 pub(crate) fn same_profile(full: &str, declared: &str) -> bool {
     full == declared
         || full
@@ -186,7 +206,7 @@ pub(crate) fn same_profile(full: &str, declared: &str) -> bool {
 }
 
 impl Class {
-    /// The profile of this class that `declared` names.
+    /// Returns the profile of this class with the name `declared`.
     pub fn profile(&self, declared: &str) -> Option<&str> {
         self.profiles
             .iter()

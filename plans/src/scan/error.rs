@@ -1,4 +1,4 @@
-//! A store's error as DataFusion's.
+//! Converts errors of stores to errors of DataFusion.
 
 use std::io;
 
@@ -7,7 +7,7 @@ use datafusion::common::DataFusionError;
 use crate::reported::Reported;
 use crate::storage::StoreFailure;
 
-/// Ballista runs a task again for an I/O error and for no other.
+/// Converts retryable failures to I/O errors, because Ballista retries a task only for those.
 pub fn io_error(error: object_store::Error) -> DataFusionError {
     let failure = StoreFailure::from(error);
     match failure.cause.retryable() {

@@ -1,4 +1,4 @@
-//! The scan: reads the objects of a split into batches of parsed columns.
+//! The scan reads the objects of a split into batches of parsed columns.
 
 pub mod error;
 pub mod node;

@@ -1,8 +1,8 @@
-//! The scan: one partition for each split, over an ordinary `FileScanConfig`,
-//! because Ballista slices that per task and no leaf of our own.
+//! The scan node. It is a `FileScanConfig` with one partition for each split, because Ballista
+//! slices a `FileScanConfig` for each task, but no custom leaf node.
 //!
-//! A split must be neither divided nor moved, so the source refuses repartitioning
-//! and the session switches work stealing off.
+//! A split must not be divided or moved, so the source rejects repartitioning and the
+//! session disables work stealing.
 
 use std::fmt::Formatter;
 use std::sync::Arc;
@@ -30,12 +30,14 @@ use super::split::SplitRef;
 /// A `FileSource` whose files are split lists.
 #[derive(Clone)]
 pub struct SplitSource {
+    /// Format and columns.
     pub spec: Arc<ScanSpec>,
     table: TableSchema,
     metrics: ExecutionPlanMetricsSet,
 }
 
 impl SplitSource {
+    /// Creates a source that reads splits of one format.
     pub fn new(spec: ScanSpec) -> Self {
         let table = TableSchema::from(spec.schema());
         Self {
@@ -46,7 +48,7 @@ impl SplitSource {
     }
 }
 
-/// A scan of `splits`, whose lists stand in the store at `work`: one partition each.
+/// Returns a scan with one partition for each of `splits`. Their lists are in the store `work`.
 pub fn scan(
     spec: ScanSpec,
     work: ObjectStoreUrl,
@@ -59,7 +61,7 @@ pub fn scan(
     Ok(DataSourceExec::from_data_source(config))
 }
 
-/// A split's list as a group of its own. Its path is taken as it is, not encoded again.
+/// Returns a group with the list of one split. Its path is already encoded.
 fn group(split: &SplitRef) -> Result<FileGroup> {
     let location =
         Path::parse(&split.path).map_err(|error| DataFusionError::External(error.into()))?;
@@ -73,7 +75,7 @@ fn group(split: &SplitRef) -> Result<FileGroup> {
     Ok(FileGroup::new(vec![PartitionedFile::from(list)]))
 }
 
-/// The configuration of a scan of ours, if `plan` is one.
+/// Returns the configuration of `plan`, if it is a scan of splits.
 pub fn split_scan(plan: &Arc<dyn ExecutionPlan>) -> Option<(&FileScanConfig, &SplitSource)> {
     let exec = plan.downcast_ref::<DataSourceExec>()?;
     let config =
@@ -85,9 +87,9 @@ pub fn split_scan(plan: &Arc<dyn ExecutionPlan>) -> Option<(&FileScanConfig, &Sp
     Some((config, source))
 }
 
-/// The path of the split list that partition `partition` of `plan` reads.
+/// Returns the path of the split list that a partition of `plan` reads.
 ///
-/// Ballista re-indexes the partitions of a task, so the index alone names no split.
+/// Ballista renumbers the partitions of a task, so the index does not identify a split.
 pub fn split_path(plan: &Arc<dyn ExecutionPlan>, partition: usize) -> Result<String> {
     if let Some((config, _)) = split_scan(plan) {
         return match config.file_groups.get(partition).map(FileGroup::files) {
@@ -164,13 +166,13 @@ impl FileOpener for SplitOpener {
     }
 }
 
-/// Encodes the part of a scan that `FileScanConfig`'s own wire form leaves out.
+/// Encodes the part of a scan that the serialised `FileScanConfig` does not contain.
 pub fn encode_spec(source: &SplitSource) -> Result<Vec<u8>> {
     serde_json::to_vec(source.spec.as_ref())
         .map_err(|error| DataFusionError::External(error.into()))
 }
 
-/// The source that `encode_spec` wrote.
+/// Decodes the output of `encode_spec`.
 pub fn decode_spec(bytes: &[u8]) -> Result<SplitSource> {
     let spec =
         serde_json::from_slice(bytes).map_err(|error| DataFusionError::External(error.into()))?;

@@ -1,6 +1,5 @@
-//! Apache Parquet as an input: columns by name, cast to what the source declares.
-//! A value that does not cast is NULL; an object that cannot be read is one
-//! rejected row.
+//! Reads Apache Parquet. Columns are found by name and cast to their declared types. A value
+//! that cannot be cast becomes NULL. An object that cannot be read becomes one rejected row.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -45,6 +44,7 @@ enum State {
 }
 
 impl ParquetReader {
+    /// Creates a reader of one object. Nothing is read yet.
     pub fn new(
         store: Arc<dyn ObjectStore>,
         path: Path,
@@ -58,6 +58,7 @@ impl ParquetReader {
         }
     }
 
+    /// Returns the next batch, or `None` at the end.
     pub async fn next_batch(&mut self) -> Result<Option<RecordBatch>> {
         loop {
             match std::mem::replace(&mut self.state, State::Ended) {
@@ -92,8 +93,8 @@ impl ParquetReader {
         Ok(RecordBatch::try_new(self.request.schema.clone(), columns)?)
     }
 
-    /// The row that stands for what could not be read. Failures of the store are
-    /// failures of the task: the object may well be whole.
+    /// Returns the rejected row for an unreadable object. Failures of the store fail the task,
+    /// because the object may be intact.
     fn broken(&mut self, error: ParquetError) -> Result<RecordBatch> {
         if let ParquetError::External(source) = error {
             return Err(match source.downcast::<object_store::Error>() {
@@ -117,7 +118,7 @@ impl ParquetReader {
     }
 }
 
-/// An object as the Parquet reader wants it: byte ranges and the footer.
+/// Gives the Parquet reader access to an object.
 pub(crate) struct StoredFile {
     pub(crate) store: Arc<dyn ObjectStore>,
     pub(crate) path: Path,
@@ -164,7 +165,7 @@ async fn open(
         .build()
 }
 
-/// Files write `interface-id` where the columns are `interface_id`.
+/// Whether a field of the file belongs to a column. Hyphens in files are underscores in columns.
 fn names(column: &Column, field: &str) -> bool {
     let name = column.source_name.as_deref().unwrap_or(&column.name);
     field == name || field.replace('-', "_") == column.name

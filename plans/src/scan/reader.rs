@@ -1,6 +1,6 @@
-//! Reading a split: its objects one after the other, from compressed bytes to
-//! Arrow columns in one pass. Memory is bounded by the read window, the blocks of
-//! the decompressor and one batch, whatever the objects' sizes and number.
+//! Reads the objects of a split one after the other, from compressed bytes to Arrow columns
+//! in one pass. Memory is bounded by the read window, the blocks of the decompressor and one
+//! batch. It does not depend on the size or number of objects.
 
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -23,15 +23,16 @@ use crate::decode::decompress::Decompressor;
 use crate::decode::{Decoder, DecoderRequest, Reading};
 use crate::{formats, storage};
 
-/// Rows of a full batch.
+/// Number of rows of a full batch.
 pub const BATCH_ROWS: usize = 8192;
-/// Bytes asked of the store at once. The next window is fetched while one is decoded.
+/// Bytes of one request. The next window is fetched while one is decoded.
 const WINDOW: u64 = 2 << 20;
-/// Objects, and bytes of them, that are fetched before they are read.
+/// Maximum number of objects that are prefetched.
 const OBJECTS_AHEAD: usize = 8;
+/// No further object is prefetched while more bytes than this are in flight.
 const BYTES_AHEAD: u64 = 3 << 20;
 
-/// The split list at `location` of the work area.
+/// Reads the split list at `location` of the work area.
 pub async fn load_split(work: &dyn ObjectStore, location: &Path) -> Result<Split> {
     let bytes = work
         .get(location)
@@ -48,13 +49,14 @@ pub struct SplitReader {
     request: DecoderRequest,
     reading: Reading,
     objects: std::vec::IntoIter<InputObject>,
-    /// Objects whose first bytes are under way.
+    /// Objects that are being prefetched.
     ahead: VecDeque<ObjectReader>,
     opened: u32,
     current: Option<ObjectReader>,
 }
 
 impl SplitReader {
+    /// Creates a reader of one split.
     pub fn new(spec: &ScanSpec, split: Split) -> Result<Self> {
         let format =
             formats::find(&spec.format).map_err(|error| DataFusionError::External(error.into()))?;
@@ -76,7 +78,7 @@ impl SplitReader {
         })
     }
 
-    /// The split's rows.
+    /// Returns the rows of the split.
     pub fn into_stream(self) -> BoxStream<'static, Result<RecordBatch>> {
         stream::try_unfold(self, |mut reader| async move {
             Ok(reader.next_batch().await?.map(|batch| (batch, reader)))
@@ -100,12 +102,11 @@ impl SplitReader {
         }
     }
 
-    /// Opens the next objects: small ones would cost a round trip each if one waited for
-    /// the other.
+    /// Prefetches the next objects. Without it every small object would cost a round trip.
     fn open_ahead(&mut self) -> Result<()> {
         while self.ahead.len() < OBJECTS_AHEAD {
-            let under_way: u64 = self.ahead.iter().map(ObjectReader::under_way).sum();
-            if under_way > BYTES_AHEAD {
+            let in_flight: u64 = self.ahead.iter().map(ObjectReader::in_flight).sum();
+            if in_flight > BYTES_AHEAD {
                 return Ok(());
             }
             let Some(object) = self.objects.next() else {
@@ -138,7 +139,7 @@ impl ObjectReader {
             Path::parse(&object.path).map_err(|error| DataFusionError::External(error.into()))?;
         Ok(match reading {
             Reading::Blocks(new_decoder) => {
-                let windows = Windows::begin(store, path, object.size);
+                let windows = Windows::start(store, path, object.size);
                 let (decompressor, decoder) = (Decompressor::new(), new_decoder(request));
                 Self::Blocks(Box::new(BlockReader {
                     windows,
@@ -157,8 +158,8 @@ impl ObjectReader {
         })
     }
 
-    /// Bytes that were asked for and not read yet, before the first batch.
-    fn under_way(&self) -> u64 {
+    /// Returns the bytes that were requested before the first batch is read.
+    fn in_flight(&self) -> u64 {
         match self {
             Self::Blocks(reader) => reader.windows.next,
             Self::Parquet(_) => 0,
@@ -178,7 +179,7 @@ struct BlockReader {
     windows: Windows,
     decompressor: Decompressor,
     decoder: Box<dyn Decoder>,
-    /// The decompressor has been given everything.
+    /// Whether the decompressor has received the entire object.
     drained: bool,
     finished: bool,
 }
@@ -217,7 +218,7 @@ impl BlockReader {
     }
 }
 
-/// The byte windows of an object, one fetched ahead.
+/// Reads an object in windows and prefetches the next one.
 struct Windows {
     store: Arc<dyn ObjectStore>,
     path: Path,
@@ -227,8 +228,8 @@ struct Windows {
 }
 
 impl Windows {
-    /// Asks for the first window at once.
-    fn begin(store: Arc<dyn ObjectStore>, path: Path, size: u64) -> Self {
+    /// Requests the first window immediately.
+    fn start(store: Arc<dyn ObjectStore>, path: Path, size: u64) -> Self {
         let mut windows = Self {
             store,
             path,

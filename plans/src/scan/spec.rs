@@ -1,4 +1,4 @@
-//! What a scan reads: format, options and columns. It travels with the plan.
+//! The specification of a scan: format, options and columns. It is part of the plan.
 
 use std::collections::BTreeMap;
 
@@ -10,18 +10,21 @@ use crate::mapping::Program;
 use crate::spec;
 use crate::spec::Column;
 
-/// What a scan reads from each split, and how. Travels with the plan.
+/// The format and columns that a scan reads.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ScanSpec {
+    /// Name of the format.
     pub format: String,
+    /// Options of the format.
     pub options: BTreeMap<String, String>,
-    /// Every column of the log, since files without names are read by position.
+    /// Every column of the log, because files without column names are read by position.
     pub columns: Vec<Column>,
-    /// The indices of those that are parsed.
+    /// Indices of the columns to parse.
     pub wanted: Vec<usize>,
 }
 
 impl ScanSpec {
+    /// Takes the columns from a compiled mapping.
     pub fn new(format: &spec::Format, program: &Program) -> Self {
         Self {
             format: format.name.clone(),
@@ -31,7 +34,7 @@ impl ScanSpec {
         }
     }
 
-    /// The schema of the scan's batches: the columns wanted, then the system columns.
+    /// Returns the schema of batches: the wanted columns, then the system columns.
     pub fn schema(&self) -> SchemaRef {
         schema_of(self.wanted.iter().map(|index| &self.columns[*index]))
     }

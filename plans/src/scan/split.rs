@@ -1,5 +1,5 @@
-//! A split: the list of input objects that one scan partition reads. It is kept
-//! as an object in the work area, so that a plan names splits and not paths.
+//! A split is the list of input objects that one scan partition reads. It is stored as an
+//! object in the work area, so that a plan contains references to splits instead of paths.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,31 +8,37 @@ use serde::{Deserialize, Serialize};
 pub struct Split {
     /// Unique within its attempt, such as `0007`.
     pub id: String,
+    /// The objects.
     pub objects: Vec<InputObject>,
 }
 
-/// One object of the input, with what its path tells.
+/// One object of the input, with the facts from its path.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InputObject {
-    /// The URI of the store it stands in (`file:///` or `s3://bucket`).
+    /// URI of its store (`file:///` or `s3://bucket`).
     pub store: String,
-    /// Its path in that store.
+    /// Path in that store.
     pub path: String,
+    /// Size in bytes.
     pub size: u64,
+    /// Entity tag, if the store has them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub etag: Option<String>,
+    /// Region in its path.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub region: Option<String>,
+    /// Account in its path.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub account: Option<String>,
-    /// The day its path tells, in days since 1970-01-01.
+    /// Day in its path, in days since 1970-01-01.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub day: Option<i32>,
 }
 
-/// What a plan says of a split: the object that holds its list.
+/// A reference to a split, which plans contain.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SplitRef {
+    /// Id of the split.
     pub id: String,
     /// Path of the list in the work area's store.
     pub path: String,

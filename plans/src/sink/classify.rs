@@ -1,9 +1,9 @@
-//! Which of a split's rows are the task's own, and where each one goes.
+//! Decides which of a split's rows are kept, and where each one goes.
 //!
 //! Ownership is total: every row is owned by exactly one day, so that periods
 //! that read the same margin neither lose nor double it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::array::{
@@ -16,8 +16,8 @@ use datafusion::physical_expr::PhysicalExpr;
 
 use super::group::{BadPlace, Group, Groups};
 use super::program::PhysicalProgram;
+use super::rows::RowTerms;
 use super::sort::Key;
-use crate::attempt::AttemptSpec;
 use crate::decode::{DETAIL, OBJECT, REJECT};
 use crate::receipt::Ledger;
 use crate::scan::split::{InputObject, Split};
@@ -36,16 +36,14 @@ pub(crate) struct Rejection {
 /// Decides for every row, and keeps the ledger of what was decided.
 pub(crate) struct Classifier {
     program: Arc<PhysicalProgram>,
-    spec: Arc<AttemptSpec>,
-    /// `None` owns every day.
-    days: Option<BTreeSet<i32>>,
+    terms: RowTerms,
     objects: Vec<Places>,
     groups: Groups,
     pub ledger: Ledger,
     pub filtered: BTreeMap<String, u64>,
 }
 
-/// What an object's path tells of its rows.
+/// What an object's path says about its rows.
 struct Places {
     day: Option<i32>,
     region: Arc<str>,
@@ -76,36 +74,23 @@ enum Owner {
 }
 
 impl Classifier {
-    pub(crate) fn new(
-        program: Arc<PhysicalProgram>,
-        spec: Arc<AttemptSpec>,
-        split: &Split,
-    ) -> Self {
-        let objects = split
-            .objects
-            .iter()
-            .map(|object| Places::of(object, &spec))
-            .collect();
-        let days = Some(spec.days.iter().copied().collect());
-        let (groups, ledger) = (Groups::default(), Ledger::default());
+    pub(crate) fn new(program: Arc<PhysicalProgram>, terms: RowTerms, split: &Split) -> Self {
+        let objects = split.objects.iter();
         Self {
+            objects: objects
+                .map(|object| Places::of(object, &program.source, &terms))
+                .collect(),
             program,
-            spec,
-            days,
-            objects,
-            groups,
-            ledger,
+            terms,
+            groups: Groups::default(),
+            ledger: Ledger::default(),
             filtered: BTreeMap::new(),
         }
     }
 
-    /// Takes rows of any day, as nothing but a preview does.
-    pub(crate) fn own_every_day(&mut self) {
-        self.days = None;
-    }
-
     fn owns(&self, day: i32) -> bool {
-        self.days.as_ref().is_none_or(|days| days.contains(&day))
+        let days = self.terms.days.as_ref();
+        days.is_none_or(|days| days.contains(&day))
     }
 
     pub(crate) fn group(&self, id: u32) -> &Group {
@@ -221,7 +206,7 @@ impl Classifier {
         let object_day = self.objects[columns.object.value(row) as usize].day;
         match (time.map(|time| time.div_euclid(DAY_MS) as i32), object_day) {
             (Some(day), None) => Owner::Day(day),
-            (Some(day), Some(object)) if day.abs_diff(object) <= self.spec.margin => {
+            (Some(day), Some(object)) if day.abs_diff(object) <= self.terms.margin => {
                 Owner::Day(day)
             }
             (Some(_), Some(object)) => Owner::Misplaced {
@@ -238,7 +223,7 @@ impl Classifier {
     fn fallback_day(&self, columns: &Columns, row: usize) -> i32 {
         self.objects[columns.object.value(row) as usize]
             .day
-            .unwrap_or(self.spec.undated_day)
+            .unwrap_or(self.terms.undated_day)
     }
 
     fn keep(
@@ -296,7 +281,7 @@ impl Classifier {
             account, region, ..
         } = &columns.routes[route];
         let account = value(account.as_ref(), row).unwrap_or(&places.account);
-        let region = match &self.spec.region {
+        let region = match &self.terms.region {
             Some(region) => region,
             None => value(region.as_ref(), row).unwrap_or(&places.region),
         };
@@ -320,9 +305,9 @@ impl RouteColumns {
 }
 
 impl Places {
-    fn of(object: &InputObject, spec: &AttemptSpec) -> Self {
-        let account = object.account.clone().or_else(|| spec.account.clone());
-        let account = account.unwrap_or_else(|| format!("external_{}", spec.source));
+    fn of(object: &InputObject, source: &str, terms: &RowTerms) -> Self {
+        let account = object.account.clone().or_else(|| terms.account.clone());
+        let account = account.unwrap_or_else(|| format!("external_{source}"));
         let region = object.region.as_deref().unwrap_or("unknown");
         Self {
             day: object.day,

@@ -5,20 +5,12 @@ use std::time::Duration;
 
 use datafusion::common::DataFusionError;
 use object_store::ObjectStoreExt;
-use object_store::path::Path;
 
+use crate::lake::{AttemptFiles, path_below};
 use crate::storage::{Cause, Located, StoreFailure};
 
 /// How soon after its end an attempt's tasks notice it.
 const LOOK: Duration = Duration::from_secs(2);
-
-/// The object that stands as long as an attempt is worked on.
-pub fn owner_path(work: &Path, attempt: &str) -> Path {
-    work.clone()
-        .join("attempts")
-        .join(attempt)
-        .join("owner.json")
-}
 
 /// Resolves when the attempt is over, with the error that its tasks end by.
 pub(super) async fn over(work: &Located, attempt: &str) -> DataFusionError {
@@ -32,7 +24,7 @@ pub(super) async fn over(work: &Located, attempt: &str) -> DataFusionError {
 
 /// Whether nobody works on the attempt any more.
 pub(super) async fn is_over(work: &Located, attempt: &str) -> bool {
-    let owner = owner_path(&work.path, attempt);
+    let owner = path_below(&work.path, &AttemptFiles(attempt).owner());
     let found = work.store.head(&owner).await.map_err(StoreFailure::from);
     // A store that cannot be reached just now says nothing about the attempt.
     found.is_err_and(|failure| failure.cause == Cause::NotFound)
@@ -52,7 +44,7 @@ mod tests {
     async fn an_attempt_is_over_once_its_owner_is_gone_and_not_before() {
         let folder = tempfile::tempdir().expect("a folder");
         let work = storage::open(folder.path().to_str().expect("text")).expect("a store");
-        let owner = owner_path(&work.path, "a");
+        let owner = path_below(&work.path, &AttemptFiles("a").owner());
         let put = work.store.put(&owner, "{}".into()).await;
         put.expect("writable");
         let over = over(&work, "a");

@@ -4,7 +4,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-const LONGEST_REGION: usize = 64;
+use crate::lake::{is_account, is_region_name};
+
 /// Characters of a wrong name that are quoted.
 const QUOTED: usize = 64;
 
@@ -88,59 +89,9 @@ impl Groups {
     }
 }
 
-/// Twelve digits, `external`, or `external_` and a word with dashes.
-pub fn is_account(account: &str) -> bool {
-    if let Some(rest) = account.strip_prefix("external") {
-        return rest.is_empty()
-            || rest
-                .strip_prefix('_')
-                .is_some_and(|name| !name.is_empty() && is_plain(name));
-    }
-    account.len() == 12 && account.bytes().all(|byte| byte.is_ascii_digit())
-}
-
-/// Whether `region` can be a region's name, of AWS or of a lake's own: up to 64 ASCII
-/// letters, digits, `-` and `_` that begin with a letter or a digit.
-pub fn is_region_name(region: &str) -> bool {
-    region.starts_with(|c: char| c.is_ascii_alphanumeric())
-        && region.len() <= LONGEST_REGION
-        && is_plain(region)
-}
-
-fn is_plain(name: &str) -> bool {
-    name.bytes()
-        .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-')
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_regions_name_is_plain_and_short() {
-        let longest = "r".repeat(64);
-        for name in ["us-gov-west-1", "unknown", "r", "0_a", &longest] {
-            assert!(is_region_name(name), "{name}");
-        }
-        let too_long = "r".repeat(65);
-        for name in [
-            "",
-            "?",
-            "a#b",
-            "../../tmp/x",
-            "a//b",
-            "%2F",
-            "-a",
-            "_a",
-            ".",
-            "é",
-            "a b",
-            "a\n",
-            &too_long,
-        ] {
-            assert!(!is_region_name(name), "{name}");
-        }
-    }
 
     #[test]
     fn a_row_whose_region_or_account_is_no_folders_name_has_no_group() {

@@ -14,8 +14,6 @@ use crate::storage::Located;
 
 /// Between two heartbeats. Most tasks end before their first.
 pub(super) const EVERY: Duration = Duration::from_secs(30);
-/// What a heartbeat's name ends in, beside the receipts.
-const EXTENSION: &str = "heartbeat";
 
 /// How far a task is that has no receipt yet.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,12 +21,6 @@ pub struct Heartbeat {
     pub split: String,
     /// Rows that were read.
     pub rows: u64,
-}
-
-/// Whether an object among the receipts is a heartbeat.
-pub fn is_heartbeat(name: &str) -> bool {
-    name.rsplit_once('.')
-        .is_some_and(|(_, extension)| extension == EXTENSION)
 }
 
 /// What a task has done, as others may see it while it goes on.
@@ -56,20 +48,15 @@ impl Advance {
 /// The heartbeat of one run of a split.
 pub(super) struct HeartbeatWriter<'a> {
     pub work: &'a Located,
-    /// The folder of the attempt's receipts.
-    pub folder: &'a Path,
+    /// Where it is written.
+    pub path: Path,
     pub split: &'a str,
-    pub run: &'a str,
     pub advance: &'a Advance,
 }
 
 impl HeartbeatWriter<'_> {
     /// Writes a heartbeat whenever the run got on in the time between two. Never ends.
     pub(super) async fn write_every(&self, every: Duration) -> Infallible {
-        let path = self
-            .folder
-            .clone()
-            .join(format!("{}.{EXTENSION}", self.run));
         let mut told = self.advance.steps();
         loop {
             tokio::time::sleep(every).await;
@@ -82,7 +69,12 @@ impl HeartbeatWriter<'_> {
                 rows: steps.0,
             };
             let bytes = serde_json::to_vec(&heartbeat).unwrap_or_default();
-            match self.work.store.put(&path, PutPayload::from(bytes)).await {
+            match self
+                .work
+                .store
+                .put(&self.path, PutPayload::from(bytes))
+                .await
+            {
                 Ok(_) => told = steps,
                 // The next one may be written.
                 Err(error) => debug!(%error, "a heartbeat was not written"),
@@ -104,9 +96,8 @@ mod tests {
         let told = folder.path().join("r1.heartbeat");
         let writer = HeartbeatWriter {
             work: &work,
-            folder: &work.path,
+            path: work.path.clone().join("r1.heartbeat"),
             split: "s",
-            run: "r1",
             advance: &advance,
         };
         let beating = writer.write_every(Duration::from_millis(1));
@@ -122,11 +113,5 @@ mod tests {
         let heartbeat = std::fs::read(&told).expect("told");
         let heartbeat: Heartbeat = serde_json::from_slice(&heartbeat).expect("JSON");
         assert_eq!((heartbeat.split.as_str(), heartbeat.rows), ("s", 7));
-    }
-
-    #[test]
-    fn a_heartbeat_is_no_receipt() {
-        assert!(is_heartbeat("attempts/a/receipts/r1.heartbeat"));
-        assert!(!is_heartbeat("attempts/a/receipts/r1.json"));
     }
 }

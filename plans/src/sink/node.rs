@@ -23,11 +23,11 @@ use futures::stream;
 use prost::Message;
 use serde::{Deserialize, Serialize};
 
-use super::program::{PhysicalLayout, PhysicalProgram, PhysicalRoute};
+use super::program::PhysicalProgram;
 use super::run;
 use super::run::SinkContext;
 use crate::attempt::AttemptSpec;
-use crate::mapping::{Class, Quarantined};
+use crate::mapping::Program;
 use crate::receipt::Receipt;
 use crate::scan::node::split_path;
 
@@ -115,7 +115,7 @@ impl ExecutionPlan for SinkExec {
         &self,
         f: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
     ) -> Result<TreeNodeRecursion> {
-        for expr in expressions(&self.program) {
+        for expr in self.program.exprs() {
             if f(expr)? == TreeNodeRecursion::Stop {
                 return Ok(TreeNodeRecursion::Stop);
             }
@@ -173,32 +173,6 @@ fn summary(receipt: &Receipt) -> Result<RecordBatch> {
     )?)
 }
 
-fn expressions(program: &PhysicalProgram) -> Vec<&Arc<dyn PhysicalExpr>> {
-    let mut all: Vec<_> = program.filters.iter().map(|(when, _)| when).collect();
-    for route in &program.routes {
-        all.extend(
-            route
-                .when
-                .iter()
-                .chain([&route.time])
-                .chain(&route.account)
-                .chain(&route.region),
-        );
-        route
-            .layout
-            .iter()
-            .for_each(|layout| leaves(layout, &mut all));
-    }
-    all
-}
-
-fn leaves<'a>(layout: &'a PhysicalLayout, all: &mut Vec<&'a Arc<dyn PhysicalExpr>>) {
-    match layout {
-        PhysicalLayout::Leaf(expr) => all.push(expr),
-        PhysicalLayout::Struct(members) => members.iter().for_each(|member| leaves(member, all)),
-    }
-}
-
 /// The node on the wire: its shape as JSON, its expressions and schemas as DataFusion's messages.
 #[derive(Clone, PartialEq, Message)]
 struct Wire {
@@ -210,123 +184,36 @@ struct Wire {
     schemas: Vec<protobuf::Schema>,
 }
 
+/// The program's expressions are indices into the message's.
 #[derive(Serialize, Deserialize)]
 struct Shape {
     spec: AttemptSpec,
-    filters: Vec<(usize, String)>,
-    routes: Vec<RouteShape>,
-}
-
-/// A route whose expressions are indices into the message's.
-#[derive(Serialize, Deserialize)]
-struct RouteShape {
-    event: String,
-    class: (u32, String, String),
-    when: Option<usize>,
-    also: bool,
-    time: usize,
-    account: Option<usize>,
-    region: Option<usize>,
-    layout: Vec<LayoutShape>,
-    required: Vec<(Vec<Vec<usize>>, String, String)>,
-}
-
-#[derive(Serialize, Deserialize)]
-enum LayoutShape {
-    #[serde(rename = "l")]
-    Leaf(usize),
-    #[serde(rename = "s")]
-    Struct(Vec<LayoutShape>),
+    program: Program<usize>,
 }
 
 /// Encodes the node without its input.
 pub(crate) fn encode(node: &SinkExec, codec: &dyn PhysicalExtensionCodec) -> Result<Vec<u8>> {
-    let mut encoder = Encoder {
-        codec,
-        exprs: Vec::new(),
-    };
-    let filters = node
-        .program
-        .filters
-        .iter()
-        .map(|(when, reason)| Ok((encoder.expr(when)?, reason.clone())));
-    let filters = filters.collect::<Result<_>>()?;
-    let routes = node
-        .program
-        .routes
-        .iter()
-        .map(|route| encoder.route(route))
-        .collect::<Result<_>>()?;
-    let schemas = node
-        .program
-        .routes
-        .iter()
-        .map(|route| Ok(route.schema.as_ref().try_into()?));
+    let mut exprs = Vec::new();
+    let program = node.program.as_ref().clone().try_map(|expr| {
+        exprs.push(serialize_physical_expr(&expr, codec)?);
+        Ok::<_, DataFusionError>(exprs.len() - 1)
+    })?;
+    let mut schemas = Vec::with_capacity(program.routes.len());
+    for route in &program.routes {
+        schemas.push(route.schema.as_ref().try_into()?);
+    }
     let shape = Shape {
         spec: node.spec.as_ref().clone(),
-        filters,
-        routes,
+        program,
     };
     let shape =
         serde_json::to_string(&shape).map_err(|error| DataFusionError::External(error.into()))?;
-    Ok(Wire {
+    let wire = Wire {
         shape,
-        schemas: schemas.collect::<Result<_>>()?,
-        exprs: encoder.exprs,
-    }
-    .encode_to_vec())
-}
-
-struct Encoder<'a> {
-    codec: &'a dyn PhysicalExtensionCodec,
-    exprs: Vec<protobuf::PhysicalExprNode>,
-}
-
-impl Encoder<'_> {
-    fn expr(&mut self, expr: &Arc<dyn PhysicalExpr>) -> Result<usize> {
-        self.exprs.push(serialize_physical_expr(expr, self.codec)?);
-        Ok(self.exprs.len() - 1)
-    }
-
-    fn optional(&mut self, expr: Option<&Arc<dyn PhysicalExpr>>) -> Result<Option<usize>> {
-        expr.map(|expr| self.expr(expr)).transpose()
-    }
-
-    fn route(&mut self, route: &PhysicalRoute) -> Result<RouteShape> {
-        let Class {
-            uid, name, output, ..
-        } = route.class.clone();
-        let required = route.required.iter();
-        Ok(RouteShape {
-            event: route.event.clone(),
-            class: (uid, name, output),
-            when: self.optional(route.when.as_ref())?,
-            also: route.also,
-            time: self.expr(&route.time)?,
-            account: self.optional(route.account.as_ref())?,
-            region: self.optional(route.region.as_ref())?,
-            layout: route
-                .layout
-                .iter()
-                .map(|layout| self.layout(layout))
-                .collect::<Result<_>>()?,
-            required: required
-                .map(|r| (r.any_of.clone(), r.reason.to_string(), r.detail.clone()))
-                .collect(),
-        })
-    }
-
-    fn layout(&mut self, layout: &PhysicalLayout) -> Result<LayoutShape> {
-        Ok(match layout {
-            PhysicalLayout::Leaf(expr) => LayoutShape::Leaf(self.expr(expr)?),
-            PhysicalLayout::Struct(members) => LayoutShape::Struct(
-                members
-                    .iter()
-                    .map(|member| self.layout(member))
-                    .collect::<Result<_>>()?,
-            ),
-        })
-    }
+        exprs,
+        schemas,
+    };
+    Ok(wire.encode_to_vec())
 }
 
 /// The node that `encode` wrote, over `input`.
@@ -340,90 +227,24 @@ pub(crate) fn decode(
     let shape: Shape = serde_json::from_str(&wire.shape)
         .map_err(|error| DataFusionError::External(error.into()))?;
     let scan = input.schema();
-    let exprs = wire
-        .exprs
-        .iter()
-        .map(|expr| parse_physical_expr(expr, context, &scan, codec));
-    let decoder = Decoder {
-        exprs: exprs.collect::<Result<_>>()?,
-    };
-    let mut routes = Vec::new();
-    for (route, schema) in shape.routes.into_iter().zip(&wire.schemas) {
-        routes.push(decoder.route(route, Arc::new(schema.try_into()?))?);
+    let mut exprs = Vec::with_capacity(wire.exprs.len());
+    for expr in &wire.exprs {
+        exprs.push(parse_physical_expr(expr, context, &scan, codec)?);
     }
-    let filters = shape
-        .filters
-        .into_iter()
-        .map(|(when, reason)| Ok((decoder.expr(when)?, reason)));
-    let program = PhysicalProgram {
-        filters: filters.collect::<Result<_>>()?,
-        routes,
-    };
-    Ok(SinkExec::new(
-        input,
-        Arc::new(program),
-        Arc::new(shape.spec),
-    ))
+    let mut program = shape.program.try_map(|index| expr_at(&exprs, index))?;
+    if program.routes.len() != wire.schemas.len() {
+        return plan_err!("the plan has no schema for each of its routes");
+    }
+    for (route, schema) in program.routes.iter_mut().zip(&wire.schemas) {
+        route.schema = Arc::new(schema.try_into()?);
+    }
+    let spec = Arc::new(shape.spec);
+    Ok(SinkExec::new(input, Arc::new(program), spec))
 }
 
-struct Decoder {
-    exprs: Vec<Arc<dyn PhysicalExpr>>,
-}
-
-impl Decoder {
-    fn expr(&self, index: usize) -> Result<Arc<dyn PhysicalExpr>> {
-        self.exprs
-            .get(index)
-            .cloned()
-            .map_or_else(|| plan_err!("the plan lacks expression {index}"), Ok)
-    }
-
-    fn optional(&self, index: Option<usize>) -> Result<Option<Arc<dyn PhysicalExpr>>> {
-        index.map(|index| self.expr(index)).transpose()
-    }
-
-    fn route(&self, route: RouteShape, schema: SchemaRef) -> Result<PhysicalRoute> {
-        let (uid, name, output) = route.class;
-        let required = route.required.into_iter();
-        Ok(PhysicalRoute {
-            event: route.event,
-            class: Class {
-                uid,
-                name,
-                output,
-                target: None,
-                role: None,
-            },
-            when: self.optional(route.when)?,
-            also: route.also,
-            time: self.expr(route.time)?,
-            account: self.optional(route.account)?,
-            region: self.optional(route.region)?,
-            schema,
-            layout: route
-                .layout
-                .into_iter()
-                .map(|layout| self.layout(layout))
-                .collect::<Result<_>>()?,
-            required: required
-                .map(|(any_of, reason, detail)| Quarantined {
-                    any_of,
-                    reason: reason.into(),
-                    detail,
-                })
-                .collect(),
-        })
-    }
-
-    fn layout(&self, layout: LayoutShape) -> Result<PhysicalLayout> {
-        Ok(match layout {
-            LayoutShape::Leaf(index) => PhysicalLayout::Leaf(self.expr(index)?),
-            LayoutShape::Struct(members) => PhysicalLayout::Struct(
-                members
-                    .into_iter()
-                    .map(|member| self.layout(member))
-                    .collect::<Result<_>>()?,
-            ),
-        })
+fn expr_at(exprs: &[Arc<dyn PhysicalExpr>], index: usize) -> Result<Arc<dyn PhysicalExpr>> {
+    match exprs.get(index) {
+        Some(expr) => Ok(expr.clone()),
+        None => plan_err!("the plan lacks expression {index}"),
     }
 }

@@ -17,11 +17,11 @@ use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPrope
 use parquet::schema::types::ColumnPath;
 
 use crate::attempt::AttemptSpec;
+use crate::lake::{AttemptFiles, PartName};
 use crate::receipt::{Part, PartKind};
 use crate::reported::Reported;
 use crate::storage::parts::{PartError, PartHandle, UnpublishedPart, UnpublishedWriter};
 
-const SUFFIX: &str = ".zstd.parquet";
 /// Security Lake allows 1 MB a page and 256 MB a row group and an object.
 const PAGE_BYTES: usize = 512 << 10;
 const DICTIONARY_BYTES: usize = 512 << 10;
@@ -39,48 +39,20 @@ pub(super) struct PartNames {
 impl PartNames {
     /// The final URI of the next part in `folder`, and its name while it is unpublished.
     fn next(&mut self, folder: &str, kind: PartKind, day: i32) -> (String, String) {
-        let AttemptSpec {
-            attempt,
-            digest8,
-            source,
-            period,
-            ..
-        } = self.spec.as_ref();
+        let spec = self.spec.as_ref();
         let number = format!("{}-{}", self.run, self.next);
         self.next += 1;
-        let kind = match kind {
-            PartKind::Events => "",
-            PartKind::Quarantine => "quarantine-",
+        let name = PartName {
+            quarantined: kind == PartKind::Quarantine,
+            source: &spec.source,
+            period: &spec.period,
+            day,
+            digest8: &spec.digest8,
+            number: &number,
         };
-        let day = compact_day(day);
-        let name = format!("{kind}{source}-{period}-{day}-{digest8}-{number}");
-        (
-            format!("{folder}/{name}{SUFFIX}"),
-            format!("{attempt}/{name}.part"),
-        )
+        let uri = format!("{folder}/{}", name.file());
+        (uri, AttemptFiles(&spec.attempt).staged(&name.stem()))
     }
-}
-
-/// The digest of the attempt that a part belongs to, from the part's URI.
-pub fn attempt_digest(uri: &str) -> Option<&str> {
-    let name = uri.rsplit('/').next()?.strip_suffix(SUFFIX)?;
-    // …-{digest8}-{run}-{n}; a source's own name may have dashes too.
-    let digest = name.rsplit('-').nth(2)?;
-    let is_hex = digest.len() == 8 && digest.bytes().all(|byte| byte.is_ascii_hexdigit());
-    is_hex.then_some(digest)
-}
-
-/// The day of a part's rows, in days since 1970, from the part's URI.
-pub fn part_day(uri: &str) -> Option<i32> {
-    let name = uri.rsplit('/').next()?;
-    let date = chrono::NaiveDate::parse_from_str(name.rsplit('-').nth(3)?, "%Y%m%d").ok()?;
-    Some(date.to_epoch_days())
-}
-
-/// `yyyyMMdd`
-pub(super) fn compact_day(day: i32) -> String {
-    let date = chrono::NaiveDate::from_epoch_days(day).unwrap_or_default();
-    date.format("%Y%m%d").to_string()
 }
 
 /// What a part is, besides its rows.
@@ -112,12 +84,11 @@ impl PartWriter {
     ) -> Result<Self> {
         let (uri, staging) = names.next(&facts.folder, facts.kind, facts.day);
         let part = sink.create(&uri, &staging).await.map_err(part_error)?;
-        // Readers take the types from Parquet; Arrow's own (views) would be forced on them.
-        let options = ArrowWriterOptions::new()
-            .with_properties(properties(schema))
-            .with_skip_arrow_metadata(true);
-        let writer =
-            AsyncArrowWriter::try_new_with_options(Forward { part }, schema.clone(), options)?;
+        let writer = AsyncArrowWriter::try_new_with_options(
+            Forward { part },
+            schema.clone(),
+            options(schema),
+        )?;
         Ok(Self {
             writer,
             facts,
@@ -182,6 +153,14 @@ impl PartFacts {
             day,
         }
     }
+}
+
+/// How every part is written.
+pub(super) fn options(schema: &Schema) -> ArrowWriterOptions {
+    // Readers take the types from Parquet; Arrow's own (views) would be forced on them.
+    ArrowWriterOptions::new()
+        .with_properties(properties(schema))
+        .with_skip_arrow_metadata(true)
 }
 
 fn properties(schema: &Schema) -> WriterProperties {
@@ -277,31 +256,5 @@ pub(super) fn part_error(error: PartError) -> DataFusionError {
     match error.retryable() {
         true => DataFusionError::IoError(std::io::Error::other(reported)),
         false => DataFusionError::External(reported.into()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_parts_name_tells_its_attempt_and_another_name_tells_none() {
-        let folder = "s3://lake/ext/my-logs/region=r/accountId=a/eventDay=20240115";
-        for name in [
-            "my-logs-2024-01-20240115-0011aabb-0000c0ffee00-0",
-            "quarantine-my-logs-2024-01-15-20240115-0011aabb-00001234abcd-12",
-            "my-logs-2024-01-20240115-0011aabb-replay-0",
-        ] {
-            let uri = format!("{folder}/{name}.zstd.parquet");
-            assert_eq!(attempt_digest(&uri), Some("0011aabb"), "{name}");
-        }
-        for name in [
-            "part-00000-0011aabb-c000.snappy.parquet",
-            "a.zstd.parquet",
-            "lakebolt-probe-0011aabb",
-            "x-0011aabz-1-0.zstd.parquet",
-        ] {
-            assert_eq!(attempt_digest(&format!("{folder}/{name}")), None, "{name}");
-        }
     }
 }

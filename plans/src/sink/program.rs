@@ -10,107 +10,27 @@ use arrow::buffer::{BooleanBuffer, NullBuffer};
 use arrow::datatypes::{DataType, FieldRef, SchemaRef};
 use datafusion::common::cast::{as_boolean_array, as_struct_array, as_timestamp_millisecond_array};
 use datafusion::common::{DFSchema, Result, exec_err};
-use datafusion::execution::SessionState;
-use datafusion::logical_expr::Expr;
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::prelude::SessionContext;
 
-use crate::mapping::{Class, Layout, Program, Quarantined, Route};
+use crate::mapping::{Layout, Program, Quarantined, Route};
 use crate::session;
 
-/// `mapping::Program` with physical expressions.
-#[derive(Clone, Debug)]
-pub struct PhysicalProgram {
-    pub filters: Vec<(Arc<dyn PhysicalExpr>, String)>,
-    pub routes: Vec<PhysicalRoute>,
-}
+/// A program that the sink can evaluate.
+pub type PhysicalProgram = Program<Arc<dyn PhysicalExpr>>;
 
-/// `mapping::Route` with physical expressions.
-#[derive(Clone, Debug)]
-pub struct PhysicalRoute {
-    pub event: String,
-    pub class: Class,
-    pub when: Option<Arc<dyn PhysicalExpr>>,
-    pub also: bool,
-    pub time: Arc<dyn PhysicalExpr>,
-    pub account: Option<Arc<dyn PhysicalExpr>>,
-    pub region: Option<Arc<dyn PhysicalExpr>>,
-    pub schema: SchemaRef,
-    pub layout: Vec<PhysicalLayout>,
-    pub required: Vec<Quarantined>,
-}
+/// A route that the sink can evaluate.
+pub type PhysicalRoute = Route<Arc<dyn PhysicalExpr>>;
 
-/// `mapping::Layout` with physical expressions.
-#[derive(Clone, Debug)]
-pub enum PhysicalLayout {
-    Leaf(Arc<dyn PhysicalExpr>),
-    Struct(Vec<PhysicalLayout>),
-}
+type PhysicalLayout = Layout<Arc<dyn PhysicalExpr>>;
 
 impl PhysicalProgram {
     /// Plans every expression of `program` over the scan's `schema`.
     pub fn plan(program: &Program, schema: &SchemaRef, session: &SessionContext) -> Result<Self> {
         let schema = DFSchema::try_from(schema.as_ref().clone())?;
-        let planner = Planner {
-            schema: &schema,
-            session: session.state(),
-        };
-        let filters = program
-            .filters
-            .iter()
-            .map(|(when, reason)| Ok((planner.expr(when)?, reason.clone())));
-        Ok(Self {
-            filters: filters.collect::<Result<_>>()?,
-            routes: program
-                .routes
-                .iter()
-                .map(|route| planner.route(route))
-                .collect::<Result<_>>()?,
-        })
-    }
-}
-
-struct Planner<'a> {
-    schema: &'a DFSchema,
-    session: SessionState,
-}
-
-impl Planner<'_> {
-    fn expr(&self, expr: &Expr) -> Result<Arc<dyn PhysicalExpr>> {
-        session::plan_expr(&self.session, expr, self.schema)
-    }
-
-    fn optional(&self, expr: Option<&Expr>) -> Result<Option<Arc<dyn PhysicalExpr>>> {
-        expr.map(|expr| self.expr(expr)).transpose()
-    }
-
-    fn route(&self, route: &Route) -> Result<PhysicalRoute> {
-        Ok(PhysicalRoute {
-            event: route.event.clone(),
-            class: route.class.clone(),
-            when: self.optional(route.when.as_ref())?,
-            also: route.also,
-            time: self.expr(&route.time)?,
-            account: self.optional(route.account.as_ref())?,
-            region: self.optional(route.region.as_ref())?,
-            schema: route.schema.clone(),
-            layout: route
-                .layout
-                .iter()
-                .map(|layout| self.layout(layout))
-                .collect::<Result<_>>()?,
-            required: route.required.clone(),
-        })
-    }
-
-    fn layout(&self, layout: &Layout) -> Result<PhysicalLayout> {
-        Ok(match layout {
-            Layout::Leaf(expr) => PhysicalLayout::Leaf(self.expr(expr)?),
-            Layout::Struct(members) => {
-                let members = members.iter().map(|member| self.layout(member));
-                PhysicalLayout::Struct(members.collect::<Result<_>>()?)
-            }
-        })
+        let state = session.state();
+        let plan = |expr| session::plan_expr(&state, &expr, &schema);
+        program.clone().try_map(plan)
     }
 }
 
@@ -170,7 +90,7 @@ fn build_all(
 
 fn build(layout: &PhysicalLayout, field: &FieldRef, batch: &RecordBatch) -> Result<ArrayRef> {
     match (layout, field.data_type()) {
-        (PhysicalLayout::Leaf(expr), expected) => {
+        (Layout::Leaf(expr), expected) => {
             let array = expr.evaluate(batch)?.into_array(batch.num_rows())?;
             if array.data_type() == expected {
                 return Ok(array);
@@ -181,7 +101,7 @@ fn build(layout: &PhysicalLayout, field: &FieldRef, batch: &RecordBatch) -> Resu
                 array.data_type()
             )
         }
-        (PhysicalLayout::Struct(members), DataType::Struct(fields)) => {
+        (Layout::Struct(members), DataType::Struct(fields)) => {
             let arrays = build_all(members, fields, batch)?;
             let nulls = union_of_validity(&arrays);
             Ok(Arc::new(StructArray::try_new(
@@ -190,7 +110,7 @@ fn build(layout: &PhysicalLayout, field: &FieldRef, batch: &RecordBatch) -> Resu
                 nulls,
             )?))
         }
-        (PhysicalLayout::Struct(_), other) => {
+        (Layout::Struct(_), other) => {
             exec_err!("{} is no struct but {other}", field.name())
         }
     }

@@ -4,8 +4,8 @@ use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;
 
-use arrow::array::{BooleanArray, RecordBatch};
-use arrow::compute::{concat_batches, filter_record_batch};
+use arrow::array::RecordBatch;
+use arrow::compute::concat_batches;
 use datafusion::common::{DataFusionError, Result};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use futures::{StreamExt, TryStreamExt};
@@ -13,15 +13,16 @@ use object_store::path::Path;
 use object_store::{ObjectStoreExt, PutPayload};
 use tracing::debug;
 
-use super::classify::{Classifier, Rejection};
 use super::heartbeat::{Advance, HeartbeatWriter};
 use super::open_parts::OpenParts;
-use super::part::{PartFacts, PartNames, PartWriter, compact_day, part_error};
+use super::part::{PartFacts, PartNames, PartWriter, part_error};
 use super::program::PhysicalProgram;
 use super::quarantine::Quarantine;
+use super::rows::{RowSteps, RowTerms};
 use super::sort::{Chunk, Runs, text_span};
 use super::{fence, heartbeat};
 use crate::attempt::AttemptSpec;
+use crate::lake::{AttemptFiles, event_folder, path_below};
 use crate::receipt::{Ledger, Part, PartKind, Receipt};
 use crate::scan::error::io_error;
 use crate::scan::reader::{BATCH_ROWS, load_split};
@@ -54,12 +55,12 @@ pub(super) async fn run(
         .map_err(|error| DataFusionError::External(error.into()))?;
     let split = load_split(work.store.as_ref(), &list).await?;
     let mut run = SplitRun::new(&sink_context, &split)?;
-    let (advance, name) = (run.advance.clone(), run.names.run.clone());
+    let advance = run.advance.clone();
+    let heartbeat = AttemptFiles(&sink_context.spec.attempt).heartbeat(&run.names.run);
     let writer = HeartbeatWriter {
         work: &work,
-        folder: &receipts_folder(&work.path, &sink_context.spec.attempt),
+        path: path_below(&work.path, &heartbeat),
         split: &split.id,
-        run: &name,
         advance: &advance,
     };
     let written = tokio::select! {
@@ -90,9 +91,8 @@ pub(super) async fn run(
 }
 
 struct SplitRun {
-    program: Arc<PhysicalProgram>,
     spec: Arc<AttemptSpec>,
-    classifier: Classifier,
+    steps: RowSteps,
     quarantine: Quarantine,
     sink: OpenParts,
     names: PartNames,
@@ -105,14 +105,14 @@ struct SplitRun {
 
 impl SplitRun {
     fn new(sink_context: &SinkContext, split: &Split) -> Result<Self> {
-        let (program, spec) = (sink_context.program.clone(), sink_context.spec.clone());
+        let spec = sink_context.spec.clone();
         let target = spec.targets.values().next().unwrap_or(&spec.quarantine);
         let sink = parts::open(target, &spec.work, &spec.access);
         let sink = OpenParts::new(sink.map_err(part_error)?);
         let run = format!("{}{:08x}", split.id, nonce());
         Ok(Self {
-            classifier: Classifier::new(program.clone(), spec.clone(), split),
-            quarantine: Quarantine::new(spec.clone(), split),
+            steps: RowSteps::new(sink_context.program.clone(), RowTerms::of(&spec), split),
+            quarantine: Quarantine::new(&spec, split),
             sink,
             names: PartNames {
                 spec: spec.clone(),
@@ -124,7 +124,6 @@ impl SplitRun {
             raw_bytes: 0,
             scratch_bytes: 0,
             advance: Arc::default(),
-            program,
             spec,
         })
     }
@@ -184,16 +183,14 @@ impl SplitRun {
 
     /// Takes a batch that keeps so many bytes of text.
     async fn take(&mut self, batch: RecordBatch, text: u64, runs: &mut Runs) -> Result<()> {
-        let mut rejections = Vec::new();
         let (index, before) = (runs.next_index(), runs.keys().len());
         self.advance.read(batch.num_rows());
-        self.classifier
-            .classify(&batch, index, runs.keys(), &mut rejections)?;
+        let found = self.steps.classify(batch, index, runs.keys())?;
         self.quarantine
-            .add(&batch, &rejections, &self.sink, &mut self.names)
+            .add(&found.batch, &found.rejections, &self.sink, &mut self.names)
             .await?;
         if runs.keys().len() > before {
-            runs.push(batch, text)?;
+            runs.push(found.batch, text)?;
         }
         Ok(())
     }
@@ -229,36 +226,20 @@ impl SplitRun {
 
     /// The chunk as OCSF events, less those that miss a required attribute.
     async fn map(&mut self, chunk: &Chunk) -> Result<Option<RecordBatch>> {
-        let group = self.classifier.group(chunk.group);
-        let (route, day) = (&self.program.routes[group.route], group.day);
-        let mapped = route.map(&chunk.rows)?;
-        let missing = route.missing(&mapped)?;
-        if missing.is_empty() {
-            return Ok(Some(mapped));
+        let group = self.steps.group(chunk.group);
+        let mapped = self.steps.map(group.route, group.day, &chunk.rows)?;
+        if mapped.rejections.is_empty() {
+            return Ok(Some(mapped.events));
         }
-        let rejections: Vec<Rejection> = missing
-            .iter()
-            .map(|(row, required)| Rejection {
-                row: *row,
-                day,
-                reason: required.reason.to_string(),
-                detail: required.detail.clone(),
-            })
-            .collect();
         self.quarantine
-            .add(&chunk.rows, &rejections, &self.sink, &mut self.names)
+            .add(&chunk.rows, &mapped.rejections, &self.sink, &mut self.names)
             .await?;
-        let mut keep = vec![true; mapped.num_rows()];
-        rejections
-            .iter()
-            .for_each(|rejection| keep[rejection.row] = false);
-        let kept = filter_record_batch(&mapped, &BooleanArray::from(keep))?;
-        Ok((kept.num_rows() > 0).then_some(kept))
+        Ok((mapped.events.num_rows() > 0).then_some(mapped.events))
     }
 
     async fn open(&mut self, group: u32) -> Result<PartWriter> {
-        let group = self.classifier.group(group);
-        let route = &self.program.routes[group.route];
+        let group = self.steps.group(group);
+        let route = &self.steps.routes()[group.route];
         let Some(target) = self.spec.targets.get(&route.class.name) else {
             return datafusion::common::plan_err!("no target for class {}", route.class.name);
         };
@@ -267,13 +248,9 @@ impl SplitRun {
             group.account.to_string(),
             group.day,
         );
-        let folder = format!(
-            "{target}/region={region}/accountId={account}/eventDay={}",
-            compact_day(day)
-        );
         let facts = PartFacts {
             kind: PartKind::Events,
-            folder,
+            folder: event_folder(target, &region, &account, day),
             class_uid: route.class.uid,
             region,
             account,
@@ -295,13 +272,13 @@ impl SplitRun {
     async fn receipt(&mut self, sink_context: &SinkContext, split: &Split) -> Result<Receipt> {
         let quarantined = self.quarantine.finish(&self.sink, &mut self.names).await?;
         self.parts.extend(quarantined);
-        let counted = self.classifier.ledger;
+        let counted = self.steps.ledger();
         let ledger = Ledger {
             written: self.ledger.written,
             quarantined: self.quarantine.rows,
             ..counted
         };
-        let mut reasons = std::mem::take(&mut self.classifier.filtered);
+        let mut reasons = self.steps.filtered().clone();
         reasons.append(&mut self.quarantine.reasons);
         Ok(Receipt {
             schema_version: 1,
@@ -322,13 +299,8 @@ impl SplitRun {
     }
 }
 
-/// The folder of an attempt's receipts, as a path in the work area's store.
-pub fn receipts_folder(work: &Path, attempt: &str) -> Path {
-    work.clone().join("attempts").join(attempt).join("receipts")
-}
-
 async fn put_receipt(work: &Located, receipt: &Receipt, run: &str) -> Result<Path> {
-    let path = receipts_folder(&work.path, &receipt.attempt).join(format!("{run}.json"));
+    let path = path_below(&work.path, &AttemptFiles(&receipt.attempt).receipt(run));
     let bytes =
         serde_json::to_vec(receipt).map_err(|error| DataFusionError::External(error.into()))?;
     work.store

@@ -1,34 +1,35 @@
-//! In whose name targets are written: a role for each prefix, as Security Lake's
-//! providers have it. Travels with plans; a role's name is no secret.
+//! The IAM roles for writing targets. Security Lake has one role for each custom source. They
+//! are part of plans, because the name of a role is not a secret.
 
 use serde::{Deserialize, Serialize};
 
 /// An IAM role to assume.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Role {
+    /// ARN of the role.
     pub arn: String,
-    /// What the role's trust policy asks for, so that nobody is tricked into using it.
+    /// External id that the trust policy of the role requires.
     pub external_id: Option<String>,
 }
 
-/// Which role is used below which URI. Without one, the process's own identity is.
+/// The roles to use below URIs. Without a role, the process uses its own identity.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Access(Vec<(String, Option<Role>)>);
 
 impl Access {
-    /// Uses `role` for everything below `folder`; none is the process's own identity.
+    /// Uses `role` for everything below `folder`. `None` means the identity of the process.
     pub fn grant(&mut self, folder: &str, role: Option<Role>) {
         self.0.push((folder.trim_end_matches('/').to_owned(), role));
     }
 
-    /// The role of the longest folder that `uri` stands in.
+    /// Returns the role of the longest folder that contains `uri`.
     pub fn role(&self, uri: &str) -> Option<&Role> {
-        let holds = |folder: &str| {
+        let contains = |folder: &str| {
             let rest = uri.strip_prefix(folder);
             rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
         };
-        let holding = self.0.iter().filter(|(folder, _)| holds(folder));
-        let (_, role) = holding.max_by_key(|(folder, _)| folder.len())?;
+        let containing = self.0.iter().filter(|(folder, _)| contains(folder));
+        let (_, role) = containing.max_by_key(|(folder, _)| folder.len())?;
         role.as_ref()
     }
 }
@@ -38,7 +39,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_longest_folder_decides_and_a_name_that_only_begins_alike_does_not() {
+    fn the_longest_folder_decides_and_names_are_compared_whole() {
         let role = |name: &str| {
             Some(Role {
                 arn: name.to_owned(),

@@ -1,4 +1,4 @@
-//! The AWS SDK's shared configuration. Nothing else opens the SDK.
+//! Loads the shared configuration of the AWS SDK. Only this module does so.
 //!
 //! Credentials, region and endpoints come from the standard chain: environment, profile
 //! (SSO, processes and roles included), web identity, container (ECS, EKS Pod Identity),
@@ -16,10 +16,10 @@ use aws_smithy_http_client::tls::Provider;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use tokio::sync::OnceCell;
 
-/// The configuration of this process, read once.
+/// Returns the configuration of this process, which is loaded once.
 ///
 /// # Panics
-/// Never, unless it is called outside a Tokio runtime.
+/// Panics outside a Tokio runtime.
 pub async fn config() -> &'static SdkConfig {
     static CONFIG: OnceLock<OnceCell<SdkConfig>> = OnceLock::new();
     let config = CONFIG.get_or_init(OnceCell::new);
@@ -27,7 +27,7 @@ pub async fn config() -> &'static SdkConfig {
 }
 
 async fn load() -> SdkConfig {
-    // TLS is ring's, as everywhere else: a second provider would be a second C library.
+    // All TLS uses ring. A second provider would add a second C library.
     let tls = Provider::Rustls(CryptoMode::Ring);
     aws_config::defaults(BehaviorVersion::latest())
         .http_client(Builder::new().tls_provider(tls).build_https())
@@ -35,21 +35,25 @@ async fn load() -> SdkConfig {
         .await
 }
 
-/// Why AWS does not say who this process is.
+/// The reason why the identity of this process is unknown.
 #[derive(Debug, thiserror::Error)]
 pub enum IdentityError {
+    /// The credential chain found nothing.
     #[error("no AWS credentials were found")]
     NoCredentials,
+    /// A credential provider failed.
     #[error("the AWS credentials cannot be read ({0})")]
     Unreadable(String),
+    /// STS rejected the credentials.
     #[error("AWS does not accept the credentials ({0})")]
     Refused(String),
+    /// STS did not answer.
     #[error("STS cannot be reached ({0})")]
     Unreachable(String),
 }
 
 impl IdentityError {
-    /// What to do about it.
+    /// Returns how to fix it.
     pub fn remedy(&self) -> &'static str {
         match self {
             Self::NoCredentials => {
@@ -65,7 +69,8 @@ impl IdentityError {
     }
 }
 
-/// The ARN that AWS knows this process by.
+/// Returns the ARN of the identity of this process.
+///
 /// <https://docs.aws.amazon.com/STS/latest/APIReference/API_GetCallerIdentity.html>
 pub async fn identity() -> Result<String, IdentityError> {
     let config = config().await;
@@ -78,7 +83,7 @@ pub async fn identity() -> Result<String, IdentityError> {
             CredentialsError::CredentialsNotLoaded(_) => IdentityError::NoCredentials,
             error => IdentityError::Unreadable(last_cause(&error)),
         })?;
-    // STS answers alike in every region, and is asked also where none is set.
+    // STS answers the same in every region, so any region will do if none is set.
     let region = config.region().cloned();
     let region = region.unwrap_or(Region::from_static("us-east-1"));
     let client = aws_sdk_sts::config::Builder::from(config).region(region);
@@ -93,8 +98,8 @@ pub async fn identity() -> Result<String, IdentityError> {
     Ok(answer.arn.unwrap_or_default())
 }
 
-/// What an error's last cause says, in one line: the outer ones only say that something
-/// went wrong. Of a chain of providers, those that nobody had set up are left out.
+/// Returns the message of an error's last cause in one line, because the outer errors have no
+/// details. Providers of the credential chain that are not configured are left out.
 pub fn last_cause(error: &dyn Error) -> String {
     let mut cause = error;
     while let Some(source) = cause.source() {
@@ -110,8 +115,8 @@ fn one_line(text: &str) -> String {
         .trim_end_matches("Attempted:")
         .trim_end_matches(['.', ' ']);
     let failed = lines.filter(|line| !line.is_empty() && !line.contains("was not enabled"));
-    let said: Vec<&str> = std::iter::once(first).chain(failed).collect();
-    said.join("; ")
+    let messages: Vec<&str> = std::iter::once(first).chain(failed).collect();
+    messages.join("; ")
 }
 
 #[cfg(test)]
@@ -119,7 +124,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn of_a_chain_only_the_providers_that_failed_are_named() {
+    fn only_the_failed_providers_of_a_chain_are_named() {
         let text = "no credentials found in chain. Attempted:\n  \
              Environment: the credential provider was not enabled: variable not set\n  \
              WebIdentityToken: the token file cannot be read\n";

@@ -1,5 +1,5 @@
-//! A store's failure in one line: what is wrong, and what to do about it. Stores answer
-//! with XML, status codes and chains of causes; users get neither.
+//! Explains failures of stores in one line, and how to fix them. Stores answer with XML,
+//! status codes and chains of causes, which users should not have to read.
 
 use std::error::Error;
 use std::fmt;
@@ -10,42 +10,50 @@ use tracing::debug;
 use super::s3::ConnectError;
 use crate::reported::with_causes;
 
-/// Most characters of a store's own words that are repeated.
-const WORDS: usize = 300;
+/// Maximum number of characters of a store's message that are shown.
+const MESSAGE: usize = 300;
 
-/// What kind of failure it is.
+/// The kind of a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cause {
-    /// No such object.
+    /// The object does not exist.
     NotFound,
+    /// The bucket does not exist.
     NoBucket,
+    /// Permissions are missing.
     Denied,
+    /// No credentials were found.
     NoCredentials,
-    /// Credentials that are wrong or have expired.
+    /// The credentials are wrong or have expired.
     BadCredentials,
+    /// The bucket is in another region.
     OtherRegion,
+    /// The clock of this machine is wrong.
     ClockSkew,
-    /// Too many requests, or a failure of the store's own.
+    /// There are too many requests, or the store failed.
     Busy,
+    /// The store did not answer.
     Unreachable,
+    /// Any other failure.
     Other,
 }
 
 /// A failure of a store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoreFailure {
+    /// The kind of failure.
     pub cause: Cause,
-    /// One line, without the object's name.
+    /// One line, without the name of the object.
     pub message: String,
 }
 
 impl Cause {
-    /// Whether the same request may succeed later without a change.
+    /// Whether the same request may succeed later.
     pub fn retryable(self) -> bool {
         matches!(self, Self::Busy | Self::Unreachable | Self::Other)
     }
 
-    /// What to do, where more can be said than to look at the name and the permissions.
+    /// Returns how to fix it, if it is not obvious from the message.
     pub fn remedy(self) -> Option<&'static str> {
         match self {
             Self::NotFound | Self::Other => None,
@@ -54,20 +62,20 @@ impl Cause {
             }
             Self::Denied => Some(
                 "give this identity the S3 permissions that docs/operating.md lists \
-                 (`lakebolt doctor` says who it is), or check the bucket's policy",
+                 (`lakebolt doctor` shows the identity), or check the bucket's policy",
             ),
             Self::NoCredentials => Some(
                 "set AWS_PROFILE or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, \
                  log in with `aws sso login`, or give the pod or instance a role",
             ),
             Self::BadCredentials => {
-                Some("renew the credentials, and check that they belong together")
+                Some("renew the credentials, and check that key and secret match")
             }
             Self::OtherRegion => Some("set AWS_REGION to the bucket's region"),
             Self::ClockSkew => {
                 Some("set this machine's clock: AWS refuses more than 15 minutes of difference")
             }
-            Self::Busy => Some("run it again: what was published stays"),
+            Self::Busy => Some("run it again; published data is kept"),
             Self::Unreachable => Some("check the network, and AWS_ENDPOINT_URL if it is set"),
         }
     }
@@ -100,7 +108,7 @@ impl Cause {
 }
 
 impl StoreFailure {
-    /// What `error` comes down to.
+    /// Finds the cause of `error`.
     pub fn of(error: &(dyn Error + 'static)) -> Self {
         let text = with_causes(error);
         debug!("a store failed: {text}");
@@ -136,7 +144,7 @@ impl From<object_store::Error> for StoreFailure {
     }
 }
 
-/// The answer to a HEAD has no body: only its status tells.
+/// Returns the cause by the kind of error. The response to a HEAD has no body with a code.
 fn cause_of_error(error: &(dyn Error + 'static)) -> Option<Cause> {
     match find::<object_store::Error>(error)? {
         object_store::Error::NotFound { .. } => Some(Cause::NotFound),
@@ -183,9 +191,9 @@ fn message(cause: Cause, code: Option<&str>, text: &str) -> String {
         Cause::Other => return shortened(text),
     };
     let mut line = what.to_owned();
-    // Writing to text does not fail.
+    // Writing to a string does not fail.
     let _ = match (code, element(text, "Message")) {
-        (Some(code), Some(words)) => write!(line, " ({code}: {})", shortened(words)),
+        (Some(code), Some(message)) => write!(line, " ({code}: {})", shortened(message)),
         (Some(code), None) => write!(line, " ({code})"),
         (None, _) if cause == Cause::Unreachable => write!(line, " ({})", shortened(last(text))),
         (None, _) => Ok(()),
@@ -196,28 +204,28 @@ fn message(cause: Cause, code: Option<&str>, text: &str) -> String {
     line
 }
 
-/// The text of an XML element; answers of S3 are flat.
+/// Returns the text of an XML element. Error responses of S3 are flat.
 fn element<'a>(text: &'a str, name: &str) -> Option<&'a str> {
     let (open, close) = (format!("<{name}>"), format!("</{name}>"));
     let (_, rest) = text.split_once(&open)?;
     rest.split_once(&close).map(|(inside, _)| inside.trim())
 }
 
-/// The last cause says what the system said.
+/// Returns the last cause, which is the message of the operating system.
 fn last(text: &str) -> &str {
     text.rsplit_once(": ").map_or(text, |(_, last)| last)
 }
 
 fn shortened(text: &str) -> String {
     let mut line = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    if let Some((end, _)) = line.char_indices().nth(WORDS) {
+    if let Some((end, _)) = line.char_indices().nth(MESSAGE) {
         line.truncate(end);
         line.push('…');
     }
     line
 }
 
-/// The first cause of a kind.
+/// Returns the first cause of a type.
 fn find<'a, T: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a T> {
     let mut error = Some(error);
     while let Some(one) = error {
@@ -245,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_of_the_store_becomes_one_line_with_its_cause() {
+    fn a_response_becomes_one_line_with_its_cause() {
         for (code, cause) in [
             ("NoSuchBucket", Cause::NoBucket),
             ("AccessDenied", Cause::Denied),
@@ -266,14 +274,14 @@ mod tests {
     }
 
     #[test]
-    fn the_right_region_is_named_where_the_store_names_it() {
+    fn the_right_region_is_shown_if_the_store_names_it() {
         let body = xml("AuthorizationHeaderMalformed", "<Region>eu-west-1</Region>");
         let failure = StoreFailure::from(answer("400 Bad Request", &body));
         assert!(failure.message.ends_with("it is in eu-west-1"), "{failure}");
     }
 
     #[test]
-    fn an_answer_without_a_body_is_told_by_its_kind() {
+    fn a_response_without_a_body_has_the_cause_of_its_kind() {
         let denied = object_store::Error::PermissionDenied {
             path: "a".to_owned(),
             source: "403 Forbidden".into(),
@@ -283,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_may_pass_is_tried_again() {
+    fn only_temporary_failures_are_retryable() {
         assert!(Cause::Busy.retryable() && Cause::Unreachable.retryable());
         assert!(!Cause::Denied.retryable() && !Cause::NoBucket.retryable());
     }

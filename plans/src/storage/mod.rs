@@ -1,4 +1,4 @@
-//! Object stores by their URI's scheme: where input is read from and the work area stands.
+//! Object stores of the input and the work area, by the scheme of their URIs.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -16,23 +16,29 @@ pub mod s3;
 pub use access::{Access, Role};
 pub use failure::{Cause, StoreFailure};
 
-/// A store, and the path in it that a URI names.
+/// The store and the path of a URI.
 #[derive(Clone, Debug)]
 pub struct Located {
+    /// The store.
     pub store: Arc<dyn ObjectStore>,
-    /// The URI of the store itself, as in `InputObject::store` (`file:///`, `s3://bucket`).
+    /// URI of the store, as in `InputObject::store` (`file:///`, `s3://bucket`).
     pub uri: String,
+    /// Path in the store.
     pub path: Path,
-    /// The same as a path of this machine's filesystem, where it is one.
+    /// The path in the local filesystem, if the store is one.
     pub local: Option<PathBuf>,
 }
 
+/// A URI without a store.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
+    /// The URI or path is invalid.
     #[error("{uri}: not a URI of an object or folder, or not an absolute path")]
     BadUri { uri: String },
-    #[error("{uri}: no store of that kind is known; known are {known}")]
+    /// The scheme is unknown.
+    #[error("{uri}: unknown kind of store; known: {known}")]
     NoStore { uri: String, known: String },
+    /// The bucket or key is invalid.
     #[error("{uri}: {what}")]
     BadName { uri: String, what: &'static str },
 }
@@ -42,8 +48,7 @@ type Open = fn(&str) -> Result<Located, StoreError>;
 /// Every kind of store, by the scheme of its URIs, in alphabetical order.
 static STORES: &[(&str, Open)] = &[("file", file), ("s3", s3::locate)];
 
-/// Opens the store that `uri` (or an absolute path) stands in. Nothing is read, and
-/// nothing is connected to.
+/// Opens the store of `uri`, which may also be an absolute path. It does not read or connect.
 pub fn open(uri: &str) -> Result<Located, StoreError> {
     let scheme = scheme(uri);
     match STORES.iter().find(|(known, _)| *known == scheme) {
@@ -55,7 +60,7 @@ pub fn open(uri: &str) -> Result<Located, StoreError> {
     }
 }
 
-/// The kind of store that a URI names; a path names the filesystem.
+/// Returns the scheme of a URI. A path has the scheme `file`.
 pub fn scheme(uri: &str) -> &str {
     uri.split_once("://").map_or("file", |(scheme, _)| scheme)
 }
@@ -65,7 +70,7 @@ fn known_schemes() -> String {
     schemes.join(", ")
 }
 
-/// The local filesystem, whole: paths in it are absolute paths without their first slash.
+/// Opens the entire local filesystem. Paths in it are absolute paths without the first slash.
 fn file(uri: &str) -> Result<Located, StoreError> {
     let bad = || StoreError::BadUri {
         uri: uri.to_owned(),
@@ -104,11 +109,11 @@ mod tests {
     #[test]
     fn another_scheme_lists_the_known_ones() {
         let error = open("gopher://x/y").expect_err("an unknown scheme");
-        assert!(error.to_string().ends_with("known are file, s3"), "{error}");
+        assert!(error.to_string().ends_with("known: file, s3"), "{error}");
     }
 
     #[test]
-    fn a_relative_path_is_refused() {
+    fn a_relative_path_is_rejected() {
         assert!(matches!(open("logs"), Err(StoreError::BadUri { .. })));
         assert!(matches!(
             open("file://host/x y"),

@@ -1,3 +1,3 @@
-//! What the tests of this folder share. It decides nothing that a test is about.
+//! Code that the tests of this folder share.
 
 pub(crate) mod config;

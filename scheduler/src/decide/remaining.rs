@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::input::digest::{DayInput, InputDigest};
 use crate::load::days::{Day, Moment};
 use crate::load::range::AskedPeriod;
-use crate::load::request::OnStale;
+use crate::load::terms::OnStale;
 use crate::status::{DayCoverage, PeriodRecord};
 
 /// All inputs of the decision.

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use plans::attempt::AttemptSpec;
 use plans::crash_point;
+use plans::lake::{AttemptFiles, attempt_name, digest8};
 use plans::scan::split::{Split, SplitRef};
 use serde::{Deserialize, Serialize};
 use tracing::warn;
@@ -22,7 +23,7 @@ use crate::load::outcome::Volume;
 use crate::load::range::AskedPeriod;
 use crate::publish::receipts;
 use crate::publish::receipts::Collected;
-use crate::publish::work::{Work, attempt_name, digest8};
+use crate::publish::work::Work;
 use crate::status::PeriodRecord;
 
 /// The load, period and attempt that own a folder of the work area.
@@ -69,7 +70,7 @@ impl<'a> Attempt<'a> {
             inventory,
             days,
             undated_day: load.survey.undated_day,
-            quarantine: load.request().quarantine.clone(),
+            quarantine: load.request().terms.quarantine.clone(),
             name: attempt_name(&record.load_id, record.period, record.attempt),
             number: record.attempt,
         }
@@ -79,7 +80,7 @@ impl<'a> Attempt<'a> {
     pub async fn write(&self) -> Result<Collected, Failure> {
         let objects = self
             .inventory
-            .to_read(&self.days, self.load.request().margin);
+            .to_read(&self.days, self.load.request().terms.margin);
         self.write_splits(splits::pack(objects, &self.days, &Packing::default()))
             .await
     }
@@ -108,16 +109,14 @@ impl<'a> Attempt<'a> {
             load_id: self.load.id.clone(),
             attempt: self.number,
         };
-        let folder = format!("attempts/{}", self.name);
-        self.work()
-            .put(&format!("{folder}/owner.json"), &owner)
-            .await?;
+        let files = AttemptFiles(&self.name);
+        self.work().put(&files.owner(), &owner).await?;
         let mut listed = Listed {
             splits: Vec::new(),
             input: Volume::default(),
         };
         for split in packed {
-            let name = format!("{folder}/splits/{}.json", split.id);
+            let name = files.split(&split.id);
             listed.splits.push(SplitRef {
                 id: split.id.clone(),
                 path: self.work().path(&name).to_string(),
@@ -135,10 +134,11 @@ impl<'a> Attempt<'a> {
         let spec = self.spec(listed.splits);
         let request = self.load.request();
         let planner = &self.load.driver.planner;
-        let plan = planner(&request.program, &request.format, &spec).map_err(|error| {
-            let remedy = "check the source with `lakebolt lint`";
-            Failure::of(Kind::Work, "no_plan", error.as_ref(), remedy)
-        })?;
+        let plan =
+            planner(&request.source.program, &request.source.format, &spec).map_err(|error| {
+                let remedy = "check the source with `lakebolt lint`";
+                Failure::of(Kind::Work, "no_plan", error.as_ref(), remedy)
+            })?;
         let running = self.load.driver.submit.run(&self.name, plan);
         let progress = Progress {
             period: self.asked.period.to_string(),
@@ -159,20 +159,20 @@ impl<'a> Attempt<'a> {
         AttemptSpec {
             attempt: self.name.clone(),
             digest8: digest8(&self.name),
-            source: request.source.clone(),
+            source: request.source.name.clone(),
             period: self.asked.period.to_string(),
-            work: request.work.clone(),
+            work: request.terms.work.clone(),
             splits,
             targets: dataset::targets(request),
             quarantine: self.quarantine.clone(),
             access: dataset::access(request),
             load_id: self.load.id.clone(),
             days: self.days.iter().map(|day| day.0).collect(),
-            margin: request.margin,
+            margin: request.terms.margin,
             undated_day: self.undated_day.0,
-            region: request.region.clone(),
-            account: request.account.clone(),
-            memory_bytes: request.memory_bytes,
+            region: request.terms.region.clone(),
+            account: request.terms.account.clone(),
+            memory_bytes: request.terms.memory_bytes,
         }
     }
 

@@ -17,7 +17,7 @@ use super::survey::Survey;
 use crate::load::days::Moment;
 use crate::load::notification::{Notification, Observer};
 use crate::load::outcome::{PeriodOutcome, PeriodState};
-use crate::load::request::LoadRequest;
+use crate::load::terms::LoadRequest;
 use crate::publish::lease::{Clock, LeaseClient};
 use crate::publish::owner;
 use crate::status::StatusStore;
@@ -90,7 +90,7 @@ impl Driver {
             owner: owner::here(),
             load_id: load_id.to_owned(),
             duration: self.timing.lease,
-            wait: request.wait,
+            wait: request.terms.wait,
         }
     }
 

@@ -19,12 +19,12 @@ use crate::decide::remaining::Remaining;
 use crate::decide::warnings::warnings;
 use crate::load::dataset;
 use crate::load::days::{Moment, Month};
-use crate::load::failure::{Failure, Kind};
+use crate::load::failure::Failure;
 use crate::load::notification::Notification;
 use crate::load::outcome::{Outcome, PeriodOutcome, PeriodState};
 use crate::load::range::AskedPeriod;
-use crate::load::request::LoadRequest;
-use crate::load::saved::SavedRequest;
+use crate::load::recorded::{Origin, RecordedRequest};
+use crate::load::terms::LoadRequest;
 use crate::publish::lease::{LeaseClient, WAIT_PAUSE};
 use crate::publish::work;
 use crate::status::LoadRecord;
@@ -44,7 +44,7 @@ impl Driver {
         selection: &Selection,
         record: &LoadRecord,
     ) -> Outcome {
-        let mut outcome = Outcome::begun(
+        let mut outcome = Outcome::started(
             &record.load_id,
             &record.dataset,
             &record.source,
@@ -69,7 +69,7 @@ impl Driver {
     /// Starts the outcome of a new load, with a new id.
     pub(super) fn outcome_of(&self, request: &LoadRequest) -> Outcome {
         let id = Uuid::new_v4().simple().to_string();
-        Outcome::begun(&id, &dataset::id(request), &request.source, self.now())
+        Outcome::started(&id, &dataset::id(request), &request.source.name, self.now())
     }
 
     /// Completes the outcome of a load that has ended and stores it in the load's record.
@@ -133,15 +133,12 @@ impl Driver {
         if self.status.load(&outcome.load_id).await?.is_some() {
             return Ok(());
         }
-        let request = serde_json::to_value(SavedRequest::of(request)).map_err(|error| {
-            Failure::of(Kind::Bug, "request_unsaved", &error, "please report it")
-        })?;
         let record = LoadRecord {
             load_id: outcome.load_id.clone(),
             dataset: outcome.dataset.clone(),
             source: outcome.source.clone(),
-            state: outcome.state.as_str().to_owned(),
-            request,
+            state: outcome.state,
+            request: RecordedRequest::new(request, Origin::Process),
             outcome: None,
             started_at: outcome.started_at,
             ended_at: None,
@@ -154,7 +151,7 @@ impl Driver {
         let Ok(Some(mut record)) = self.status.load(&outcome.load_id).await else {
             return;
         };
-        record.state = outcome.state.as_str().to_owned();
+        record.state = outcome.state;
         record.ended_at = Some(outcome.ended_at);
         record.outcome = serde_json::to_value(outcome).ok();
         if let Err(error) = self.status.put_load(&record).await {
@@ -175,7 +172,7 @@ impl Load<'_> {
             .into_values()
             .map(|tasks| self.month(tasks))
             .collect();
-        let parallel = match self.request().parallel {
+        let parallel = match self.request().terms.parallel {
             // All of them: the engine admits periods one by one.
             0 => months.len().max(1),
             parallel => parallel,
@@ -213,7 +210,7 @@ impl Load<'_> {
             let Some(outcome) = self.admitted(asked).await else {
                 return not_started(asked);
             };
-            let left = self.request().wait.saturating_sub(since.elapsed());
+            let left = self.request().terms.wait.saturating_sub(since.elapsed());
             let is_held = outcome.error.as_ref().is_some_and(Failure::is_held);
             if !is_held || left.is_zero() {
                 return outcome;

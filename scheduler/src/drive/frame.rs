@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use plans::crash_point;
+use plans::lake::attempt_name;
 use tracing::warn;
 use uuid::Uuid;
 
@@ -16,7 +17,6 @@ use crate::publish::commit::{PublishError, Publisher};
 use crate::publish::lease::{Lease, LeaseError};
 use crate::publish::manifest::{Manifest, Written};
 use crate::publish::receipts::Collected;
-use crate::publish::work::attempt_name;
 use crate::status::state::Transition;
 use crate::status::{PeriodRecord, State};
 
@@ -80,12 +80,12 @@ impl PeriodRun<'_> {
             attempt: attempt.to_owned(),
             nonce: Uuid::new_v4().simple().to_string(),
             now: self.load.driver.now(),
-            target: request.output.clone(),
+            target: request.terms.output.clone(),
             inputs: survey.inputs.clone(),
             undated_day: survey.undated_day,
             asked: BTreeSet::new(),
             closes: BTreeSet::new(),
-            closing_delay: request.closing_delay().as_secs(),
+            closing_delay: request.terms.closing_delay().as_secs(),
             coverage: BTreeMap::new(),
             parts: collected.parts.clone(),
             losers: collected.losers.clone(),
@@ -105,7 +105,7 @@ impl PeriodRun<'_> {
     ) -> Result<Duration, Failure> {
         let committed = Instant::now();
         let mut ended = publisher.publish(lease, manifest).await;
-        for tries in 1..self.load.request().max_attempts {
+        for tries in 1..self.load.request().terms.max_attempts {
             let failed = matches!(&ended, Err(PublishError::Part(error)) if error.retryable());
             if !failed || !lease.record().await.state.is_committed() {
                 break;

@@ -74,7 +74,7 @@ impl PeriodRun<'_> {
 
     /// Repeats attempts until one succeeds, fails for good, or `max_attempts` is reached.
     async fn under(&self, lease: Lease) -> PeriodOutcome {
-        let most = self.load.request().max_attempts.max(1);
+        let most = self.load.request().terms.max_attempts.max(1);
         let mut tries = 1;
         let ended = loop {
             let failure = match Box::pin(self.attempt(&lease)).await {
@@ -173,7 +173,7 @@ impl PeriodRun<'_> {
         if is_known && window == survey.window {
             return Ok(None);
         }
-        let inputs = &self.load.request().inputs;
+        let inputs = &self.load.request().terms.inputs;
         Ok(Some(listing::list(inputs, window).await?))
     }
 
@@ -182,7 +182,7 @@ impl PeriodRun<'_> {
         let own = ledger.read.saturating_sub(ledger.other_period).max(1);
         #[expect(clippy::cast_precision_loss, reason = "a percentage for people")]
         let share = 100.0 * ledger.quarantined as f64 / own as f64;
-        let most = self.load.request().max_quarantine;
+        let most = self.load.request().terms.max_quarantine;
         if share <= most {
             return Ok(());
         }
@@ -214,11 +214,11 @@ impl PeriodRun<'_> {
         let (survey, request) = (&self.load.survey, self.load.request());
         let loaded_at = self.load.driver.now();
         let cover = |day: &Day| {
-            let digest = attempt.inventory.digest(*day, request.margin);
+            let digest = attempt.inventory.digest(*day, request.terms.margin);
             let coverage = DayCoverage {
-                config_digest: request.program.digest.clone(),
+                config_digest: request.source.program.digest.clone(),
                 input_digest: digest.to_string(),
-                closed: day.is_closed(request.closing_delay(), survey.now),
+                closed: day.is_closed(request.terms.closing_delay(), survey.now),
                 loaded_at,
             };
             (*day, coverage)
@@ -240,13 +240,16 @@ impl PeriodRun<'_> {
         outcome.input = collected.input;
         outcome.count(&collected.parts, window);
         let quarantined = collected.ledger.quarantined > 0;
-        outcome.quarantine = quarantined.then(|| self.load.request().quarantine.clone());
+        outcome.quarantine = quarantined.then(|| self.load.request().terms.quarantine.clone());
         outcome
     }
 
     /// Marks covered days as closed when they are over and had no new input.
     async fn close(&self, lease: &Lease, remaining: &Remaining) -> Result<(), LeaseError> {
-        let (now, delay) = (self.load.survey.now, self.load.request().closing_delay());
+        let (now, delay) = (
+            self.load.survey.now,
+            self.load.request().terms.closing_delay(),
+        );
         lease
             .change(|record| {
                 close(record, &remaining.close);

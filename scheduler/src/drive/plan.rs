@@ -13,7 +13,7 @@ use crate::load::days::Day;
 use crate::load::failure::Failure;
 use crate::load::outcome::Volume;
 use crate::load::range::{AskedPeriod, Period};
-use crate::load::request::LoadRequest;
+use crate::load::terms::LoadRequest;
 use crate::status::State;
 
 /// The decisions of a load.
@@ -60,10 +60,10 @@ impl Driver {
         let counts = survey.inventory.counts();
         Ok(LoadPlan {
             dataset: survey.dataset.clone(),
-            source: request.source.clone(),
-            config_digest: request.program.digest.clone(),
+            source: request.source.name.clone(),
+            config_digest: request.source.program.digest.clone(),
             targets: crate::load::dataset::targets(request),
-            quarantine: request.quarantine.clone(),
+            quarantine: request.terms.quarantine.clone(),
             input: Volume {
                 objects: counts.objects,
                 bytes: counts.bytes,

@@ -2,14 +2,15 @@
 
 use std::collections::BTreeSet;
 
-use super::context::Load;
+use plans::lake::{attempt_of_manifest, load_of};
 use plans::receipt::PartKind;
 
+use super::context::Load;
 use crate::decide::remaining::Remaining;
 use crate::load::outcome::{PeriodOutcome, PeriodState};
 use crate::load::range::AskedPeriod;
-use crate::publish::manifest::{Manifest, attempt_of};
-use crate::publish::work::{WorkError, load_of};
+use crate::publish::manifest::Manifest;
+use crate::publish::work::WorkError;
 use crate::status::{PeriodRecord, State};
 
 impl Load<'_> {
@@ -22,7 +23,8 @@ impl Load<'_> {
         remaining: &Remaining,
         record: Option<&PeriodRecord>,
     ) -> Result<PeriodOutcome, WorkError> {
-        let is_ours = |name: &String| attempt_of(name).is_some_and(|of| load_of(of) == self.id);
+        let is_ours =
+            |name: &String| attempt_of_manifest(name).is_some_and(|of| load_of(of) == self.id);
         let mut next = record.and_then(|record| record.manifest.clone());
         // Each day of a daily load has its own manifest in the month.
         while let Some(name) = next.take().filter(is_ours) {
@@ -50,7 +52,7 @@ impl Load<'_> {
         let unfinished = record.is_some_and(|record| committed(record.state));
         // The month may have ended after its days were closed. It is then complete without a
         // load.
-        let (delay, now) = (self.request().closing_delay(), self.survey.now);
+        let (delay, now) = (self.request().terms.closing_delay(), self.survey.now);
         let completes = record.is_some_and(|record| {
             record.state == State::Done && !record.load_completed && record.is_complete(delay, now)
         });

@@ -17,7 +17,7 @@ use crate::load::failure::{Failure, Kind};
 use crate::load::outcome::Volume;
 use crate::load::outcome::{Outcome, PeriodState};
 use crate::load::range::{AskedPeriod, Unit, Window};
-use crate::load::request::{LoadRequest, Range};
+use crate::load::terms::{LoadRequest, Range};
 use crate::load::{dataset, range};
 use crate::publish::cleanup::Cleanup;
 use crate::publish::commit;
@@ -100,13 +100,13 @@ impl<'a> Survey<'a> {
         status: Arc<dyn StatusStore>,
         LoadTimes { now, since }: LoadTimes,
     ) -> Result<Self, Failure> {
-        let work = Work::open(&request.work)?;
+        let work = Work::open(&request.terms.work)?;
         let part_store = part_store(request)?;
         let dataset = dataset::id(request);
         let records = status.periods(&dataset).await?;
         let revisit = revisited(request, selection, &records);
         let window = window(request, selection, &revisit)?;
-        let inventory = listing::list(&request.inputs, window).await?;
+        let inventory = listing::list(&request.terms.inputs, window).await?;
         let days = asked_days(request, selection, &revisit, &inventory)?;
         let inputs = dataset::inputs(request);
         let latest = latest(&work, &records).await?;
@@ -137,7 +137,7 @@ impl<'a> Survey<'a> {
     ) -> Result<Self, Failure> {
         let dataset = dataset::id(request);
         let records = status.periods(&dataset).await?;
-        let work = Work::open(&request.work)?;
+        let work = Work::open(&request.terms.work)?;
         let latest = latest(&work, &records).await?;
         Ok(Self {
             request,
@@ -205,7 +205,7 @@ impl<'a> Survey<'a> {
     /// Creates the record of a period that no load has worked on yet.
     pub fn blank(&self, asked: &AskedPeriod) -> PeriodRecord {
         let period = asked.period.month();
-        let mut blank = PeriodRecord::new(&self.dataset, period, &self.request.source);
+        let mut blank = PeriodRecord::new(&self.dataset, period, &self.request.source.name);
         blank.asked_days.clone_from(&asked.days);
         blank
     }
@@ -218,7 +218,7 @@ impl<'a> Survey<'a> {
     /// Returns the number and size of the objects that loading `days` reads.
     pub fn volume<'d>(&self, days: impl IntoIterator<Item = &'d Day>) -> Volume {
         let mut volume = Volume::default();
-        for object in self.inventory.to_read(days, self.request.margin) {
+        for object in self.inventory.to_read(days, self.request.terms.margin) {
             volume.objects += 1;
             volume.bytes += object.size;
         }
@@ -227,7 +227,7 @@ impl<'a> Survey<'a> {
 
     /// Returns the window to list when `days` are loaded besides the requested ones.
     pub fn window_with(&self, days: &BTreeSet<Day>) -> Window {
-        let margin = i32::try_from(self.request.margin).unwrap_or(i32::MAX);
+        let margin = i32::try_from(self.request.terms.margin).unwrap_or(i32::MAX);
         let mut window = self.window;
         if let (Some(first), Some(last)) = (days.first(), days.last()) {
             let first = first.plus(margin.saturating_neg());
@@ -245,17 +245,17 @@ impl<'a> Survey<'a> {
         inventory: &Inventory,
     ) -> Result<Vec<Remaining>, Failure> {
         let days = asked.iter().flat_map(|asked| &asked.days);
-        let inputs: BTreeMap<_, _> = inventory.inputs(days, self.request.margin);
+        let inputs: BTreeMap<_, _> = inventory.inputs(days, self.request.terms.margin);
         let input = DecisionInput {
             asked,
             inputs: &inputs,
             records,
-            config_digest: &self.request.program.digest,
+            config_digest: &self.request.source.program.digest,
             missing_parts: missing,
-            full_load: self.request.full_load,
+            full_load: self.request.terms.full_load,
             since: self.since,
-            on_stale: self.request.on_stale,
-            lateness: self.request.closing_delay(),
+            on_stale: self.request.terms.on_stale,
+            lateness: self.request.terms.closing_delay(),
             now: self.now,
             another_input: self.another_input,
         };
@@ -274,7 +274,7 @@ impl<'a> Survey<'a> {
     ) -> Result<BTreeSet<Day>, Failure> {
         let settled = !matches!(record.state, State::Publishing);
         let covered = days.iter().any(|day| record.covered_days.contains_key(day));
-        if !settled || !covered || self.request.full_load {
+        if !settled || !covered || self.request.terms.full_load {
             return Ok(BTreeSet::new());
         }
         let Some((_, manifest)) = manifest(&self.work, record).await? else {
@@ -343,10 +343,10 @@ fn undone(outcome: &Outcome) -> BTreeSet<Day> {
 /// Fails the load if its input contains no object, unless the request allows that.
 pub(super) fn refuse_empty(survey: &Survey) -> Result<(), Failure> {
     let request = survey.request;
-    if !survey.inventory.is_empty() || request.allow_empty {
+    if !survey.inventory.is_empty() || request.terms.allow_empty {
         return Ok(());
     }
-    let inputs = request.inputs.join(", ");
+    let inputs = request.terms.inputs.join(", ");
     let message = format!("no input object was found in {inputs} for the requested days");
     let remedy = "check --input and the range; --allow-empty accepts an empty input";
     Err(Failure::new(Kind::Dependency, "no_input", message, remedy))
@@ -380,9 +380,9 @@ async fn latest(work: &Work, records: &[PeriodRecord]) -> Result<Option<Manifest
 
 fn unit(request: &LoadRequest, selection: &Selection) -> Unit {
     match selection {
-        Selection::Range(_) => request.range.unit(),
+        Selection::Range(_) => request.terms.range.unit(),
         // A failed day is retried as a day: its month may have been loaded day by day.
-        Selection::Days(_) if matches!(request.range, Range::Daily(_)) => Unit::Day,
+        Selection::Days(_) if matches!(request.terms.range, Range::Daily(_)) => Unit::Day,
         Selection::Days(_) => Unit::Month,
     }
 }
@@ -393,7 +393,7 @@ fn revisited(
     selection: &Selection,
     records: &[PeriodRecord],
 ) -> BTreeSet<Day> {
-    match (selection, request.range) {
+    match (selection, request.terms.range) {
         (Selection::Range(today), Range::Daily(_)) => remaining::revisit(records, *today),
         _ => BTreeSet::new(),
     }
@@ -401,7 +401,7 @@ fn revisited(
 
 fn part_store(request: &LoadRequest) -> Result<Arc<dyn PartStore>, Failure> {
     let access = dataset::access(request);
-    Ok(parts::open(&request.output, &request.work, &access)?.part_store)
+    Ok(parts::open(&request.terms.output, &request.terms.work, &access)?.part_store)
 }
 
 fn window(
@@ -410,7 +410,7 @@ fn window(
     revisit: &BTreeSet<Day>,
 ) -> Result<Window, Failure> {
     let (range, today) = match selection {
-        Selection::Range(today) => (request.range, *today),
+        Selection::Range(today) => (request.terms.range, *today),
         Selection::Days(days) => {
             let (from, to) = match (days.first(), days.last()) {
                 (Some(from), Some(to)) => (*from, *to),
@@ -419,7 +419,7 @@ fn window(
             (Range::Between { from, to }, to)
         }
     };
-    let window = range::window(range, today, request.margin, revisit);
+    let window = range::window(range, today, request.terms.margin, revisit);
     window.map_err(|error| bad_range(&error))
 }
 
@@ -439,7 +439,7 @@ fn asked_days(
         Selection::Days(days) => return Ok(days.clone()),
     };
     let undated = inventory.undated().count() as u64;
-    let days = range::resolve(request.range, today, inventory.days(), undated);
+    let days = range::resolve(request.terms.range, today, inventory.days(), undated);
     let days = days.map_err(|error| bad_range(&error))?;
     Ok(&days | revisit)
 }

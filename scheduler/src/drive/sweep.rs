@@ -12,7 +12,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use plans::sink::{attempt_digest, part_day};
+use plans::lake::{
+    ATTEMPTS, MANIFESTS, PROBES, STAGING, attempt_digest, attempt_name, attempt_of_file,
+    attempt_of_manifest, attempt_of_staged, digest8, is_probe, load_of, part_day,
+};
 use plans::storage::parts::{Pending, Staged};
 use serde::Serialize;
 use tracing::info;
@@ -21,9 +24,9 @@ use crate::load::days::{Day, Moment, Month};
 use crate::load::failure::Failure;
 use crate::publish::cleanup::Cleanup;
 use crate::publish::lease::Clock;
-use crate::publish::manifest::{Manifest, attempt_of};
+use crate::publish::manifest::Manifest;
 use crate::publish::owner;
-use crate::publish::work::{PROBES, Work, attempt_name, digest8, is_probe, load_of};
+use crate::publish::work::Work;
 use crate::status::state::Transition;
 use crate::status::{LeaseState, PeriodRecord, State, StatusError, StatusStore};
 
@@ -214,9 +217,9 @@ impl Sweep {
     /// Finds attempts with work files or unpublished parts.
     async fn attempts(&self) -> Result<BTreeMap<String, Remnant>, Failure> {
         let mut found = BTreeMap::new();
-        for folder in ["attempts", "staging"] {
+        for folder in [ATTEMPTS, STAGING] {
             for (name, meta) in self.work().list(folder).await? {
-                let attempt = name.split('/').nth(1).unwrap_or_default().to_owned();
+                let attempt = attempt_of_file(&name).unwrap_or_default().to_owned();
                 add(&mut found, attempt, meta.size, meta.last_modified);
             }
         }
@@ -225,7 +228,7 @@ impl Sweep {
 
     async fn manifests(&self) -> Result<BTreeMap<String, Remnant>, Failure> {
         let mut found = BTreeMap::new();
-        for (name, meta) in self.work().list("manifests").await? {
+        for (name, meta) in self.work().list(MANIFESTS).await? {
             add(&mut found, name, meta.size, meta.last_modified);
         }
         Ok(found)
@@ -304,7 +307,7 @@ impl Sweep {
     }
 
     async fn is_ours(&self, manifest: &str) -> Result<bool, Failure> {
-        match attempt_of(manifest) {
+        match attempt_of_manifest(manifest) {
             Some(attempt) => self.is_known(attempt).await,
             None => Ok(false),
         }
@@ -322,7 +325,8 @@ impl Sweep {
 impl Live {
     /// A running attempt may have written its manifest but not committed it yet.
     fn keeps(&self, manifest: &str) -> bool {
-        let of_live = attempt_of(manifest).is_some_and(|attempt| self.attempts.contains(attempt));
+        let of_live =
+            attempt_of_manifest(manifest).is_some_and(|attempt| self.attempts.contains(attempt));
         of_live || self.manifests.contains(manifest)
     }
 }
@@ -332,7 +336,7 @@ impl Live {
 fn of_another_work_area(record: &PeriodRecord, manifest: &str) -> Vec<String> {
     let attempts = 1..=record.attempt;
     let names = attempts.map(|n| attempt_name(&record.load_id, record.period, n));
-    let writer = attempt_of(manifest).map(str::to_owned);
+    let writer = attempt_of_manifest(manifest).map(str::to_owned);
     names.chain(writer).collect()
 }
 
@@ -350,11 +354,8 @@ fn staged_by(manifest: &Manifest) -> BTreeSet<String> {
         Staged::File { path } => Some(path),
         Staged::Upload { .. } => None,
     });
-    let attempt = |path: &String| {
-        let (_, below) = path.rsplit_once("/staging/")?;
-        below.split('/').next().map(str::to_owned)
-    };
-    paths.filter_map(attempt).collect()
+    let attempts = paths.filter_map(|path| attempt_of_staged(path));
+    attempts.map(str::to_owned).collect()
 }
 
 fn add(found: &mut BTreeMap<String, Remnant>, name: String, bytes: u64, modified: DateTime<Utc>) {
@@ -431,13 +432,13 @@ mod tests {
         let world = world();
         let mut request = world.request("2024-02-01", "2024-02-01");
         world.run(&request, &[]).await;
-        request.full_load = true;
+        request.terms.full_load = true;
         world.run(&request, &[]).await;
         assert_eq!(world.files("lake/.lakebolt/manifests").len(), 2);
         let swept = sweep(&world, far, Duration::ZERO).run().await.unwrap();
         assert_eq!(swept.removed.len(), 1);
         assert_eq!(world.files("lake/.lakebolt/manifests").len(), 1);
-        request.full_load = false;
+        request.terms.full_load = false;
         assert_eq!(world.run(&request, &[]).await.exit_code, 0);
     }
 
@@ -474,11 +475,11 @@ mod tests {
         let world = world();
         let mut request = world.request("2024-02-01", "2024-02-01");
         world.run(&request, &[]).await;
-        request.name = "other".to_owned();
-        request.work = world.uri("other");
+        request.terms.name = "other".to_owned();
+        request.terms.work = world.uri("other");
         world.run(&request, &[]).await;
         assert_eq!(world.files("other").len(), 1);
-        request.work = world.uri("lake/.lakebolt");
+        request.terms.work = world.uri("lake/.lakebolt");
         let abandoned = world.path("lake/.lakebolt/probes/lakebolt-probe-1");
         std::fs::create_dir_all(abandoned.parent().unwrap()).unwrap();
         std::fs::write(&abandoned, "null").unwrap();
@@ -491,7 +492,7 @@ mod tests {
     async fn parts_named_by_a_broken_manifest_are_kept() {
         let world = world();
         let mut request = world.request("2024-02-01", "2024-02-01");
-        request.max_attempts = 1;
+        request.terms.max_attempts = 1;
         world.run(&request, &[Fault::LosesPart]).await;
         let manifests = world.files("lake/.lakebolt/manifests").len();
         sweep(&world, far, Duration::ZERO).run().await.unwrap();

@@ -6,15 +6,15 @@ use std::collections::{BTreeMap, HashSet};
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
+use plans::lake::{AttemptFiles, is_heartbeat};
 use plans::receipt::Receipt;
-use plans::sink::{Heartbeat, is_heartbeat};
+use plans::sink::Heartbeat;
 use tracing::warn;
 
 use super::activity::Activity;
 use super::context::Timing;
 use crate::load::failure::Failure;
 use crate::load::notification::{Notification, Observer, Progress};
-use crate::publish::receipts;
 use crate::publish::work::{Work, WorkError};
 use crate::submit::SubmitError;
 
@@ -82,7 +82,8 @@ impl<'a> Watch<'a> {
     /// Returns whether a split made progress or was done since the last look.
     async fn look(&mut self) -> Result<bool, WorkError> {
         let mut news = false;
-        for (name, meta) in self.work.list(&receipts::folder(self.attempt)).await? {
+        let folder = AttemptFiles(self.attempt).receipts();
+        for (name, meta) in self.work.list(&folder).await? {
             news |= match is_heartbeat(&name) {
                 true => self.heard(name, meta.last_modified).await?,
                 false => self.received(name).await?,
@@ -177,7 +178,7 @@ mod tests {
         }
 
         async fn heartbeat(&self, split: &str, rows: u64) {
-            let name = format!("{}/{split}-1.heartbeat", receipts::folder("a"));
+            let name = AttemptFiles("a").heartbeat(&format!("{split}-1"));
             let split = split.to_owned();
             self.work
                 .put(&name, &Heartbeat { split, rows })
@@ -202,7 +203,7 @@ mod tests {
                 raw_bytes: 0,
                 scratch_bytes: 0,
             };
-            let name = format!("{}/{split}-{run}.json", receipts::folder("a"));
+            let name = AttemptFiles("a").receipt(&format!("{split}-{run}"));
             self.work.put(&name, &receipt).await.unwrap();
         }
 

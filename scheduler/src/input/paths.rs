@@ -11,7 +11,7 @@ use std::ops::RangeInclusive;
 use std::str::FromStr;
 
 use chrono::NaiveDate;
-use plans::sink::is_region_name;
+use plans::lake::{EXTERNAL, is_account_number, is_region_name};
 use serde::{Deserialize, Serialize};
 
 use crate::load::days::{Day, Month};
@@ -367,16 +367,12 @@ fn account(part: &str) -> Option<&str> {
 }
 
 fn is_account(text: &str) -> bool {
-    is_account_number(text) || text.starts_with("external")
+    is_account_number(text) || text.starts_with(EXTERNAL)
 }
 
 fn is_time(text: &str) -> bool {
     const PATTERN: &str = "yyyyMMddHHmm";
     text.len() == PATTERN.len() && date_in_name_at(text.as_bytes(), 0, PATTERN).is_some()
-}
-
-fn is_account_number(text: &str) -> bool {
-    text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// Parses a number of digits only. `parse` alone would accept a sign.

@@ -1,66 +1,74 @@
-//! What state is kept about: a source, a target, a shape and a name. Pure.
+//! A dataset: the source, target, shape and name that state is kept about.
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use plans::lake::{digest8, source_folder};
 use plans::mapping::Class;
 use plans::storage::Access;
 
-use super::request::{LoadRequest, Shape};
-use crate::publish::work::digest8;
+use super::terms::{LoadRequest, Shape};
 
 /// The dataset's name in the status table.
 pub fn id(request: &LoadRequest) -> String {
-    let shape = match request.shape {
+    let shape = match request.terms.shape {
         Shape::Ocsf => "ocsf",
         Shape::Raw => "raw",
     };
-    let target = trimmed(&request.output);
-    let key = [&request.source, target, shape, &request.name].join("\n");
-    format!("{}-{}-{}", request.source, request.name, digest8(&key))
+    let target = trimmed(&request.terms.output);
+    let name = &request.terms.name;
+    let key = [&request.source.name, target, shape, name].join("\n");
+    format!("{}-{name}-{}", request.source.name, digest8(&key))
 }
 
-/// The inputs in one spelling, to tell whether another load read the same.
+/// The inputs in one spelling, so that those of two loads can be compared.
 pub fn inputs(request: &LoadRequest) -> Vec<String> {
-    let inputs = request.inputs.iter();
+    let inputs = request.terms.inputs.iter();
     let mut inputs: Vec<String> = inputs.map(|uri| trimmed(uri).to_owned()).collect();
     inputs.sort();
     inputs.dedup();
     inputs
 }
 
-/// The folder of each class: `{output}/ext/{name}`, unless the output is that already. A
-/// class may have an output of its own.
+/// The folder of each class. A class may have its own output.
 pub fn targets(request: &LoadRequest) -> BTreeMap<String, String> {
-    let classes = request.program.routes.iter().map(|route| &route.class);
+    let classes = request
+        .source
+        .program
+        .routes
+        .iter()
+        .map(|route| &route.class);
     let mut targets: BTreeMap<String, String> = classes
         .map(|class| {
             (
                 class.name.clone(),
-                target(output_of(request, class), &class.output),
+                source_folder(output_of(request, class), &class.output),
             )
         })
         .collect();
-    if request.shape == Shape::Raw {
-        targets.insert("raw".to_owned(), target(&request.output, &request.source));
+    if request.terms.shape == Shape::Raw {
+        let folder = source_folder(&request.terms.output, &request.source.name);
+        targets.insert("raw".to_owned(), folder);
     }
     targets
 }
 
-/// Every folder that parts go to, and that a load has to be able to write.
+/// Every folder that parts go to. The load must be able to write to each.
 pub fn folders(request: &LoadRequest) -> BTreeSet<String> {
     let mut folders: BTreeSet<String> = targets(request).into_values().collect();
-    folders.insert(trimmed(&request.quarantine).to_owned());
+    folders.insert(trimmed(&request.terms.quarantine).to_owned());
     folders
 }
 
-/// Who writes where: roles are for targets, not for what stands beside them.
+/// The role that writes to each folder. Roles apply to targets, not to the quarantine or the
+/// work area.
 pub fn access(request: &LoadRequest) -> Access {
     let mut access = Access::default();
-    access.grant(&request.output, request.role.clone());
-    access.grant(&request.quarantine, None);
-    access.grant(&request.work, None);
+    let terms = &request.terms;
+    access.grant(&terms.output, terms.role.clone());
+    access.grant(&terms.quarantine, None);
+    access.grant(&terms.work, None);
     let targets = targets(request);
-    for route in &request.program.routes {
+    for route in &request.source.program.routes {
         let own = route
             .class
             .role
@@ -74,17 +82,7 @@ pub fn access(request: &LoadRequest) -> Access {
 }
 
 fn output_of<'a>(request: &'a LoadRequest, class: &'a Class) -> &'a str {
-    class.target.as_deref().unwrap_or(&request.output)
-}
-
-fn target(output: &str, name: &str) -> String {
-    let output = trimmed(output);
-    let own = format!("ext/{name}");
-    if output.ends_with(&format!("/{own}")) {
-        output.to_owned()
-    } else {
-        format!("{output}/{own}")
-    }
+    class.target.as_deref().unwrap_or(&request.terms.output)
 }
 
 fn trimmed(uri: &str) -> &str {
@@ -105,9 +103,9 @@ mod tests {
             external_id: None,
         };
         let mut request = World::new().request("2024-02-01", "2024-02-01");
-        request.output = "s3://lake".to_owned();
-        request.quarantine = "s3://lake/rejected/".to_owned();
-        request.role = Some(role("of the load"));
+        request.terms.output = "s3://lake".to_owned();
+        request.terms.quarantine = "s3://lake/rejected/".to_owned();
+        request.terms.role = Some(role("of the load"));
         let name = |request: &LoadRequest, uri: &str| {
             let access = access(request);
             access.role(uri).map(|role| role.arn.clone())
@@ -115,25 +113,12 @@ mod tests {
         let part = "s3://lake/ext/vpc/region=r/a.parquet";
         assert_eq!(name(&request, part).as_deref(), Some("of the load"));
         assert_eq!(name(&request, "s3://lake/rejected/a.parquet"), None);
-        let class = &mut request.program.routes[0].class;
+        let class = &mut request.source.program.routes[0].class;
         class.target = Some("s3://other/x".to_owned());
         class.role = Some(role("of the class"));
         let part = "s3://other/x/ext/vpc/region=r/a.parquet";
         assert_eq!(name(&request, part).as_deref(), Some("of the class"));
         assert_eq!(name(&request, "s3://other/y"), None);
         assert!(folders(&request).contains("s3://other/x/ext/vpc"));
-    }
-
-    #[test]
-    fn the_source_stands_once_in_a_target() {
-        assert_eq!(target("file:///lake/", "vpc"), "file:///lake/ext/vpc");
-        assert_eq!(
-            target("file:///lake/ext/vpc/", "vpc"),
-            "file:///lake/ext/vpc"
-        );
-        assert_eq!(
-            target("file:///lake/next/vpc", "vpc"),
-            "file:///lake/next/vpc/ext/vpc"
-        );
     }
 }

@@ -1,4 +1,4 @@
-//! UTC days and months. No clock: whoever needs today passes it in.
+//! UTC days, months and moments. There is no clock here: callers pass today in.
 
 use std::fmt;
 use std::str::FromStr;
@@ -26,6 +26,7 @@ pub struct Month {
 #[serde(into = "String", try_from = "String")]
 pub struct Moment(pub DateTime<Utc>);
 
+/// A text that is not a day, month or moment.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{text}` is not a {what}")]
 pub struct NotADate {
@@ -34,10 +35,12 @@ pub struct NotADate {
 }
 
 impl Day {
+    /// The day as a calendar date.
     pub fn date(self) -> NaiveDate {
         NaiveDate::from_epoch_days(self.0).unwrap_or_default()
     }
 
+    /// The month that the day is in.
     pub fn month(self) -> Month {
         Month {
             year: self.date().year(),
@@ -50,12 +53,13 @@ impl Day {
         Day(self.0.saturating_add(days))
     }
 
-    /// Its first instant.
+    /// Its first moment.
     pub fn start(self) -> Moment {
         Moment(self.date().and_time(NaiveTime::MIN).and_utc())
     }
 
-    /// Whether the day, and `lateness` after it, have ended at `now`: no more input is waited for.
+    /// Whether the day and `lateness` after it have ended at `now`. No more input is expected
+    /// then.
     pub fn is_closed(self, lateness: Duration, now: Moment) -> bool {
         let end = self.plus(1).start().0;
         let lateness = TimeDelta::from_std(lateness).unwrap_or(TimeDelta::MAX);
@@ -94,12 +98,14 @@ impl FromStr for Day {
 }
 
 impl Month {
+    /// The first day of the month.
     pub fn first_day(self) -> Day {
         NaiveDate::from_ymd_opt(self.year, self.month, 1)
             .unwrap_or_default()
             .into()
     }
 
+    /// The last day of the month.
     pub fn last_day(self) -> Day {
         Day(self.next().first_day().0 - 1)
     }
@@ -109,6 +115,7 @@ impl Month {
         self.first_day().to(self.last_day())
     }
 
+    /// The month after this one.
     pub fn next(self) -> Month {
         match self.month {
             12 => Month {
@@ -142,6 +149,7 @@ impl FromStr for Month {
 }
 
 impl Moment {
+    /// The UTC day of the moment.
     pub fn day(self) -> Day {
         self.0.date_naive().into()
     }

@@ -1,16 +1,16 @@
-//! Why a period or a load came to nothing, as it is reported: a code, a message, and
-//! what to do about it.
+//! Why a period or a load failed, as it is reported: a code, a message and a remedy.
 
 use serde::{Deserialize, Serialize};
 
+use super::exit::ExitCode;
 pub use plans::reported::with_causes;
 
-/// Codes of failures that say nothing about the work.
+/// Codes of failures that are about the lease or the status store, not about the work.
 pub(crate) const HELD: &str = "lease_held";
 pub(crate) const LOST: &str = "lease_lost";
 pub(crate) const UNREACHABLE: &str = "status_unreachable";
 
-/// What kind of failure it is, which decides the exit code.
+/// The kind of a failure. It decides the exit code.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
@@ -21,9 +21,23 @@ pub enum Kind {
     Work,
     /// Something outside cannot be reached, or holds nothing.
     Dependency,
-    /// Somebody else works on it, or it must not be written.
+    /// Another load holds the lease, or the target must not be written.
     Refused,
     Cancelled,
+}
+
+impl Kind {
+    /// The exit code of a process that fails with this kind.
+    pub fn exit_code(self) -> ExitCode {
+        match self {
+            Self::Bug => ExitCode::Bug,
+            Self::Usage => ExitCode::Usage,
+            Self::Work => ExitCode::PeriodsFailed,
+            Self::Dependency => ExitCode::Unavailable,
+            Self::Refused => ExitCode::Refused,
+            Self::Cancelled => ExitCode::Cancelled,
+        }
+    }
 }
 
 /// A failure as `--format json` shows it.
@@ -41,6 +55,7 @@ pub struct Failure {
 }
 
 impl Failure {
+    /// A failure that is not retryable.
     pub fn new(kind: Kind, code: &str, message: impl Into<String>, remedy: &str) -> Self {
         Self {
             code: code.to_owned(),
@@ -57,8 +72,8 @@ impl Failure {
         self
     }
 
-    /// Whether the load was cut off from the status store: what stands there by now says
-    /// how to go on.
+    /// Whether the load lost contact with the status store. Its present content then says how
+    /// to go on.
     pub fn is_cut_off(&self) -> bool {
         self.code == LOST || self.code == UNREACHABLE
     }
@@ -68,8 +83,8 @@ impl Failure {
         self.code == HELD
     }
 
-    /// Whether another works on what this was about.
-    pub fn is_elsewhere(&self) -> bool {
+    /// Whether another load holds or took the lease.
+    pub fn is_held_by_another(&self) -> bool {
         self.code == HELD || self.code == LOST
     }
 
@@ -83,7 +98,7 @@ impl Failure {
         )
     }
 
-    /// A report of `error` with everything it says about its causes.
+    /// A failure whose message is that of `error` and its causes.
     pub fn of(kind: Kind, code: &str, error: &dyn std::error::Error, remedy: &str) -> Self {
         Self::new(kind, code, with_causes(error), remedy)
     }

@@ -1,14 +1,14 @@
-//! A load: one request for a dataset over a range of days. Start reading at `drive`.
-//!
-//! `days`, `range`, `request`, `places`, `splits`, `remaining`, `dataset`, `task`, `manifest` and
-//! `outcome` are pure; the others touch storage and status.
+//! What a load is asked for, and what it reports: one request for a dataset over a range of
+//! days. Pure: nothing here touches storage, the status table, a clock or the environment.
 
+pub mod check;
 pub mod dataset;
 pub mod days;
+pub mod exit;
 pub mod failure;
 pub mod notification;
 pub mod outcome;
 pub mod places;
 pub mod range;
-pub mod request;
-pub mod saved;
+pub mod recorded;
+pub mod terms;

@@ -1,11 +1,11 @@
-//! What a running load tells whoever watches: bars, plain lines, logs.
+//! The notifications of a running load, for progress bars, plain lines and logs.
 
 use std::fmt::Debug;
 use std::time::Duration;
 
 use super::outcome::{PeriodOutcome, Volume};
 
-/// Something that happened to a load. Cheap to make, safe to drop.
+/// A step of a running load. It is cheap to make, and may be dropped.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Notification {
     /// The input was listed.
@@ -21,18 +21,18 @@ pub enum Notification {
         input: Volume,
     },
     Progress(Progress),
-    /// A period's attempt failed and another one follows.
+    /// An attempt failed, and another one follows after `pause`.
     Retrying {
         period: String,
         why: String,
         pause: Duration,
     },
-    /// Done, skipped or failed, as the outcome says.
+    /// A period was done, skipped or failed; the outcome says which.
     PeriodEnded(Box<PeriodOutcome>),
     Warning(String),
 }
 
-/// How far an attempt of a period is.
+/// How far an attempt has got.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Progress {
     pub period: String,
@@ -43,12 +43,12 @@ pub struct Progress {
     pub rows: u64,
 }
 
-/// The port: told about a load while it runs. Must return at once.
+/// The port that receives the notifications of a load. It must return at once.
 pub trait Observer: Send + Sync + Debug {
     fn observe(&self, notification: &Notification);
 }
 
-/// Watches nothing.
+/// Ignores every notification.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct NoObserver;
 

@@ -1,5 +1,4 @@
-//! What became of a load: the object that `--format json` prints, and the exit code
-//! that follows from it.
+//! The outcome of a load: the object that `--format json` prints, and its exit code.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -8,11 +7,13 @@ use plans::receipt::{Ledger, Part, PartKind};
 use serde::{Deserialize, Serialize};
 
 use super::days::{Day, Moment};
+use super::exit::ExitCode;
 use super::failure::{Failure, Kind};
 
+/// The version of the object that `--format json` prints.
 pub const SCHEMA_VERSION: u32 = 1;
 
-/// A load's outcome, also of one that was refused before it started.
+/// The outcome of a load, including one that was refused before it started.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Outcome {
     pub schema_version: u32,
@@ -31,25 +32,30 @@ pub struct Outcome {
     pub error: Option<Failure>,
 }
 
+/// The state of a load, as its record and its outcome report it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LoadState {
+    /// A scheduler accepted it, and it waits for its turn.
+    Queued,
     Running,
+    /// Its user cancelled it on a cluster, and it has not stopped yet.
+    Cancelling,
     Done,
     Failed,
     Cancelled,
     Refused,
 }
 
-/// What became of one period.
+/// The outcome of one period.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PeriodOutcome {
     /// `2024-01` or `2024-01-15`.
     pub period: String,
-    /// The days that were loaded, or that were asked for where none was.
+    /// The days that were loaded; if none was, the days asked for.
     pub days: Vec<Day>,
     pub state: PeriodState,
-    /// Why these days were loaded, or why none had to be.
+    /// Why these days were loaded, or why none was.
     pub reason: String,
     pub attempts: u64,
     pub rows: Ledger,
@@ -58,7 +64,7 @@ pub struct PeriodOutcome {
     pub classes: Vec<ClassOutcome>,
     pub input: Volume,
     pub output: Volume,
-    /// Where the rows set aside are, if there are any.
+    /// Where quarantined rows are, if there are any.
     pub quarantine: Option<String>,
     pub seconds: f64,
     /// From the commit to the end of publishing: how long a reader may have seen a part.
@@ -66,6 +72,7 @@ pub struct PeriodOutcome {
     pub error: Option<Failure>,
 }
 
+/// The state of a period when its load ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PeriodState {
@@ -74,6 +81,7 @@ pub enum PeriodState {
     Failed,
 }
 
+/// The rows and objects that were written of one class.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClassOutcome {
     pub class_uid: u32,
@@ -81,6 +89,7 @@ pub struct ClassOutcome {
     pub objects: u64,
 }
 
+/// A number of objects and their bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Volume {
     pub objects: u64,
@@ -96,7 +105,7 @@ impl std::ops::AddAssign for Volume {
 
 impl Outcome {
     /// The outcome of a load that starts now.
-    pub fn begun(load_id: &str, dataset: &str, source: &str, now: Moment) -> Self {
+    pub fn started(load_id: &str, dataset: &str, source: &str, now: Moment) -> Self {
         Self {
             schema_version: SCHEMA_VERSION,
             exit_code: 0,
@@ -115,7 +124,8 @@ impl Outcome {
         }
     }
 
-    /// Closes it: sums, state and exit code follow from the periods and the error.
+    /// Completes the outcome: the sums, the state and the exit code follow from the periods and
+    /// the error.
     pub fn finished(mut self, now: Moment) -> Self {
         self.ended_at = now;
         self.periods.sort_by(|a, b| a.period.cmp(&b.period));
@@ -125,15 +135,15 @@ impl Outcome {
             self.output += period.output;
         }
         let exit = self.exit();
-        self.exit_code = exit.code();
-        self.state = exit.state();
+        self.exit_code = exit.number();
+        self.state = LoadState::after(exit);
         self
     }
 
     /// How the process that ran the load should end.
-    pub fn exit(&self) -> Exit {
+    pub fn exit(&self) -> ExitCode {
         if let Some(error) = &self.error {
-            return Exit::of(error.kind);
+            return error.kind.exit_code();
         }
         let failures = self
             .periods
@@ -142,75 +152,52 @@ impl Outcome {
         let kinds: Vec<Kind> = failures.map(|failure| failure.kind).collect();
         let all = |kind| kinds.iter().all(|other| *other == kind);
         match kinds.first() {
-            None => Exit::Done,
-            Some(_) if kinds.contains(&Kind::Cancelled) => Exit::Cancelled,
-            Some(kind) if all(*kind) => Exit::of(*kind),
-            Some(_) => Exit::SomeFailed,
-        }
-    }
-}
-
-/// How a process ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Exit {
-    Done,
-    Bug,
-    Usage,
-    SomeFailed,
-    Unreachable,
-    Refused,
-    Cancelled,
-}
-
-impl Exit {
-    fn of(kind: Kind) -> Self {
-        match kind {
-            Kind::Bug => Self::Bug,
-            Kind::Usage => Self::Usage,
-            Kind::Work => Self::SomeFailed,
-            Kind::Dependency => Self::Unreachable,
-            Kind::Refused => Self::Refused,
-            Kind::Cancelled => Self::Cancelled,
-        }
-    }
-
-    pub fn code(self) -> u8 {
-        match self {
-            Self::Done => 0,
-            Self::Bug => 1,
-            Self::Usage => 2,
-            Self::SomeFailed => 3,
-            Self::Unreachable => 4,
-            Self::Refused => 5,
-            Self::Cancelled => 7,
-        }
-    }
-
-    fn state(self) -> LoadState {
-        match self {
-            Self::Done => LoadState::Done,
-            Self::Bug | Self::SomeFailed | Self::Unreachable => LoadState::Failed,
-            Self::Usage | Self::Refused => LoadState::Refused,
-            Self::Cancelled => LoadState::Cancelled,
+            None => ExitCode::Done,
+            Some(_) if kinds.contains(&Kind::Cancelled) => ExitCode::Cancelled,
+            Some(kind) if all(*kind) => kind.exit_code(),
+            Some(_) => ExitCode::PeriodsFailed,
         }
     }
 }
 
 impl LoadState {
-    /// As the load's record has it.
+    /// The state of a load whose process ends with `exit`.
+    fn after(exit: ExitCode) -> Self {
+        match exit {
+            ExitCode::Done => Self::Done,
+            ExitCode::Bug
+            | ExitCode::PeriodsFailed
+            | ExitCode::Unavailable
+            | ExitCode::VerifyFailed => Self::Failed,
+            ExitCode::Usage | ExitCode::Refused => Self::Refused,
+            ExitCode::Cancelled | ExitCode::Interrupted => Self::Cancelled,
+        }
+    }
+
+    /// The word that the load's record stores.
     pub fn as_str(self) -> &'static str {
         match self {
+            Self::Queued => "queued",
             Self::Running => "running",
+            Self::Cancelling => "cancelling",
             Self::Done => "done",
             Self::Failed => "failed",
             Self::Cancelled => "cancelled",
             Self::Refused => "refused",
         }
     }
+
+    /// Whether the load has ended.
+    pub fn is_final(self) -> bool {
+        match self {
+            Self::Queued | Self::Running | Self::Cancelling => false,
+            Self::Done | Self::Failed | Self::Cancelled | Self::Refused => true,
+        }
+    }
 }
 
 impl PeriodOutcome {
-    /// A period of which nothing is known yet.
+    /// The outcome of a period without rows, objects or an error.
     pub fn new(period: &str, days: Vec<Day>, state: PeriodState, reason: &str) -> Self {
         Self {
             period: period.to_owned(),
@@ -230,6 +217,7 @@ impl PeriodOutcome {
         }
     }
 
+    /// The same outcome, failed.
     pub fn failed(mut self, failure: Failure) -> Self {
         self.state = PeriodState::Failed;
         self.error = Some(failure);
@@ -264,7 +252,7 @@ mod tests {
 
     fn exit(kinds: &[Kind]) -> u8 {
         let now = "2024-01-01T00:00:00Z".parse().unwrap();
-        let mut outcome = Outcome::begun("l", "d", "s", now);
+        let mut outcome = Outcome::started("l", "d", "s", now);
         for kind in kinds {
             let period = PeriodOutcome::new("2024-01", Vec::new(), PeriodState::Done, "");
             let failure = Failure::new(*kind, "code", "message", "remedy");
@@ -274,7 +262,17 @@ mod tests {
     }
 
     #[test]
-    fn the_exit_code_tells_what_may_help() {
+    fn a_state_is_stored_as_its_word() {
+        use LoadState::{Cancelled, Cancelling, Done, Failed, Queued, Refused, Running};
+        for state in [
+            Queued, Running, Cancelling, Done, Failed, Cancelled, Refused,
+        ] {
+            assert_eq!(serde_json::to_value(state).unwrap(), state.as_str());
+        }
+    }
+
+    #[test]
+    fn the_exit_code_follows_from_the_failures() {
         assert_eq!(exit(&[]), 0);
         assert_eq!(exit(&[Kind::Work, Kind::Refused]), 3);
         assert_eq!(exit(&[Kind::Refused, Kind::Refused]), 5);

@@ -1,10 +1,8 @@
-//! How a load's places may stand to each other. Pure: URIs in, an answer out.
+//! Checks that a load's target, work area and quarantine do not get in each other's way.
 
-use std::path::PathBuf;
+use plans::lake::{is_inside, is_s3};
 
-use url::Url;
-
-/// A work area or quarantine that cannot stand where it is asked to.
+/// A work area or quarantine that cannot be where it was asked to be.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{what}")]
 pub struct Misplaced {
@@ -14,8 +12,8 @@ pub struct Misplaced {
     pub remedy: &'static str,
 }
 
-/// Refuses places that readers of the target would list, or that parts cannot be published
-/// from. All are absolute URIs; whether they end in a slash is the same.
+/// Refuses a place that readers of the target would list, or that parts cannot be published
+/// from. All places are absolute URIs, with or without a slash at the end.
 pub fn check(output: &str, work: &str, quarantine: &str) -> Result<(), Misplaced> {
     refuse_apart("work", work, output)?;
     refuse_apart("quarantine", quarantine, output)?;
@@ -40,7 +38,7 @@ fn refuse_apart(area: &'static str, place: &str, output: &str) -> Result<(), Mis
     Err(Misplaced { area, what, remedy })
 }
 
-/// Readers of the target would take what stands there for events.
+/// Readers of the target would take the objects there for events.
 fn refuse_inside(area: &'static str, place: &str, output: &str) -> Result<(), Misplaced> {
     match is_inside(place, output) {
         true => Err(Misplaced {
@@ -52,66 +50,9 @@ fn refuse_inside(area: &'static str, place: &str, output: &str) -> Result<(), Mi
     }
 }
 
-/// Whether readers of the target `output` would list `place`, a folder.
-fn is_inside(place: &str, output: &str) -> bool {
-    match (is_s3(output), local(place), local(output)) {
-        (false, Some(place), Some(output)) => place.starts_with(output),
-        _ => is_below(place, output),
-    }
-}
-
-/// A target that is a whole bucket is read at `ext/` and `region=…/`, so that the other
-/// prefixes of the bucket are beside it.
-fn is_below(place: &str, output: &str) -> bool {
-    let (place, output) = (place.trim_end_matches('/'), output.trim_end_matches('/'));
-    let Some(below) = place.strip_prefix(output) else {
-        return false;
-    };
-    let is_bucket = output
-        .strip_prefix("s3://")
-        .is_some_and(|rest| !rest.contains('/'));
-    match below.strip_prefix('/') {
-        None => below.is_empty(),
-        Some(key) if is_bucket => {
-            key == "ext" || key.starts_with("ext/") || key.starts_with("region=")
-        }
-        Some(_) => true,
-    }
-}
-
-fn is_s3(uri: &str) -> bool {
-    uri.starts_with("s3://")
-}
-
-/// The path of a `file:` URI: two spellings of one folder are the same.
-fn local(uri: &str) -> Option<PathBuf> {
-    Url::parse(uri).ok()?.to_file_path().ok()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn what_readers_of_a_target_list_is_inside_it() {
-        for (place, output, expected) in [
-            ("s3://lake/a/w/", "s3://lake/a", true),
-            ("s3://lake/a", "s3://lake/a/", true),
-            ("s3://lake/ab/", "s3://lake/a", false),
-            ("s3://lakes/a/", "s3://lake", false),
-            ("s3://lake/lakebolt-work/", "s3://lake", false),
-            ("s3://lake/ext/work/", "s3://lake", true),
-            ("s3://lake/ext/", "s3://lake", true),
-            ("s3://lake/", "s3://lake", true),
-            ("file:///lake/q/", "file:///lake", true),
-            ("file:///lake", "file:///lake/", true),
-            ("file:///lake.quarantine/", "file:///lake", false),
-            ("file:///a//lake/./q", "file:///a/lake", true),
-            ("file:///x/%2e%2e/lake/q", "file:///lake", true),
-        ] {
-            assert_eq!(is_inside(place, output), expected, "{place} in {output}");
-        }
-    }
 
     #[track_caller]
     fn refused(output: &str, work: &str, quarantine: &str) -> (&'static str, &'static str) {
@@ -120,7 +61,7 @@ mod tests {
     }
 
     #[test]
-    fn work_and_quarantine_stand_beside_the_target_in_its_kind_of_store() {
+    fn work_and_quarantine_are_beside_the_target_in_its_kind_of_store() {
         let (local, s3) = ("file:///lake", "s3://lake/a");
         assert_eq!(
             check(local, "file:///lake/.lakebolt/", "file:///q/"),

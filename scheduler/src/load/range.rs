@@ -1,5 +1,5 @@
-//! Which days a load asks for, and the periods they fall into. Pure: today comes in
-//! from outside and is the same for the whole load.
+//! The days that a load asks for, and the periods that they belong to. Callers pass today
+//! in, and it is the same for the whole load.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -8,7 +8,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use super::days::{Day, Month, NotADate};
-use super::request::Range;
+use super::terms::Range;
 
 /// The most days that one load may ask for: a hundred years.
 pub const MAX_DAYS: u32 = 36_525;
@@ -28,7 +28,7 @@ pub struct AskedPeriod {
     pub days: BTreeSet<Day>,
 }
 
-/// How a load is cut into tasks.
+/// The length of a load's periods.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unit {
     Month,
@@ -38,11 +38,12 @@ pub enum Unit {
 /// The days whose objects a listing keeps, both inclusive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Window {
-    /// None: no matter how old.
+    /// `None` keeps objects of any age.
     pub from: Option<Day>,
     pub to: Day,
 }
 
+/// Why a range cannot be loaded.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RangeError {
     #[error("the range begins on {from}, after its end on {to}")]
@@ -52,12 +53,13 @@ pub enum RangeError {
     #[error("a daily load of no days: ask for at least one")]
     NoDays,
     #[error(
-        "the paths of the {objects} input objects tell no day: say the range with --from and --to"
+        "the paths of the {objects} input objects name no day: give the range with --from and --to"
     )]
     Undated { objects: u64 },
 }
 
 impl Range {
+    /// The length of the periods that the range is divided into.
     pub fn unit(self) -> Unit {
         match self {
             Self::Daily(_) => Unit::Day,
@@ -67,6 +69,7 @@ impl Range {
 }
 
 impl Window {
+    /// Whether `day` is in the window.
     pub fn contains(&self, day: Day) -> bool {
         self.overlaps(day, day)
     }
@@ -77,7 +80,7 @@ impl Window {
     }
 }
 
-/// What has to be listed for `range`, with `margin` days on each side. `revisit` are the days
+/// The window to list for `range`, with `margin` days on each side. `revisit` holds the days
 /// of earlier loads to look at again (`remaining::revisit`).
 pub fn window(
     range: Range,
@@ -98,8 +101,8 @@ pub fn window(
     })
 }
 
-/// The days asked for. `found` are the days that the input has objects of, and `undated` the
-/// number of objects whose day their paths do not tell; only `Range::Everything` looks at them.
+/// The days asked for. Only `Range::Everything` looks at the input: `found` holds the days
+/// that have objects, and `undated` is the number of objects whose paths name no day.
 pub fn resolve(
     range: Range,
     today: Day,
@@ -117,7 +120,7 @@ pub fn resolve(
     Ok(days)
 }
 
-/// The periods that `days` fall into, in their order: disjoint, and together just `days`.
+/// Divides `days` into periods, in order. The periods are disjoint and cover exactly `days`.
 pub fn cut(days: &BTreeSet<Day>, unit: Unit) -> Vec<AskedPeriod> {
     let mut periods: BTreeMap<Period, BTreeSet<Day>> = BTreeMap::new();
     for day in days {

@@ -4,12 +4,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use plans::sink::attempt_digest;
+use plans::lake::{attempt_digest, digest8};
 use plans::storage::parts::{PartStore, Pending};
 use tracing::debug;
 
 use super::commit::PublishError;
-use super::work::{Work, digest8};
+use super::work::Work;
 
 /// The places that hold an attempt's files and parts.
 #[derive(Clone, Debug)]

@@ -11,13 +11,14 @@ use std::time::{Duration, Instant};
 
 use futures::{StreamExt, TryStreamExt, stream};
 use plans::crash_point;
+use plans::lake::attempt_name;
 use plans::storage::parts::{PartError, PartHandle, PartStore};
 use tracing::{info, warn};
 
 use super::cleanup::Cleanup;
 use super::lease::{Clock, Lease, LeaseError};
 use super::manifest::Manifest;
-use super::work::{Work, WorkError, attempt_name};
+use super::work::{Work, WorkError};
 use crate::load::days::{Day, Moment};
 use crate::load::failure::{Failure, Kind};
 use crate::status::PeriodRecord;
@@ -237,7 +238,7 @@ impl From<PartError> for Failure {
                 (Kind::Refused, "target_not_writable")
             }
             PartError::Store { .. } => (Kind::Dependency, "target_unreachable"),
-            PartError::Apart { .. } => (Kind::Usage, "work_area_apart"),
+            PartError::OtherFilesystem { .. } => (Kind::Usage, "work_area_apart"),
             PartError::PartLost { .. } => (Kind::Work, "parts_lost"),
             PartError::NoStorage { .. } | PartError::BadUri { .. } => (Kind::Usage, "bad_target"),
         };
@@ -246,7 +247,7 @@ impl From<PartError> for Failure {
             PartError::Unwritable { .. } => {
                 Some("check the target's permissions, and that it is mounted")
             }
-            PartError::Apart { .. } => Some("put --work on the filesystem of the target"),
+            PartError::OtherFilesystem { .. } => Some("put --work on the filesystem of the target"),
             _ => None,
         };
         let remedy = remedy.unwrap_or("check that --output can be written and has free space");

@@ -3,11 +3,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use plans::lake::manifest_name;
 use plans::receipt::{Ledger, Part, PartKind};
 use plans::storage::parts::PartHandle;
 use serde::{Deserialize, Serialize};
 
-use super::work::digest8;
 use crate::load::days::{Day, Moment, Month};
 use crate::load::outcome::Volume;
 use crate::status::DayCoverage;
@@ -230,8 +230,7 @@ impl Manifest {
 
     /// Returns the manifest's name in the work area.
     pub fn name(&self) -> String {
-        let dataset = digest8(&self.dataset);
-        format!("manifests/{dataset}/{}-{}.json", self.period, self.attempt)
+        manifest_name(&self.dataset, self.period, &self.attempt)
     }
 
     /// Returns all live objects of the period.
@@ -344,10 +343,4 @@ fn without(contributions: &[Contribution], days: &BTreeSet<Day>) -> Vec<Contribu
     }
     kept.retain(|contribution| !contribution.days.is_empty());
     kept
-}
-
-/// Returns the attempt in `manifests/{dataset8}/{month}-{attempt}.json`.
-pub fn attempt_of(manifest: &str) -> Option<&str> {
-    let name = manifest.rsplit('/').next()?.strip_suffix(".json")?;
-    name.get("yyyy-MM-".len()..)
 }

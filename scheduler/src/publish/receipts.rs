@@ -3,8 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use plans::lake::{AttemptFiles, is_heartbeat};
 use plans::receipt::{Ledger, Part, PartKind, Receipt};
-use plans::sink::is_heartbeat;
 use plans::storage::parts::PartHandle;
 
 use super::work::{Work, WorkError};
@@ -54,11 +54,6 @@ pub struct Collected {
     pub scratch_bytes: u64,
 }
 
-/// Returns the folder of an attempt's receipts in the work area.
-pub fn folder(attempt: &str) -> String {
-    format!("attempts/{attempt}/receipts")
-}
-
 /// Reads an attempt's receipts and chooses one for each of `splits`.
 pub async fn collect(
     work: &Work,
@@ -66,7 +61,7 @@ pub async fn collect(
     splits: &BTreeSet<String>,
 ) -> Result<Collected, ReceiptError> {
     let mut receipts = Vec::new();
-    for (name, _) in work.list(&folder(attempt)).await? {
+    for (name, _) in work.list(&AttemptFiles(attempt).receipts()).await? {
         if is_heartbeat(&name) {
             continue;
         }

@@ -1,12 +1,5 @@
-//! The work area: split lists, receipts and manifests. No name in it ends in `.parquet`, since
-//! readers of the target might list it.
-//!
-//! ```text
-//! attempts/{attempt}/owner.json            attempts/{attempt}/splits/{split}.json
-//! attempts/{attempt}/receipts/{…}.json     manifests/{dataset8}/{month}-{attempt}.json
-//! staging/{attempt}/…                      (local parts, made by the sink)
-//! probes/{probe}                           (short-lived, written when a load starts)
-//! ```
+//! The work area: stores split lists, receipts and manifests as JSON objects under the names
+//! that [`plans::lake`] defines.
 
 use std::io::ErrorKind;
 use std::path::PathBuf;
@@ -16,18 +9,13 @@ use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt};
 use object_store::path::Path;
 use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt, PutPayload};
-use plans::storage;
+use plans::lake::AttemptFiles;
 use plans::storage::{Cause, StoreError, StoreFailure};
+use plans::{lake, storage};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use sha2::{Digest, Sha256};
 
-use crate::load::days::Month;
 use crate::load::failure::{Failure, Kind};
-
-/// The folder in which [`Work::prepare`] tests whether it can write.
-pub const PROBES: &str = "probes";
-const PROBE: &str = "lakebolt-probe-";
 
 /// Why the work area cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -99,7 +87,7 @@ impl Work {
     /// it. In an object store, checks that an object can be written.
     pub async fn prepare(&self) -> Result<(), WorkError> {
         let Some(folder) = &self.folder else {
-            let name = format!("{PROBES}/{}", probe_name());
+            let name = lake::probe_file(&probe_name());
             self.put(&name, &()).await?;
             return self.remove(&name).await;
         };
@@ -123,8 +111,7 @@ impl Work {
 
     /// Returns the path of `name` in the work area's store, as plans use it.
     pub fn path(&self, name: &str) -> Path {
-        let parts = name.split('/').filter(|part| !part.is_empty());
-        parts.fold(self.root.clone(), |path, part| path.join(part))
+        lake::path_below(&self.root, name)
     }
 
     /// Writes `value` as JSON in one step and returns its size.
@@ -200,8 +187,7 @@ impl Work {
 
     /// Removes all files of an attempt from the work area.
     pub async fn remove_attempt(&self, attempt: &str) -> Result<(), WorkError> {
-        for name in ["attempts", "staging"] {
-            let name = format!("{name}/{attempt}");
+        for name in AttemptFiles(attempt).folders() {
             match &self.folder {
                 Some(folder) => remove_folder(&folder.join(name)).await?,
                 None => self.remove_all(&name).await?,
@@ -277,30 +263,7 @@ fn synced(file: &std::path::Path, top: &std::path::Path) -> std::io::Result<()> 
 
 /// Returns a unique name for an object that is never published.
 pub fn probe_name() -> String {
-    format!("{PROBE}{}", uuid::Uuid::new_v4().simple())
-}
-
-/// Returns true if `uri` names a probe object or its upload.
-pub fn is_probe(uri: &str) -> bool {
-    let name = uri.rsplit('/').next().unwrap_or_default();
-    name.starts_with(PROBE)
-}
-
-/// Returns the name of an attempt. It is derived from the period's record, so `sweep` can find
-/// the owner of an attempt's files.
-pub fn attempt_name(load_id: &str, period: Month, attempt: u64) -> String {
-    format!("{load_id}-{period}-{attempt}")
-}
-
-/// Returns the load id in an attempt's name.
-pub fn load_of(attempt: &str) -> &str {
-    attempt.split('-').next().unwrap_or_default()
-}
-
-/// Returns the first eight hex digits of a text's SHA-256.
-pub fn digest8(text: &str) -> String {
-    let digest = Sha256::digest(text.as_bytes());
-    digest.iter().take(4).map(|b| format!("{b:02x}")).collect()
+    lake::probe_name(uuid::Uuid::new_v4().simple())
 }
 
 impl From<WorkError> for Failure {

@@ -15,12 +15,12 @@ use super::proto::watch_response::Event;
 use super::proto::{
     CancelRequest, GetRequest, ListRequest, LoadInfo, Standing, SubmitRequest, WatchRequest,
 };
-use super::source::SentSource;
 use super::{notifications, request};
 use crate::load::failure::{Failure, Kind, with_causes};
 use crate::load::notification::{Notification, Observer};
 use crate::load::outcome::Outcome;
-use crate::load::request::LoadRequest;
+use crate::load::recorded::SentSource;
+use crate::load::terms::Terms;
 
 const PAUSE: Duration = Duration::from_millis(250);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
@@ -53,23 +53,25 @@ impl Client {
         })
     }
 
-    /// Has the load taken on, under an id that the caller chose.
+    /// Submits a load under an id that the caller chose.
     pub async fn submit(
         &self,
         load_id: &str,
-        load: &LoadRequest,
+        terms: &Terms,
         source: &SentSource,
     ) -> Result<(), Failure> {
+        let load = request::sent(terms)
+            .map_err(|error| Failure::of(Kind::Bug, "terms_unsent", &error, "please report it"))?;
         self.ask(SubmitRequest {
             load_id: load_id.to_owned(),
-            load: Some(request::load(load)),
+            load: Some(load),
             source: Some(source.sent()),
             retry_of: None,
         })
         .await
     }
 
-    /// Has what `earlier` did not get done taken on again, as a load of its own.
+    /// Submits the failed periods of `earlier` again, as a new load.
     pub async fn retry(&self, load_id: &str, earlier: &str) -> Result<(), Failure> {
         self.ask(SubmitRequest {
             load_id: load_id.to_owned(),

@@ -9,7 +9,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use executor::engine::MESSAGE_BYTES;
-use executor::polls::Answered;
+use executor::polls::Deduplicated;
 use executor::transport::KEEP_ALIVE;
 use tokio::sync::oneshot;
 use tonic::service::Routes;
@@ -91,7 +91,7 @@ fn routes(scheduler: &Scheduler, loads: &Loads, health: HealthServer<impl Health
     let service = LoadsServer::new(loads.clone())
         .max_decoding_message_size(REQUEST_BYTES)
         .max_encoding_message_size(MESSAGE_BYTES);
-    let grpc = Routes::new(Answered::new(scheduler.service()))
+    let grpc = Routes::new(Deduplicated::new(scheduler.service()))
         .add_service(service)
         .add_service(health);
     let http = scheduler.rest().merge(probes(scheduler, loads));

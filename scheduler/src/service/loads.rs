@@ -15,15 +15,15 @@ use super::proto::{
     loads_server,
 };
 use super::registry::Live;
-use super::request::Invalid;
-use super::run::{QUEUED, Recorded, Runner, Submitted, is_of_cluster, is_unfinished};
-use super::source::SentSource;
+use super::run::Runner;
 use super::{notifications, request};
+use crate::load::check::Invalid;
 use crate::load::dataset;
 use crate::load::days::Moment;
 use crate::load::failure::{Failure, with_causes};
-use crate::load::request::Shape;
-use crate::load::saved::SavedRequest;
+use crate::load::outcome::LoadState;
+use crate::load::recorded::{Origin, RecordedRequest, SentSource};
+use crate::load::terms::{LoadRequest, Shape, Terms};
 use crate::status::{LoadRecord, StatusError};
 
 /// Loads that have not ended, at most.
@@ -121,7 +121,7 @@ impl Loads {
                 return Err(said(Code::AlreadyExists, message, "choose another id"));
             }
             // It may have been recorded by a call whose answer the status store lost.
-            if is_unfinished(&known) {
+            if !known.state.is_final() {
                 self.runner.start(known, true).await;
             }
             return Ok(());
@@ -152,7 +152,7 @@ impl Loads {
             return told.map_err(|error| unrecorded(load_id, &error));
         }
         let record = self.record(load_id).await?;
-        if !is_unfinished(&record) || !is_of_cluster(&record) {
+        if record.state.is_final() || !record.request.is_of_cluster() {
             return Ok(false);
         }
         info!(load.id = %load_id, "load {load_id} is cancelled before it was begun");
@@ -161,43 +161,33 @@ impl Loads {
         Ok(true)
     }
 
-    /// The record of a load that is asked for, once everything about it is right.
-    async fn taken_on(&self, asked: SubmitRequest) -> Result<LoadRecord, Status> {
+    /// The record of a load that is asked for, after every check.
+    async fn accepted(&self, asked: SubmitRequest) -> Result<LoadRecord, Status> {
         request::load_id("load_id", &asked.load_id).map_err(|error| invalid(&error))?;
         let earlier = match &asked.retry_of {
             Some(id) => Some(self.record(id).await?),
             None => None,
         };
-        let recorded = match (asked.load, asked.source, &earlier) {
-            (None, None, Some(earlier)) => Recorded {
-                submitted: Submitted {
-                    source: recorded(earlier)?.submitted.source,
-                    retry_of: asked.retry_of,
-                },
-                ..recorded(earlier)?
-            },
-            (load, source, _) => sent(load, source, asked.retry_of)?,
+        let (source, terms) = match (asked.load, asked.source, earlier) {
+            (None, None, Some(earlier)) => recorded(earlier)?,
+            (load, source, _) => sent(load, source)?,
         };
-        let raw = recorded.request.shape == Shape::Raw;
-        let compiled = recorded.submitted.source.compile(raw);
+        let compiled = source.compile(terms.shape == Shape::Raw);
         let compiled = compiled.map_err(|failure| refused(Code::FailedPrecondition, &failure))?;
-        let recorded = Recorded {
-            request: SavedRequest {
-                source: compiled.source.name,
-                ..recorded.request
-            },
-            ..recorded
+        let request = LoadRequest {
+            source: compiled.into(),
+            terms,
         };
-        let json = serde_json::to_value(&recorded);
-        let request = recorded
-            .request
-            .with(compiled.program, compiled.source.format);
+        let origin = Origin::Cluster {
+            source,
+            retry_of: asked.retry_of,
+        };
         Ok(LoadRecord {
             load_id: asked.load_id,
             dataset: dataset::id(&request),
-            source: request.source,
-            state: QUEUED.to_owned(),
-            request: json.map_err(|error| Status::internal(error.to_string()))?,
+            request: RecordedRequest::new(&request, origin),
+            source: request.source.name,
+            state: LoadState::Queued,
             outcome: None,
             started_at: Moment((self.runner.clock)()),
             ended_at: None,
@@ -205,12 +195,8 @@ impl Loads {
     }
 }
 
-/// What a request holds of its own.
-fn sent(
-    load: Option<Load>,
-    source: Option<Source>,
-    retry_of: Option<String>,
-) -> Result<Recorded, Status> {
+/// The source and the terms that a request holds.
+fn sent(load: Option<Load>, source: Option<Source>) -> Result<(SentSource, Terms), Status> {
     let missing = |field| {
         said(
             Code::InvalidArgument,
@@ -221,23 +207,25 @@ fn sent(
     let load = load.ok_or_else(|| missing("load"))?;
     let source = SentSource::received(source.ok_or_else(|| missing("source"))?);
     let source = source.map_err(|failure| refused(Code::InvalidArgument, &failure))?;
-    let request = request::saved(load, &source.name, &source.config_digest);
-    Ok(Recorded {
-        request: request.map_err(|error| invalid(&error))?,
-        submitted: Submitted { source, retry_of },
-    })
+    let terms = request::received(&load).map_err(|error| invalid(&error))?;
+    Ok((source, terms))
 }
 
-/// What an earlier load was asked for.
-fn recorded(earlier: &LoadRecord) -> Result<Recorded, Status> {
-    serde_json::from_value(earlier.request.clone()).map_err(|_| {
-        let message = format!("load {} did not run on a cluster", earlier.load_id);
-        said(
-            Code::FailedPrecondition,
-            message,
-            "retry it with --state where it ran",
-        )
-    })
+/// The source and the terms of an earlier load.
+fn recorded(earlier: LoadRecord) -> Result<(SentSource, Terms), Status> {
+    let refused = |message, remedy| Err(said(Code::FailedPrecondition, message, remedy));
+    let id = &earlier.load_id;
+    let Origin::Cluster { source, .. } = earlier.request.origin else {
+        let message = format!("load {id} did not run on a cluster");
+        return refused(message, "retry it with --state where it ran");
+    };
+    match earlier.request.terms {
+        Ok(terms) => Ok((source, terms)),
+        Err(why) => refused(
+            format!("the request of load {id} cannot be read: {why}"),
+            "run it anew",
+        ),
+    }
 }
 
 type Told = Pin<Box<dyn Stream<Item = Result<WatchResponse, Status>> + Send>>;
@@ -250,7 +238,7 @@ impl loads_server::Loads for Loads {
         &self,
         asked: Request<SubmitRequest>,
     ) -> Result<Response<SubmitResponse>, Status> {
-        let record = self.taken_on(asked.into_inner()).await?;
+        let record = self.accepted(asked.into_inner()).await?;
         let loads = self.clone();
         // A task of its own: a client that goes away would leave a load that is recorded and
         // not begun.
@@ -272,10 +260,10 @@ impl loads_server::Loads for Loads {
             return Ok(Response::new(Box::pin(watcher.told())));
         }
         let record = self.record(&id).await?;
-        if is_unfinished(&record) {
+        if !record.state.is_final() {
             self.serving()?;
             // It may have been taken on between the two looks.
-            if is_of_cluster(&record) {
+            if record.request.is_of_cluster() {
                 return Err(Status::unavailable("the load is being taken up"));
             }
             let message = format!("load {id} runs in a process of its own");

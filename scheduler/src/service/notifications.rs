@@ -90,7 +90,7 @@ pub fn info(record: &LoadRecord) -> proto::LoadInfo {
         load_id: record.load_id.clone(),
         dataset: record.dataset.clone(),
         source: record.source.clone(),
-        state: record.state.clone(),
+        state: record.state.as_str().to_owned(),
         started_at_ms: record.started_at.0.timestamp_millis(),
         ended_at_ms: record.ended_at.map(|ended| ended.0.timestamp_millis()),
         outcome_json: outcome.map(serde_json::Value::to_string),

@@ -10,6 +10,7 @@ use super::proto::watch_response::Event;
 use super::proto::{Listed, LoadInfo, PeriodEnded, PeriodStarted, Progress, Standing};
 use super::{metrics, notifications};
 use crate::load::notification::{Notification, Observer};
+use crate::load::outcome::LoadState;
 
 /// Events that a slow watcher may be behind before it is told the whole again.
 const BEHIND: usize = 256;
@@ -124,8 +125,8 @@ impl Live {
         self.cancel.subscribe()
     }
 
-    pub fn set_state(&self, state: &str) {
-        self.told().info.state = state.to_owned();
+    pub fn set_state(&self, state: LoadState) {
+        self.told().info.state = state.as_str().to_owned();
     }
 
     /// Tells the end; nothing follows.

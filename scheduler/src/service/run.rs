@@ -1,18 +1,16 @@
-//! Runs the loads that were taken on, also those that a scheduler before this one had not
-//! finished. A load's record says all that is needed for it.
+//! Runs the loads that were accepted, also those that an earlier scheduler did not finish. The
+//! record of a load holds all that is needed to run it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use futures::future::BoxFuture;
-use serde::{Deserialize, Serialize};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tracing::{error, info, warn};
 
 use super::registry::{Live, Registry};
-use super::source::SentSource;
 use super::{metrics, notifications};
 use crate::drive::context::Driver;
 use crate::drive::survey::Selection;
@@ -20,8 +18,8 @@ use crate::load::days::Moment;
 use crate::load::failure::{Failure, Kind};
 use crate::load::notification::Observer;
 use crate::load::outcome::{LoadState, Outcome};
-use crate::load::request::{LoadRequest, Shape};
-use crate::load::saved::SavedRequest;
+use crate::load::recorded::Origin;
+use crate::load::terms::{LoadRequest, Shape};
 use crate::publish::lease::Clock;
 use crate::status::{LoadRecord, StatusError, StatusStore};
 
@@ -33,29 +31,8 @@ const LEAVING: Duration = Duration::from_secs(20);
 const PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(15);
 
-/// The state of a load that waits for its turn.
-pub const QUEUED: &str = "queued";
-/// The state of a load that its user wants to end, until it has.
-pub const CANCELLING: &str = "cancelling";
-
 /// Makes the driver of one load.
 pub type Drivers = dyn Fn(Arc<dyn Observer>, watch::Receiver<bool>) -> Driver + Send + Sync;
-
-/// What a cluster's load has in its record beside the request. Loads of a process of their
-/// own have none of it, and are left to their process.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Submitted {
-    pub source: SentSource,
-    pub retry_of: Option<String>,
-}
-
-/// A request as a load's record keeps it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Recorded {
-    #[serde(flatten)]
-    pub request: SavedRequest,
-    pub submitted: Submitted,
-}
 
 /// How driving a load came to an end.
 enum Driven {
@@ -93,7 +70,7 @@ impl Runner {
         let mut loads = persist(|| self.status.loads(usize::MAX)).await?;
         loads.reverse();
         for record in loads {
-            if is_unfinished(&record) && is_of_cluster(&record) {
+            if !record.state.is_final() && record.request.is_of_cluster() {
                 info!(load.id = %record.load_id, "load {} is taken up again", record.load_id);
                 self.start(record, true).await;
             }
@@ -110,7 +87,7 @@ impl Runner {
         let Some(live) = self.registry.take(notifications::info(&record)) else {
             return;
         };
-        if record.state == CANCELLING {
+        if record.state == LoadState::Cancelling {
             live.cancel();
         }
         let runner = self.clone();
@@ -160,7 +137,7 @@ impl Runner {
                 self.keep(record, &live, &outcome).await
             }
         };
-        metrics::count_end(&ended.state);
+        metrics::count_end(ended.state.as_str());
         live.end(notifications::info(&ended));
         self.registry.remove(&ended.load_id);
     }
@@ -182,7 +159,8 @@ impl Runner {
         let driver = (self.drivers)(live.clone(), cancelled.clone());
         if again {
             // The scheduler that died may hold leases that nobody can tell to be free.
-            request.wait = request.wait.max(driver.timing.lease * 2);
+            let wait = &mut request.terms.wait;
+            *wait = (*wait).max(driver.timing.lease * 2);
         }
         let (since, timing) = (Instant::now(), driver.timing);
         loop {
@@ -204,9 +182,9 @@ impl Runner {
             };
             let id = &outcome.load_id;
             let mut pause = LONGEST_PAUSE;
-            if again && is_elsewhere(&outcome) {
+            if again && is_held_by_another(&outcome) {
                 pause = timing.lease;
-                if let Some(ended) = self.ended_elsewhere(id).await? {
+                if let Some(ended) = self.ended_by_another(id).await? {
                     return Ok(Driven::Elsewhere(ended));
                 }
                 warn!(load.id = %id, "another scheduler or load works on load {id}");
@@ -228,13 +206,13 @@ impl Runner {
             return Ok(());
         }
         let running = LoadRecord {
-            state: LoadState::Running.as_str().to_owned(),
+            state: LoadState::Running,
             ..record.clone()
         };
         if running != *record {
             self.status.put_load(&running).await?;
         }
-        live.set_state(&running.state);
+        live.set_state(running.state);
         Ok(())
     }
 
@@ -244,7 +222,7 @@ impl Runner {
         let _alone = live.record.lock().await;
         let recorded = self.record_cancel(load_id).await;
         if !matches!(recorded, Ok(false)) {
-            live.set_state(CANCELLING);
+            live.set_state(LoadState::Cancelling);
             live.cancel();
         }
         recorded
@@ -252,11 +230,11 @@ impl Runner {
 
     async fn record_cancel(&self, load_id: &str) -> Result<bool, StatusError> {
         let record = self.status.load(load_id).await?;
-        let Some(record) = record.filter(is_unfinished) else {
+        let Some(record) = record.filter(|record| !record.state.is_final()) else {
             return Ok(false);
         };
         let cancelling = LoadRecord {
-            state: CANCELLING.to_owned(),
+            state: LoadState::Cancelling,
             ..record
         };
         self.status.put_load(&cancelling).await?;
@@ -272,20 +250,23 @@ impl Runner {
     }
 
     /// The load's record, if it says that the load has ended.
-    async fn ended_elsewhere(&self, load_id: &str) -> Result<Option<LoadRecord>, StatusError> {
+    async fn ended_by_another(&self, load_id: &str) -> Result<Option<LoadRecord>, StatusError> {
         let record = persist(|| self.status.load(load_id)).await?;
-        Ok(record.filter(|record| !is_unfinished(record)))
+        Ok(record.filter(|record| record.state.is_final()))
     }
 
     async fn prepare(&self, record: &LoadRecord) -> Result<(LoadRequest, Selection), Failure> {
-        let recorded: Recorded = serde_json::from_value(record.request.clone())
-            .map_err(|error| unreadable(&record.load_id, &error))?;
-        let raw = recorded.request.shape == Shape::Raw;
-        let compiled = recorded.submitted.source.compile(raw)?;
-        let request = recorded
-            .request
-            .with(compiled.program, compiled.source.format);
-        let selection = match &recorded.submitted.retry_of {
+        let terms = record.request.terms.clone();
+        let terms = terms.map_err(|why| unreadable(&record.load_id, &why))?;
+        let Origin::Cluster { source, retry_of } = &record.request.origin else {
+            return Err(unreadable(&record.load_id, &"it has no source"));
+        };
+        let compiled = source.compile(terms.shape == Shape::Raw)?;
+        let request = LoadRequest {
+            source: compiled.into(),
+            terms,
+        };
+        let selection = match retry_of {
             None => Selection::Range(record.started_at.day()),
             Some(id) => match persist(|| self.status.load(id)).await? {
                 Some(earlier) => Selection::again(&earlier),
@@ -302,7 +283,7 @@ impl Runner {
     fn failed(&self, record: &LoadRecord, failure: Failure) -> Outcome {
         warn!(load.id = %record.load_id, "load {} failed: {failure}", record.load_id);
         let (id, started) = (&record.load_id, record.started_at);
-        let mut outcome = Outcome::begun(id, &record.dataset, &record.source, started);
+        let mut outcome = Outcome::started(id, &record.dataset, &record.source, started);
         outcome.error = Some(failure);
         outcome.finished(Moment((self.clock)()))
     }
@@ -335,7 +316,7 @@ impl Runner {
 /// The record of a load that ended so.
 fn ended(record: LoadRecord, outcome: &Outcome) -> LoadRecord {
     LoadRecord {
-        state: outcome.state.as_str().to_owned(),
+        state: outcome.state,
         ended_at: Some(outcome.ended_at),
         outcome: serde_json::to_value(outcome).ok(),
         ..record
@@ -344,11 +325,11 @@ fn ended(record: LoadRecord, outcome: &Outcome) -> LoadRecord {
 
 /// Whether all that failed is in another's hands. That is no end of a load that was taken up:
 /// the other may be another scheduler with the same load.
-fn is_elsewhere(outcome: &Outcome) -> bool {
+fn is_held_by_another(outcome: &Outcome) -> bool {
     let of_periods = outcome.periods.iter();
     let of_periods = of_periods.filter_map(|period| period.error.as_ref());
     let mut failures = of_periods.chain(&outcome.error).peekable();
-    failures.peek().is_some() && failures.all(Failure::is_elsewhere)
+    failures.peek().is_some() && failures.all(Failure::is_held_by_another)
 }
 
 /// Whether the load as a whole failed and may succeed when it is begun again.
@@ -360,18 +341,8 @@ fn is_passing(outcome: &Outcome, has_patience: bool) -> bool {
         .is_some_and(|failure| failure.is_cut_off() || failure.retryable && has_patience)
 }
 
-/// Whether nobody has brought the load to its end.
-pub fn is_unfinished(record: &LoadRecord) -> bool {
-    [QUEUED, CANCELLING, LoadState::Running.as_str()].contains(&record.state.as_str())
-}
-
-/// Whether a scheduler runs it, and not a process of its own.
-pub fn is_of_cluster(record: &LoadRecord) -> bool {
-    record.request.get("submitted").is_some()
-}
-
-fn unreadable(load_id: &str, error: &serde_json::Error) -> Failure {
-    let message = format!("the request of load {load_id} cannot be read: {error}");
+fn unreadable(load_id: &str, why: &impl std::fmt::Display) -> Failure {
+    let message = format!("the request of load {load_id} cannot be read: {why}");
     Failure::new(Kind::Usage, "request_unreadable", message, "run it anew")
 }
 

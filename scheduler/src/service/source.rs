@@ -4,24 +4,14 @@ use std::collections::BTreeMap;
 
 use plans::compiled::Compiled;
 use plans::{compiled, dialects};
-use serde::{Deserialize, Serialize};
 
 use super::proto;
 use crate::load::failure::{Failure, Kind};
+use crate::load::recorded::SentSource;
 
 const MOST_FILES: usize = 64;
 const MOST_BYTES: usize = 1 << 20;
 const LONGEST_NAME: usize = 128;
-
-/// A source as it was sent, and as a load's record keeps it.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SentSource {
-    pub name: String,
-    /// Texts by their names; none for a source that ships.
-    pub files: BTreeMap<String, String>,
-    pub ocsf_version: String,
-    pub config_digest: String,
-}
 
 fn wrong(message: impl Into<String>, remedy: &str) -> Failure {
     Failure::new(Kind::Usage, "source", message, remedy)

@@ -8,6 +8,8 @@ use tokio::task::JoinSet;
 
 use super::{DayCoverage, Expected, LoadRecord, PeriodRecord, State, StatusError, StatusStore};
 use crate::load::days::{Moment, Month};
+use crate::load::outcome::LoadState;
+use crate::load::recorded;
 
 /// Runs the whole suite. `make` returns an empty store at every call.
 pub(super) async fn obeys_the_contract(make: impl AsyncFn() -> Arc<dyn StatusStore>) {
@@ -212,7 +214,7 @@ async fn a_load_is_overwritten(store: Store) {
     let mut record = load("l", "2024-02-01T00:00:00Z");
     store.put_load(&record).await.expect("put");
     assert_eq!(store.load("l").await.expect("load"), Some(record.clone()));
-    record.state = "done".to_owned();
+    record.state = LoadState::Done;
     record.outcome = Some(serde_json::json!({"exit_code": 0, "warnings": ["é \"quoted\""]}));
     record.ended_at = Some(moment("2024-02-01T00:01:00Z"));
     store.put_load(&record).await.expect("put");
@@ -244,8 +246,8 @@ fn load(load_id: &str, started_at: &str) -> LoadRecord {
         load_id: load_id.to_owned(),
         dataset: "d".to_owned(),
         source: "vpc_flow".to_owned(),
-        state: "running".to_owned(),
-        request: serde_json::json!({"inputs": ["file:///in"], "margin": 1}),
+        state: LoadState::Running,
+        request: recorded::example(),
         outcome: None,
         started_at: moment(started_at),
         ended_at: None,

@@ -10,6 +10,8 @@ use plans::receipt::Ledger;
 use serde::{Deserialize, Serialize};
 
 use crate::load::days::{Day, Moment, Month};
+use crate::load::outcome::LoadState;
+use crate::load::recorded::RecordedRequest;
 
 #[cfg(test)]
 mod contract;
@@ -171,11 +173,9 @@ pub struct LoadRecord {
     pub load_id: String,
     pub dataset: String,
     pub source: String,
-    /// `queued`, `running`, `cancelling`, `done`, `failed`, `cancelled` or `refused`; only
-    /// loads of a cluster are `queued` or `cancelling`.
-    pub state: String,
-    /// What was asked for, to run it again (`retry`).
-    pub request: serde_json::Value,
+    pub state: LoadState,
+    /// Everything that is needed to run the load again, or to continue it.
+    pub request: RecordedRequest,
     /// The outcome as `run --format json` prints it.
     pub outcome: Option<serde_json::Value>,
     pub started_at: Moment,

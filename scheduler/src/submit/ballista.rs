@@ -20,7 +20,7 @@ use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties};
 use datafusion_proto::physical_plan::{AsExecutionPlan, PhysicalExtensionCodec};
 use datafusion_proto::protobuf::PhysicalPlanNode;
 use executor::engine::MESSAGE_BYTES;
-use executor::{Canceller, Room, Worker, engine};
+use executor::{Canceller, Capacity, Worker, engine};
 use tonic::client::GrpcService;
 use tonic::codegen::{Body, Bytes, StdError};
 use tonic::transport::Channel;
@@ -51,8 +51,8 @@ impl Embedded {
             .await
             .map_err(failed)?;
         let client = scheduler.client();
-        let worker =
-            Worker::start(client.clone(), Room::of(concurrent_tasks), scratch).map_err(failed)?;
+        let worker = Worker::start(client.clone(), Capacity::of(concurrent_tasks), scratch)
+            .map_err(failed)?;
         let jobs = Jobs::new(client, Some(worker.canceller()));
         Ok(Self { jobs, worker })
     }

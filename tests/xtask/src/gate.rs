@@ -2,7 +2,7 @@
 
 use anyhow::bail;
 
-use crate::{circles, docs, graph, prose, shape, shell, words};
+use crate::{circles, docs, documented, graph, links, prose, shape, shell, words};
 
 /// A check gives its findings, each a line for the user.
 type Check = fn() -> anyhow::Result<Vec<String>>;
@@ -13,7 +13,9 @@ static CHECKS: &[(&str, Check)] = &[
     ("circles between rooms", circles::check),
     ("prose and habits", prose::check),
     ("words", words::check),
+    ("links of documents", links::check),
     ("shape of code", shape::check),
+    ("documentation of public items", documented::check),
     ("format", format),
     ("lints", clippy),
     ("generated docs", docs),

@@ -4,9 +4,11 @@
 mod bless;
 mod circles;
 mod docs;
+mod documented;
 mod gate;
 mod graph;
 mod imports;
+mod links;
 mod modules;
 mod prose;
 mod rooms;

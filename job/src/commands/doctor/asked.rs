@@ -43,7 +43,7 @@ impl Asked {
         Ok(Self {
             folders: dataset::folders(&prepared.request),
             access: dataset::access(&prepared.request),
-            inputs: prepared.request.inputs,
+            inputs: prepared.request.terms.inputs,
             settings: prepared.settings,
             places: Some(prepared.places),
         })
@@ -114,7 +114,7 @@ impl Asked {
         let local = |uri: &str| uris::local("", uri, Path::new("/")).ok();
         let mut folders: Vec<_> = self.folders.iter().filter_map(|uri| local(uri)).collect();
         let work = self.places.as_ref().and_then(|places| local(&places.work));
-        folders.extend(work.map(|work| work.join("scratch")));
+        folders.extend(work.map(|work| work.join(plans::lake::SCRATCH)));
         if let Some(state) = self
             .own_state()
             .and_then(|state| state.strip_prefix("sqlite:"))

@@ -1,12 +1,12 @@
-//! gzip: any number of members, each with its header, checksum and length; zeros may
-//! follow the last one, as tapes and object stores pad.
+//! gzip: any number of members, each with a header, checksum and length. Zeros may
+//! follow the last member, because tapes and object stores pad objects.
 
 use bytes::{Buf, Bytes};
 use flate2::{Crc, Decompress, FlushDecompress, Status};
 
 use super::{Broken, Inflate};
 
-/// A header's optional name, comment and extra field end within this many bytes.
+/// Maximum length of a header with its optional name, comment and extra field.
 const MAX_HEADER: usize = 256 << 10;
 const TRAILER: usize = 8;
 
@@ -78,7 +78,7 @@ impl Inflate for Gzip {
     }
 }
 
-// Each state says whether it waits: for more input, or for room in the output.
+// Each state returns whether it needs more input, or more room in the output.
 impl Gzip {
     fn between(&mut self, input: &mut Bytes) -> bool {
         if self.members > 0 {
@@ -101,7 +101,7 @@ impl Gzip {
         let Some(length) = length else {
             input.advance(room);
             if self.pending.len() >= MAX_HEADER {
-                return Err(self.corrupt("a header without end"));
+                return Err(self.corrupt("endless header"));
             }
             return Ok(true);
         };
@@ -130,9 +130,9 @@ impl Gzip {
                 Ok(false)
             }
             Status::Ok if !input.is_empty() && output.len() < output.capacity() => Ok(false),
-            // With input and room there is always a next step, unless the data is damaged.
+            // With input and room, valid data always makes progress.
             Status::BufError if !input.is_empty() && output.len() < output.capacity() => {
-                Err(self.corrupt("deflate data without end"))
+                Err(self.corrupt("endless deflate data"))
             }
             Status::Ok | Status::BufError => Ok(true),
         }
@@ -168,12 +168,12 @@ impl Gzip {
     }
 }
 
-/// Length of the header at the start of `bytes`, `None` while it is not complete.
+/// Returns the length of the header at the start of `bytes`, or `None` if it is incomplete.
 fn header_length(bytes: &[u8]) -> Result<Option<usize>, &'static str> {
     let magic = [0x1f, 0x8b, 8];
     let known = bytes.len().min(magic.len());
     if bytes[..known] != magic[..known] {
-        return Err("bytes that begin no member");
+        return Err("bytes that are not a gzip header");
     }
     let Some(&flags) = bytes.get(3) else {
         return Ok(None);

@@ -1,6 +1,6 @@
-//! Compressed chunks to blocks of plain bytes in bounded memory. The compression is
-//! told by the first bytes, never by a name, and what could be read of a damaged
-//! object is given out before the damage is reported.
+//! Decompresses chunks to blocks of plain bytes in bounded memory. The first bytes of an
+//! object decide its compression, not its name. The readable part of a damaged object is
+//! returned before the damage is reported.
 
 mod gzip;
 #[cfg(test)]
@@ -13,29 +13,32 @@ use bytes::{Buf, Bytes};
 
 use super::Broken;
 
-/// Size of a block that is given out; the last one is smaller.
+/// Size of an output block. The last one is smaller.
 const BLOCK: usize = 512 << 10;
-/// A block is never planned smaller than this.
+/// Smallest capacity of an output block.
 const SMALLEST: usize = 32 << 10;
-/// Plain chunks from this size on are passed on as they are.
+/// Plain chunks of at least this size are passed on without copying.
 const LARGE: usize = 128 << 10;
-/// Bytes that tell the compression.
+/// Number of bytes that identify the compression.
 const MAGIC: usize = 4;
 
-/// How an object is compressed.
+/// The compression of an object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Compression {
+    /// Not compressed.
     Plain,
+    /// gzip, with any number of members.
     Gzip,
+    /// Zstandard, with any number of frames.
     Zstd,
 }
 
-/// The compression that the first bytes of an object tell; four are enough.
+/// Detects the compression from the first bytes of an object. Four are enough.
 pub fn detect(head: &[u8]) -> Compression {
     match head {
         [0x1f, 0x8b, ..] => Compression::Gzip,
         [0x28, 0xb5, 0x2f, 0xfd, ..] => Compression::Zstd,
-        // A zstd file may begin with a frame that readers skip.
+        // A zstd file may start with a skippable frame.
         [first, 0x2a, 0x4d, 0x18, ..] if first & 0xf0 == 0x50 => Compression::Zstd,
         _ => Compression::Plain,
     }
@@ -43,8 +46,9 @@ pub fn detect(head: &[u8]) -> Compression {
 
 /// Decompresses one object.
 ///
-/// `push` chunks and ask for blocks until there is none; after `finish` the last
-/// blocks come out, and then `broken` says whether the object was whole.
+/// After each `push`, call `next_block` until it returns `None`. Call `finish` after the
+/// last chunk, and `next_block` again. `broken` then returns an error if the object was
+/// incomplete.
 #[derive(Default)]
 pub struct Decompressor {
     input: VecDeque<Bytes>,
@@ -61,35 +65,36 @@ enum Stream {
 
 /// One compressed format.
 trait Inflate: Send {
-    /// Reads from `input` and appends to `output` without growing it beyond its capacity.
+    /// Reads from `input` and appends to `output`, up to its capacity.
     fn step(&mut self, input: &mut Bytes, output: &mut Vec<u8>) -> Result<(), Broken>;
-    /// Says that the input has ended, and why that is too early.
+    /// Ends the input. It is an error if that is too early.
     fn end(&self) -> Result<(), Broken>;
 }
 
 impl Decompressor {
+    /// Creates a decompressor for one object.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Takes the next compressed chunk.
+    /// Adds the next compressed chunk.
     pub fn push(&mut self, chunk: Bytes) {
         if self.broken.is_none() && !chunk.is_empty() {
             self.input.push_back(chunk);
         }
     }
 
-    /// Says that the object has ended.
+    /// Ends the object.
     pub fn finish(&mut self) {
         self.ended = true;
     }
 
-    /// Why the object ends too early; known once `next_block` gives nothing after `finish`.
+    /// Returns why the object ended too early. Call it after the last block.
     pub fn broken(&self) -> Option<&Broken> {
         self.broken.as_ref()
     }
 
-    /// The next block, or `None`: more chunks are needed, or after `finish` all is read.
+    /// Returns the next block. `None` means that more chunks are needed, or the object ended.
     pub fn next_block(&mut self) -> Option<Bytes> {
         let mut stream = self.stream.take().or_else(|| self.detect())?;
         let block = match &mut stream {
@@ -100,7 +105,7 @@ impl Decompressor {
         block
     }
 
-    /// Decides once enough bytes are there.
+    /// Detects the compression when enough bytes have arrived.
     fn detect(&mut self) -> Option<Stream> {
         let mut head = [0; MAGIC];
         let mut length = 0;
@@ -124,7 +129,7 @@ impl Decompressor {
         })
     }
 
-    /// Large chunks pass through; small ones are put together.
+    /// Passes large chunks on and combines small ones.
     fn next_plain(&mut self) -> Option<Bytes> {
         while let Some(chunk) = self.input.front() {
             if chunk.len() >= LARGE {
@@ -161,7 +166,7 @@ impl Decompressor {
         self.drain(inflate)
     }
 
-    /// A decoder may hold output back until it is asked without input.
+    /// Calls the decoder without input, as it may hold output back.
     fn drain(&mut self, inflate: &mut dyn Inflate) -> Option<Bytes> {
         if self.broken.is_none() {
             self.make_room(0);
@@ -192,7 +197,7 @@ impl Decompressor {
         if output.is_empty() {
             return None;
         }
-        // Views keep the block alive: a small one must not hold a large allocation.
+        // Views keep the block alive, so a small block must not have a large allocation.
         if output.len() < output.capacity() / 2 {
             output.shrink_to_fit();
         }

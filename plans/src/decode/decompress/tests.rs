@@ -14,7 +14,7 @@ fn zstd(bytes: &[u8]) -> Vec<u8> {
     zstd::encode_all(bytes, 1).unwrap()
 }
 
-/// Text that does not repeat itself, so that it compresses only a little.
+/// Returns text without repetitions, which compresses only a little.
 fn text(length: usize) -> Vec<u8> {
     let mut state = 1_u64;
     let mut next = || {
@@ -56,7 +56,7 @@ fn check(compressed: &[u8], expected: &[u8], reason: Option<&str>) {
 }
 
 #[test]
-fn every_compression_is_told_by_its_first_bytes() {
+fn the_first_bytes_decide_the_compression() {
     let plain = text(300_000);
     check(&plain, &plain, None);
     check(&gzip(&plain), &plain, None);
@@ -94,7 +94,7 @@ fn a_header_with_every_optional_field_is_skipped() {
 }
 
 #[test]
-fn a_truncated_object_gives_what_it_has_and_says_so() {
+fn a_truncated_object_returns_its_data_and_an_error() {
     let plain = text(400_000);
     for (compressed, reason) in [
         (gzip(&plain), "truncated_gzip"),
@@ -147,7 +147,7 @@ fn a_bomb_comes_out_in_bounded_blocks() {
 
 proptest! {
     #[test]
-    fn any_bytes_are_survived(
+    fn arbitrary_bytes_never_panic(
         head in prop::sample::select(vec![&b""[..], b"\x1f\x8b\x08\0", b"\x1f\x8b\x08\x1e", b"\x28\xb5\x2f\xfd"]),
         tail in prop::collection::vec(any::<u8>(), 0..300),
         chunk in 1_usize..50,
@@ -156,7 +156,7 @@ proptest! {
     }
 
     #[test]
-    fn a_flipped_bit_is_never_a_panic(at in 0_usize..600, bit in 0_u8..8, zip in any::<bool>()) {
+    fn a_flipped_bit_never_panics(at in 0_usize..600, bit in 0_u8..8, zip in any::<bool>()) {
         let mut compressed = if zip { gzip(&text(3000)) } else { zstd(&text(3000)) };
         let at = at % compressed.len();
         compressed[at] ^= 1 << bit;

@@ -1,4 +1,4 @@
-//! zstd: any number of frames, skippable ones included.
+//! zstd: any number of frames, including skippable ones.
 
 use bytes::{Buf, Bytes};
 use zstd::stream::raw::{Decoder, InBuffer, Operation, OutBuffer};
@@ -7,7 +7,7 @@ use super::{Broken, Inflate};
 
 pub(crate) struct Zstandard {
     decoder: Decoder<'static>,
-    /// The decoder is in the middle of a frame.
+    /// Whether the decoder is inside a frame.
     in_frame: bool,
     frames: u64,
 }

@@ -1,4 +1,4 @@
-//! What a metadata CSV says about the load: where from, where to, which days.
+//! Reads the settings of the load from a metadata CSV: input, output and days.
 
 use chrono::NaiveDate;
 
@@ -6,7 +6,7 @@ use super::metadata::Metadata;
 use crate::diagnostics::Diagnostics;
 use crate::spec::{EnrichmentHint, LoadHints};
 
-/// Reads all columns that describe the load itself.
+/// Reads all columns that describe the load.
 pub(super) fn hints(
     metadata: &Metadata,
     found: &mut Diagnostics,
@@ -32,7 +32,7 @@ pub(super) fn hints(
         let at = metadata.key("historical_days_to_process");
         warnings.push(
             &at,
-            "the number of days wins over the dates",
+            "the number of days overrides the dates",
             "remove one of them",
         );
     }
@@ -52,14 +52,14 @@ fn report_order(metadata: &Metadata, hints: &LoadHints, found: &mut Diagnostics)
     }
 }
 
-fn uri(metadata: &Metadata, place: &str) -> Option<String> {
-    let bucket = metadata.text(&format!("{place}_bucket"))?;
+fn uri(metadata: &Metadata, column: &str) -> Option<String> {
+    let bucket = metadata.text(&format!("{column}_bucket"))?;
     let bucket = bucket
         .trim_start_matches("s3://")
         .trim_end_matches('/')
         .to_owned();
     let prefix = metadata
-        .text(&format!("{place}_prefix"))
+        .text(&format!("{column}_prefix"))
         .unwrap_or_default();
     Some(format!("s3://{bucket}/{}", prefix.trim_start_matches('/')))
 }

@@ -1,5 +1,5 @@
-//! The mapping CSV: four columns; the order of its rows is the order of the
-//! columns in the source's files.
+//! The mapping CSV. It has four columns. The order of its rows is the order of the columns
+//! in the source's files.
 
 use std::collections::BTreeSet;
 
@@ -19,13 +19,13 @@ const COLUMNS: &[(&str, &[&str])] = &[
     ("default_values", &["default_value"]),
 ];
 
-/// What the metadata says that a mapping depends on.
+/// The settings of the metadata CSV that a mapping depends on.
 pub(super) struct Context<'a> {
     pub(super) source: &'a str,
-    /// How times are written; `None` when the files carry typed timestamps.
+    /// Format of times. `None` if the files have typed timestamps.
     pub(super) time: Option<ColumnKind>,
     pub(super) has_defaults: bool,
-    /// Whether dots in a source column walk into JSON.
+    /// Whether dots in a source column address JSON members.
     pub(super) is_json: bool,
 }
 
@@ -36,7 +36,7 @@ pub(super) struct Mapping {
     pub(super) attributes: Object,
 }
 
-/// One row, by column.
+/// The cells of one row by column.
 struct Row {
     log_type: Option<Cell>,
     source: Option<Cell>,
@@ -127,18 +127,18 @@ fn column(cell: &Cell, found: &mut Diagnostics) -> Option<usize> {
 fn row(names: &[Option<usize>], cells: Vec<Cell>, found: &mut Diagnostics) -> Row {
     let at = cells[0].at.clone();
     let mut values = [None, None, None, None];
-    for (place, mut cell) in cells.into_iter().enumerate() {
-        if place >= names.len() {
+    for (position, mut cell) in cells.into_iter().enumerate() {
+        if position >= names.len() {
             if !cell.text.trim().is_empty() {
                 found.push(
                     &cell.at,
                     "a value without a column",
-                    "quote values that hold a comma",
+                    "quote values that contain a comma",
                 );
             }
             continue;
         }
-        if let (Some(index), false) = (names[place], cell.text.trim().is_empty()) {
+        if let (Some(index), false) = (names[position], cell.text.trim().is_empty()) {
             COLUMNS[index].0.clone_into(&mut cell.at.key);
             values[index] = Some(cell);
         }
@@ -153,7 +153,7 @@ fn row(names: &[Option<usize>], cells: Vec<Cell>, found: &mut Diagnostics) -> Ro
     }
 }
 
-/// A source's name has to be the same everywhere; each other one is reported once.
+/// Every row must have the name of the source. Each other name is reported once.
 fn report_other_sources(rows: &[Row], context: &Context<'_>, found: &mut Diagnostics) {
     let mut others = BTreeSet::new();
     for cell in rows.iter().filter_map(|row| row.log_type.as_ref()) {
@@ -197,7 +197,7 @@ impl Mapping {
         if is_reserved(name) {
             found.push(
                 &source.at,
-                format!("`{name}` is the scan's own name"),
+                format!("`{name}` is a reserved name"),
                 "rename the column",
             );
         }
@@ -233,7 +233,7 @@ impl Mapping {
             if path.len() > 1 {
                 known.kind = ColumnKind::Json;
             } else {
-                let message = format!("column `{}` stands twice", path[0]);
+                let message = format!("duplicate column `{}`", path[0]);
                 found.push(
                     &source.at,
                     message,
@@ -264,11 +264,11 @@ impl Mapping {
         };
         match target::constant(default.text.trim(), &target.leaf) {
             Ok(constant) => self.put(&target, cell, Value::Constant(constant), found),
-            Err(message) => found.push(&default.at, message, "mend the value or the target's type"),
+            Err(message) => found.push(&default.at, message, "fix the value or the target's type"),
         }
     }
 
-    /// Puts a value at its dotted place.
+    /// Sets the value of a dotted attribute.
     fn put(&mut self, target: &Target, cell: &Cell, value: Value, found: &mut Diagnostics) {
         let at = Origin {
             key: target.path(),
@@ -286,7 +286,7 @@ impl Mapping {
             let Value::Object(inside) = &mut node.value else {
                 found.push(
                     &at,
-                    format!("`{parent}` is a value elsewhere"),
+                    format!("`{parent}` is a value in another row"),
                     "make it an object in every row",
                 );
                 return;
@@ -294,14 +294,14 @@ impl Mapping {
             object = inside;
         }
         if object.contains_key(name) {
-            found.push(&at, "is filled twice", "remove one of the rows");
+            found.push(&at, "is set twice", "remove one of the rows");
             return;
         }
         object.insert(name.clone(), Node { value, at });
     }
 }
 
-/// What a column is parsed to, by the type of its target.
+/// Returns the type of a column for the type of its target.
 fn kind(leaf: Option<&Leaf>, context: &Context<'_>) -> ColumnKind {
     match leaf {
         Some(Leaf::Timestamp) => context.time.clone().unwrap_or(ColumnKind::Rfc3339),
@@ -311,7 +311,8 @@ fn kind(leaf: Option<&Leaf>, context: &Context<'_>) -> ColumnKind {
     }
 }
 
-/// SQL for a column, or for a place inside a JSON one. Times inside JSON are read here.
+/// Returns the SQL for a column or for a member of a JSON column. It also parses times
+/// inside JSON.
 fn expression(path: &[&str], leaf: &Leaf, context: &Context<'_>) -> String {
     let quoted = path
         .iter()

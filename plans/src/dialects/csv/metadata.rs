@@ -1,4 +1,4 @@
-//! The metadata CSV: one row that says how a source is read, loaded and written.
+//! The metadata CSV. Its one row configures how a source is read, loaded and written.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use super::table::{Cell, Table};
 use crate::diagnostics::{Diagnostics, Origin, did_you_mean};
 use crate::dialects::File;
 
-/// Every column, with the other spellings that the framework's own documents use.
+/// Every column, with other spellings from the documentation of the framework.
 const COLUMNS: &[(&str, &[&str])] = &[
     ("source_log_type", &["source_type", "src_log_type"]),
     ("load_type", &[]),
@@ -42,15 +42,15 @@ const COLUMNS: &[(&str, &[&str])] = &[
     ("ocsf_class_name", &[]),
 ];
 
-/// The values of a metadata CSV's one row, by column.
+/// The values of the row by column.
 #[derive(Debug)]
 pub(super) struct Metadata {
     cells: BTreeMap<&'static str, Cell>,
-    /// The row as a whole.
+    /// Position of the row.
     pub(super) at: Origin,
 }
 
-/// The column that a header names in any of its spellings.
+/// Returns the column of a header in any of its spellings.
 fn canonical(header: &str) -> Option<&'static str> {
     let header = header.trim().to_ascii_lowercase();
     let is_it =
@@ -58,7 +58,7 @@ fn canonical(header: &str) -> Option<&'static str> {
     COLUMNS.iter().find(is_it).map(|(name, _)| *name)
 }
 
-/// Whether a file's first line looks like a metadata CSV's header.
+/// Whether the first line of a file looks like the header of a metadata CSV.
 pub(super) fn is_metadata(text: &str) -> bool {
     let header = text
         .trim_start_matches('\u{feff}')
@@ -70,7 +70,7 @@ pub(super) fn is_metadata(text: &str) -> bool {
     known.contains(&"source_format") || (known.len() > 2 && !header.contains("tgt_column"))
 }
 
-/// Reads the file.
+/// Reads a metadata CSV.
 pub(super) fn metadata(
     file: &File,
     found: &mut Diagnostics,
@@ -86,8 +86,8 @@ pub(super) fn metadata(
         let at = &table.rows[1][0].at;
         found.push(
             at,
-            "a second source stands here",
-            "keep each source in a metadata CSV of its own",
+            "only one source is allowed",
+            "write one metadata CSV for each source",
         );
     }
     if table.rows.is_empty() {
@@ -106,7 +106,7 @@ pub(super) fn metadata(
         found.push(
             &extra.at,
             "a value without a column",
-            "quote values that hold a comma",
+            "quote values that contain a comma",
         );
     }
     Some(Metadata {
@@ -115,7 +115,7 @@ pub(super) fn metadata(
     })
 }
 
-/// The column of each header cell.
+/// Returns the column of each header cell.
 fn header(table: &Table, found: &mut Diagnostics) -> Vec<Option<&'static str>> {
     let mut names = Vec::new();
     for cell in &table.header {
@@ -134,8 +134,8 @@ fn header(table: &Table, found: &mut Diagnostics) -> Vec<Option<&'static str>> {
     names
 }
 
-/// Values by column. `batch_load_type` is documented twice, so a column may stand
-/// twice as long as it says one thing.
+/// Returns the values by column. A column may repeat with the same value, because the
+/// framework documents `batch_load_type` twice.
 fn cells(
     names: &[Option<&'static str>],
     row: Vec<Cell>,
@@ -150,7 +150,10 @@ fn cells(
         }
         match cells.get(name) {
             Some(first) if first.text != cell.text => {
-                let message = format!("says `{}`, and `{}` elsewhere", cell.text, first.text);
+                let message = format!(
+                    "is `{}` here, but `{}` in another column",
+                    cell.text, first.text
+                );
                 found.push(&cell.at, message, "keep one of the two columns");
             }
             _ => drop(cells.insert(name, cell)),
@@ -160,7 +163,7 @@ fn cells(
 }
 
 impl Metadata {
-    /// A column's value; an empty one is absent.
+    /// Returns the value of a column. An empty value counts as absent.
     pub(super) fn cell(&self, name: &str) -> Option<&Cell> {
         self.cells.get(name)
     }
@@ -171,7 +174,7 @@ impl Metadata {
             .filter(|text| !text.is_empty())
     }
 
-    /// A column that has to be there.
+    /// Returns the value of a column. It is an error if it is absent.
     pub(super) fn require(
         &self,
         name: &str,
@@ -189,7 +192,7 @@ impl Metadata {
         text
     }
 
-    /// Where a column stands, or would.
+    /// Returns the position of a column, or of the row if the column is absent.
     pub(super) fn key(&self, name: &str) -> Origin {
         let at = self.cell(name).map_or(&self.at, |cell| &cell.at);
         Origin {
@@ -224,7 +227,7 @@ impl Metadata {
         value
     }
 
-    /// A word of a few; any case.
+    /// Returns one of the known words, in any case.
     pub(super) fn word(
         &self,
         name: &str,

@@ -1,5 +1,5 @@
-//! The ETL framework's dialect: a metadata CSV of 31 columns and a mapping CSV of
-//! four, accepted as they are.
+//! The dialect of the ETL framework: a metadata CSV with 31 columns and a mapping CSV with
+//! four. Existing files are read without changes.
 
 mod hints;
 mod mapping;
@@ -20,7 +20,7 @@ use crate::spec::{ColumnKind, Event, Format, Object, Redact, Source, Unmapped, U
 use mapping::{Context, Mapping};
 use metadata::Metadata;
 
-/// The metadata CSV at `path` (or the only one in that folder) and its mapping CSV.
+/// Reads the metadata CSV at `path`, or the only one in that folder, and its mapping CSV.
 pub(super) fn gather(path: &Path) -> Option<Result<Vec<File>, Diagnostics>> {
     let is_csv = path.extension().is_some_and(|extension| extension == "csv");
     let path = if is_csv {
@@ -31,7 +31,7 @@ pub(super) fn gather(path: &Path) -> Option<Result<Vec<File>, Diagnostics>> {
     Some(gather_files(&path))
 }
 
-/// The one file of a folder that is called after metadata.
+/// Returns the only CSV file of a folder with `metadata` in its name.
 fn only_metadata(folder: &Path) -> Option<PathBuf> {
     let mut named = files_with(folder, "csv");
     named.retain(|path| {
@@ -53,26 +53,26 @@ fn gather_files(path: &Path) -> Result<Vec<File>, Diagnostics> {
         folder.join("../mapping"),
     ];
     let names = mapping_names(&file);
-    let places = names
+    let paths = names
         .iter()
         .flat_map(|name| folders.iter().map(move |folder| folder.join(name)));
-    let mapping: Vec<PathBuf> = places.filter(|place| place.is_file()).take(1).collect();
+    let mapping: Vec<PathBuf> = paths.filter(|path| path.is_file()).take(1).collect();
     let mut files = vec![file];
     files.extend(read_files(&mapping)?);
     Ok(files)
 }
 
-/// The names a mapping CSV may have, most telling first.
+/// Returns the possible names of the mapping CSV, in order of preference.
 fn mapping_names(file: &File) -> Vec<String> {
     let (mut found, mut warnings) = (Diagnostics::default(), Diagnostics::default());
     let metadata = metadata::metadata(file, &mut found, &mut warnings);
     let text = |name| metadata.as_ref().and_then(|metadata| metadata.text(name));
-    let said = text("mapping_file_s3_prefix").map(|prefix| base_name(&prefix).to_owned());
+    let configured = text("mapping_file_s3_prefix").map(|prefix| base_name(&prefix).to_owned());
     let source = text("source_log_type");
     let beside = base_name(&file.name).replace("metadata", "mapping");
     let by_source = source.map(|source| format!("{source}-mapping.csv"));
     let names = [
-        said.filter(|name| name.ends_with(".csv")),
+        configured.filter(|name| name.ends_with(".csv")),
         Some(beside),
         by_source,
     ];
@@ -90,7 +90,7 @@ pub(super) fn accepts(files: &[File]) -> bool {
     files.iter().any(|file| metadata::is_metadata(&file.text))
 }
 
-/// Reads a source; its OCSF version decides which class an id means.
+/// Reads a source. The OCSF version decides the meaning of class ids.
 pub(super) fn read(files: &[File], version: &str) -> Result<Loaded, Diagnostics> {
     let (mut found, mut warnings) = (Diagnostics::default(), Diagnostics::default());
     let is_metadata = |file: &&File| metadata::is_metadata(&file.text);
@@ -187,7 +187,7 @@ fn event(metadata: &Metadata, class: &str, attributes: Object) -> Event {
     }
 }
 
-/// The format and its options, in the words of `formats`.
+/// Returns the format and its options, named as in `formats`.
 fn format(metadata: &Metadata, found: &mut Diagnostics) -> Option<Format> {
     let known = ["json", "parquet", "csv", "txt"];
     metadata.require("source_format", "txt", found)?;
@@ -202,7 +202,7 @@ fn format(metadata: &Metadata, found: &mut Diagnostics) -> Option<Format> {
         _ => {
             let delimiter = delimiter(metadata, &written, found)?;
             options.insert("delimiter".to_owned(), delimiter.to_string());
-            // Logs separated by blanks have no other way to say that a value is missing.
+            // Logs separated by spaces cannot express a missing value in another way.
             if delimiter == ' ' {
                 options.insert("null".to_owned(), "-".to_owned());
             }
@@ -224,7 +224,7 @@ fn format(metadata: &Metadata, found: &mut Diagnostics) -> Option<Format> {
     })
 }
 
-/// One character; whitespace is written in quotes.
+/// Returns the delimiter: one character, which is quoted if it is white space.
 fn delimiter(metadata: &Metadata, format: &str, found: &mut Diagnostics) -> Option<char> {
     let Some(cell) = metadata.cell("delimiter") else {
         if format == "txt" {
@@ -252,7 +252,7 @@ fn delimiter(metadata: &Metadata, format: &str, found: &mut Diagnostics) -> Opti
     }
 }
 
-/// How times are written, when the metadata says.
+/// Returns the format of times, if the metadata has one.
 fn time(metadata: &Metadata, found: &mut Diagnostics) -> Option<ColumnKind> {
     let cell = metadata.cell("source_log_timestamp_format")?;
     match timestamp::kind(&cell.text) {
@@ -272,7 +272,8 @@ fn time(metadata: &Metadata, found: &mut Diagnostics) -> Option<ColumnKind> {
     }
 }
 
-/// The class by its name; ids changed between OCSF versions, so they come second.
+/// Returns the name of the class. The name takes precedence over the id, because ids changed
+/// between OCSF versions.
 fn class(
     metadata: &Metadata,
     version: &str,
@@ -302,7 +303,7 @@ fn class(
     let name = written.trim().to_lowercase().replace([' ', '-'], "_");
     if by_id.is_none_or(|class| class.name != name) && id.is_some() {
         let message = format!("is not the id of `{name}` in OCSF {version}");
-        warnings.push(&metadata.key("ocsf_class_id"), message, "the name counts");
+        warnings.push(&metadata.key("ocsf_class_id"), message, "the name is used");
     }
     Some(name)
 }

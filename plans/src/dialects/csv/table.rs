@@ -1,5 +1,5 @@
-//! CSV text as cells that know their place: errors have to name a column, which
-//! readers made for data do not keep.
+//! Parses CSV text to cells with positions. Errors need the line and column of a cell, which
+//! the usual CSV readers do not keep.
 
 use std::iter::Peekable;
 use std::str::Chars;
@@ -8,7 +8,7 @@ use crate::diagnostics::{Diagnostics, Origin};
 use crate::dialects::File;
 use crate::dialects::text::Text;
 
-/// A value and where it starts.
+/// A value and its position.
 #[derive(Clone, Debug)]
 pub(super) struct Cell {
     pub(super) text: String,
@@ -22,11 +22,11 @@ pub(super) struct Table {
     pub(super) rows: Vec<Vec<Cell>>,
 }
 
-/// Reads a file; empty lines are skipped, typographic quotes are straightened
+/// Reads a file. Empty lines are skipped. Typographic quotes are replaced by straight ones
 /// with a warning.
 pub(super) fn table(file: &File, found: &mut Diagnostics, warnings: &mut Diagnostics) -> Table {
     let text = file.text.strip_prefix('\u{feff}').unwrap_or(&file.text);
-    let mended = File {
+    let fixed = File {
         name: file.name.clone(),
         text: text.chars().map(straight).collect(),
     };
@@ -42,11 +42,11 @@ pub(super) fn table(file: &File, found: &mut Diagnostics, warnings: &mut Diagnos
             "replace it in the file",
         );
     }
-    let mut rows = Scanner::new(&Text::new(&mended)).rows(found);
+    let mut rows = Scanner::new(&Text::new(&fixed)).rows(found);
     rows.retain(|row| row.iter().any(|cell| !cell.text.trim().is_empty()));
     if rows.is_empty() {
         found.push(
-            &Text::new(&mended).whole(),
+            &Text::new(&fixed).whole(),
             "the file is empty",
             "add its header line",
         );
@@ -56,7 +56,7 @@ pub(super) fn table(file: &File, found: &mut Diagnostics, warnings: &mut Diagnos
     Table { header, rows }
 }
 
-/// The place of a header cell; its key is the column it names.
+/// Returns the position of a header cell. Its key is the name of the column.
 pub(super) fn header_origin(cell: &Cell) -> Origin {
     Origin {
         key: cell.text.clone(),
@@ -78,11 +78,11 @@ struct Scanner<'a> {
     line: u32,
     column: u32,
     header: Vec<String>,
-    /// The cell of the row that is being read.
+    /// Index of the current cell in its row.
     index: usize,
 }
 
-/// What ended a cell.
+/// The reason for the end of a cell.
 enum End {
     Cell,
     Row,
@@ -136,7 +136,7 @@ impl<'a> Scanner<'a> {
         Some(c)
     }
 
-    fn place(&self) -> Origin {
+    fn origin(&self) -> Origin {
         Origin {
             line: self.line,
             column: self.column,
@@ -149,7 +149,7 @@ impl<'a> Scanner<'a> {
         while self.chars.peek() == Some(&' ') {
             self.next();
         }
-        let at = self.place();
+        let at = self.origin();
         if self.chars.peek() != Some(&'"') {
             let (text, end) = self.bare();
             let text = text.trim().to_owned();
@@ -157,19 +157,19 @@ impl<'a> Scanner<'a> {
         }
         self.next();
         let text = self.quoted(&at, found);
-        let behind = self.place();
+        let behind = self.origin();
         let (rest, end) = self.bare();
         if !rest.trim().is_empty() {
             found.push(
                 &behind,
-                "text behind a closing quote",
+                "text after a closing quote",
                 "double the quotes inside a quoted value",
             );
         }
         (Cell { text, at }, end)
     }
 
-    /// Everything up to the next comma or line end.
+    /// Reads up to the next comma or line end.
     fn bare(&mut self) -> (String, End) {
         let mut text = String::new();
         loop {
@@ -182,7 +182,7 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// Everything up to the closing quote.
+    /// Reads up to the closing quote.
     fn quoted(&mut self, opening: &Origin, found: &mut Diagnostics) -> String {
         let mut text = String::new();
         while let Some(c) = self.next() {
@@ -229,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn typographic_quotes_are_straightened_with_one_warning() {
+    fn typographic_quotes_are_replaced_with_one_warning() {
         let (rows, _, warnings) = read("a,b\n“ ”,‘x’\n");
         assert_eq!(
             (rows[1].clone(), warnings),
@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn broken_quoting_is_an_error_with_its_place() {
+    fn invalid_quoting_is_an_error_with_its_position() {
         let (_, found, _) = read("a,b\n1,\"2\n");
         assert!(
             found[0].starts_with("a.csv:2:3: b: this quote is never closed"),
@@ -246,7 +246,7 @@ mod tests {
         );
         let (_, found, _) = read("a,b\n1,\"2\"3\n");
         assert!(
-            found[0].starts_with("a.csv:2:6: b: text behind"),
+            found[0].starts_with("a.csv:2:6: b: text after"),
             "{found:?}"
         );
     }

@@ -4,8 +4,8 @@ use super::table::Cell;
 use crate::diagnostics::{Diagnostics, Origin, did_you_mean};
 use crate::spec::{ColumnKind, Constant};
 
-/// The words for types, and what a column that is mapped there is parsed to.
-/// `timestamp` and `object` have meanings of their own.
+/// The names of types, and the types that columns are parsed to. `timestamp` and `object`
+/// are handled separately.
 const SCALARS: &[(&str, ColumnKind)] = &[
     ("string", ColumnKind::Text),
     ("bigint", ColumnKind::Int64),
@@ -22,7 +22,7 @@ const SCALARS: &[(&str, ColumnKind)] = &[
 const OBJECT: &str = "object";
 const TIMESTAMP: &str = "timestamp";
 
-/// A parsed target: the attribute and the type that was written for it.
+/// A parsed target: the attribute and its type.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Target {
     pub(super) segments: Vec<String>,
@@ -43,7 +43,7 @@ impl Target {
     }
 }
 
-/// Reads a target; whatever is wrong with it is reported at its segment.
+/// Parses a target. Mistakes are reported at their segment.
 pub(super) fn target(cell: &Cell, found: &mut Diagnostics) -> Option<Target> {
     let mut segments = Vec::new();
     let mut leaf = None;
@@ -115,7 +115,7 @@ fn leaf(ty: &str, at: &Origin, found: &mut Diagnostics) -> Option<Leaf> {
     if ty == OBJECT {
         found.push(
             at,
-            "an object cannot be filled from a column",
+            "an object cannot be set from a column",
             "name one of its attributes, or write `json`",
         );
         return None;
@@ -131,7 +131,7 @@ fn leaf(ty: &str, at: &Origin, found: &mut Diagnostics) -> Option<Leaf> {
     scalar.map(|(_, kind)| Leaf::Scalar(kind.clone()))
 }
 
-/// The constant that `text` is, as the target's type has it.
+/// Parses a constant of the target's type.
 pub(super) fn constant(text: &str, leaf: &Leaf) -> Result<Constant, String> {
     let wrong = |what: &str| format!("`{text}` is not {what}");
     match leaf {
@@ -223,7 +223,7 @@ mod tests {
         check("a:object.b", ":2:14: `b` has no type");
         check("a:string.b:string", "write `a:object`");
         check("a:strng", "did you mean `string`?");
-        check("a:object", "an object cannot be filled");
+        check("a:object", "an object cannot be set");
         check(":string", "`` is not an attribute's name");
     }
 

@@ -99,7 +99,7 @@ fn metadata_and_mapping_become_a_source() {
 }
 
 #[test]
-fn default_rows_count_only_when_the_metadata_says_so() {
+fn default_rows_are_used_only_if_the_metadata_enables_them() {
     let loaded = load(
         &ACCESS_METADATA.replace("TRUE,true", "TRUE,false"),
         ACCESS_MAPPING,
@@ -115,7 +115,7 @@ fn default_rows_count_only_when_the_metadata_says_so() {
 }
 
 #[test]
-fn columns_of_json_are_walked_by_dots() {
+fn dots_address_members_of_json_columns() {
     let metadata =
         "source_type,source_format,source_log_timestamp_format,ocsf_class_id\nfw,json,epoch,4001\n";
     let mapping = "src_log_type,src_column_name,tgt_column,default_values\n\
@@ -143,7 +143,7 @@ fn columns_of_json_are_walked_by_dots() {
 }
 
 #[test]
-fn a_column_may_stand_twice_when_it_says_one_thing() {
+fn a_column_may_repeat_with_the_same_value() {
     let twice = |second: &str| {
         let metadata = ACCESS_METADATA.replace(
             "ocsf_class_name\n",
@@ -161,7 +161,7 @@ fn a_column_may_stand_twice_when_it_says_one_thing() {
     );
     let found = messages(&twice("daily"), ACCESS_MAPPING);
     assert!(
-        found[0].contains("says `daily`, and `monthly` elsewhere"),
+        found[0].contains("is `daily` here, but `monthly` in another column"),
         "{found:?}"
     );
 }
@@ -179,7 +179,7 @@ fn every_error_of_both_files_is_reported() {
         [
             "access-mapping.csv:3:13: tgt_column: unknown type `timestmp` (did you mean `timestamp`?)",
             "access-mapping.csv:6:25: default_values: `six` is not a 32-bit integer \
-             (mend the value or the target's type)",
+             (fix the value or the target's type)",
             "access-metadata.csv:1:41: headr: unknown column (did you mean `header`?)",
             "access-metadata.csv:2:26: load_type: unknown value `hourly` (known: historical, daily)",
             "access-metadata.csv:2:33: historical_days_to_process: `many` is not a number of days (write 1 or more)",

@@ -1,8 +1,8 @@
-//! Java date patterns to chrono's letters.
+//! Translates Java date patterns to chrono's.
 
 use crate::spec::{ColumnKind, TimeUnit};
 
-/// What a `source_log_timestamp_format` says, or what is wrong with it.
+/// Parses a `source_log_timestamp_format`.
 pub(super) fn kind(format: &str) -> Result<ColumnKind, String> {
     let unit = match format.trim().to_ascii_lowercase().as_str() {
         "epoch" | "epoch_s" | "epoch_seconds" => TimeUnit::Second,
@@ -14,7 +14,7 @@ pub(super) fn kind(format: &str) -> Result<ColumnKind, String> {
     Ok(ColumnKind::Epoch(unit))
 }
 
-/// Translates a pattern. Brackets are part of the field, as the framework has it.
+/// Translates a pattern. Brackets are part of the field, as in the framework.
 fn strftime(pattern: &str) -> Result<String, String> {
     let mut out = String::new();
     let mut chars = pattern.chars().peekable();
@@ -49,7 +49,7 @@ fn literal(text: &str) -> String {
     text.replace('%', "%%")
 }
 
-/// Appends what `count` times `letter` means to what was translated before.
+/// Translates `count` times `letter` and appends it.
 fn letter(mut before: String, letter: char, count: usize) -> Result<String, String> {
     let translated = match (letter, count) {
         ('y' | 'u', 2) => "%y",
@@ -71,14 +71,14 @@ fn letter(mut before: String, letter: char, count: usize) -> Result<String, Stri
         ('X', _) => "%#z",
         _ => {
             let letters = letter.to_string().repeat(count);
-            return Err(format!("`{letters}` cannot be read as a part of a time"));
+            return Err(format!("`{letters}` is not a known part of a time"));
         }
     };
     before.push_str(translated);
     Ok(before)
 }
 
-/// Fractions behind a point take any number of digits.
+/// Translates a fraction. After a point it matches any number of digits.
 fn fraction(mut before: String, count: usize) -> Result<String, String> {
     if before.ends_with('.') {
         before.pop();
@@ -102,7 +102,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn java_patterns_become_chronos() {
+    fn java_patterns_are_translated() {
         let check =
             |java: &str, expected: &str| assert_eq!(strftime(java).as_deref(), Ok(expected));
         check("[dd/MMM/yyyy:HH:mm:ssZZZZ]", "[%d/%b/%Y:%H:%M:%S%z]");
@@ -114,10 +114,10 @@ mod tests {
     }
 
     #[test]
-    fn letters_that_mean_nothing_here_are_named() {
+    fn unknown_letters_are_reported() {
         assert_eq!(
             strftime("yyyy QQ").expect_err("wrong"),
-            "`QQ` cannot be read as a part of a time"
+            "`QQ` is not a known part of a time"
         );
         assert_eq!(
             strftime("--").expect_err("wrong"),
@@ -127,16 +127,13 @@ mod tests {
     }
 
     #[test]
-    fn translated_patterns_read_real_times() {
+    fn translated_patterns_parse_real_times() {
         let pattern = strftime("[dd/MMM/yyyy:HH:mm:ss ZZZZ]").expect("a pattern");
         let read = DateTime::parse_from_str("[06/Feb/2019:00:00:38 +0000]", &pattern);
         assert_eq!(read.map(|time| time.timestamp()), Ok(1_549_411_238));
         let pattern = strftime("[dd/MMM/yyyy:HH:mm:ssZZZZ]").expect("a pattern");
         let read = DateTime::parse_from_str("[06/Feb/2019:00:00:38 +0000]", &pattern);
-        assert!(
-            read.is_ok(),
-            "the framework's own example leaves out the blank"
-        );
+        assert!(read.is_ok(), "the framework's own example has no space");
         let pattern = strftime("yyyy-MM-dd HH:mm:ss.SSS").expect("a pattern");
         assert!(NaiveDateTime::parse_from_str("2019-02-06 00:00:38.123456", &pattern).is_ok());
     }

@@ -1,5 +1,5 @@
-//! `[set]` and `[map]`: what attributes are filled with, and how the keys of one
-//! place replace those of another.
+//! `[set]` and `[map]`: the values of attributes, and the rules by which keys replace those
+//! of the base.
 
 use std::collections::BTreeMap;
 
@@ -9,18 +9,21 @@ use super::section::{Entry, Reader};
 use crate::diagnostics::{Diagnostics, Origin};
 use crate::spec::{Constant, Each, Enum, Node, Object, Value};
 
-/// Changes to an object, by attribute.
+/// Changes to an object by attribute.
 pub(super) type Patch = BTreeMap<String, Edit>;
 
-/// One change: what it puts in, takes out, or changes inside.
+/// One change to an object.
 #[derive(Clone, Debug)]
 pub(super) enum Edit {
+    /// Sets a value.
     Put(Node),
+    /// Removes a value.
     Remove(Origin),
+    /// Changes attributes of an object.
     Inside(Patch, Origin),
 }
 
-/// Reads a `[set]` table: constants, never SQL.
+/// Reads a `[set]` table, which contains only constants.
 pub(super) fn constants(reader: &mut Reader<'_>, table: &Entry<'_>) -> Patch {
     let mut patch = Patch::new();
     for entry in table.table_entries(reader) {
@@ -35,7 +38,7 @@ fn constant_edit(reader: &mut Reader<'_>, entry: &Entry<'_>) -> Option<Edit> {
     let at = entry.origin(reader);
     if entry.value.get_ref().is_table() {
         if let Some(word) = reserved_word(entry) {
-            let message = format!("`{word}` makes an expression, and constants stand here");
+            let message = format!("`{word}` is an expression, but only constants are allowed here");
             reader.reject(entry, message, "move it under [map]");
             return None;
         }
@@ -45,7 +48,7 @@ fn constant_edit(reader: &mut Reader<'_>, entry: &Entry<'_>) -> Option<Edit> {
     Some(Edit::Put(Node { value, at }))
 }
 
-/// The word that makes a table an enum or a list of objects.
+/// Returns the key that makes a table an enum or a list of objects.
 fn reserved_word(entry: &Entry<'_>) -> Option<&'static str> {
     let table = entry.value.get_ref().as_table()?;
     ["match", "each"]
@@ -83,7 +86,11 @@ fn scalar(reader: &mut Reader<'_>, entry: &Entry<'_>) -> Option<Constant> {
         DeValue::Integer(number) => {
             let value = i64::from_str_radix(number.as_str(), number.radix());
             if value.is_err() {
-                reader.reject(entry, "number beyond 64 bits", "write it as a string");
+                reader.reject(
+                    entry,
+                    "number does not fit into 64 bits",
+                    "write it as a string",
+                );
             }
             value.ok().map(Constant::Integer)
         }
@@ -100,7 +107,7 @@ fn scalar(reader: &mut Reader<'_>, entry: &Entry<'_>) -> Option<Constant> {
     }
 }
 
-/// Reads a `[map]` table: SQL, enums, lists and objects; `false` takes a key out.
+/// Reads a `[map]` table: SQL, enums, lists and objects. `false` removes a key.
 pub(super) fn expressions(reader: &mut Reader<'_>, table: &Entry<'_>) -> Patch {
     let mut patch = Patch::new();
     for entry in table.table_entries(reader) {
@@ -135,7 +142,7 @@ fn expression_value(reader: &mut Reader<'_>, entry: &Entry<'_>) -> Option<Value>
             None => Some(Value::Object(object(reader, entry))),
         },
         _ => {
-            let remedy = "constants stand under [set]; SQL is written as a string";
+            let remedy = "write constants under [set], and SQL as a string";
             entry.reject_type(reader, "an SQL expression", remedy);
             None
         }
@@ -176,7 +183,7 @@ fn targets(reader: &mut Reader<'_>, entry: &Entry<'_>) -> Vec<(String, Constant,
         if targets.iter().any(same) {
             reader.reject(
                 &member,
-                "stands twice, as matching ignores case",
+                "duplicate value, as matching ignores case",
                 "remove one of them",
             );
             continue;
@@ -215,7 +222,7 @@ fn each(reader: &mut Reader<'_>, entry: &Entry<'_>) -> Option<Each> {
     Some(Each { list: list?, item })
 }
 
-/// Joins what `[set]` and `[map]` of one place say; both about one attribute is an error.
+/// Merges a `[set]` and a `[map]` table. An attribute in both is an error.
 pub(super) fn join(set: Patch, map: Patch, found: &mut Diagnostics) -> Patch {
     let mut joined = set;
     for (name, edit) in map {
@@ -227,8 +234,8 @@ pub(super) fn join(set: Patch, map: Patch, found: &mut Diagnostics) -> Patch {
             }
             (Some(constant), edit) => {
                 found.push(
-                    place(&edit),
-                    "stands under [set] and under [map]",
+                    origin(&edit),
+                    "is set under both [set] and [map]",
                     "remove one of them",
                 );
                 joined.insert(name, constant);
@@ -238,21 +245,21 @@ pub(super) fn join(set: Patch, map: Patch, found: &mut Diagnostics) -> Patch {
     joined
 }
 
-fn place(edit: &Edit) -> &Origin {
+fn origin(edit: &Edit) -> &Origin {
     match edit {
         Edit::Put(node) => &node.at,
         Edit::Remove(at) | Edit::Inside(_, at) => at,
     }
 }
 
-/// Applies changes to an object: keys replace, objects are changed inside.
+/// Applies changes to an object. Values are replaced, and objects are merged.
 pub(super) fn apply(object: &mut Object, patch: Patch, found: &mut Diagnostics) {
     for (name, edit) in patch {
         match edit {
             Edit::Put(node) => drop(object.insert(name, node)),
             Edit::Remove(at) => {
                 if object.remove(&name).is_none() {
-                    found.push(&at, "removes a key that is not there", "delete this line");
+                    found.push(&at, "removes a key that does not exist", "delete this line");
                 }
             }
             Edit::Inside(patch, at) => apply_inside(object, name, patch, at, found),
@@ -279,7 +286,7 @@ fn apply_inside(
     object.insert(name, Node { value, at });
 }
 
-/// The object that changes to nothing make.
+/// Applies changes to an empty object.
 fn into_object(patch: Patch, found: &mut Diagnostics) -> Object {
     let mut object = Object::new();
     apply(&mut object, patch, found);

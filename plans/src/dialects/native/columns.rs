@@ -1,4 +1,4 @@
-//! `format` and `[columns]`: how a source is read.
+//! Reads `format` and `[columns]`.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use crate::decode;
 use crate::diagnostics::did_you_mean;
 use crate::spec::{Column, ColumnKind, Format, TimeUnit};
 
-/// The words for kinds of columns.
+/// The names of column types.
 pub(in crate::dialects) const KINDS: &[(&str, ColumnKind)] = &[
     ("text", ColumnKind::Text),
     ("int", ColumnKind::Int32),
@@ -61,14 +61,14 @@ fn option_text(reader: &mut Reader<'_>, option: &Entry<'_>) -> Option<String> {
     }
 }
 
-/// Reads `[columns]`, in the file's order.
+/// Reads `[columns]` in the order of the file.
 pub(super) fn columns(reader: &mut Reader<'_>, entry: &Entry<'_>) -> Vec<Column> {
     let mut columns = Vec::new();
     for column in entry.table_entries(reader) {
         if is_reserved(column.name) {
             reader.reject(
                 &column,
-                "this name is the scan's own",
+                "this name is reserved",
                 "rename it and give its `source_name`",
             );
             continue;
@@ -78,7 +78,7 @@ pub(super) fn columns(reader: &mut Reader<'_>, entry: &Entry<'_>) -> Vec<Column>
     columns
 }
 
-/// Whether a scan adds a column of this name itself.
+/// Whether every scan adds a column with this name.
 pub(in crate::dialects) fn is_reserved(name: &str) -> bool {
     decode::system_fields()
         .iter()
@@ -155,7 +155,7 @@ fn strftime(reader: &mut Reader<'_>, entry: &Entry<'_>) -> Option<ColumnKind> {
     if StrftimeItems::new(&pattern).any(names_zone) {
         reader.reject(
             entry,
-            format!("`{pattern}`: the name of a time zone (%Z) tells no offset"),
+            format!("`{pattern}`: the name of a time zone (%Z) is not an offset"),
             "use %z for offsets like +0100; texts without one are UTC",
         );
         return None;
@@ -163,7 +163,7 @@ fn strftime(reader: &mut Reader<'_>, entry: &Entry<'_>) -> Option<ColumnKind> {
     Some(ColumnKind::Strftime(pattern))
 }
 
-/// Whether chrono understands every letter of a pattern, and there is one.
+/// Whether a pattern is valid and contains at least one part of a time.
 pub(in crate::dialects) fn is_strftime(pattern: &str) -> bool {
     let items: Vec<Item<'_>> = StrftimeItems::new(pattern).collect();
     let is_broken = items.iter().any(|item| matches!(item, Item::Error));

@@ -1,11 +1,11 @@
-//! An event's file: a condition and a mapping to one class.
+//! Reads the file of a route: a condition and a mapping to one class.
 
 use super::attributes;
 use super::attributes::Patch;
 use super::section::{Entry, Reader, Section};
 use crate::spec::{Event, Object};
 
-/// Reads an event's file over what the source's `base` gives.
+/// Reads the file of a route. Its attributes change those of the source's `base`.
 pub(super) fn event(
     reader: &mut Reader<'_>,
     mut section: Section<'_>,
@@ -48,7 +48,7 @@ fn list(reader: &mut Reader<'_>, entry: Option<Entry<'_>>) -> Vec<String> {
     entry.map(|entry| entry.texts(reader)).unwrap_or_default()
 }
 
-/// What `[set]` and `[map]` of a table say together.
+/// Reads `[set]` and `[map]` of a table.
 pub(super) fn patch(reader: &mut Reader<'_>, section: &mut Section<'_>) -> Patch {
     let set = section.take("set");
     let map = section.take("map");
@@ -61,14 +61,14 @@ pub(super) fn patch(reader: &mut Reader<'_>, section: &mut Section<'_>) -> Patch
     )
 }
 
-/// What changes from an OCSF version on.
+/// Changes that apply from an OCSF version on.
 pub(super) struct Overlay {
     since: [u32; 3],
     pub(super) patch: Patch,
     profiles: Option<Vec<String>>,
 }
 
-/// Reads `[since."x.y.z"]` and keeps those that `version` has reached, oldest first.
+/// Reads `[since."x.y.z"]` tables. Returns those up to `version`, oldest first.
 pub(super) fn overlays(
     reader: &mut Reader<'_>,
     section: &mut Section<'_>,
@@ -106,7 +106,7 @@ fn overlay(reader: &mut Reader<'_>, entry: &Entry<'_>) -> Option<Overlay> {
     })
 }
 
-/// `1.3.0` as numbers, which compare as versions do.
+/// Parses `1.3.0` to numbers, which are compared like versions.
 fn triple(version: &str) -> Option<[u32; 3]> {
     let version = version.strip_prefix('v').unwrap_or(version);
     let parts: Vec<u32> = version

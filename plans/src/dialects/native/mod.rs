@@ -1,5 +1,5 @@
-//! The native dialect: a folder with `source.toml` and one TOML file per event.
-//! Right-hand sides under `map` are SQL, constants stand under `set`.
+//! The native dialect: a folder with `source.toml` and one TOML file for each route. Values
+//! under `map` are SQL. Values under `set` are constants.
 
 mod attributes;
 pub(super) mod columns;
@@ -20,7 +20,7 @@ use section::{Reader, Section};
 
 const ROOT: &str = "source.toml";
 
-/// The TOML files of the folder that `path` is, or stands in.
+/// Reads the TOML files of a source. `path` is its folder or one of the files.
 pub(super) fn gather(path: &Path) -> Option<Result<Vec<File>, Diagnostics>> {
     let is_toml = path
         .extension()
@@ -32,7 +32,8 @@ pub(super) fn gather(path: &Path) -> Option<Result<Vec<File>, Diagnostics>> {
     Some(read_files(&files_with(folder, "toml")).map(named_by_folder))
 }
 
-/// Gives the files of `.` or `..` a name from which the source's can be taken.
+/// Replaces relative names such as `./source.toml` by full paths. The name of the folder is
+/// the name of the source.
 fn named_by_folder(mut files: Vec<File>) -> Vec<File> {
     for file in &mut files {
         let path = Path::new(&*file.name);
@@ -50,7 +51,7 @@ pub(super) fn accepts(files: &[File]) -> bool {
     files.iter().any(|file| base_name(&file.name) == ROOT)
 }
 
-/// Reads a source and its events for an OCSF version.
+/// Reads a source and its routes for an OCSF version.
 pub(super) fn read(files: &[File], version: &str) -> Result<Loaded, Diagnostics> {
     let mut found = Diagnostics::default();
     let mut documents = Vec::new();
@@ -68,7 +69,7 @@ pub(super) fn read(files: &[File], version: &str) -> Result<Loaded, Diagnostics>
     }
 }
 
-/// A file and its table; one whose syntax is broken is only reported.
+/// A file and its table. A file with invalid syntax has no table.
 struct Document<'a> {
     text: Text<'a>,
     table: Option<DeTable<'a>>,
@@ -79,7 +80,7 @@ impl<'a> Document<'a> {
         base_name(&self.text.file)
     }
 
-    /// The file's keys, and where to report what is wrong with them.
+    /// Returns the keys of the file, and a reader that collects mistakes.
     fn open<'t>(&'t self) -> Option<(Reader<'a>, Section<'t>)> {
         let section = Section::new(self.table.as_ref()?, "", 0);
         let reader = Reader {
@@ -100,14 +101,14 @@ fn document<'a>(file: &'a File, found: &mut Diagnostics) -> Option<Document<'a>>
         found.push(
             &at,
             message,
-            "a line reads `key = value` or `[table]`, text stands in quotes",
+            "write `key = value` or `[table]`, and text in quotes",
         );
     }
     let table = errors.is_empty().then(|| table.into_inner());
     Some(Document { text, table })
 }
 
-/// The key of the line that holds a byte offset, as far as it can be told.
+/// Returns the key on the line of a byte offset, as far as it is readable.
 fn key_at(text: &str, offset: usize) -> &str {
     let start = text.get(..offset).and_then(|before| before.rfind('\n'));
     let line = text.get(start.map_or(0, |at| at + 1)..).unwrap_or_default();

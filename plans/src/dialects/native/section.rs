@@ -1,5 +1,5 @@
-//! A TOML table as it is taken apart: every key is asked for once, what is left
-//! over is an error that names the nearest key.
+//! Reads TOML tables. Each known key is taken once. A remaining key is an error that suggests
+//! the nearest known key.
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
@@ -8,14 +8,14 @@ use crate::diagnostics::{Diagnostics, Origin, did_you_mean};
 use crate::dialects::text::Text;
 use crate::spec::Sql;
 
-/// A file while it is read: its places and what was found wrong.
+/// A file that is being read, and the mistakes found in it.
 pub(super) struct Reader<'a> {
     pub(super) text: Text<'a>,
     pub(super) found: Diagnostics,
 }
 
 impl Reader<'_> {
-    /// Reports at an entry's key.
+    /// Reports a mistake at the key of an entry.
     pub(super) fn reject(
         &mut self,
         entry: &Entry<'_>,
@@ -31,9 +31,9 @@ impl Reader<'_> {
 #[derive(Clone, Debug)]
 pub(super) struct Entry<'t> {
     pub(super) name: &'t str,
-    /// The dotted key from the file's root.
+    /// The dotted key from the root of the file.
     pub(super) key: String,
-    /// Where the key (or the item of a list) stands.
+    /// Byte offset of the key, or of the item of a list.
     offset: usize,
     pub(super) value: &'t Spanned<DeValue<'t>>,
 }
@@ -71,7 +71,7 @@ impl<'t> Entry<'t> {
         value
     }
 
-    /// The entries of a list.
+    /// Returns the items of a list.
     pub(super) fn items(&self, reader: &mut Reader<'_>, expected: &str) -> Vec<Entry<'t>> {
         match self.value.get_ref() {
             DeValue::Array(items) => {
@@ -96,7 +96,7 @@ impl<'t> Entry<'t> {
         }
     }
 
-    /// A list of strings, each with its own entry.
+    /// Returns the strings of a list, each with its entry.
     pub(super) fn strings(&self, reader: &mut Reader<'_>) -> Vec<(String, Entry<'t>)> {
         let items = self.items(reader, "a list of strings");
         let texts = items
@@ -110,7 +110,7 @@ impl<'t> Entry<'t> {
         strings.into_iter().map(|(text, _)| text).collect()
     }
 
-    /// An SQL expression; its place is that of its first character.
+    /// Returns an SQL expression with the position of its first character.
     pub(super) fn sql(&self, reader: &mut Reader<'_>) -> Option<Sql> {
         let text = self.string(reader)?;
         if text.trim().is_empty() {
@@ -129,7 +129,7 @@ impl<'t> Entry<'t> {
         Some(Sql { text, at })
     }
 
-    /// One SQL expression or a list of them.
+    /// Returns one SQL expression or a list of them.
     pub(super) fn sqls(&self, reader: &mut Reader<'_>) -> Vec<Sql> {
         if self.value.get_ref().is_str() {
             return self.sql(reader).into_iter().collect();
@@ -152,7 +152,7 @@ impl<'t> Entry<'t> {
         }
     }
 
-    /// The entries of a table, in the file's order.
+    /// Returns the entries of a table in the order of the file.
     pub(super) fn table_entries(&self, reader: &mut Reader<'_>) -> Vec<Entry<'t>> {
         self.section(reader)
             .map(Section::into_entries)
@@ -160,7 +160,7 @@ impl<'t> Entry<'t> {
     }
 }
 
-/// A table's entries that nothing has asked for yet, and the keys it may have.
+/// The entries of a table that were not taken yet, and its known keys.
 #[derive(Debug)]
 pub(super) struct Section<'t> {
     key: String,
@@ -195,7 +195,7 @@ impl<'t> Section<'t> {
         Some(self.entries.remove(index))
     }
 
-    /// Like `take`; absence is an error that shows what to write.
+    /// Like `take`, but reports an absent key with an example.
     pub(super) fn require(
         &mut self,
         reader: &mut Reader<'_>,
@@ -216,7 +216,7 @@ impl<'t> Section<'t> {
         self.entries
     }
 
-    /// Reports every key that nothing asked for.
+    /// Reports every key that was not taken.
     pub(super) fn finish(self, reader: &mut Reader<'_>) {
         for entry in &self.entries {
             let remedy = did_you_mean(entry.name, self.known.iter().copied());
@@ -225,7 +225,7 @@ impl<'t> Section<'t> {
     }
 }
 
-/// `parent.name`, quoted where a bare key could not say it.
+/// Returns `parent.name`, quoted if it is not a bare key.
 pub(super) fn child_key(parent: &str, name: &str) -> String {
     let is_bare = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
     let name = if !name.is_empty() && name.chars().all(is_bare) {
@@ -253,7 +253,7 @@ fn type_name(value: &DeValue<'_>) -> &'static str {
     }
 }
 
-/// Where the content of the string literal at `start` begins.
+/// Returns the offset of the content of the string literal at `start`.
 fn content_offset(text: &str, start: usize) -> usize {
     let literal = text.get(start..).unwrap_or_default();
     let long = literal.starts_with("\"\"\"") || literal.starts_with("'''");

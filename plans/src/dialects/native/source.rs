@@ -1,4 +1,4 @@
-//! `source.toml`: how a source is read, what its events share, where it goes.
+//! Reads `source.toml`: how a source is read, attributes that all routes share, and outputs.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use crate::spec::{
     Column, Event, Filter, Format, Object, Output, Redact, Source, Sql, Unmapped, UnmappedStyle,
 };
 
-/// Everything that `source.toml` says itself.
+/// The content of `source.toml`.
 struct Root<'t> {
     format: Option<Format>,
     aliases: Vec<String>,
@@ -27,7 +27,7 @@ struct Root<'t> {
     events: Vec<(String, Entry<'t>)>,
 }
 
-/// The source that the documents describe; `None` when too little can be read.
+/// Returns the source in the documents, or `None` if required parts are unreadable.
 pub(super) fn source(
     documents: &[Document<'_>],
     version: &str,
@@ -59,14 +59,14 @@ pub(super) fn source(
     })
 }
 
-/// The folder's name is the source's.
+/// Returns the name of the source, which is the name of its folder.
 fn name(reader: &mut Reader<'_>) -> String {
     let mut parts = reader.text.file.rsplit('/');
     let name = parts.nth(1).unwrap_or("source").to_owned();
     let is_allowed = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
     if !name.chars().all(is_allowed) {
         let at = reader.text.whole();
-        let message = format!("the folder's name `{name}` cannot name a source");
+        let message = format!("the folder name `{name}` is not a valid source name");
         reader
             .found
             .push(&at, message, "use letters, digits, `_` and `-`");
@@ -114,7 +114,7 @@ fn partition(reader: &mut Reader<'_>, entry: Option<Entry<'_>>) -> (Vec<Sql>, Ve
     (account.unwrap_or_default(), region.unwrap_or_default())
 }
 
-/// `[filter]`, or `[[filter]]` several times.
+/// Reads `[filter]`, or any number of `[[filter]]`.
 fn filters(reader: &mut Reader<'_>, entry: Option<Entry<'_>>) -> Vec<Filter> {
     let Some(entry) = entry else {
         return Vec::new();
@@ -214,7 +214,7 @@ fn output(reader: &mut Reader<'_>, entry: &Entry<'_>) -> Option<Output> {
     Some(output)
 }
 
-/// What the events share, for this OCSF version.
+/// Reads the attributes that all routes share, for an OCSF version.
 fn base(reader: &mut Reader<'_>, entry: Option<Entry<'_>>, version: &str) -> Object {
     let mut object = Object::new();
     let Some(mut section) = entry.and_then(|entry| entry.section(reader)) else {
@@ -240,7 +240,7 @@ fn event_names<'t>(reader: &mut Reader<'_>, entry: &Entry<'t>) -> Vec<(String, E
     if is_empty {
         reader.reject(
             entry,
-            "names no event",
+            "lists no event",
             "add the name of an event's file, such as \"flow\"",
         );
     }
@@ -249,7 +249,7 @@ fn event_names<'t>(reader: &mut Reader<'_>, entry: &Entry<'t>) -> Vec<(String, E
         if kept.iter().any(|(known, _)| *known == name) {
             reader.reject(
                 &item,
-                format!("event `{name}` stands twice"),
+                format!("event `{name}` is listed twice"),
                 "remove one of them",
             );
         } else {
@@ -291,7 +291,7 @@ fn events(
     events
 }
 
-/// A file that no event names would be forgotten silently.
+/// Reports files that `events` does not list, as they would be ignored silently.
 fn report_strays(documents: &[Document<'_>], root: &Root<'_>, found: &mut Diagnostics) {
     for document in documents {
         let stem = document.base_name().trim_end_matches(".toml");

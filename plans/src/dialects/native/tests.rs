@@ -78,7 +78,7 @@ fn messages(source: &str, flow: &str) -> Vec<String> {
 }
 
 #[test]
-fn a_source_says_how_it_is_read() {
+fn a_source_is_read_completely() {
     let source = load(SOURCE, FLOW, "1.1.0").expect("good").source;
     assert_eq!(source.name, "demo");
     assert_eq!(source.aliases, ["demo-log"]);
@@ -111,7 +111,7 @@ fn a_source_says_how_it_is_read() {
 }
 
 #[test]
-fn an_event_stands_over_its_base() {
+fn an_event_overrides_its_base() {
     let event = flow("1.1.0");
     assert!(event.also);
     assert_eq!(event.profiles, ["cloud"]);
@@ -131,7 +131,7 @@ fn an_event_stands_over_its_base() {
 }
 
 #[test]
-fn enums_lists_and_each_are_told_apart() {
+fn enums_lists_and_each_are_distinguished() {
     let event = flow("1.1.0");
     let Value::Enum(activity) = &event.attributes["activity_id"].value else {
         panic!("a table with match is an enum");
@@ -157,13 +157,13 @@ fn enums_lists_and_each_are_told_apart() {
 }
 
 #[test]
-fn overlays_count_from_their_version_on() {
+fn overlays_apply_from_their_version_on() {
     assert!(!flow("1.1.0").attributes.contains_key("app_name"));
     assert!(flow("1.3.0").attributes.contains_key("app_name"));
 }
 
 #[test]
-fn an_expression_knows_where_its_first_character_stands() {
+fn an_expression_has_the_position_of_its_first_character() {
     let event = flow("1.1.0");
     let Value::Sql(time) = &event.attributes["time"].value else {
         panic!("time is SQL");
@@ -197,7 +197,7 @@ fn dotted_keys_and_tables_are_equal() {
 }
 
 #[test]
-fn every_error_of_every_file_is_reported_with_its_place() {
+fn every_error_of_every_file_is_reported_with_its_position() {
     let source = SOURCE.replace("redact =", "redcat =");
     let flow = FLOW
         .replace("time = \"start\"", "time = 7")
@@ -207,18 +207,18 @@ fn every_error_of_every_file_is_reported_with_its_place() {
         [
             "demo/flow.toml:5:8: also: expects true or false, found a string (write it without quotes)",
             "demo/flow.toml:12:8: map.time: expects an SQL expression, found an integer \
-             (constants stand under [set]; SQL is written as a string)",
+             (write constants under [set], and SQL as a string)",
             "demo/source.toml:6:1: redcat: unknown key (did you mean `redact`?)",
         ]
     );
 }
 
 #[test]
-fn nothing_is_set_and_mapped_at_once() {
+fn an_attribute_is_not_both_set_and_mapped() {
     let flow = FLOW.replace("is_alert = false", "time = 5");
     assert_eq!(
         messages(SOURCE, &flow),
-        ["demo/flow.toml:12:1: map.time: stands under [set] and under [map] (remove one of them)"]
+        ["demo/flow.toml:12:1: map.time: is set under both [set] and [map] (remove one of them)"]
     );
 }
 

@@ -1,5 +1,5 @@
-//! Rows as JSON, in the order of their columns. What is NULL or holds nothing is
-//! left out; maps are objects; times are RFC 3339.
+//! Formats rows as JSON in the order of their columns. NULLs and empty values are left out.
+//! Maps become objects. Times are RFC 3339.
 
 use std::io;
 use std::io::Write;
@@ -13,7 +13,7 @@ use arrow::datatypes::{
 use arrow::util::display::array_value_to_string;
 use chrono::{DateTime, SecondsFormat};
 
-/// One row as one line of JSON, without a line end.
+/// Formats one row as one line of JSON, without a line end.
 pub fn row(batch: &RecordBatch, index: usize) -> String {
     let mut text = String::new();
     let schema = batch.schema();
@@ -25,7 +25,7 @@ pub fn row(batch: &RecordBatch, index: usize) -> String {
     text
 }
 
-/// Every row of `batch`, a line each.
+/// Writes one line for each row of `batch`.
 pub fn write_rows(batch: &RecordBatch, out: &mut dyn Write) -> io::Result<()> {
     for index in 0..batch.num_rows() {
         writeln!(out, "{}", row(batch, index))?;
@@ -33,7 +33,7 @@ pub fn write_rows(batch: &RecordBatch, out: &mut dyn Write) -> io::Result<()> {
     Ok(())
 }
 
-/// Appends an object of what is there; false (and nothing appended) if nothing is.
+/// Appends an object. Appends nothing and returns false if all members are empty.
 fn members<'a>(
     text: &mut String,
     columns: impl Iterator<Item = (&'a str, &'a arrow::array::ArrayRef)>,
@@ -63,7 +63,7 @@ fn members<'a>(
     true
 }
 
-/// Appends the value at `index`; false (and nothing appended) if there is none.
+/// Appends the value at `index`. Appends nothing and returns false if it is empty.
 fn value(text: &mut String, array: &dyn Array, index: usize) -> bool {
     if array.is_null(index) {
         return false;
@@ -84,7 +84,7 @@ fn value(text: &mut String, array: &dyn Array, index: usize) -> bool {
     true
 }
 
-/// A list; NULL items are shown, since their place counts.
+/// Appends a list. NULL items are kept, because positions matter.
 fn items(text: &mut String, items: &dyn Array) -> bool {
     if items.is_empty() {
         return false;
@@ -157,7 +157,7 @@ fn scalar(text: &mut String, array: &dyn Array, index: usize) {
         DataType::Timestamp(unit, _) => quote(text, &timestamp(array, *unit, index)),
         DataType::Binary => quote(text, &lossy(array.as_binary::<i32>().value(index))),
         DataType::BinaryView => quote(text, &lossy(array.as_binary_view().value(index))),
-        // Dates and the like: as Arrow shows them.
+        // Dates and other types are formatted by Arrow.
         _ => quote(
             text,
             &array_value_to_string(array, index).unwrap_or_default(),
@@ -169,7 +169,7 @@ fn lossy(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-/// JSON has no infinities.
+/// Appends a number. JSON has no infinities, so these become strings.
 fn float(text: &mut String, number: f64) {
     match serde_json::Number::from_f64(number) {
         Some(number) => text.push_str(&number.to_string()),
@@ -216,7 +216,7 @@ fn timestamp(array: &dyn Array, unit: TimeUnit, index: usize) -> String {
 }
 
 fn quote(text: &mut String, value: &str) {
-    // Text always serialises.
+    // Serialising a text cannot fail.
     text.push_str(&serde_json::to_string(value).unwrap_or_default());
 }
 
@@ -263,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn nulls_and_what_holds_only_nulls_are_left_out() {
+    fn nulls_and_empty_values_are_left_out() {
         let null: ArrayRef = Arc::new(Int64Array::from(vec![None]));
         let field = Arc::new(Field::new("port", DataType::Int64, true));
         let empty: ArrayRef = Arc::new(StructArray::from(vec![(field, null.clone())]));
@@ -280,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn a_row_of_nothing_is_an_empty_object() {
+    fn an_empty_row_is_an_empty_object() {
         check(vec![("a", Arc::new(Int64Array::from(vec![None])))], "{}");
     }
 

@@ -1,5 +1,4 @@
-//! Reads published objects for people: a few events as JSON, and what stands in
-//! the quarantine. It decides nothing and judges nothing.
+//! Shows published objects: the first events as JSON, and a summary of the quarantine.
 
 mod json;
 mod quarantine;
@@ -10,16 +9,19 @@ use parquet::arrow::ParquetRecordBatchStreamBuilder;
 use parquet::errors::ParquetError;
 
 pub use json::{row, write_rows};
-pub use quarantine::{Quarantined, Summary, quarantined};
+pub use quarantine::{Summary, quarantined};
 
 use super::objects;
 use super::objects::{Object, ObjectError};
 use crate::storage::StoreFailure;
 
+/// An object that cannot be shown.
 #[derive(Debug, thiserror::Error)]
 pub enum ShowError {
+    /// The object cannot be read.
     #[error(transparent)]
     Object(#[from] ObjectError),
+    /// The object is not Parquet.
     #[error("{name}: cannot be read as Parquet")]
     Unreadable {
         name: String,
@@ -28,8 +30,8 @@ pub enum ShowError {
     },
 }
 
-/// The Parquet objects below `uri` (or the object that it names), in the order of their
-/// names; work areas and other hidden folders are left out.
+/// Lists the Parquet objects below `uri`, or the object at `uri`, sorted by name. Work areas
+/// and other hidden folders are left out.
 pub async fn objects(uri: &str) -> Result<Vec<Object>, ObjectError> {
     let mut objects = objects::list(uri).await?;
     objects.retain(|object| {
@@ -45,7 +47,7 @@ pub async fn objects(uri: &str) -> Result<Vec<Object>, ObjectError> {
     Ok(objects)
 }
 
-/// The first `limit` rows of one object; only their row groups are fetched.
+/// Reads the first `limit` rows of one object. Only their row groups are fetched.
 async fn batches(
     object: &Object,
     rows: usize,
@@ -62,7 +64,7 @@ async fn batches(
     Ok(stream.map(move |batch| batch.map_err(&unreadable)))
 }
 
-/// What fails on the way to an object says nothing about the object.
+/// Distinguishes failures of the store from invalid Parquet.
 fn unreadable(name: &str, error: ParquetError) -> ShowError {
     let name = name.to_owned();
     match error {
@@ -74,8 +76,8 @@ fn unreadable(name: &str, error: ParquetError) -> ShowError {
     }
 }
 
-/// Hands the first `limit` events of `objects` to `take`, as one line of JSON each;
-/// `take` says whether it wants more. Returns how many it got.
+/// Passes the first `limit` events of `objects` to `take`, each as one line of JSON. Stops
+/// when `take` returns false. Returns the number of accepted events.
 pub async fn events(
     objects: &[Object],
     limit: usize,
@@ -125,7 +127,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_first_events_of_a_folder_come_in_the_order_of_its_objects() {
+    async fn the_first_events_of_a_folder_are_in_the_order_of_objects() {
         let folder = tempfile::tempdir().expect("a folder for the test");
         write(&folder.path().join("ext/b.parquet"), &[3]);
         write(&folder.path().join("ext/a.parquet"), &[1, 2]);
@@ -145,7 +147,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_no_parquet_is_an_error_with_its_path() {
+    async fn invalid_parquet_is_an_error_with_its_path() {
         let folder = tempfile::tempdir().expect("a folder for the test");
         let path = folder.path().join("a.parquet");
         fs::write(&path, "no").expect("writable");

@@ -1,41 +1,28 @@
-//! What stands in a quarantine: how many rows for which reason, and the first of them.
+//! The content of a quarantine: how many rows for which reason, and the first of them.
 
 use std::collections::BTreeMap;
 
-use arrow::array::{ArrayRef, AsArray, RecordBatch};
-use arrow::compute::cast;
-use arrow::datatypes::{DataType, Int64Type};
 use futures::TryStreamExt;
 use serde::Serialize;
 
 use super::{ShowError, batches};
 use crate::inspect::objects::Object;
-
-/// A row that was set aside.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Quarantined {
-    pub source: String,
-    pub object: String,
-    /// Line (or record) in the object, from 1.
-    pub line: u64,
-    pub reason: String,
-    pub detail: String,
-    pub raw: String,
-    pub load_id: String,
-}
+use crate::sink::quarantine::{Columns, QuarantinedRow};
 
 /// Rows by reason, most frequent first, and the first rows.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Summary {
+    /// Number of rows.
     pub rows: u64,
+    /// Number of rows for each reason.
     pub reasons: Vec<(String, u64)>,
-    pub first: Vec<Quarantined>,
+    pub first: Vec<QuarantinedRow>,
 }
 
 const BATCH_ROWS: usize = 4096;
 
-/// Reads the rows of `source` in `objects`, and keeps the first `limit` that have
-/// `reason`, if one is asked for.
+/// Summarises the rows of `source` in `objects`. Keeps the first `limit` rows, only those with
+/// `reason` if one is given.
 pub async fn quarantined(
     objects: &[Object],
     source: &str,
@@ -49,15 +36,18 @@ pub async fn quarantined(
         while let Some(batch) = batches.try_next().await? {
             let columns = Columns::of(&batch);
             for row in 0..columns.rows {
-                let kind = columns.text(&columns.reason, row);
-                if columns.text(&columns.source, row) != source {
+                if columns.source(row) != source {
                     continue;
                 }
+                let kind = columns.reason(row);
                 summary.rows += 1;
                 if summary.first.len() < limit && reason.is_none_or(|wanted| wanted == kind) {
-                    summary.first.push(columns.quarantined(row));
+                    summary.first.push(columns.row(row));
                 }
-                *reasons.entry(kind).or_default() += 1;
+                match reasons.get_mut(kind) {
+                    Some(count) => *count += 1,
+                    None => drop(reasons.insert(kind.to_owned(), 1)),
+                }
             }
         }
     }
@@ -68,65 +58,12 @@ pub async fn quarantined(
     Ok(summary)
 }
 
-/// The columns of a quarantine object; one that is missing holds nothing.
-struct Columns {
-    rows: usize,
-    source: Option<ArrayRef>,
-    object: Option<ArrayRef>,
-    line: Option<ArrayRef>,
-    reason: Option<ArrayRef>,
-    detail: Option<ArrayRef>,
-    raw: Option<ArrayRef>,
-    load_id: Option<ArrayRef>,
-}
-
-impl Columns {
-    fn of(batch: &RecordBatch) -> Self {
-        let column = |name: &str, kind: &DataType| cast(batch.column_by_name(name)?, kind).ok();
-        let text = |name: &str| column(name, &DataType::Utf8);
-        Self {
-            rows: batch.num_rows(),
-            source: text("source"),
-            object: text("object"),
-            line: column("line", &DataType::Int64),
-            reason: text("reason"),
-            detail: text("detail"),
-            raw: column("raw", &DataType::Binary),
-            load_id: text("load_id"),
-        }
-    }
-
-    fn text(&self, column: &Option<ArrayRef>, row: usize) -> String {
-        let column = column.as_ref().filter(|column| column.is_valid(row));
-        column.map_or_else(String::new, |column| {
-            column.as_string::<i32>().value(row).to_owned()
-        })
-    }
-
-    fn quarantined(&self, row: usize) -> Quarantined {
-        let line = self.line.as_ref().filter(|line| line.is_valid(row));
-        let line = line.map_or(0, |line| line.as_primitive::<Int64Type>().value(row));
-        let raw = self.raw.as_ref().filter(|raw| raw.is_valid(row));
-        let raw =
-            raw.map(|raw| String::from_utf8_lossy(raw.as_binary::<i32>().value(row)).into_owned());
-        Quarantined {
-            source: self.text(&self.source, row),
-            object: self.text(&self.object, row),
-            line: u64::try_from(line).unwrap_or(0),
-            reason: self.text(&self.reason, row),
-            detail: self.text(&self.detail, row),
-            raw: raw.unwrap_or_default(),
-            load_id: self.text(&self.load_id, row),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::fs::File;
     use std::sync::Arc;
 
-    use arrow::array::{BinaryViewArray, StringViewArray, UInt64Array};
+    use arrow::array::{ArrayRef, BinaryViewArray, RecordBatch, StringViewArray, UInt64Array};
     use parquet::arrow::ArrowWriter;
 
     use super::*;
@@ -181,7 +118,7 @@ mod tests {
             (all.first[0].object.as_str(), all.first[0].line),
             ("a.log.gz", 3)
         );
-        assert_eq!(all.first[0].raw, "x");
+        assert_eq!(all.first[0].text(), "x");
 
         let some = quarantined(&found, "vpc_flow", Some("unrouted"), 9);
         let some = some.await.expect("readable");

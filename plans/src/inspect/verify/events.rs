@@ -1,4 +1,4 @@
-//! The events of one object: time, day, class and what follows from it.
+//! Checks the events of one object: time, day, class and the attributes of the class.
 
 use std::collections::BTreeMap;
 
@@ -14,22 +14,22 @@ use super::rules::Rule;
 use crate::ocsf;
 
 const DAY_MILLISECONDS: i64 = 86_400_000;
-/// 1990-01-01 and 2100-01-01: outside, the unit is wrong.
+/// 1990-01-01 to 2100-01-01. A time outside of this range has the wrong unit.
 const PLAUSIBLE: std::ops::Range<i64> = 631_152_000_000..4_102_444_800_000;
 
-/// What is remembered from batch to batch.
+/// The state of the checks between batches.
 pub(super) struct Events {
     schema: SchemaRef,
     day: Option<i32>,
-    /// Rows of the batches before.
+    /// Number of rows in previous batches.
     rows: u64,
     last_time: Option<i64>,
-    /// Rows for each `class_uid` seen.
+    /// Number of rows for each `class_uid`.
     classes: BTreeMap<Option<i64>, u64>,
     version: Option<String>,
 }
 
-/// What decides which facts apply to an event.
+/// The values that decide which attributes an event may have.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Kind {
     class: Option<i64>,
@@ -49,7 +49,7 @@ impl Events {
         }
     }
 
-    /// Says which columns are missing without which no event can be judged.
+    /// Reports missing columns that the other checks need.
     pub(super) fn judge_columns(&self, findings: &mut Findings) {
         for (name, rule) in [
             ("class_uid", Rule::OneClass),
@@ -63,7 +63,7 @@ impl Events {
         }
     }
 
-    /// Judges the next rows of the object.
+    /// Checks the next rows of the object.
     pub(super) fn judge(&mut self, batch: &RecordBatch, findings: &mut Findings) {
         if let Some(time) = integers(batch, "time") {
             self.judge_time(&time, findings);
@@ -76,14 +76,14 @@ impl Events {
         self.rows += batch.num_rows() as u64;
     }
 
-    /// The object's only class, when all rows have the same known one.
+    /// Returns the class of the object, if all rows have the same known class.
     pub(super) fn finish(self, findings: &mut Findings) -> Option<i64> {
         let mut classes = self.classes.into_keys();
         let (first, second) = (classes.next()?, classes.next());
         let known = |class: i64| self.version.is_none() || is_known(class, self.version.as_deref());
         let wrong = match (first, second) {
             (Some(class), None) if known(class) => None,
-            (Some(class), None) => Some(format!("class_uid {class} is no OCSF class")),
+            (Some(class), None) => Some(format!("class_uid {class} is not an OCSF class")),
             (None, None) => Some("class_uid is NULL".to_owned()),
             (first, Some(second)) => {
                 Some(format!("class_uid {} and {}", show(first), show(second)))
@@ -100,14 +100,14 @@ impl Events {
         findings.checked(Rule::EventDay, time.len() as u64);
         for (index, value) in time.iter().enumerate() {
             let row = Some(self.rows + index as u64);
-            // A NULL is found by `Rule::Required`.
+            // `Rule::Required` reports NULLs.
             let Some(value) = value else { continue };
             if let Some(last) = self.last_time.filter(|last| *last > value) {
                 findings.broken(Rule::TimeOrder, 1, row, || format!("{value} after {last}"));
             }
             self.last_time = Some(value);
             if !PLAUSIBLE.contains(&value) {
-                let message = || format!("{value} is no time in milliseconds");
+                let message = || format!("{value} is not a time in milliseconds");
                 findings.broken(Rule::TimeType, 1, row, message);
             }
             let day = value.div_euclid(DAY_MILLISECONDS);
@@ -158,7 +158,7 @@ impl Events {
         findings.checked(Rule::Version, count);
         let version = kind.version.as_deref().unwrap_or("NULL");
         let Ok(schema) = ocsf::schema(version) else {
-            let message = || format!("`{version}` is not known here");
+            let message = || format!("unknown version `{version}`");
             return findings.broken(Rule::Version, count, first, message);
         };
         if version.starts_with('v') {
@@ -187,7 +187,7 @@ fn is_known(class: i64, version: Option<&str>) -> bool {
     schema.is_some_and(|schema| uid.is_some_and(|uid| schema.class_by_uid(uid).is_some()))
 }
 
-/// The columns that decide a row's kind, as far as the batch has them.
+/// The columns that decide the kind of a row, if the batch has them.
 struct KindColumns {
     class: Option<Int64Array>,
     version: Option<StringArray>,
@@ -241,7 +241,7 @@ impl KindColumns {
         }
     }
 
-    /// Whether `row` is of the kind of the row before it.
+    /// Whether `row` has the same kind as the previous row.
     fn continues(&self, row: usize) -> bool {
         row > 0
             && self.class(row) == self.class(row - 1)
@@ -250,7 +250,7 @@ impl KindColumns {
     }
 }
 
-/// The batch's rows by what decides which facts apply to them; mostly one kind.
+/// Groups the rows of a batch by kind. Most batches have only one.
 fn kinds(batch: &RecordBatch, class: Option<&Int64Array>) -> Vec<(Kind, BooleanBuffer)> {
     let columns = KindColumns::of(batch, class);
     let mut kinds: Vec<(Kind, Vec<bool>)> = Vec::new();
@@ -270,7 +270,7 @@ fn kinds(batch: &RecordBatch, class: Option<&Int64Array>) -> Vec<(Kind, BooleanB
     kinds.into_iter().map(buffer).collect()
 }
 
-/// A column of whole numbers, whatever its width; another type has none.
+/// Returns an integer column of any width. Returns `None` for other types.
 fn integers(batch: &RecordBatch, name: &str) -> Option<Int64Array> {
     let column = batch.column_by_name(name)?;
     if !column.data_type().is_integer() {

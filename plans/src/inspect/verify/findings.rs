@@ -1,29 +1,33 @@
-//! What was checked and what was found, in bounded space: counts for all, words
-//! for the first few.
+//! Counts checks and findings. Only the first findings of each rule are kept, which bounds
+//! memory.
 
 use std::collections::BTreeMap;
 
 use super::rules::Rule;
 
-/// Where a rule is broken, and how.
+/// A place where a rule is broken.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
+    /// Name of the object.
     pub object: String,
     /// Row in the object, from 0.
     pub row: Option<u64>,
+    /// Description of the finding.
     pub message: String,
 }
 
-/// How often a rule was checked and broken.
+/// Numbers of checks and findings of one rule.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
+    /// Number of checks.
     pub checked: u64,
+    /// Number of findings.
     pub broken: u64,
-    /// The first findings, as many as asked for.
+    /// The first findings, up to the limit.
     pub findings: Vec<Finding>,
 }
 
-/// The tallies of one object, or of all.
+/// The tallies of one object or of all objects.
 #[derive(Clone, Debug)]
 pub(super) struct Findings {
     object: String,
@@ -40,12 +44,12 @@ impl Findings {
         }
     }
 
-    /// Counts `count` things that `rule` was applied to.
+    /// Counts `count` checks of `rule`.
     pub(super) fn checked(&mut self, rule: Rule, count: u64) {
         self.tallies.entry(rule).or_default().checked += count;
     }
 
-    /// Says that `count` of the things checked break `rule`.
+    /// Counts `count` findings of `rule`.
     pub(super) fn broken(
         &mut self,
         rule: Rule,
@@ -64,7 +68,7 @@ impl Findings {
         }
     }
 
-    /// Checks one thing: `wrong` tells what breaks the rule.
+    /// Counts one check. `wrong` is the message of its finding.
     pub(super) fn judge(&mut self, rule: Rule, wrong: Option<String>) {
         self.checked(rule, 1);
         if let Some(message) = wrong {
@@ -72,7 +76,7 @@ impl Findings {
         }
     }
 
-    /// Adds another object's tallies.
+    /// Adds the tallies of another object.
     pub(super) fn absorb(&mut self, other: Self) {
         for (rule, theirs) in other.tallies {
             let tally = self.tallies.entry(rule).or_default();

@@ -1,5 +1,4 @@
-//! Where an event stands while it is judged: the members of one object, and which
-//! of them are there. It judges nothing.
+//! The members of the object that is being checked, and which of them have values.
 
 use std::sync::Arc;
 
@@ -7,19 +6,20 @@ use arrow::array::{Array, ArrayRef, RecordBatch, StructArray};
 use arrow::buffer::BooleanBuffer;
 use arrow::datatypes::Fields;
 
-/// The members of an object, side by side with where the object is there at all.
+/// The members of an object in all rows.
 pub(super) struct Level {
-    /// Dotted, with a trailing dot; empty for the event.
+    /// Dotted path with a trailing dot. Empty for the event.
     pub(super) path: String,
     pub(super) fields: Fields,
     pub(super) columns: Vec<ArrayRef>,
+    /// Whether the object has a value, for each item.
     pub(super) present: BooleanBuffer,
-    /// Row of the batch for each item; `None` when they are the same.
+    /// Row of the batch for each item. `None` if items are rows.
     pub(super) rows: Option<Arc<[u32]>>,
 }
 
 impl Level {
-    /// The event itself, of the rows given.
+    /// Returns the root attributes of events.
     pub(super) fn root(batch: &RecordBatch, rows: BooleanBuffer) -> Self {
         Self {
             path: String::new(),
@@ -30,7 +30,7 @@ impl Level {
         }
     }
 
-    /// The members of the structs of `array`.
+    /// Returns the members of structs.
     pub(super) fn within(
         array: &StructArray,
         path: String,
@@ -46,7 +46,7 @@ impl Level {
         }
     }
 
-    /// Items that have no members.
+    /// Returns items without members.
     pub(super) fn plain(present: BooleanBuffer, rows: Option<Arc<[u32]>>) -> Self {
         Self {
             path: String::new(),
@@ -62,7 +62,7 @@ impl Level {
         self.columns.get(index)
     }
 
-    /// Where the member is there.
+    /// Returns where a member has a value.
     pub(super) fn filled(&self, name: &str) -> BooleanBuffer {
         match self.column(name) {
             Some(column) => filled(column, &self.present),
@@ -85,7 +85,7 @@ impl Level {
     }
 }
 
-/// Where `column` has a value among `present`.
+/// Returns where `column` has a value, among the items in `present`.
 pub(super) fn filled(column: &ArrayRef, present: &BooleanBuffer) -> BooleanBuffer {
     match column.nulls() {
         Some(nulls) => present & nulls.inner(),

@@ -1,17 +1,15 @@
-//! The objects below a URI, and what does not belong there.
+//! Lists the objects below a URI, and files that do not belong there.
 
 use crate::inspect::objects;
 use crate::inspect::objects::{Object, ObjectError};
+use crate::lake;
 
-/// Parquet objects and strays, each in the order of their names.
+/// Parquet objects and other files, each sorted by name.
 #[derive(Debug, Default)]
 pub(super) struct Listing {
     pub(super) objects: Vec<Object>,
     pub(super) strays: Vec<Object>,
 }
-
-/// Folder of the default work area: no reader of the target lists Parquet there.
-const WORK: &str = ".lakebolt";
 
 /// Lists what stands below `uri`, or the one object that it names.
 pub(super) async fn list(uri: &str) -> Result<Listing, ObjectError> {
@@ -28,7 +26,8 @@ impl Listing {
             return;
         }
         let mut segments = object.below().split('/');
-        let is_work = segments.clone().next() == Some(WORK);
+        // No reader of the target lists Parquet there.
+        let is_work = segments.clone().next().is_some_and(lake::is_local_work);
         let hidden = segments.any(|name| name.starts_with(['_', '.']));
         let is_parquet = object.name.ends_with(".parquet") || object.below().is_empty();
         match (is_work, is_parquet && !hidden) {
@@ -46,7 +45,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn objects_are_told_from_strays_and_the_work_area_is_left_out() {
+    async fn objects_and_strays_are_separated_and_the_work_area_is_left_out() {
         let folder = tempfile::tempdir().expect("a folder for the test");
         let files = [
             "ext/s/a.parquet",

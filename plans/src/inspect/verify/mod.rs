@@ -1,6 +1,6 @@
-//! Reads objects back and judges them by Security Lake's rules and by OCSF. It
-//! trusts nothing that the writer remembers, and holds one batch per thread; of an object
-//! that is no file it judges a copy.
+//! Reads objects and checks them against the rules of Security Lake and OCSF. It uses no
+//! information from the load. Each thread holds one batch. Objects of remote stores are copied
+//! to temporary files first.
 
 mod events;
 mod findings;
@@ -29,23 +29,26 @@ use object::Examined;
 
 use super::objects::{Object, ObjectError};
 
-/// 5 minutes are the least that an object may stand for.
+/// One object for each 5 minutes of a day.
 const MOST_OBJECTS_A_DAY: usize = 288;
-/// Objects this large may come more often.
+/// Objects of at least this size may be more frequent.
 const LARGE: u64 = 256 << 20;
 
-/// What verification found.
+/// The result of a verification.
 #[derive(Debug)]
 pub struct Report {
+    /// Number of objects.
     pub objects: u64,
+    /// Number of rows.
     pub rows: u64,
+    /// Size of all objects.
     pub bytes: u64,
     /// Every rule, in the order of `Rule::all`.
     pub rules: Vec<(Rule, Tally)>,
 }
 
 impl Report {
-    /// Whether no demand is broken.
+    /// Whether there is no finding of a mandatory rule.
     pub fn passed(&self) -> bool {
         let demands = self
             .rules
@@ -55,8 +58,8 @@ impl Report {
     }
 }
 
-/// Judges every object below `uri`, a folder, a prefix or one object, keeping the first
-/// `limit` findings of each rule. `seen` hears how many objects are done, of how many.
+/// Verifies every object below `uri`, which is a folder, a prefix or one object. Keeps the first
+/// `limit` findings of each rule. Calls `seen` with the number of verified and of all objects.
 pub async fn verify(
     uri: &str,
     limit: usize,
@@ -66,7 +69,7 @@ pub async fn verify(
     let mut summary = Summary::new(&listing, limit);
     let cores = thread::available_parallelism().map_or(1, NonZero::get);
     let examined = listing.objects.iter().map(|object| examine(object, limit));
-    // In order; some wait for their bytes while others are examined.
+    // Objects are reported in order. Some are fetched while others are examined.
     let mut examined = stream::iter(examined).buffered(2 * cores);
     let mut objects = listing.objects.iter().zip(1..);
     while let Some(examined) = examined.try_next().await? {
@@ -79,8 +82,8 @@ pub async fn verify(
     Ok(summary.report(&listing))
 }
 
-/// Fetches an object and examines it on a thread of its own. What is wrong with the object is
-/// a finding; what is wrong with the way to it is an error.
+/// Fetches an object and examines it on a separate thread. Defects of the object are findings.
+/// Failures of the store are errors.
 async fn examine(object: &Object, limit: usize) -> Result<Examined, ObjectError> {
     let file = match object.file().await {
         Err(error) if !error.is_of_object() => return Err(error),
@@ -94,14 +97,14 @@ async fn examine(object: &Object, limit: usize) -> Result<Examined, ObjectError>
     }
 }
 
-/// What is gathered over all objects.
+/// The combined results of all objects.
 struct Summary {
     findings: Findings,
     limit: usize,
     rows: u64,
-    /// First object and its schema's digest, by target and class.
+    /// The first object and the digest of its schema, by target and class.
     schemas: BTreeMap<(String, i64), (String, u64)>,
-    /// Objects below `LARGE` for each partition folder and class.
+    /// Number of objects smaller than `LARGE`, by partition folder and class.
     counts: BTreeMap<(String, Option<i64>), usize>,
 }
 
@@ -123,7 +126,7 @@ impl Summary {
             summary.say(
                 Rule::StrayFile,
                 &stray.name,
-                "is no Parquet object of the lake".to_owned(),
+                "is not a Parquet object of the lake".to_owned(),
             );
         }
         summary

@@ -1,4 +1,4 @@
-//! One object: its footer, its pages, then its events, a batch at a time.
+//! Checks one object: its footer, its pages, and its events batch by batch.
 
 use std::fs::File;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -24,38 +24,38 @@ const LARGEST_ROW_GROUP: i64 = 256 << 20;
 const LARGEST_OBJECT: u64 = 256 << 20;
 const BATCH_ROWS: usize = 8192;
 
-/// What is compared between objects, besides the findings.
+/// The findings of one object, and the values that are compared between objects.
 #[derive(Debug)]
 pub(super) struct Examined {
     pub(super) findings: Findings,
     pub(super) rows: u64,
-    /// The folder before `region=`.
+    /// The folder above `region=`.
     pub(super) target: String,
-    /// The folder of the object: one partition.
+    /// The partition folder of the object.
     pub(super) folder: String,
-    /// The object's only class.
+    /// The class of the object, if it has only one.
     pub(super) class: Option<i64>,
     /// Digest of the physical schema.
     pub(super) schema: Option<u64>,
 }
 
-/// Checks everything that one object tells by itself; `file` holds its bytes.
+/// Runs all checks that need only one object. `file` has its bytes.
 pub(super) fn examine(object: &Object, file: Result<File, ObjectError>, limit: usize) -> Examined {
     let mut findings = Findings::new(&object.name, limit);
-    let placed = path::place(&object.name, &mut findings);
+    let address = path::judge(&object.name, &mut findings);
     let large = (object.size > LARGEST_OBJECT).then(|| format!("{} bytes", object.size));
     findings.judge(Rule::ObjectSize, large);
     let folder = object.name.rsplit_once('/');
     let mut examined = Examined {
         findings,
         rows: 0,
-        target: placed.target.clone(),
+        target: address.source_folder.clone(),
         folder: folder.map_or("", |(folder, _)| folder).to_owned(),
         class: None,
         schema: None,
     };
     let unreadable = match file {
-        Ok(file) => read(file, placed.day, &mut examined).err(),
+        Ok(file) => read(file, address.day, &mut examined).err(),
         Err(error) => Some(ParquetError::External(Box::new(error))),
     };
     let unreadable = unreadable.map(|error| error.to_string());
@@ -64,7 +64,7 @@ pub(super) fn examine(object: &Object, file: Result<File, ObjectError>, limit: u
 }
 
 fn read(file: File, day: Option<i32>, examined: &mut Examined) -> Result<(), ParquetError> {
-    // What the writer's Arrow schema says is left out: other readers do not see it.
+    // The Arrow schema of the writer is ignored, because other readers do not use it.
     let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
     let metadata = ArrowReaderMetadata::load(&file, options)?;
     let footer = metadata.metadata().clone();
@@ -120,7 +120,7 @@ fn wrong_time_type(footer: &ParquetMetaData) -> Option<String> {
         Some(time) if time.physical_type() != Physical::INT64 => {
             Some(format!("time is {}", time.physical_type()))
         }
-        // A timestamp is int64 too, but readers give its values another type.
+        // A logical timestamp is int64, too, but readers return another type.
         Some(time) if time.logical_type_ref().is_some() => Some(format!(
             "time is int64 with logical type {:?}",
             time.logical_type_ref()

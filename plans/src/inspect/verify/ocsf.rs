@@ -1,5 +1,5 @@
-//! Events against what OCSF says of their class: attributes, requirements,
-//! constraints, enumerations and profiles, down to the last object.
+//! Checks events against their OCSF class: attributes, requirements, constraints,
+//! enumerations and profiles, including nested objects.
 
 use std::sync::Arc;
 
@@ -13,17 +13,17 @@ use super::rules::Rule;
 use super::scalar::{Scalar, wrong_type};
 use crate::ocsf::{Attribute, Attributes, Class, Constraint, ConstraintKind, Requirement, Schema};
 
-/// Judges the events of one class, version and set of profiles.
+/// Checks the events of one class, version and set of profiles.
 pub(super) struct Judge<'a> {
     pub(super) schema: &'a Schema,
     pub(super) class: &'a Class,
     pub(super) profiles: &'a [String],
-    /// Rows of the object before this batch.
+    /// Number of rows in previous batches.
     pub(super) offset: u64,
 }
 
 impl Judge<'_> {
-    /// Judges `category_uid`.
+    /// Checks `category_uid`.
     pub(super) fn category(
         &self,
         column: Option<&Int64Array>,
@@ -42,12 +42,12 @@ impl Judge<'_> {
         }
     }
 
-    /// Judges everything else of the events at `root`.
+    /// Checks all other attributes of the events in `root`.
     pub(super) fn event(&self, root: &Level, findings: &mut Findings) {
         for declared in self.profiles {
             let foreign = self.class.profile(declared).is_none();
             let message =
-                foreign.then(|| format!("`{declared}` is no profile of {}", self.class.name));
+                foreign.then(|| format!("`{declared}` is not a profile of {}", self.class.name));
             findings.judge(Rule::Profiles, message);
         }
         self.object(
@@ -77,7 +77,11 @@ impl Judge<'_> {
                 Some(attribute) => self.member(level, attribute, field, column, findings),
                 None => findings.judge(
                     Rule::Attributes,
-                    Some(format!("{}{} is no attribute", level.path, field.name())),
+                    Some(format!(
+                        "{}{} is not an attribute",
+                        level.path,
+                        field.name()
+                    )),
                 ),
             }
         }
@@ -114,7 +118,7 @@ impl Judge<'_> {
         }
     }
 
-    /// Judges the items present, of which `wrong` break the rule.
+    /// Counts a check for each present item, and a finding for each item in `wrong`.
     fn all_of(
         &self,
         rule: Rule,
@@ -208,7 +212,7 @@ impl Judge<'_> {
         scalar.judge(attribute, findings);
     }
 
-    /// An attribute that a profile brings is there only where that is declared.
+    /// Checks that the profile of an attribute is declared.
     fn profile(
         &self,
         level: &Level,
@@ -222,7 +226,7 @@ impl Judge<'_> {
         }
         let message = || {
             let profiles = attribute.profiles.join(" or ");
-            format!("{path} is filled, and {profiles} is not declared")
+            format!("{path} has a value, but {profiles} is not declared")
         };
         self.all_of(Rule::Profiles, level, filled, message, findings);
     }

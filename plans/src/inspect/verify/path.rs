@@ -1,120 +1,71 @@
-//! What an object's path has to say: source, region, account, day.
-
-use chrono::NaiveDate;
+//! Judges an object's path: source, region, account and day.
 
 use super::findings::Findings;
 use super::rules::Rule;
-
-/// Longest name of a custom source: role names are made from it.
-const LONGEST_SOURCE: usize = 20;
-
-/// What a path says, as far as it is well formed.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Placed {
-    /// The folder before `region=`.
-    pub(super) target: String,
-    pub(super) region: Option<String>,
-    pub(super) account: Option<String>,
-    /// Days since 1970-01-01.
-    pub(super) day: Option<i32>,
-}
+use crate::lake::{LONGEST_SOURCE, PartialAddress, SourceName, is_account, is_lowercase_region};
 
 /// Reads `path` (with `/`) and judges it.
-pub(super) fn place(path: &str, findings: &mut Findings) -> Placed {
-    let mut folders: Vec<&str> = path.split('/').collect();
-    folders.pop();
-    let start = folders.len().saturating_sub(3);
-    let (before, keys) = folders.split_at(start);
-    let placed = Placed {
-        target: before.join("/"),
-        region: value(keys, 0, "region"),
-        account: value(keys, 1, "accountId"),
-        day: value(keys, 2, "eventDay").and_then(|day| parse_day(&day)),
-    };
-    findings.judge(Rule::Path, wrong_path(keys, &placed));
-    findings.judge(Rule::SourcePrefix, wrong_prefix(before));
-    if let Some(region) = &placed.region {
-        findings.judge(Rule::Region, wrong_region(region));
+pub(super) fn judge(path: &str, findings: &mut Findings) -> PartialAddress {
+    let address = PartialAddress::read(path);
+    findings.judge(Rule::Path, wrong_path(&address));
+    findings.judge(Rule::SourcePrefix, wrong_source(&address));
+    if let Some(region) = &address.region {
+        let wrong = !is_lowercase_region(region);
+        findings.judge(
+            Rule::Region,
+            wrong.then(|| format!("`{region}` is not a region")),
+        );
     }
-    if let Some(account) = &placed.account {
-        findings.judge(Rule::Account, wrong_account(account));
+    if let Some(account) = &address.account {
+        let wrong = !is_account(account);
+        findings.judge(
+            Rule::Account,
+            wrong.then(|| format!("`{account}` is not an account")),
+        );
     }
-    placed
+    address
 }
 
-fn value(keys: &[&str], index: usize, name: &str) -> Option<String> {
-    let rest = keys.get(index)?.strip_prefix(name)?;
-    let value = rest.strip_prefix('=')?;
-    (!value.is_empty()).then(|| value.to_owned())
+fn wrong_path(address: &PartialAddress) -> Option<String> {
+    let wrong = !address.is_complete();
+    wrong.then(|| format!("the folders are `{}`", address.partitions))
 }
 
-fn parse_day(text: &str) -> Option<i32> {
-    if text.len() != 8 || !text.bytes().all(|byte| byte.is_ascii_digit()) {
-        return None;
-    }
-    let date = NaiveDate::parse_from_str(text, "%Y%m%d").ok()?;
-    Some(date.to_epoch_days())
-}
-
-fn wrong_path(keys: &[&str], placed: &Placed) -> Option<String> {
-    let whole = placed.region.is_some() && placed.account.is_some() && placed.day.is_some();
-    (!whole).then(|| format!("the folders are `{}`", keys.join("/")))
-}
-
-fn wrong_prefix(before: &[&str]) -> Option<String> {
-    match before {
-        [.., "ext", ""] => Some("the source has no name".to_owned()),
-        [.., "ext", source] if source.len() > LONGEST_SOURCE => {
+fn wrong_source(address: &PartialAddress) -> Option<String> {
+    match address.source() {
+        SourceName::Empty => Some("the source has no name".to_owned()),
+        SourceName::Named(source) if source.len() > LONGEST_SOURCE => {
             Some(format!("`{source}` has {} characters", source.len()))
         }
-        [.., "ext", _] => None,
-        _ => Some("no `ext/SOURCE/` before `region=`".to_owned()),
+        SourceName::Named(_) => None,
+        SourceName::NoExt => Some("no `ext/SOURCE/` before `region=`".to_owned()),
     }
-}
-
-fn wrong_region(region: &str) -> Option<String> {
-    let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-    let wrong = !region.bytes().all(allowed);
-    wrong.then(|| format!("`{region}` is not a region"))
-}
-
-fn wrong_account(account: &str) -> Option<String> {
-    let digits = account.len() == 12 && account.bytes().all(|byte| byte.is_ascii_digit());
-    let word = |c: char| c.is_alphanumeric() || c == '_' || c == '-';
-    let external = match account.strip_prefix("external") {
-        Some("") => true,
-        Some(rest) => rest
-            .strip_prefix('_')
-            .is_some_and(|id| !id.is_empty() && id.chars().all(word)),
-        None => false,
-    };
-    (!digits && !external).then(|| format!("`{account}` is not an account"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn check(path: &str) -> (Placed, Findings) {
+    fn check(path: &str) -> (PartialAddress, Findings) {
         let mut findings = Findings::new(path, 9);
-        let placed = place(path, &mut findings);
-        (placed, findings)
+        let address = judge(path, &mut findings);
+        (address, findings)
     }
 
     #[test]
-    fn a_path_of_the_lake_says_source_region_account_and_day() {
+    fn a_path_of_the_lake_has_source_region_account_and_day() {
         let path = "lake/ext/vpc_flow/region=eu-central-1/accountId=123456789012/eventDay=20240122/a.parquet";
-        let (placed, findings) = check(path);
-        assert_eq!(placed.region.as_deref(), Some("eu-central-1"));
-        assert_eq!(placed.day, Some(19744));
-        assert_eq!(placed.target, "lake/ext/vpc_flow");
+        let (address, findings) = check(path);
+        assert_eq!(address.region.as_deref(), Some("eu-central-1"));
+        assert_eq!(address.day, Some(19744));
+        assert_eq!(address.source_folder, "lake/ext/vpc_flow");
         for rule in [Rule::Path, Rule::SourcePrefix, Rule::Region, Rule::Account] {
             assert!(findings.messages(rule).is_empty(), "{rule:?}");
         }
     }
 
     #[test]
-    fn another_case_or_a_broken_day_is_no_path_of_the_lake() {
+    fn another_case_or_an_invalid_day_is_a_finding() {
         let broken = [
             "ext/s/region=r/accountid=123456789012/eventDay=20240122/a.parquet",
             "ext/s/region=r/accountId=123456789012/eventDay=2024-01-22/a.parquet",
@@ -124,29 +75,6 @@ mod tests {
         ];
         for path in broken {
             assert_eq!(check(path).1.messages(Rule::Path).len(), 1, "{path}");
-        }
-    }
-
-    #[test]
-    fn an_account_is_twelve_digits_or_external() {
-        let good = [
-            "123456789012",
-            "external",
-            "external_s3-access",
-            "external_a_b",
-        ];
-        for account in good {
-            assert_eq!(wrong_account(account), None);
-        }
-        for account in [
-            "1234567890123",
-            "-",
-            "external_",
-            "external-x",
-            "unknown",
-            "external_a b",
-        ] {
-            assert!(wrong_account(account).is_some(), "{account}");
         }
     }
 

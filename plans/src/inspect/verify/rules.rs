@@ -1,54 +1,81 @@
-//! The rules, in the order in which they are reported.
+//! The rules, in the order of reports.
 
 use serde::Serialize;
 
-/// One rule that objects obey or break.
+/// A rule for objects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Rule {
+    /// Files that are not Parquet.
     StrayFile,
+    /// Partition folders.
     Path,
+    /// Folder of the source.
     SourcePrefix,
+    /// Name of the region.
     Region,
+    /// Account id.
     Account,
+    /// Parquet can be read.
     Readable,
+    /// Number of rows.
     NotEmpty,
+    /// Codec of columns.
     Compression,
+    /// Size of data pages.
     PageSize,
+    /// Size of row groups.
     RowGroupSize,
+    /// Size of objects.
     ObjectSize,
+    /// Number of objects for each day.
     ObjectCount,
+    /// Schema of all objects of a class.
     SameSchema,
+    /// Type and unit of `time`.
     TimeType,
+    /// Order of events.
     TimeOrder,
+    /// Day of events.
     EventDay,
+    /// Class of events.
     OneClass,
+    /// OCSF version.
     Version,
+    /// Value of `type_uid`.
     TypeUid,
+    /// Value of `category_uid`.
     CategoryUid,
+    /// Names and types of attributes.
     Attributes,
+    /// Required attributes and constraints.
     Required,
+    /// Members of enumerations.
     Enums,
+    /// Declared profiles.
     Profiles,
+    /// Addresses and ports.
     Values,
 }
 
 /// Whether a broken rule fails the verification.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Weight {
+    /// A finding fails the verification.
     Demand,
-    /// Security Lake's advice, or what cannot be told from the objects alone.
+    /// A finding is a warning. These are recommendations of Security Lake, and rules that the
+    /// objects alone cannot decide.
     Advice,
 }
 
 use Weight::{Advice, Demand};
 
-/// Every rule with its name, what it says, and its weight.
+/// Every rule with its name, description and weight.
 static RULES: &[(Rule, &str, &str, Weight)] = &[
     (
         Rule::StrayFile,
         "stray_file",
-        "nothing but Parquet objects stands in the target",
+        "the target contains only Parquet objects",
         Demand,
     ),
     (
@@ -60,13 +87,13 @@ static RULES: &[(Rule, &str, &str, Weight)] = &[
     (
         Rule::SourcePrefix,
         "source_prefix",
-        "path starts with ext/SOURCE/, SOURCE of at most 20 characters",
+        "path starts with ext/SOURCE/, and SOURCE has at most 20 characters",
         Advice,
     ),
     (
         Rule::Region,
         "region",
-        "region is one of lower-case letters, digits and dashes",
+        "region has only lower-case letters, digits and dashes",
         Demand,
     ),
     (
@@ -91,13 +118,13 @@ static RULES: &[(Rule, &str, &str, Weight)] = &[
     (
         Rule::PageSize,
         "page_size",
-        "data pages hold at most 1 MB uncompressed",
+        "data pages have at most 1 MB uncompressed",
         Demand,
     ),
     (
         Rule::RowGroupSize,
         "row_group_size",
-        "row groups hold at most 256 MB compressed",
+        "row groups have at most 256 MB compressed",
         Demand,
     ),
     (
@@ -109,13 +136,13 @@ static RULES: &[(Rule, &str, &str, Weight)] = &[
     (
         Rule::ObjectCount,
         "object_count",
-        "at most one object for each 5 minutes of a day, unless they are large",
+        "at most one object for each 5 minutes of a day, unless objects are large",
         Demand,
     ),
     (
         Rule::SameSchema,
         "same_schema",
-        "schema is the same in all objects of a source's class",
+        "all objects of a source and class have the same schema",
         Demand,
     ),
     (
@@ -127,25 +154,25 @@ static RULES: &[(Rule, &str, &str, Weight)] = &[
     (
         Rule::TimeOrder,
         "time_order",
-        "events are in the order of their time",
+        "events are sorted by time",
         Demand,
     ),
     (
         Rule::EventDay,
         "event_day",
-        "time is in the path's eventDay, UTC",
+        "time is on the eventDay of the path, UTC",
         Demand,
     ),
     (
         Rule::OneClass,
         "one_class",
-        "object holds events of one known class",
+        "object has events of one known class",
         Demand,
     ),
     (
         Rule::Version,
         "version",
-        "metadata.version is an OCSF version known here",
+        "metadata.version is a known OCSF version",
         Demand,
     ),
     (
@@ -157,7 +184,7 @@ static RULES: &[(Rule, &str, &str, Weight)] = &[
     (
         Rule::CategoryUid,
         "category_uid",
-        "category_uid is the class's",
+        "category_uid is that of the class",
         Demand,
     ),
     (
@@ -169,45 +196,46 @@ static RULES: &[(Rule, &str, &str, Weight)] = &[
     (
         Rule::Required,
         "required",
-        "required attributes are there, and constraints hold",
+        "required attributes have values, and constraints are met",
         Demand,
     ),
     (
         Rule::Enums,
         "enums",
-        "enum values are known to the OCSF version",
+        "enum values are members in the OCSF version",
         Demand,
     ),
     (
         Rule::Profiles,
         "profiles",
-        "profiles are the class's, and declared where their attributes are used",
+        "profiles belong to the class, and are declared if their attributes are used",
         Demand,
     ),
     (
         Rule::Values,
         "values",
-        "addresses and ports are well formed",
+        "addresses and ports are valid",
         Demand,
     ),
 ];
 
 impl Rule {
-    /// Every rule, in the order in which they are reported.
+    /// Returns every rule, in the order of reports.
     pub fn all() -> impl Iterator<Item = Rule> {
         RULES.iter().map(|(rule, ..)| *rule)
     }
 
-    /// The rule's name in results.
+    /// Returns the name of the rule in results.
     pub fn name(self) -> &'static str {
         self.entry().1
     }
 
-    /// What the rule says.
-    pub fn says(self) -> &'static str {
+    /// Returns the description of the rule.
+    pub fn description(self) -> &'static str {
         self.entry().2
     }
 
+    /// Returns whether a finding fails the verification.
     pub fn weight(self) -> Weight {
         self.entry().3
     }
@@ -222,7 +250,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_table_holds_every_rule_at_its_place() {
+    fn the_table_has_every_rule_in_order() {
         for (index, (rule, name, ..)) in RULES.iter().enumerate() {
             assert_eq!(*rule as usize, index, "{name}");
             let written = serde_json::to_value(rule).expect("a unit variant");

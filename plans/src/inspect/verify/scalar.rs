@@ -1,5 +1,5 @@
-//! The values of one attribute: members of its enumeration, addresses, ports, and
-//! whether their type is the one that OCSF demands.
+//! Checks the values of one attribute: its type, members of its enumeration, addresses and
+//! ports.
 
 use std::collections::HashSet;
 use std::net::IpAddr;
@@ -14,18 +14,18 @@ use super::level::Level;
 use super::rules::Rule;
 use crate::ocsf::{Attribute, Enumeration, Type, UNMAPPED};
 
-/// Values of one attribute.
+/// The values of one attribute.
 pub(super) struct Scalar<'a> {
     pub(super) path: &'a str,
     pub(super) column: &'a ArrayRef,
     pub(super) present: &'a BooleanBuffer,
     pub(super) level: &'a Level,
-    /// Rows of the object before this batch.
+    /// Number of rows in previous batches.
     pub(super) offset: u64,
 }
 
 impl Scalar<'_> {
-    /// Judges the values by what OCSF says of the attribute.
+    /// Checks the values against the attribute.
     pub(super) fn judge(&self, attribute: &Attribute, findings: &mut Findings) {
         if let Some(enumeration) = &attribute.enumeration {
             self.members(enumeration, findings);
@@ -99,7 +99,7 @@ impl Scalar<'_> {
     }
 }
 
-/// How the type found differs from what OCSF demands.
+/// Describes the difference between a type and that of the attribute.
 pub(super) fn wrong_type(attribute: &Attribute, found: &DataType, at_root: bool) -> Option<String> {
     if at_root && attribute.name == UNMAPPED && matches!(found, DataType::Map(..)) {
         return None;

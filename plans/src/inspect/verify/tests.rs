@@ -19,7 +19,7 @@ use super::*;
 const START: i64 = 1_705_881_600_000;
 const FOLDER: &str = "ext/vpc_flow/region=eu-central-1/accountId=123456789012/eventDay=20240122";
 
-/// A small target, right in everything until a test breaks it.
+/// A small valid target, which tests modify.
 struct Lake {
     folder: TempDir,
     events: Vec<(String, ArrayRef)>,
@@ -210,13 +210,13 @@ fn an_event_of_another_day_is_found() {
 }
 
 #[test]
-fn seconds_are_no_milliseconds() {
+fn seconds_are_not_milliseconds() {
     let seconds = START / 1000;
     let lake = Lake::new().with("time", longs(&[seconds; 3]));
     check(
         &lake,
         &["time_type", "event_day"],
-        "no time in milliseconds",
+        "not a time in milliseconds",
     );
 }
 
@@ -227,7 +227,7 @@ fn time_of_another_type_is_found() {
 }
 
 #[test]
-fn a_type_uid_that_does_not_follow_is_found() {
+fn a_wrong_type_uid_is_found() {
     let lake = Lake::new().with("type_uid", longs(&[400106; 3]));
     check(&lake, &["type_uid"], "400106 is not 400105");
 }
@@ -266,7 +266,7 @@ fn a_missing_required_attribute_is_found_at_any_depth() {
 }
 
 #[test]
-fn an_enum_value_that_ocsf_lacks_is_found() {
+fn an_unknown_enum_value_is_found() {
     let lake = Lake::new()
         .with("activity_id", ints(&[6, 6, 77]))
         .with("type_uid", longs(&[400106, 400106, 400177]));
@@ -280,14 +280,14 @@ fn an_undeclared_profile_is_found() {
     check(
         &lake,
         &["profiles"],
-        "cloud is filled, and cloud is not declared",
+        "cloud has a value, but cloud is not declared",
     );
     let lake = Lake::new().with("metadata", metadata(&["cloud", "nonsense"]));
-    check(&lake, &["profiles"], "`nonsense` is no profile");
+    check(&lake, &["profiles"], "`nonsense` is not a profile");
 }
 
 #[test]
-fn an_object_that_names_nothing_is_found() {
+fn an_object_without_identifier_is_found() {
     let lake = Lake::new().with("src_endpoint", object(vec![("port", ints(&[1, 2, 3]))]));
     check(&lake, &["required"], "src_endpoint: none of ip, uid");
 }
@@ -295,11 +295,11 @@ fn an_object_that_names_nothing_is_found() {
 #[test]
 fn an_unknown_column_is_found() {
     let lake = Lake::new().with("srcaddr", texts(&["10.0.0.1"; 3]));
-    check(&lake, &["attributes"], "srcaddr is no attribute");
+    check(&lake, &["attributes"], "srcaddr is not an attribute");
 }
 
 #[test]
-fn a_dash_is_no_address_and_a_port_has_sixteen_bits() {
+fn a_dash_is_not_an_address_and_a_port_has_sixteen_bits() {
     let lake = Lake::new().with(
         "dst_endpoint",
         object(vec![("ip", texts(&["10.0.0.1", "-", "::1"]))]),
@@ -340,7 +340,7 @@ fn a_path_in_another_case_is_found() {
 }
 
 #[test]
-fn an_object_that_is_no_parquet_is_found() {
+fn invalid_parquet_is_found() {
     let lake = Lake::new();
     let path = lake.write();
     fs::write(path.with_file_name("b.parquet"), "PAR1 not quite").expect("writable");
@@ -389,6 +389,6 @@ fn a_list_of_enum_members_names_the_row_of_the_event() {
         Some(vec![Some(1), Some(55)]),
     ]);
     let lake = Lake::new().with("observables", Arc::new(flags));
-    // Not objects: the type is judged, and nothing panics.
+    // The items are not objects. Only their type is reported, and nothing panics.
     check(&lake, &["attributes"], "observables is");
 }

@@ -134,13 +134,14 @@ pub(super) fn source(columns: &[(&str, ColumnKind)], events: Vec<Event>) -> Sour
         },
         redact: Redact::default(),
         outputs: BTreeMap::new(),
-        load: None,
+        // As a foreign source, so that what OCSF requires besides is a warning.
+        load: Some(LoadHints::default()),
     }
 }
 
 pub(super) fn compiled(source: &Source) -> Result<Program, Diagnostics> {
     let schema = ocsf::schema("1.1.0").expect("pinned");
-    compile(source, schema, Vec::new(), false)
+    compile(source, schema, false).program
 }
 
 /// Rows as the scan gives them, from texts.

@@ -1,4 +1,4 @@
-//! Parts on a local filesystem: files in the work area that a rename publishes.
+//! Parts on a local filesystem. They are files in the work area that a rename publishes.
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -10,8 +10,10 @@ use tokio::fs::File;
 use tokio::io::AsyncWriteExt;
 
 use super::{PartError, PartHandle, PartStore, Staged, UnpublishedPart, UnpublishedWriter};
+use crate::lake;
 
-/// Writes below the work area and publishes by rename, so both must be one filesystem.
+/// Stages parts in the work area and publishes them by rename, so work area and target must be
+/// on one filesystem.
 #[derive(Debug)]
 pub struct Local {
     work: PathBuf,
@@ -19,17 +21,17 @@ pub struct Local {
 }
 
 impl Local {
-    /// A sink that stages below `work`, a `file:` URI or a path.
+    /// Stages parts below `work`, a `file:` URI or a path.
     pub fn new(work: &str) -> Result<Self, PartError> {
         let work = path_of(work)?;
         Ok(Self {
-            staging: work.join("staging"),
+            staging: work.join(lake::STAGING),
             work,
         })
     }
 }
 
-/// The filesystem path that a `file:` URI or a plain path names.
+/// Returns the path of a `file:` URI, or a plain path unchanged.
 pub fn path_of(uri: &str) -> Result<PathBuf, PartError> {
     if !uri.contains("://") {
         return Ok(PathBuf::from(uri));
@@ -120,10 +122,10 @@ impl PartStore for Local {
             });
         };
         let folder = target.parent().unwrap_or(Path::new("/"));
-        let grown = make_folder(folder).await.map_err(failed)?;
+        let changed = make_folder(folder).await.map_err(failed)?;
         match fs::rename(staged, &target).await {
             Ok(()) => {
-                for folder in &grown {
+                for folder in &changed {
                     sync_folder(folder).await.map_err(failed)?;
                 }
                 Ok(())
@@ -150,7 +152,7 @@ impl PartStore for Local {
     async fn delete(&self, uri: &str) -> Result<(), PartError> {
         let path = path_of(uri)?;
         remove(&path).await?;
-        // A replaced object must not come back after a loss of power.
+        // A deleted object must not reappear after a power failure.
         let folder = path.parent().unwrap_or(Path::new("/"));
         match sync_folder(folder).await {
             Err(error) if error.kind() != ErrorKind::NotFound => Err(PartError::Io {
@@ -172,7 +174,7 @@ impl PartStore for Local {
         }
     }
 
-    /// Makes the folder, unless it could not be written or a rename could not reach it.
+    /// Checks that the folder is writable and on the filesystem of the work area. Creates it.
     async fn probe(&self, folder: &str, name: &str) -> Result<Vec<String>, PartError> {
         let target = path_of(folder)?;
         let probe = target.join(format!(".{name}"));
@@ -187,7 +189,7 @@ impl PartStore for Local {
         };
         match probed.await.map_err(unwritable)? {
             true => Ok(Vec::new()),
-            false => Err(PartError::Apart {
+            false => Err(PartError::OtherFilesystem {
                 uri: folder.to_owned(),
                 work: self.work.display().to_string(),
             }),
@@ -217,22 +219,22 @@ async fn remove(path: &Path) -> Result<(), PartError> {
     }
 }
 
-/// Makes `folder` with all above it, and tells in which folders something was added
-/// once a file stands in it.
+/// Creates `folder` and its parents. Returns the folders that must be synced after a file was
+/// added.
 async fn make_folder(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
-    let mut grown = vec![folder.to_path_buf()];
+    let mut changed = vec![folder.to_path_buf()];
     let mut made = folder;
     while let Some(above) = made.parent()
         && !fs::try_exists(made).await?
     {
-        grown.push(above.to_path_buf());
+        changed.push(above.to_path_buf());
         made = above;
     }
     fs::create_dir_all(folder).await?;
-    Ok(grown)
+    Ok(changed)
 }
 
-/// Makes a rename durable: POSIX asks for the folder's own sync.
+/// Makes a rename durable. POSIX requires a sync of the folder.
 async fn sync_folder(folder: &Path) -> std::io::Result<()> {
     File::open(folder).await?.sync_all().await
 }

@@ -1,6 +1,6 @@
-//! Writing parts so that no reader sees them until they are published.
+//! Writes parts that readers do not see until they are published.
 //!
-//! `object_store` has no port for this: its writers publish when they close.
+//! `object_store` does not support this: its writers publish when they close.
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -16,54 +16,63 @@ use crate::storage;
 pub mod local;
 pub mod s3;
 
-/// What is needed to publish a part, or to abort it, from another process.
+/// Identifies an unpublished part. Any process can publish or abort it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PartHandle {
     /// URI of the object once it is published.
     pub uri: String,
+    /// Size in bytes.
     pub size: u64,
-    /// Where its bytes are until then.
+    /// Location of its bytes until then.
     pub staged: Staged,
 }
 
-/// Where the bytes of an unpublished part are.
+/// The location of an unpublished part.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "kind")]
 pub enum Staged {
-    /// A file on the target's filesystem, outside what readers list.
+    /// A file on the target's filesystem, in a folder that readers do not list.
     File { path: String },
-    /// A multipart upload to the final key that is not completed.
+    /// An incomplete multipart upload to the final key.
     Upload { id: String, parts: Vec<String> },
 }
 
+/// A failure to write or publish a part.
 #[derive(Debug, thiserror::Error)]
 pub enum PartError {
+    /// The filesystem failed.
     #[error("{uri}: cannot be written")]
     Io {
         uri: String,
         #[source]
         source: std::io::Error,
     },
+    /// The object store failed.
     #[error("{uri}: {failure}")]
     Store { uri: String, failure: StoreFailure },
+    /// The target folder is not writable.
     #[error("{uri}: cannot be written to")]
     Unwritable {
         uri: String,
         #[source]
         source: std::io::Error,
     },
+    /// A rename cannot publish parts.
     #[error("{uri}: is on another filesystem than the work area {work}")]
-    Apart { uri: String, work: String },
-    #[error("{uri}: the unpublished part is gone")]
+    OtherFilesystem { uri: String, work: String },
+    /// The part is neither staged nor published.
+    #[error("{uri}: the unpublished part no longer exists")]
     PartLost { uri: String },
-    #[error("{uri}: no sink writes there; known are {known}")]
+    /// No part storage has this scheme.
+    #[error("{uri}: unknown kind of target; known: {known}")]
     NoStorage { uri: String, known: String },
+    /// The URI is invalid.
     #[error("{uri}: not a URI")]
     BadUri { uri: String },
 }
 
 impl PartError {
-    /// A store's answer about `uri`.
+    /// Converts an error of a store about `uri`.
     pub fn store(uri: &str, error: object_store::Error) -> Self {
         Self::store_failed(uri, error.into())
     }
@@ -75,13 +84,13 @@ impl PartError {
         }
     }
 
-    /// Whether the same call may succeed later without a change to the input.
+    /// Whether the same call may succeed later.
     pub fn retryable(&self) -> bool {
         match self {
             Self::Io { .. } => true,
             Self::Store { failure, .. } => failure.cause.retryable(),
             Self::Unwritable { .. }
-            | Self::Apart { .. }
+            | Self::OtherFilesystem { .. }
             | Self::PartLost { .. }
             | Self::NoStorage { .. }
             | Self::BadUri { .. } => false,
@@ -92,91 +101,96 @@ impl PartError {
 /// The writing side, used by executors.
 #[async_trait]
 pub trait UnpublishedWriter: Send + Sync + Debug {
-    /// Starts a part that will stand at `uri`; `staging` is a name unique to the task attempt.
+    /// Starts a part that will be published at `uri`. `staging` is unique to the task attempt.
     async fn create(&self, uri: &str, staging: &str)
     -> Result<Box<dyn UnpublishedPart>, PartError>;
 }
 
-/// A part while it is written. Dropping it leaves debris that `sweep` removes.
+/// A part that is being written. If it is dropped, its bytes remain until a cleanup.
 #[async_trait]
 pub trait UnpublishedPart: Send {
+    /// Appends bytes.
     async fn write(&mut self, bytes: Bytes) -> Result<(), PartError>;
-    /// The part as far as it is: what aborts it.
+    /// Returns the handle that aborts the part in its current state.
     fn handle(&self) -> PartHandle;
-    /// Makes the bytes durable, still unseen by readers.
+    /// Makes the bytes durable. Readers do not see them yet.
     async fn finish(self: Box<Self>) -> Result<PartHandle, PartError>;
 }
 
 /// The publishing side, used by the driver. Every call may be repeated.
 #[async_trait]
 pub trait PartStore: Send + Sync + Debug {
-    /// Makes the part visible at its URI; done already is success.
+    /// Publishes the part. It is not an error if it is already published.
     async fn complete(&self, part: &PartHandle) -> Result<(), PartError>;
-    /// Throws away an unpublished part; gone already is success.
+    /// Discards an unpublished part. It is not an error if it does not exist.
     async fn abort(&self, part: &PartHandle) -> Result<(), PartError>;
-    /// Removes a published object; gone already is success.
+    /// Deletes a published object. It is not an error if it does not exist.
     async fn delete(&self, uri: &str) -> Result<(), PartError>;
-    /// The size of the object at `uri`, if there is one.
+    /// Returns the size of the object at `uri`, if it exists.
     async fn size(&self, uri: &str) -> Result<Option<u64>, PartError>;
 
-    /// Unpublished parts below the folder `folder` that stand in the target's own store;
-    /// none where parts wait in the work area.
+    /// Returns unpublished parts below `folder` that the target's store keeps. There are none if
+    /// parts are staged in the work area.
     async fn pending(&self, folder: &str) -> Result<Vec<Pending>, PartError> {
         let _ = folder;
         Ok(Vec::new())
     }
 
-    /// Finds out whether parts can be written below `folder`, and what a user should know
-    /// about it. Leaves nothing behind; `name` is unique.
+    /// Checks that parts can be written below `folder`. Returns warnings for the user. `name`
+    /// is a unique name for a test object, which is removed again.
     async fn probe(&self, folder: &str, name: &str) -> Result<Vec<String>, PartError>;
 }
 
-/// An unpublished part as the target's store lists it.
+/// An unpublished part that the target's store lists.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pending {
+    /// Aborts the part.
     pub handle: PartHandle,
+    /// Start of the upload.
     pub since: DateTime<Utc>,
 }
 
-/// Both sides of a sink.
+/// The writing side and the publishing side of one target.
 pub struct PartStorage {
+    /// The writing side.
     pub writer: Arc<dyn UnpublishedWriter>,
+    /// The publishing side.
     pub part_store: Arc<dyn PartStore>,
 }
 
 type Open = fn(&str, &Access) -> Result<PartStorage, PartError>;
 
-/// Every kind of sink, by the scheme of its URIs, in alphabetical order.
-static SINKS: &[(&str, Open)] = &[
+/// Every kind of part storage by URI scheme, in alphabetical order.
+static STORAGES: &[(&str, Open)] = &[
     ("file", |work, _| {
         Ok(PartStorage::of(local::Local::new(work)?))
     }),
     ("s3", |_, access| Ok(PartStorage::of(s3::S3::new(access)))),
 ];
 
-/// Opens the sink that writes to `target`, by its URI's scheme.
+/// Opens the part storage of `target` by the scheme of its URI.
 pub fn open(target: &str, work: &str, access: &Access) -> Result<PartStorage, PartError> {
     let scheme = storage::scheme(target);
-    match SINKS.iter().find(|(known, _)| *known == scheme) {
+    match STORAGES.iter().find(|(known, _)| *known == scheme) {
         Some((_, open)) => open(work, access),
         None => Err(PartError::NoStorage {
             uri: target.to_owned(),
-            known: known_sinks(),
+            known: known_schemes(),
         }),
     }
 }
 
-fn known_sinks() -> String {
-    let schemes: Vec<_> = SINKS.iter().map(|(scheme, _)| *scheme).collect();
+fn known_schemes() -> String {
+    let schemes: Vec<_> = STORAGES.iter().map(|(scheme, _)| *scheme).collect();
     schemes.join(", ")
 }
 
 impl PartStorage {
     fn of(both: impl UnpublishedWriter + PartStore + 'static) -> Self {
-        let sink = Arc::new(both);
+        let both = Arc::new(both);
         Self {
-            writer: sink.clone(),
-            part_store: sink,
+            writer: both.clone(),
+            part_store: both,
         }
     }
 }

@@ -1,4 +1,6 @@
-//! Parts on S3: a multipart upload to the final key, which nobody sees until it is completed.
+//! Parts on S3. A part is a multipart upload to the final key, which is invisible until it is
+//! completed.
+//!
 //! <https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpuoverview.html>
 
 use async_trait::async_trait;
@@ -16,18 +18,19 @@ use super::{
 use crate::storage::s3::Bucket;
 use crate::storage::{Access, Cause, StoreFailure};
 
-/// Bytes of an upload's part: S3 takes at least 5 MiB and at most 10,000 parts.
+/// Bytes of one part of an upload. S3 requires at least 5 MiB and allows 10,000 parts.
 const PART: usize = 8 << 20;
-/// Parts of one upload under way at once, beside the one that fills.
-const UNDER_WAY: usize = 2;
+/// Maximum number of concurrent requests for one upload.
+const MAX_IN_FLIGHT: usize = 2;
 
-/// Writes and publishes on S3, below each URI as the role that it was granted to.
+/// Writes and publishes on S3 with the role of each URI.
 #[derive(Debug)]
 pub struct S3 {
     access: Access,
 }
 
 impl S3 {
+    /// Creates a storage that uses the roles of `access`.
     pub fn new(access: &Access) -> Self {
         Self {
             access: access.clone(),
@@ -55,14 +58,14 @@ impl UnpublishedWriter for S3 {
             id,
             buffer: BytesMut::new(),
             size: 0,
-            begun: 0,
-            under_way: FuturesUnordered::new(),
+            started: 0,
+            in_flight: FuturesUnordered::new(),
             done: Vec::new(),
         }))
     }
 }
 
-/// An upload while it grows.
+/// An upload that is being written.
 struct Upload {
     uri: String,
     bucket: Bucket,
@@ -70,31 +73,31 @@ struct Upload {
     id: MultipartId,
     buffer: BytesMut,
     size: u64,
-    begun: usize,
-    under_way: FuturesUnordered<BoxFuture<'static, object_store::Result<(usize, PartId)>>>,
+    started: usize,
+    in_flight: FuturesUnordered<BoxFuture<'static, object_store::Result<(usize, PartId)>>>,
     done: Vec<(usize, PartId)>,
 }
 
 impl Upload {
     async fn send(&mut self, bytes: Bytes) -> Result<(), PartError> {
-        while self.under_way.len() >= UNDER_WAY {
+        while self.in_flight.len() >= MAX_IN_FLIGHT {
             self.wait().await?;
         }
         let (bucket, path, id) = (self.bucket.clone(), self.path.clone(), self.id.clone());
-        let index = self.begun;
-        self.begun += 1;
+        let index = self.started;
+        self.started += 1;
         let sent = async move {
             let part = bucket.put_part(&path, &id, index, bytes.into()).await?;
             Ok((index, part))
         };
-        // Its own task, so that it goes on while the next rows are encoded.
+        // A separate task, so that it makes progress while the next rows are encoded.
         let sent = tokio::spawn(sent).map(|ended| ended.unwrap_or_else(|error| Err(error.into())));
-        self.under_way.push(sent.boxed());
+        self.in_flight.push(sent.boxed());
         Ok(())
     }
 
     async fn wait(&mut self) -> Result<(), PartError> {
-        let sent = self.under_way.try_next().await;
+        let sent = self.in_flight.try_next().await;
         let sent = sent.map_err(|error| PartError::store(&self.uri, error))?;
         self.done.extend(sent);
         Ok(())
@@ -127,10 +130,10 @@ impl UnpublishedPart for Upload {
 
     async fn finish(mut self: Box<Self>) -> Result<PartHandle, PartError> {
         let rest = std::mem::take(&mut self.buffer).freeze();
-        if !rest.is_empty() || self.begun == 0 {
+        if !rest.is_empty() || self.started == 0 {
             self.send(rest).await?;
         }
-        while !self.under_way.is_empty() {
+        while !self.in_flight.is_empty() {
             self.wait().await?;
         }
         self.done.sort_by_key(|(index, _)| *index);
@@ -152,7 +155,7 @@ impl PartStore for S3 {
             Ok(_) => return Ok(()),
             Err(error) => StoreFailure::from(error),
         };
-        // An upload that is unknown was completed, if its object stands there whole.
+        // If the upload is unknown and the complete object exists, it was completed before.
         match failed.cause {
             Cause::NotFound if self.size(&part.uri).await? == Some(part.size) => Ok(()),
             Cause::NotFound => Err(lost(part)),
@@ -165,12 +168,12 @@ impl PartStore for S3 {
         let Staged::Upload { id, .. } = &part.staged else {
             return Ok(());
         };
-        gone_is_well(&part.uri, bucket.abort_multipart(&path, id).await)
+        ignore_missing(&part.uri, bucket.abort_multipart(&path, id).await)
     }
 
     async fn delete(&self, uri: &str) -> Result<(), PartError> {
         let (bucket, path) = self.locate(uri)?;
-        gone_is_well(uri, bucket.delete(&path).await)
+        ignore_missing(uri, bucket.delete(&path).await)
     }
 
     async fn size(&self, uri: &str) -> Result<Option<u64>, PartError> {
@@ -200,7 +203,7 @@ impl PartStore for S3 {
         Ok(pending.collect())
     }
 
-    /// Begins an upload and aborts it: nothing is written, and what a part needs was asked for.
+    /// Starts an upload and aborts it. This needs the permissions of a part, but writes nothing.
     async fn probe(&self, folder: &str, name: &str) -> Result<Vec<String>, PartError> {
         let uri = format!("{}/{name}", folder.trim_end_matches('/'));
         let (bucket, path) = self.locate(&uri)?;
@@ -211,22 +214,23 @@ impl PartStore for S3 {
     }
 }
 
-/// Parts wait for their commit as uploads: a rule that aborts them soon takes them away.
+/// Returns a warning if a lifecycle rule aborts uploads too early. Parts are incomplete uploads
+/// until their commit.
 async fn warning(bucket: &Bucket, folder: &str, path: &Path) -> Option<String> {
-    /// A load that died on a Friday is finished on a Monday.
+    /// A load that fails on a Friday may be resumed on a Monday.
     const ENOUGH_DAYS: u32 = 4;
-    // Not every role may read the rules, and none needs to.
+    // A role without permission to read the rules gets no warning.
     let rule = bucket.lifecycle(path).await.ok().flatten()?;
     let (name, days) = (&rule.rule, rule.days);
     (days < ENOUGH_DAYS).then(|| {
         format!(
-            "{folder}: the bucket's lifecycle rule `{name}` aborts uploads {days}d after they begin; \
-             a load that is interrupted for longer has to be loaded again (7 days are usual)"
+            "{folder}: the bucket's lifecycle rule `{name}` aborts uploads {days}d after they start; \
+             a load that is interrupted for longer must be repeated (7 days are usual)"
         )
     })
 }
 
-fn gone_is_well(uri: &str, ended: object_store::Result<()>) -> Result<(), PartError> {
+fn ignore_missing(uri: &str, ended: object_store::Result<()>) -> Result<(), PartError> {
     match ended.map_err(StoreFailure::from) {
         Err(failure) if failure.cause != Cause::NotFound => {
             Err(PartError::store_failed(uri, failure))

@@ -1,4 +1,4 @@
-//! From the SDK's configuration to a client of one bucket.
+//! Creates the client of a bucket from the configuration of the SDK.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,18 +16,18 @@ use super::credentials::Credentials;
 use super::requests::Requests;
 use crate::storage::{Role, aws};
 
-/// What stand-ins take where no region is set.
+/// Region for servers that accept any, if none is set.
 const ANY_REGION: &str = "us-east-1";
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// For one try of one request: a part of 8 MiB passes at 2 Mbit/s.
+/// Timeout of one try of a request. A part of 8 MiB takes this long at 2 Mbit/s.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(40);
-/// Failures are tried again for this long; signatures are good for 15 minutes.
+/// Failures are retried for this long. Signatures are valid for 15 minutes.
 const RETRY_TIMEOUT: Duration = Duration::from_secs(120);
 const RETRIES: usize = 8;
-/// Between the tries of the question for a bucket's region.
+/// Pauses between the requests for the region of a bucket.
 const REGION_PAUSES: &[Duration] = &[Duration::from_millis(200), Duration::from_secs(1)];
 
-/// Connects to `bucket` as this process, or as `role`.
+/// Connects to `bucket` with `role`, or with the identity of this process.
 pub(super) async fn connect(
     bucket: &str,
     role: Option<&Role>,
@@ -93,7 +93,7 @@ fn client(options: &ClientOptions) -> Result<HttpClient, ConnectError> {
     connected.map_err(|error| ConnectError::Client(error.to_string()))
 }
 
-/// `AWS_ENDPOINT_URL_S3` or the profile's own for S3, else the one for every service.
+/// Returns the configured endpoint for S3, or the one for all services.
 async fn endpoint(config: &SdkConfig) -> Option<String> {
     let key = ServiceConfigKey::builder()
         .service_id("s3")
@@ -109,8 +109,9 @@ fn set_region(config: &SdkConfig) -> Option<String> {
     config.region().map(|region| region.as_ref().to_owned())
 }
 
-/// The bucket's own region, whatever region is set: a lake and its logs may be in two.
-/// S3 tells it in every answer to a HEAD, also to strangers.
+/// Returns the region of the bucket. The configured region may differ, because a lake and its
+/// logs may be in two regions. Every response to a HEAD has the region, even without access.
+///
 /// <https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadBucket.html>
 async fn region(
     config: &SdkConfig,
@@ -120,13 +121,13 @@ async fn region(
     let set = set_region(config);
     let near = set.as_deref().unwrap_or(ANY_REGION);
     let url = format!("https://s3.{near}.{}/{bucket}", domain(near));
-    let told = told(http, &url).await?;
-    told.or(set).ok_or(ConnectError::NoRegion)
+    let reported = reported_region(http, &url).await?;
+    reported.or(set).ok_or(ConnectError::NoRegion)
 }
 
-/// The region that the answer to a HEAD of `url` tells. A guess in the place of an answer
-/// would be kept as long as this process lives, so that a failure is none.
-async fn told(http: &HttpClient, url: &str) -> Result<Option<String>, ConnectError> {
+/// Returns the region in the response to a HEAD of `url`. A failure is an error, because a
+/// guessed region would be used for the lifetime of this process.
+async fn reported_region(http: &HttpClient, url: &str) -> Result<Option<String>, ConnectError> {
     for pause in REGION_PAUSES {
         match head(http, url).await {
             Err(error) if error.cause().retryable() => debug!("HEAD {url}: {error}"),
@@ -169,8 +170,11 @@ mod tests {
     use super::*;
     use crate::storage::Cause;
 
-    /// What is told where a server gives these answers, one a connection; none breaks it off.
-    async fn told_by(answers: Vec<Option<&'static str>>) -> Result<Option<String>, ConnectError> {
+    /// Returns the region from a server that sends one response on each connection. `None`
+    /// closes the connection.
+    async fn region_from(
+        answers: Vec<Option<&'static str>>,
+    ) -> Result<Option<String>, ConnectError> {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let url = format!("http://{}/lake", listener.local_addr().expect("bound"));
         let http = client(&options(Some(&url)))?;
@@ -185,35 +189,39 @@ mod tests {
             }
         };
         let server = tokio::spawn(serve);
-        let told = told(&http, &url).await;
+        let region = reported_region(&http, &url).await;
         server.abort();
-        told
+        region
     }
 
     const FAILS: Option<&str> = Some("503 Slow Down\r\ncontent-length: 0");
-    const TELLS: Option<&str> =
+    const HAS_REGION: Option<&str> =
         Some("403 Forbidden\r\ncontent-length: 0\r\nx-amz-bucket-region: eu-west-3");
 
     #[tokio::test]
-    async fn a_bucket_that_fails_at_first_tells_its_region_later() {
+    async fn a_region_is_found_after_a_failed_request() {
         for first in [FAILS, None] {
-            let told = told_by(vec![first, TELLS]).await.expect("it answers");
-            assert_eq!(told.as_deref(), Some("eu-west-3"));
+            let region = region_from(vec![first, HAS_REGION])
+                .await
+                .expect("it answers");
+            assert_eq!(region.as_deref(), Some("eu-west-3"));
         }
     }
 
     #[tokio::test]
-    async fn a_bucket_that_goes_on_failing_has_no_region_and_may_be_asked_again() {
-        let error = told_by(vec![FAILS; 3]).await.expect_err("it is overloaded");
+    async fn repeated_failures_are_a_retryable_error() {
+        let error = region_from(vec![FAILS; 3])
+            .await
+            .expect_err("it is overloaded");
         assert_eq!(error.cause(), Cause::Busy);
-        let error = told_by(vec![None; 3]).await.expect_err("it hangs up");
+        let error = region_from(vec![None; 3]).await.expect_err("it hangs up");
         assert_eq!(error.cause(), Cause::Unreachable);
         assert!(error.cause().retryable());
     }
 
     #[tokio::test]
-    async fn an_answer_without_a_region_is_an_answer() {
+    async fn a_response_may_have_no_region() {
         let answer = Some("404 Not Found\r\ncontent-length: 0");
-        assert_eq!(told_by(vec![answer]).await.expect("it answers"), None);
+        assert_eq!(region_from(vec![answer]).await.expect("it answers"), None);
     }
 }

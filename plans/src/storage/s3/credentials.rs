@@ -1,4 +1,4 @@
-//! The AWS SDK's credentials as `object_store` takes them. The SDK knows profiles, SSO,
+//! Provides the credentials of the AWS SDK to `object_store`. The SDK supports profiles, SSO,
 //! processes and roles, which `object_store` does not.
 
 use std::sync::Arc;
@@ -15,14 +15,16 @@ use tokio::sync::Mutex;
 use super::ConnectError;
 use crate::storage::{Role, aws};
 
-/// How long before their end credentials are renewed: longer than a request's retries.
+/// Credentials are renewed this long before they expire. It is longer than the retries of a
+/// request.
 const EARLY: Duration = Duration::from_secs(5 * 60);
 
-/// Credentials of the standard chain or of a role, kept until shortly before they end.
+/// Credentials of the standard chain or of a role. They are cached until shortly before they
+/// expire.
 #[derive(Debug)]
 pub(super) struct Credentials {
     provider: SharedCredentialsProvider,
-    /// The role's name, for messages.
+    /// ARN of the role, for messages.
     role: Option<String>,
     kept: Mutex<Option<Kept>>,
 }
@@ -39,7 +41,7 @@ impl Credentials {
         let provider = match role {
             Some(role) => SharedCredentialsProvider::new(assumed(role).await),
             None => config.credentials_provider().ok_or_else(|| {
-                ConnectError::NoCredentials("the SDK has no provider of any".to_owned())
+                ConnectError::NoCredentials("the SDK has no credential provider".to_owned())
             })?,
         };
         Ok(Self {

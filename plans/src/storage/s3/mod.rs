@@ -1,5 +1,5 @@
-//! Amazon S3, and what speaks its protocol. A bucket connects at its first request:
-//! opening one asks nobody anything.
+//! Amazon S3 and compatible stores. Opening a bucket sends no request: it connects at its
+//! first use.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -25,19 +25,26 @@ use requests::Requests;
 /// Failures before the first request is sent.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
+    /// The credential chain found nothing.
     #[error("no AWS credentials were found")]
     NoCredentials(String),
+    /// A credential provider failed.
     #[error("the AWS credentials are not accepted ({0})")]
     BadCredentials(String),
+    /// The role cannot be assumed.
     #[error("the role {arn} cannot be assumed ({what})")]
     Role { arn: String, what: String },
-    #[error("no AWS region is set, and the bucket's could not be found out")]
+    /// The region is unknown.
+    #[error("no AWS region is set, and the region of the bucket is unknown")]
     NoRegion,
-    #[error("the bucket's region cannot be asked for: S3 cannot be reached ({0})")]
+    /// S3 did not answer.
+    #[error("cannot find the region of the bucket: S3 cannot be reached ({0})")]
     Unreachable(String),
-    #[error("the bucket's region cannot be asked for: S3 is overloaded or failing ({0})")]
+    /// S3 is overloaded or fails.
+    #[error("cannot find the region of the bucket: S3 is overloaded or failing ({0})")]
     Busy(String),
-    #[error("the S3 client cannot be made ({0})")]
+    /// The client cannot be configured.
+    #[error("the S3 client cannot be created ({0})")]
     Client(String),
 }
 
@@ -64,7 +71,7 @@ impl From<ConnectError> for object_store::Error {
     }
 }
 
-/// A bucket as one identity sees it. Clones share their connections.
+/// A bucket that is accessed with one identity. Clones share their connections.
 #[derive(Clone)]
 pub struct Bucket(Arc<Inner>);
 
@@ -81,8 +88,8 @@ struct Client {
 }
 
 impl Bucket {
-    /// The bucket and the key that an `s3://` URI names, as this process sees it or as a
-    /// role does. The same bucket is opened once in a process.
+    /// Returns the bucket and the key of an `s3://` URI, for a role or for the identity of this
+    /// process. A process opens every bucket once for each identity.
     pub fn locate(uri: &str, role: Option<&Role>) -> Result<(Self, Path), StoreError> {
         let (name, key) = split(uri)?;
         Ok((Self::shared(name, role), key))
@@ -103,21 +110,22 @@ impl Bucket {
         bucket.clone()
     }
 
+    /// Returns `s3://` and the name.
     pub fn uri(&self) -> String {
         format!("s3://{}", self.0.name)
     }
 
-    /// Uploads below a prefix that were neither completed nor aborted.
+    /// Returns the uploads below a prefix that are neither completed nor aborted.
     pub async fn pending_uploads(&self, below: &Path) -> object_store::Result<Vec<PendingUpload>> {
         self.client().await?.requests.pending_uploads(below).await
     }
 
-    /// The bucket's rule that aborts uploads soonest below a prefix, if there is one.
+    /// Returns the lifecycle rule that aborts uploads below a prefix first, if there is one.
     pub async fn lifecycle(&self, below: &Path) -> object_store::Result<Option<Lifecycle>> {
         self.client().await?.requests.lifecycle(below).await
     }
 
-    /// Where its requests go: region and endpoint, for people.
+    /// Returns region and endpoint as text.
     pub async fn endpoint(&self) -> object_store::Result<String> {
         Ok(self.client().await?.requests.endpoint())
     }
@@ -147,7 +155,7 @@ impl Display for Bucket {
     }
 }
 
-/// The store that an `s3://` URI names, as this process sees it.
+/// Opens the store of an `s3://` URI with the identity of this process.
 pub(super) fn locate(uri: &str) -> Result<Located, StoreError> {
     let (bucket, path) = Bucket::locate(uri, None)?;
     Ok(Located {
@@ -158,8 +166,7 @@ pub(super) fn locate(uri: &str) -> Result<Located, StoreError> {
     })
 }
 
-/// The bucket and the key of `s3://bucket/key`. Keys are taken as they are: S3's URIs are
-/// not percent-encoded.
+/// Splits `s3://bucket/key`. Keys are used unchanged, because S3 URIs are not percent-encoded.
 fn split(uri: &str) -> Result<(&str, Path), StoreError> {
     let bad = |what| StoreError::BadName {
         uri: uri.to_owned(),
@@ -179,6 +186,7 @@ fn split(uri: &str) -> Result<(&str, Path), StoreError> {
 }
 
 /// Whether a bucket may have this name.
+///
 /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html>
 pub fn is_bucket(name: &str) -> bool {
     let edge = |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
@@ -198,7 +206,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_uri_names_a_bucket_and_a_key_taken_as_it_is() {
+    fn a_uri_is_split_into_bucket_and_unchanged_key() {
         for (uri, bucket, key) in [
             ("s3://logs", "logs", ""),
             ("s3://logs/", "logs", ""),

@@ -1,5 +1,5 @@
-//! Requests that `object_store` has no method for, signed like its own: pending uploads
-//! and the rules that abort them.
+//! Requests that `object_store` does not support: pending uploads and the lifecycle rules that
+//! abort them.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,33 +18,37 @@ use super::credentials::Credentials;
 
 const TRIES: u32 = 6;
 const PAUSE: Duration = Duration::from_millis(200);
-/// RFC 3986: what need not be encoded, which is what signatures are made over.
+/// Unreserved characters of RFC 3986. Signatures require that all others are encoded.
 const QUERY: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'_')
     .remove(b'.')
     .remove(b'~');
 
-/// An upload that was begun and neither completed nor aborted.
+/// An upload that is neither completed nor aborted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PendingUpload {
+    /// Key of the object.
     pub key: String,
+    /// Id of the upload.
     pub id: String,
+    /// Start of the upload.
     pub since: DateTime<Utc>,
 }
 
 /// A rule of the bucket that aborts pending uploads.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Lifecycle {
+    /// Id of the rule.
     pub rule: String,
-    /// Days after its beginning until an upload is aborted.
+    /// Days from the start of an upload until it is aborted.
     pub days: u32,
 }
 
 /// Signs and sends requests to a bucket.
 #[derive(Debug)]
 pub(super) struct Requests {
-    /// Of the bucket, without a slash at its end.
+    /// URL of the bucket without a trailing slash.
     pub(super) url: String,
     pub(super) region: String,
     pub(super) credentials: Arc<Credentials>,
@@ -56,7 +60,7 @@ impl Requests {
         format!("{} in {}", self.url, self.region)
     }
 
-    /// <https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListMultipartUploads.html>
+    /// See <https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListMultipartUploads.html>.
     pub(super) async fn pending_uploads(
         &self,
         below: &Path,
@@ -82,7 +86,7 @@ impl Requests {
         }
     }
 
-    /// <https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetBucketLifecycleConfiguration.html>
+    /// See <https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetBucketLifecycleConfiguration.html>.
     pub(super) async fn lifecycle(&self, below: &Path) -> object_store::Result<Option<Lifecycle>> {
         let found: Result<Configuration, _> = self.get("lifecycle=").await;
         match found {
@@ -93,18 +97,20 @@ impl Requests {
         }
     }
 
-    /// Sends `GET /?query` until it is answered, and reads the answer.
+    /// Sends `GET /?query`, with retries, and parses the response.
     async fn get<T: for<'de> Deserialize<'de>>(&self, query: &str) -> object_store::Result<T> {
         let mut tries = 1;
         loop {
             let failed = match self.answer(query).await {
                 Ok((StatusCode::OK, body)) => match parse(&body) {
                     Ok(read) => return Ok(read),
-                    // A body that ended too early, most likely.
+                    // The body is probably incomplete.
                     Err(error) => generic(error),
                 },
-                Ok((status, body)) if !passes(status) => return Err(self.refused(status, &body)),
-                Ok((status, body)) => self.refused(status, &body),
+                Ok((status, body)) if !is_temporary(status) => {
+                    return Err(self.rejected(status, &body));
+                }
+                Ok((status, body)) => self.rejected(status, &body),
                 Err(error) => error,
             };
             if tries >= TRIES {
@@ -127,7 +133,7 @@ impl Requests {
         Ok((status, body))
     }
 
-    fn refused(&self, status: StatusCode, body: &[u8]) -> object_store::Error {
+    fn rejected(&self, status: StatusCode, body: &[u8]) -> object_store::Error {
         let text = format!("status code: {status}: {}", String::from_utf8_lossy(body));
         match status {
             StatusCode::NOT_FOUND if !text.contains("NoSuchBucket") => {
@@ -145,7 +151,7 @@ impl Requests {
     }
 }
 
-fn passes(status: StatusCode) -> bool {
+fn is_temporary(status: StatusCode) -> bool {
     status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS
 }
 
@@ -160,7 +166,7 @@ fn parse<T: for<'de> Deserialize<'de>>(body: &[u8]) -> Result<T, quick_xml::DeEr
     quick_xml::de::from_reader(body)
 }
 
-/// The names in the order in which signatures want them.
+/// Returns the query. Signatures require that the names are sorted.
 fn query(below: &Path, after: Option<&(String, String)>) -> String {
     let encode = |text: &str| utf8_percent_encode(text, QUERY).to_string();
     let prefix = match below.as_ref() {
@@ -240,7 +246,7 @@ impl Configuration {
 }
 
 impl Rule {
-    /// The days of a rule that is in force for some key below `folder`.
+    /// Returns the days of the rule if it applies to any key below `folder`.
     fn applies(&self, folder: &str) -> Option<u32> {
         let own = self
             .filter
@@ -278,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn a_prefix_is_encoded_as_signatures_want_it() {
+    fn a_prefix_is_encoded_for_signatures() {
         let below = Path::parse("a b/ü+").expect("a key");
         assert_eq!(query(&below, None), "prefix=a%20b%2F%C3%BC%2B%2F&uploads=");
         assert_eq!(query(&Path::default(), None), "uploads=");

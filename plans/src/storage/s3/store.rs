@@ -1,5 +1,5 @@
-//! A bucket as an `ObjectStore` and a `MultipartStore`: `object_store`'s own client,
-//! connected at its first use, with listings that outlive a page that fails.
+//! Implements `ObjectStore` and `MultipartStore` for a bucket. It uses the client of
+//! `object_store`, connects at the first request, and retries failed pages of a listing.
 
 use std::ops::Range;
 use std::time::Duration;
@@ -19,7 +19,7 @@ use object_store::{
 use super::Bucket;
 use crate::storage::StoreFailure;
 
-/// Tries of a page: its request is retried by the client, but not a body that breaks off.
+/// Tries of a page. The client retries requests, but not a response that ends early.
 const TRIES: u32 = 5;
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -143,7 +143,7 @@ impl MultipartStore for Bucket {
     }
 }
 
-/// A listing between two of its pages.
+/// The state of a listing between two pages.
 struct Listing {
     prefix: Option<String>,
     offset: Option<String>,
@@ -184,7 +184,7 @@ impl Bucket {
         pages.try_flatten().boxed()
     }
 
-    /// The next page, without the key that stands for the folder itself.
+    /// Returns the next page, without the key of the folder itself.
     async fn page(&self, listing: &mut Listing) -> Result<Option<ListResult>> {
         if listing.ended {
             return Ok(None);
@@ -192,7 +192,7 @@ impl Bucket {
         let PaginatedListResult {
             mut result,
             page_token,
-        } = self.answered(listing).await?;
+        } = self.retried_page(listing).await?;
         listing.ended = page_token.is_none();
         listing.token = page_token;
         if let Some(prefix) = &listing.prefix {
@@ -202,7 +202,7 @@ impl Bucket {
         Ok(Some(result))
     }
 
-    async fn answered(&self, listing: &Listing) -> Result<PaginatedListResult> {
+    async fn retried_page(&self, listing: &Listing) -> Result<PaginatedListResult> {
         let store = &self.client().await?.store;
         let mut tries = 1;
         loop {

@@ -6,8 +6,11 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use object_store::ObjectStoreExt;
+use plans::lake::{AttemptFiles, PartName, digest8, quarantine_folder};
 use plans::receipt::{Ledger, Part, PartKind};
 use plans::scan::split::{InputObject, Split};
+use plans::sink::quarantine;
+use plans::sink::quarantine::QuarantinedRow;
 use plans::storage;
 use plans::storage::parts::{PartHandle, Staged};
 use plans::storage::{StoreFailure, parts};
@@ -24,18 +27,15 @@ use crate::load::failure::{Failure, Kind};
 use crate::load::notification::Notification;
 use crate::load::outcome::{Outcome, PeriodOutcome, PeriodState};
 use crate::load::range::{AskedPeriod, Period};
-use crate::load::request::LoadRequest;
+use crate::load::terms::LoadRequest;
 use crate::publish::lease::Lease;
 use crate::publish::manifest::{LiveObject, Manifest, Written};
 use crate::publish::receipts::Collected;
-use crate::publish::work::digest8;
 use crate::status::{PeriodRecord, State};
 
 mod origin;
-pub(crate) mod rows;
 
-use origin::Replayed;
-use rows::{Rejected, RowsError};
+use origin::{OriginError, Replayed};
 
 /// The quarantined rows of a period, split into those to map again and those to keep.
 #[derive(Debug, Default)]
@@ -45,7 +45,7 @@ struct Rows {
     /// Rows to map again, by the day that owns them.
     replayed: BTreeMap<Day, Vec<Replayed>>,
     /// Rows without bytes, and rows whose object's header can no longer be read.
-    kept: BTreeMap<Day, Vec<Rejected>>,
+    kept: BTreeMap<Day, Vec<QuarantinedRow>>,
     count: u64,
 }
 
@@ -165,7 +165,7 @@ impl Replay<'_> {
     /// Reads the quarantine objects and groups their rows by day and origin.
     async fn rows(&self, base: &Manifest) -> Result<Rows, Failure> {
         let mut rows = Rows::default();
-        let mut of_origin: BTreeMap<(Day, String), Vec<Rejected>> = BTreeMap::new();
+        let mut of_origin: BTreeMap<(Day, String), Vec<QuarantinedRow>> = BTreeMap::new();
         for object in quarantined(base) {
             rows.replaced.insert(object.uri.clone());
             for row in read(&object.uri).await? {
@@ -179,13 +179,13 @@ impl Replay<'_> {
         Ok(rows)
     }
 
-    async fn sort(&self, rows: &mut Rows, day: Day, object: &str, all: Vec<Rejected>) {
+    async fn sort(&self, rows: &mut Rows, day: Day, object: &str, all: Vec<QuarantinedRow>) {
         let request = self.load().request();
-        let header = origin::header(object, &request.format, &request.program).await;
+        let header = origin::header(object, &request.source.format, &request.source.program).await;
         let header = header.inspect_err(|error| {
             warn!("cannot read the rows of an object again: {error}");
         });
-        let can_be_read = |row: &Rejected| header.is_ok() && is_whole(row);
+        let can_be_read = |row: &QuarantinedRow| header.is_ok() && is_whole(row);
         let (good, kept): (Vec<_>, Vec<_>) = all.into_iter().partition(can_be_read);
         if !kept.is_empty() {
             rows.kept.entry(day).or_default().extend(kept);
@@ -195,7 +195,7 @@ impl Replay<'_> {
         };
         if !good.is_empty() {
             rows.count += good.len() as u64;
-            let good: Vec<&Rejected> = good.iter().collect();
+            let good: Vec<&QuarantinedRow> = good.iter().collect();
             let replayed = Replayed::of(object, header, &good, &self.survey().inputs);
             rows.replayed.entry(day).or_default().push(replayed);
         }
@@ -216,7 +216,7 @@ impl Replay<'_> {
         );
         attempt.undated_day = undated.unwrap_or(survey.undated_day);
         if !survey.work.is_local() {
-            let rejected = format!("attempts/{}/rejected", attempt.name);
+            let rejected = AttemptFiles(&attempt.name).rejected();
             attempt.quarantine = survey.work.uri_of(&rejected);
         }
         attempt
@@ -233,7 +233,7 @@ impl Replay<'_> {
             let id = format!("{number:04}");
             let mut objects = Vec::new();
             for (index, replayed) in of_day.iter().enumerate() {
-                let name = object_name(&attempt.name, &id, index);
+                let name = AttemptFiles(&attempt.name).replayed(&id, index);
                 let text = Bytes::from(replayed.text.clone());
                 work.put_bytes(&name, text).await?;
                 objects.push(InputObject {
@@ -281,7 +281,7 @@ impl Replay<'_> {
     /// Reads the quarantined rows of a part of this attempt. An upload cannot be read before
     /// it is completed, so such a part is first published in the work area, where readers do
     /// not see it.
-    async fn rejected(&self, part: &PartHandle) -> Result<Vec<Rejected>, Failure> {
+    async fn rejected(&self, part: &PartHandle) -> Result<Vec<QuarantinedRow>, Failure> {
         match &part.staged {
             Staged::File { path } => read(path).await,
             Staged::Upload { .. } => {
@@ -295,18 +295,22 @@ impl Replay<'_> {
         &self,
         attempt: &Attempt<'_>,
         day: Day,
-        rejected: &[Rejected],
+        rejected: &[QuarantinedRow],
     ) -> Result<Part, Failure> {
         let request = self.load().request();
-        let (quarantine, source) = (&request.quarantine, &request.source);
-        let bytes = rows::encode(rejected).map_err(|error| unreadable(quarantine, error))?;
-        let date = day.to_string().replace('-', "");
-        let (period, digest) = (self.period.asked.period, digest8(&attempt.name));
-        let file = format!("{source}-{period}-{date}-{digest}-replay-0.zstd.parquet");
-        let folder = quarantine.trim_end_matches('/');
-        let uri = format!("{folder}/eventDay={date}/{file}");
-        let staging = format!("{}/replay-{date}", attempt.name);
-        let sink = parts::open(&uri, &request.work, &dataset::access(request))?;
+        let (folder, source) = (&request.terms.quarantine, &request.source.name);
+        let bytes = quarantine::encode(rejected).map_err(|error| unreadable(folder, error))?;
+        let name = PartName {
+            quarantined: false,
+            source,
+            period: &self.period.asked.period.to_string(),
+            day: day.0,
+            digest8: &digest8(&attempt.name),
+            number: PartName::REPLAY,
+        };
+        let uri = format!("{}/{}", quarantine_folder(folder, day.0), name.file());
+        let staging = AttemptFiles(&attempt.name).staged_replay(day.0);
+        let sink = parts::open(&uri, &request.terms.work, &dataset::access(request))?;
         let mut part = sink.writer.create(&uri, &staging).await?;
         part.write(bytes).await?;
         Ok(quarantine_part(part.finish().await?, day, rejected.len()))
@@ -321,7 +325,7 @@ impl Replay<'_> {
         outcome.reasons.clone_from(&collected.reasons);
         outcome.input = collected.input;
         let left = collected.ledger.quarantined > 0 || kept > 0;
-        outcome.quarantine = left.then(|| self.load().request().quarantine.clone());
+        outcome.quarantine = left.then(|| self.load().request().terms.quarantine.clone());
         outcome
     }
 
@@ -352,23 +356,19 @@ fn quarantined(manifest: &Manifest) -> impl Iterator<Item = &LiveObject> {
 }
 
 /// A row whose object ended too early may be cut off, and would then be read as another row.
-fn is_whole(row: &Rejected) -> bool {
+fn is_whole(row: &QuarantinedRow) -> bool {
     row.raw.is_some() && !row.reason.starts_with("truncated")
 }
 
-async fn read(uri: &str) -> Result<Vec<Rejected>, Failure> {
+async fn read(uri: &str) -> Result<Vec<QuarantinedRow>, Failure> {
     let object = storage::open(uri).map_err(|error| unreadable(uri, error))?;
     let bytes = async { object.store.get(&object.path).await?.bytes().await };
     let bytes = bytes
         .await
         .map_err(|error| unreadable(uri, StoreFailure::from(error)))?;
-    let read = tokio::task::spawn_blocking(move || rows::read(bytes)).await;
-    let read = read.unwrap_or_else(|error| Err(error.into()));
+    let read = tokio::task::spawn_blocking(move || quarantine::read(bytes)).await;
+    let read = read.map_err(|error| unreadable(uri, error))?;
     read.map_err(|error| unreadable(uri, error))
-}
-
-fn object_name(attempt: &str, split: &str, index: usize) -> String {
-    format!("attempts/{attempt}/replay/{split}-{index:05}.log")
 }
 
 /// Maps the names in the work area to the replayed objects.
@@ -376,7 +376,8 @@ fn origins<'a>(attempt: &Attempt, rows: &'a Rows) -> BTreeMap<String, &'a Replay
     let mut origins = BTreeMap::new();
     for (number, (_, of_day)) in rows.replayed.iter().enumerate() {
         for (index, replayed) in of_day.iter().enumerate() {
-            let name = object_name(&attempt.name, &format!("{number:04}"), index);
+            let split = format!("{number:04}");
+            let name = AttemptFiles(&attempt.name).replayed(&split, index);
             origins.insert(name, replayed);
         }
     }
@@ -384,7 +385,7 @@ fn origins<'a>(attempt: &Attempt, rows: &'a Rows) -> BTreeMap<String, &'a Replay
 }
 
 /// Replaces the origin of a rejected row with its place in the original object.
-fn with_origin(mut row: Rejected, origins: &BTreeMap<String, &Replayed>) -> Rejected {
+fn with_origin(mut row: QuarantinedRow, origins: &BTreeMap<String, &Replayed>) -> QuarantinedRow {
     let mut found = origins.iter();
     let found = found.find(|(name, _)| row.object.ends_with(name.as_str()));
     if let Some((_, replayed)) = found {
@@ -439,7 +440,7 @@ fn unrepaired(record: &PeriodRecord) -> Failure {
     )
 }
 
-fn unreadable(uri: &str, error: impl Into<RowsError>) -> Failure {
+fn unreadable(uri: &str, error: impl Into<OriginError>) -> Failure {
     let message = format!(
         "{uri}: cannot be read or written as a quarantine object: {}",
         error.into()
@@ -466,7 +467,7 @@ mod tests {
         world.log("2024-02-02", "one.log", &["c"]);
         world.raw("2024-02-02", "two.log", "bad 2024-02-02 d\nworst\n");
         let mut request = world.request("2024-02-01", "2024-02-02");
-        request.max_quarantine = 100.0;
+        request.terms.max_quarantine = 100.0;
         assert_eq!(world.run(&request, &[]).await.exit_code, 0);
         assert_eq!((world.rows().len(), world.rejected().len()), (2, 4));
         (world, request)
@@ -505,7 +506,7 @@ mod tests {
         let again = world.run(&request, &[]).await;
         assert_eq!(again.periods[0].state, PeriodState::Skipped);
         let mut full = request.clone();
-        full.full_load = true;
+        full.terms.full_load = true;
         assert_eq!(world.run(&full, &[]).await.exit_code, 0);
         assert_eq!((world.rows().len(), world.rejected().len()), (2, 4));
     }

@@ -9,16 +9,18 @@ use object_store::{GetOptions, GetRange, ObjectStore};
 use plans::decode::decompress::Decompressor;
 use plans::decode::{self, DecoderRequest, Reading};
 use plans::mapping::Program;
+use plans::sink::quarantine::QuarantinedRow;
 use plans::spec::Format;
 use plans::storage::Located;
 use plans::{formats, storage};
 
-use super::rows::{Rejected, RowsError};
 use crate::input::paths;
 use crate::load::days::Day;
 
 /// Large enough to hold an object's first line.
 const HEAD_BYTES: u64 = 64 << 10;
+
+pub(super) type OriginError = Box<dyn std::error::Error + Send + Sync>;
 
 /// The raw rows of one object, to be mapped again.
 #[derive(Clone, Debug)]
@@ -37,7 +39,7 @@ impl Replayed {
     pub(super) fn of(
         object: &str,
         header: Option<Vec<u8>>,
-        rows: &[&Rejected],
+        rows: &[&QuarantinedRow],
         inputs: &[String],
     ) -> Self {
         let mut text = Vec::new();
@@ -91,7 +93,7 @@ pub(super) async fn header(
     object: &str,
     format: &Format,
     program: &Program,
-) -> Result<Option<Vec<u8>>, RowsError> {
+) -> Result<Option<Vec<u8>>, OriginError> {
     let kind = formats::find(&format.name)?;
     let Reading::Blocks(new_decoder) = kind.reading() else {
         return Err("the format keeps no raw rows".into());
@@ -116,7 +118,7 @@ pub(super) async fn header(
     Ok((!is_row).then_some(line))
 }
 
-async fn first_line(object: &str) -> Result<Option<Vec<u8>>, RowsError> {
+async fn first_line(object: &str) -> Result<Option<Vec<u8>>, OriginError> {
     let Located { store, path, .. } = located(object)?;
     let head = head(store.as_ref(), &path).await?;
     let mut decompressor = Decompressor::new();
@@ -134,7 +136,7 @@ async fn first_line(object: &str) -> Result<Option<Vec<u8>>, RowsError> {
     Ok(None)
 }
 
-async fn head(store: &dyn ObjectStore, path: &Path) -> Result<Bytes, RowsError> {
+async fn head(store: &dyn ObjectStore, path: &Path) -> Result<Bytes, OriginError> {
     let options = GetOptions {
         range: Some(GetRange::Bounded(0..HEAD_BYTES)),
         ..GetOptions::default()

@@ -14,9 +14,12 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
 use datafusion::prelude::lit;
 use plans::attempt::AttemptSpec;
+use plans::lake::{AttemptFiles, PartName, event_folder};
 use plans::mapping::{Class, Program, Route};
 use plans::receipt::{Ledger, Part, PartKind, Receipt};
 use plans::scan::split::Split;
+use plans::sink::quarantine;
+use plans::sink::quarantine::QuarantinedRow;
 use plans::spec::Format;
 use plans::storage::parts;
 use plans::storage::parts::Staged;
@@ -25,12 +28,10 @@ use tokio::sync::{Notify, Semaphore, watch};
 use crate::drive::activity::Activity;
 use crate::drive::context::Planner;
 use crate::drive::context::{Driver, Timing};
-use crate::drive::replay::rows;
-use crate::drive::replay::rows::Rejected;
 use crate::load::days::{Day, Month};
 use crate::load::notification::NoObserver;
 use crate::load::outcome::Outcome;
-use crate::load::request::{LoadRequest, OnStale, Range, Shape};
+use crate::load::terms::{CompiledSource, LoadRequest, Range, Terms};
 use crate::publish::lease::Clock;
 use crate::publish::work::Work;
 use crate::status::memory::Memory;
@@ -106,7 +107,7 @@ impl Engine {
 
     async fn split(&self, spec: &AttemptSpec, id: &str, task: &str, fault: Option<Fault>) {
         let work = Work::open(&spec.work).unwrap();
-        let name = format!("attempts/{}/splits/{id}.json", spec.attempt);
+        let name = AttemptFiles(&spec.attempt).split(id);
         let split: Split = work.get(&name).await.unwrap();
         let mut receipt = Receipt {
             schema_version: 1,
@@ -133,7 +134,7 @@ impl Engine {
         if let (Some(Fault::LosesPart), Some(Staged::File { path })) = (fault, first) {
             std::fs::remove_file(path).unwrap();
         }
-        let name = format!("attempts/{}/receipts/{id}-{task}.json", spec.attempt);
+        let name = AttemptFiles(&spec.attempt).receipt(&format!("{id}-{task}"));
         work.put(&name, &receipt).await.unwrap();
     }
 }
@@ -186,11 +187,16 @@ async fn write(
         0 => spec.targets.values().next().unwrap(),
         _ => &spec.quarantine,
     };
-    let date = Day(day).to_string().replace('-', "");
-    let (source, period, digest) = (&spec.source, &spec.period, &spec.digest8);
-    let name = format!("{source}-{period}-{date}-{digest}-{split}{task}.zstd.parquet");
-    let uri = format!("{target}/region=r/accountId=a/eventDay={date}/{name}");
-    let staging = format!("{}/{kind}-{date}-{split}-{task}", spec.attempt);
+    let name = PartName {
+        quarantined: kind != 0,
+        source: &spec.source,
+        period: &spec.period,
+        day,
+        digest8: &spec.digest8,
+        number: &format!("{split}-{task}"),
+    };
+    let uri = format!("{}/{}", event_folder(target, "r", "a", day), name.file());
+    let staging = AttemptFiles(&spec.attempt).staged(&name.stem());
     let sink = parts::open(&uri, &spec.work, &spec.access).unwrap();
     let mut part = sink.writer.create(&uri, &staging).await.unwrap();
     part.write(encoded(kind, lines)).await.unwrap();
@@ -213,7 +219,7 @@ async fn write(
 
 /// Encodes events as lines and rejected rows as a quarantine object.
 fn encoded(kind: u8, lines: &[(String, String, u64)]) -> bytes::Bytes {
-    let rejected = lines.iter().map(|(line, object, number)| Rejected {
+    let rejected = lines.iter().map(|(line, object, number)| QuarantinedRow {
         source: "vpc".to_owned(),
         object: object.clone(),
         line: *number,
@@ -225,7 +231,7 @@ fn encoded(kind: u8, lines: &[(String, String, u64)]) -> bytes::Bytes {
         attempt: "attempt".to_owned(),
     });
     if kind == 1 {
-        return rows::encode(&Vec::from_iter(rejected)).unwrap();
+        return quarantine::encode(&Vec::from_iter(rejected)).unwrap();
     }
     let lines: Vec<String> = lines.iter().map(|(line, ..)| format!("{line}\n")).collect();
     lines.concat().into()
@@ -447,37 +453,37 @@ impl World {
 
     pub(crate) fn request(&self, from: &str, to: &str) -> LoadRequest {
         LoadRequest {
-            source: "vpc".to_owned(),
-            program: program("one"),
-            format: Format {
-                name: "vpc_flow".to_owned(),
-                options: BTreeMap::new(),
-                at: plans::diagnostics::Origin::default(),
+            source: CompiledSource {
+                name: "vpc".to_owned(),
+                program: program("one"),
+                format: Format {
+                    name: "vpc_flow".to_owned(),
+                    options: BTreeMap::new(),
+                    at: plans::diagnostics::Origin::default(),
+                },
             },
+            terms: self.terms(from, to),
+        }
+    }
+
+    fn terms(&self, from: &str, to: &str) -> Terms {
+        Terms {
             inputs: vec![self.uri("input")],
-            role: None,
             output: self.uri("lake"),
             name: "default".to_owned(),
-            shape: Shape::Ocsf,
             range: Range::Between {
                 from: from.parse().unwrap(),
                 to: to.parse().unwrap(),
             },
-            full_load: false,
-            on_stale: OnStale::Report,
             margin: 1,
             lateness: Duration::from_secs(48 * 3600),
-            region: None,
-            account: None,
             quarantine: self.uri("lake.quarantine"),
             work: self.uri("lake/.lakebolt"),
             max_quarantine: 50.0,
             max_attempts: 3,
             parallel: 2,
-            wait: Duration::ZERO,
-            allow_empty: false,
-            cores: 1,
             memory_bytes: 1 << 20,
+            ..Terms::default()
         }
     }
 
@@ -526,11 +532,11 @@ impl World {
     }
 
     /// Every quarantined row, by object and line.
-    pub(crate) fn rejected(&self) -> Vec<Rejected> {
+    pub(crate) fn rejected(&self) -> Vec<QuarantinedRow> {
         let files = self.files("lake.quarantine");
-        let mut all: Vec<Rejected> = files
+        let mut all: Vec<QuarantinedRow> = files
             .iter()
-            .flat_map(|path| rows::read(std::fs::read(path).unwrap().into()).unwrap())
+            .flat_map(|path| quarantine::read(std::fs::read(path).unwrap().into()).unwrap())
             .collect();
         all.sort_by(|a, b| (&a.object, a.line).cmp(&(&b.object, b.line)));
         all

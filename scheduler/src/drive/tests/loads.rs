@@ -8,7 +8,7 @@ use tokio::sync::watch;
 
 use super::fakes::{Engine, Fault, World, later, noon, program};
 use crate::load::outcome::{LoadState, Outcome, PeriodState};
-use crate::load::request::{LoadRequest, OnStale, Range};
+use crate::load::terms::{LoadRequest, OnStale, Range};
 use crate::status::{PeriodRecord, State, StatusStore};
 
 /// Four days from 30 January to 2 February, with one file of one row each.
@@ -30,10 +30,9 @@ pub(super) fn whole(world: &World) -> LoadRequest {
 }
 
 pub(super) fn full(request: &LoadRequest) -> LoadRequest {
-    LoadRequest {
-        full_load: true,
-        ..request.clone()
-    }
+    let mut full = request.clone();
+    full.terms.full_load = true;
+    full
 }
 
 pub(super) fn states(outcome: &Outcome) -> Vec<PeriodState> {
@@ -148,12 +147,12 @@ async fn a_changed_configuration_is_reported_and_reloaded_only_on_request() {
     let world = turn_of_month();
     world.run(&whole(&world), &[]).await;
     let mut request = whole(&world);
-    request.program = program("two");
+    request.source.program = program("two");
     let outcome = world.run(&request, &[]).await;
     assert_eq!(outcome.exit_code, 0);
     assert_eq!(outcome.warnings.len(), 2);
     assert!(outcome.warnings[0].contains("stale"));
-    request.on_stale = OnStale::Reload;
+    request.terms.on_stale = OnStale::Reload;
     let outcome = world.run(&request, &[]).await;
     assert_eq!(states(&outcome), [PeriodState::Done, PeriodState::Done]);
     assert_eq!(world.rows().len(), 4);
@@ -176,7 +175,7 @@ async fn another_input_is_refused_unless_it_is_a_full_load() {
     world.run(&whole(&world), &[]).await;
     std::fs::rename(world.path("input"), world.path("other")).unwrap();
     let mut request = whole(&world);
-    request.inputs = vec![world.uri("other")];
+    request.terms.inputs = vec![world.uri("other")];
     let outcome = world.run(&request, &[]).await;
     assert_eq!(code(&outcome), "another_input");
     assert_eq!(outcome.exit_code, 2);
@@ -211,8 +210,8 @@ async fn receipts_decide_rather_than_the_engine_status() {
 async fn a_failed_period_does_not_stop_the_others() {
     let world = turn_of_month();
     let mut request = whole(&world);
-    request.max_attempts = 2;
-    request.parallel = 1;
+    request.terms.max_attempts = 2;
+    request.terms.parallel = 1;
     let outcome = world.run(&request, &[Fault::Fails, Fault::Fails]).await;
     assert_eq!(states(&outcome), [PeriodState::Failed, PeriodState::Done]);
     assert_eq!(outcome.exit_code, 3);
@@ -224,13 +223,12 @@ async fn a_failed_period_does_not_stop_the_others() {
 async fn retry_loads_the_failed_periods_and_nothing_else() {
     let world = turn_of_month();
     let mut request = whole(&world);
-    request.parallel = 1;
+    request.terms.parallel = 1;
     let failed = world.run(&request, &[Fault::Fails; 3]).await;
     let record = world.status.load(&failed.load_id).await.unwrap().unwrap();
-    assert_eq!(record.state, "failed");
-    let saved: crate::load::saved::SavedRequest =
-        serde_json::from_value(record.request.clone()).unwrap();
-    let request = saved.with(request.program.clone(), request.format.clone());
+    assert_eq!(record.state, LoadState::Failed);
+    let terms = record.request.terms.clone().unwrap();
+    let request = LoadRequest { terms, ..request };
     let driver = world.driver(&Engine::with(&[]), noon);
     let outcome = driver.retry(&request, &record).await;
     assert_eq!(outcome.periods.len(), 1);
@@ -260,7 +258,7 @@ async fn too_many_rejected_rows_are_not_published() {
     assert_eq!(world.rows(), ["a", "b"]);
     assert!(world.files("lake/.lakebolt/staging").is_empty());
     let mut request = whole(&world);
-    request.max_quarantine = 80.0;
+    request.terms.max_quarantine = 80.0;
     let outcome = world.run(&request, &[]).await;
     assert_eq!(outcome.exit_code, 0);
     assert_eq!(outcome.periods[1].reasons["bad"], 3);
@@ -274,15 +272,15 @@ async fn lost_parts_are_repaired_before_old_objects_are_removed() {
     world.run(&whole(&world), &[]).await;
     let before = world.files("lake/ext");
     let mut request = full(&whole(&world));
-    request.max_attempts = 1;
-    request.parallel = 1;
+    request.terms.max_attempts = 1;
+    request.terms.parallel = 1;
     let outcome = world.run(&request, &[Fault::LosesPart]).await;
     assert_eq!(code(&outcome), "parts_lost");
     let record = records(&world).await.remove(0);
     assert_eq!(record.state, State::Repairing);
     assert!(record.covered_days.is_empty());
     assert!(before[..2].iter().all(|path| path.exists()));
-    request.full_load = false;
+    request.terms.full_load = false;
     let outcome = world.run(&request, &[]).await;
     assert_eq!(outcome.exit_code, 0, "{outcome:?}");
     assert_eq!(world.rows(), ["a", "b", "c", "d"]);
@@ -302,8 +300,8 @@ async fn a_failed_repair_is_repaired_later() {
     let world = turn_of_month();
     world.run(&whole(&world), &[]).await;
     let mut request = full(&whole(&world));
-    request.max_attempts = 1;
-    request.parallel = 1;
+    request.terms.max_attempts = 1;
+    request.terms.parallel = 1;
     world.run(&request, &[Fault::LosesPart]).await;
     let broken = world.run(&whole(&world), &[Fault::Miscounts]).await;
     assert_eq!(broken.exit_code, 3);
@@ -327,7 +325,7 @@ async fn days_in_need_of_repair_are_listed_without_a_request() {
         world.log(day, "one.log", &[row]);
     }
     let mut request = world.request("2024-02-03", "2024-02-04");
-    request.max_attempts = 1;
+    request.terms.max_attempts = 1;
     world.run(&request, &[Fault::LosesPart]).await;
     assert_eq!(records(&world).await[0].state, State::Repairing);
     let outcome = world
@@ -362,7 +360,7 @@ async fn of_two_concurrent_loads_the_second_can_wait_and_finds_nothing_to_do() {
     let world = turn_of_month();
     let engine = Engine::with(&[Fault::Waits, Fault::Waits]);
     let mut request = whole(&world);
-    request.wait = Duration::from_secs(20);
+    request.terms.wait = Duration::from_secs(20);
     let [first, second] = [noon, noon].map(|clock| world.driver(&engine, clock));
     let start = |driver: crate::drive::context::Driver| {
         let request = request.clone();
@@ -398,7 +396,7 @@ async fn waiting_for_a_lease_takes_no_slot() {
     let small = Engine::with_slots(1);
     let [waiting, other] = [noon, noon].map(|clock| world.driver(&small, clock));
     let mut patient = request.clone();
-    patient.wait = Duration::from_secs(3600);
+    patient.terms.wait = Duration::from_secs(3600);
     let waiting = tokio::spawn(async move { waiting.run(&patient).await });
     tokio::time::sleep(Duration::from_millis(100)).await;
     let february = world.request("2024-02-01", "2024-02-02");
@@ -504,7 +502,7 @@ async fn a_day_loaded_daily_and_then_historically_is_stored_once() {
         world.log(day, "one.log", &[day]);
     }
     let mut daily = whole(&world);
-    daily.range = Range::Daily(2);
+    daily.terms.range = Range::Daily(2);
     let outcome = world.run(&daily, &[]).await;
     let periods: Vec<&str> = outcome.periods.iter().map(|p| p.period.as_str()).collect();
     assert_eq!(periods, ["2024-03-18", "2024-03-19"]);
@@ -527,7 +525,7 @@ async fn empty_input_is_an_error_unless_allowed() {
     let outcome = world.run(&request, &[]).await;
     assert_eq!((outcome.exit_code, code(&outcome)), (4, "no_input"));
     assert!(!world.path("lake").exists());
-    request.allow_empty = true;
+    request.terms.allow_empty = true;
     assert_eq!(world.run(&request, &[]).await.exit_code, 0);
 }
 

@@ -6,7 +6,7 @@ use super::fakes::{Dying, Engine, Fault, World, later, noon};
 use super::loads::{full, records, states, turn_of_month, whole};
 use crate::drive::survey::Selection;
 use crate::load::outcome::{PeriodOutcome, PeriodState};
-use crate::load::request::{LoadRequest, Range};
+use crate::load::terms::{LoadRequest, Range};
 use crate::status::{State, StatusStore};
 
 /// A load that waits past midnight still loads the days that it was submitted for.
@@ -21,7 +21,7 @@ async fn a_daily_load_that_is_resumed_on_the_next_day_loads_its_own_days() {
         world.log(day, "one.log", &[row]);
     }
     let mut daily = world.request("2024-03-18", "2024-03-19");
-    daily.range = Range::Daily(1);
+    daily.terms.range = Range::Daily(1);
     let dead = world.driver(&Engine::with(&[]), noon);
     let outcome = dead.outcome_of(&daily);
     dead.begin(&daily, &outcome).await.unwrap();
@@ -113,7 +113,7 @@ async fn a_finished_load_that_is_resumed_reports_the_same_outcome() {
         world.log(day, "one.log", &[row]);
     }
     let mut daily = world.request("2024-03-18", "2024-03-19");
-    daily.range = Range::Daily(2);
+    daily.terms.range = Range::Daily(2);
     for request in [whole(&world), daily] {
         let first = world.run(&request, &[]).await;
         assert_eq!(states(&first), [PeriodState::Done, PeriodState::Done]);

@@ -83,7 +83,7 @@ impl StatusStore for Journal {
 
     async fn put_load(&self, load: &LoadRecord) -> Result<(), StatusError> {
         let store = self.here()?;
-        self.note(&load.state);
+        self.note(load.state.as_str());
         store.put_load(load).await
     }
 
@@ -164,7 +164,7 @@ async fn a_cancelled_load_ends_so_though_its_scheduler_stops() {
     assert!(cancel(&loads).await.expect("it is told"));
     loads.drain().await;
     let record = status.load(&id()).await.expect("it is there");
-    assert_eq!(record.expect("known").state, "cancelled");
+    assert_eq!(record.expect("known").state, LoadState::Cancelled);
 }
 
 #[tokio::test]
@@ -172,7 +172,7 @@ async fn a_cancelled_load_whose_scheduler_died_is_not_run_by_the_next() {
     let (_folder, path) = folder();
     let memory = Arc::new(Memory::default());
     let cancelling = LoadRecord {
-        state: "cancelling".to_owned(),
+        state: LoadState::Cancelling,
         ..unfinished(&memory, &path).await
     };
     let status = Arc::new(Journal::default());
@@ -190,7 +190,7 @@ async fn a_load_that_is_recorded_and_not_begun_is_cancelled_at_once() {
     let status = Arc::new(Journal::default());
     let loads = serving(&status).await;
     let embedded = LoadRecord {
-        request: serde_json::json!({"source": "vpc_flow"}),
+        request: of_process(&path),
         ..record.clone()
     };
     status.put_load(&embedded).await.expect("it is there");
@@ -230,7 +230,7 @@ async fn a_load_that_another_scheduler_runs_too_is_left_to_it() {
     assert_eq!(stands, Some(record.clone()), "it is not ended");
     assert_eq!(loads.runner().registry.len(), 1, "it is waited for");
     let ended = LoadRecord {
-        state: "done".to_owned(),
+        state: LoadState::Done,
         ..record
     };
     status.put_load(&ended).await.expect("memory");

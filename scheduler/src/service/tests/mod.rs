@@ -17,10 +17,14 @@ use super::proto;
 use super::proto::loads_server::Loads as _;
 use super::proto::watch_response::Event;
 use super::proto::{CancelRequest, GetRequest, SubmitRequest, WatchRequest};
+use super::request;
 use super::run::{Drivers, Runner};
 use crate::drive::activity::Activity;
-use crate::drive::context::Planner;
-use crate::drive::context::{Driver, Timing};
+use crate::drive::context::{Driver, Planner, Timing};
+use crate::load::outcome::LoadState;
+use crate::load::recorded::{Origin, RecordedRequest};
+use crate::load::terms;
+use crate::load::terms::{Range, Terms};
 use crate::status::memory::Memory;
 use crate::status::{LoadRecord, StatusStore};
 use crate::submit::{Submit, SubmitError};
@@ -81,31 +85,49 @@ fn id() -> String {
     "0a".repeat(16)
 }
 
-/// A load of an input that is not there: it is over soon.
+/// Two days of an input that does not exist: the load is over soon.
+fn terms(folder: &str) -> Terms {
+    Terms {
+        inputs: vec![format!("file://{folder}/input")],
+        output: format!("file://{folder}/lake"),
+        range: Range::Between {
+            from: "2024-01-01".parse().expect("a day"),
+            to: "2024-01-02".parse().expect("a day"),
+        },
+        margin: 0,
+        lateness: Duration::ZERO,
+        quarantine: format!("file://{folder}/lake.quarantine/"),
+        work: format!("file://{folder}/lake/.lakebolt/"),
+        max_attempts: 1,
+        ..terms::example()
+    }
+}
+
+/// The request of a load that a process runs, not a scheduler.
+fn of_process(folder: &str) -> RecordedRequest {
+    RecordedRequest {
+        origin: Origin::Process,
+        config_digest: String::new(),
+        terms: Ok(terms(folder)),
+    }
+}
+
+fn asked_with(terms: &Terms) -> SubmitRequest {
+    SubmitRequest {
+        load: request::sent(terms).ok(),
+        ..asked("/nowhere")
+    }
+}
+
+/// A client's request for the load.
 fn asked(folder: &str) -> SubmitRequest {
     let version = plans::ocsf::DEFAULT_VERSION;
     let loaded = plans::sources::find("vpc_flow").expect("it ships");
     let loaded = loaded.load(version).expect("it is right");
     let compiled = compiled::compile(loaded, version, false).expect("it compiles");
-    let days = proto::range::Days::Between(proto::Between {
-        from_day: 19_723,
-        to_day: 19_724,
-    });
     SubmitRequest {
         load_id: id(),
-        load: Some(proto::Load {
-            inputs: vec![format!("file://{folder}/input")],
-            output: format!("file://{folder}/lake"),
-            name: "default".to_owned(),
-            shape: proto::Shape::Ocsf.into(),
-            range: Some(proto::Range { days: Some(days) }),
-            quarantine: format!("file://{folder}/lake.quarantine/"),
-            work: format!("file://{folder}/lake/.lakebolt/"),
-            max_quarantine_percent: 5.0,
-            max_attempts: 1,
-            memory_bytes: 64 << 20,
-            ..proto::Load::default()
-        }),
+        load: request::sent(&terms(folder)).ok(),
         source: Some(proto::Source {
             name: "vpc_flow".to_owned(),
             ocsf_version: version.to_owned(),
@@ -137,7 +159,7 @@ async fn unfinished(status: &Arc<Memory>, folder: &str) -> LoadRecord {
     watch(&first).await;
     let ended = status.load(&id()).await.expect("memory").expect("known");
     let unfinished = LoadRecord {
-        state: "running".to_owned(),
+        state: LoadState::Running,
         outcome: None,
         ended_at: None,
         ..ended
@@ -180,8 +202,10 @@ async fn the_same_load_may_be_submitted_again_and_another_of_its_id_not() {
     for _ in 0..2 {
         submit(&loads, asked(&path)).await.expect("it is the same");
     }
-    let mut other = asked(&path);
-    other.load.as_mut().expect("a load").full_load = true;
+    let other = asked_with(&Terms {
+        full_load: true,
+        ..terms(&path)
+    });
     let refused = submit(&loads, other).await.expect_err("it is another");
     assert_eq!(refused.code(), Code::AlreadyExists);
 }
@@ -198,7 +222,7 @@ async fn a_load_that_is_recorded_and_not_begun_begins_when_it_is_submitted_again
     let ended = status.load(&id()).await.expect("memory").expect("known");
     let second = serving(&status).await;
     let queued = LoadRecord {
-        state: "queued".to_owned(),
+        state: LoadState::Queued,
         outcome: None,
         ended_at: None,
         ..ended
@@ -226,6 +250,16 @@ async fn what_is_wrong_is_named_with_its_remedy_and_recorded_nowhere() {
     })
     .await;
     refused(Code::InvalidArgument, &|asked| asked.load = None).await;
+    let unreadable = proto::Load {
+        terms_json: "{}".to_owned(),
+    };
+    let unreadable = Some(unreadable);
+    refused(Code::InvalidArgument, &|asked| {
+        asked.load = unreadable.clone()
+    })
+    .await;
+    let wrong = asked_with(&Terms::default()).load;
+    refused(Code::InvalidArgument, &|asked| asked.load = wrong.clone()).await;
     refused(Code::InvalidArgument, &|asked| asked.source = None).await;
     refused(Code::NotFound, &|asked| {
         asked.retry_of = Some("1".repeat(32))
@@ -275,7 +309,7 @@ async fn unfinished_loads_of_a_cluster_are_taken_up_and_those_of_others_left_alo
     let unfinished = unfinished(&status, &path).await;
     let embedded = LoadRecord {
         load_id: "1".repeat(32),
-        request: serde_json::json!({"source": "vpc_flow"}),
+        request: of_process(&path),
         ..unfinished.clone()
     };
     status.put_load(&embedded).await.expect("memory");

@@ -6,7 +6,8 @@ use std::collections::HashMap;
 
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
-use serde_json::Value;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use super::attributes::{Attributes, BadAttribute, Item, bad, text};
 use super::tables::{KIND, LOAD, LOAD_ID, STARTED_AT};
@@ -30,7 +31,7 @@ pub(super) fn item(load: &LoadRecord) -> Result<Item, BadAttribute> {
     let mut set = |name: &str, value| item.insert(name.to_owned(), value);
     set("dataset", text(&load.dataset));
     set("source", text(&load.source));
-    set("state", text(&load.state));
+    set("state", text(load.state.as_str()));
     set("request", packed("request", &load.request)?);
     set(STARTED_AT, text(load.started_at));
     if let Some(outcome) = &load.outcome {
@@ -49,7 +50,7 @@ pub(super) fn record(item: &Item) -> Result<LoadRecord, BadAttribute> {
         load_id: of.text(LOAD_ID)?,
         dataset: of.text("dataset")?,
         source: of.text("source")?,
-        state: of.text("state")?,
+        state: of.word("state")?,
         request: unpacked("request", of.some("request")?)?,
         outcome: outcome.transpose()?,
         started_at: of.parsed(STARTED_AT)?,
@@ -58,8 +59,8 @@ pub(super) fn record(item: &Item) -> Result<LoadRecord, BadAttribute> {
 }
 
 /// Encodes JSON as a string, or as Zstandard if it is long.
-fn packed(name: &str, json: &Value) -> Result<AttributeValue, BadAttribute> {
-    let json = json.to_string();
+fn packed(name: &str, json: &impl Serialize) -> Result<AttributeValue, BadAttribute> {
+    let json = serde_json::to_string(json).map_err(|error| bad(name, error))?;
     if json.len() <= LONGEST_TEXT {
         return Ok(AttributeValue::S(json));
     }
@@ -67,7 +68,7 @@ fn packed(name: &str, json: &Value) -> Result<AttributeValue, BadAttribute> {
     Ok(AttributeValue::B(Blob::new(bytes)))
 }
 
-fn unpacked(name: &str, value: &AttributeValue) -> Result<Value, BadAttribute> {
+fn unpacked<T: DeserializeOwned>(name: &str, value: &AttributeValue) -> Result<T, BadAttribute> {
     let json = match value {
         AttributeValue::S(json) => serde_json::from_str(json),
         AttributeValue::B(bytes) => {

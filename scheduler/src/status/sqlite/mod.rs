@@ -280,8 +280,8 @@ impl StatusStore for Sqlite {
             .bind(&load.load_id)
             .bind(&load.dataset)
             .bind(&load.source)
-            .bind(&load.state)
-            .bind(load.request.to_string())
+            .bind(load.state.as_str())
+            .bind(self.json(&load.request)?)
             .bind(outcome)
             .bind(load.started_at.to_string())
             .bind(load.ended_at.map(String::from));

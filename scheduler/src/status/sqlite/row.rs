@@ -45,7 +45,7 @@ impl Sqlite {
             load_id: row.text("load_id")?,
             dataset: row.text("dataset")?,
             source: row.text("source")?,
-            state: row.text("state")?,
+            state: row.word("state")?,
             request: row.json("request")?,
             outcome: outcome.map(|text| self.read(&text)).transpose()?,
             started_at: row.parsed("started_at")?,

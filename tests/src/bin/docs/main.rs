@@ -4,6 +4,7 @@
 //! differs; `docs --check` only names those regions and fails. `cargo xtask gate` and
 //! `cargo xtask bless` run it.
 
+mod exit_codes;
 mod functions;
 mod regions;
 
@@ -16,7 +17,10 @@ use anyhow::{Context, bail};
 use crate::regions::Generator;
 
 /// Every region's name, and the function that makes its Markdown.
-static GENERATORS: &[Generator] = &[("functions", functions::markdown)];
+static GENERATORS: &[Generator] = &[
+    ("exit-codes", exit_codes::markdown),
+    ("functions", functions::markdown),
+];
 
 /// Files and folders of documents, from the root of the workspace.
 const DOCUMENTS: &[&str] = &["README.md", "CONTRIBUTING.md", "docs"];

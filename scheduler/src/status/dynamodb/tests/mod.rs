@@ -1,3 +1,5 @@
+//! The adapter against a stand-in: the contract, names and shapes of tables, races, faults, sizes.
+
 mod faults;
 mod races;
 mod shapes;
@@ -10,6 +12,8 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use super::testing::Server;
 use super::*;
 use crate::load::days::Day;
+use crate::load::outcome::LoadState;
+use crate::load::recorded;
 use crate::status::{DayCoverage, State, contract};
 
 fn month(text: &str) -> Month {
@@ -29,8 +33,8 @@ fn load(load_id: &str, started_at: &str) -> LoadRecord {
         load_id: load_id.to_owned(),
         dataset: "d".to_owned(),
         source: "vpc_flow".to_owned(),
-        state: "running".to_owned(),
-        request: serde_json::json!({"margin": 1.0}),
+        state: LoadState::Running,
+        request: recorded::example(),
         outcome: None,
         started_at: started_at.parse().expect("a moment"),
         ended_at: None,

@@ -4,14 +4,14 @@ use std::net::IpAddr;
 
 use chrono::DateTime;
 
-use super::attributes::members;
+use super::enumeration::{known_members, no_member};
 use crate::ocsf::{Attribute, Enumeration, Type};
 use crate::spec::Constant;
 
 /// A message and a remedy.
 type Wrong = (String, String);
 
-/// Whether a constant (one item, for lists) may stand at an attribute.
+/// Checks that a constant (one item of a list) may fill an attribute.
 pub(super) fn check(constant: &Constant, attribute: &Attribute) -> Result<(), Wrong> {
     if let Constant::List(_) = constant {
         return Err((
@@ -28,10 +28,7 @@ pub(super) fn check(constant: &Constant, attribute: &Attribute) -> Result<(), Wr
         return Err((message, remedy(constant, attribute)));
     }
     match &attribute.enumeration {
-        Some(enumeration) if !is_id(constant, enumeration) => {
-            let message = format!("{} is not a member of the enumeration", shown(constant));
-            Err((message, members(constant, enumeration)))
-        }
+        Some(enumeration) if !is_id(constant, enumeration) => Err(no_member(enumeration, constant)),
         _ => Ok(()),
     }
 }
@@ -63,12 +60,12 @@ fn is_id(constant: &Constant, enumeration: &Enumeration) -> bool {
     }
 }
 
-/// What mends a constant of the wrong type.
+/// The fix for a constant of the wrong type.
 fn remedy(constant: &Constant, attribute: &Attribute) -> String {
     match (constant, &attribute.ty, &attribute.enumeration) {
         (Constant::Text(text), Type::Integer, Some(enumeration)) => match enumeration.id(text) {
             Some(id) => format!("write {id}"),
-            None => members(constant, enumeration),
+            None => known_members(enumeration, constant),
         },
         (Constant::Text(_), Type::Timestamp, _) => {
             "constants of time are epoch milliseconds".to_owned()

@@ -1,0 +1,247 @@
+//! A source's filters and routes: conditions, classes, profiles and attributes.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Schema as ArrowSchema};
+use datafusion::functions::core::expr_fn::coalesce;
+use datafusion::logical_expr::{Expr, cast};
+
+use super::attributes::{Builder, Level};
+use super::found::Found;
+use super::program::{Class, Route};
+use super::scope::Scope;
+use super::tree::{Demands, Members, Tree};
+use super::{classify, leftover, times, tree};
+use crate::diagnostics::{Origin, did_you_mean};
+use crate::ocsf;
+use crate::ocsf::Schema;
+use crate::spec::{Column, Event, Output, Source, Sql};
+
+/// Compiles the routes of one source.
+pub(super) struct Compiler<'a> {
+    pub(super) source: &'a Source,
+    pub(super) ocsf: &'a Schema,
+    pub(super) columns: &'a [Column],
+    pub(super) scope: &'a Scope<'a>,
+    pub(super) found: &'a mut Found,
+}
+
+impl Compiler<'_> {
+    pub(super) fn filters(&mut self) -> Vec<(Expr, String)> {
+        let mut filters = Vec::new();
+        for filter in &self.source.filters {
+            if let Some(when) = self.condition(&filter.when) {
+                filters.push((when, filter.reason.clone()));
+            }
+        }
+        filters
+    }
+
+    pub(super) fn routes(&mut self) -> Vec<Route> {
+        let source = self.source;
+        if source.events.is_empty() {
+            let at = &source.format.at;
+            self.found
+                .error(at, "the source has no events", "list them under `events`");
+        }
+        let account = self.first_text(&source.account);
+        let region = self.first_text(&source.region);
+        let mut routes = Vec::new();
+        for event in &source.events {
+            if let Some(mut route) = self.route(event) {
+                route.account.clone_from(&account);
+                route.region.clone_from(&region);
+                routes.push(route);
+            }
+        }
+        check_reachable(&source.events, self.found);
+        routes
+    }
+
+    fn condition(&mut self, sql: &Sql) -> Option<Expr> {
+        let expr = self.expr(sql)?;
+        if matches!(self.scope.type_of(&expr), Ok(DataType::Boolean)) {
+            return Some(expr);
+        }
+        self.found
+            .error(&sql.at, "a condition is true or false", "compare the value");
+        None
+    }
+
+    fn expr(&mut self, sql: &Sql) -> Option<Expr> {
+        let planned = self.found.expr(self.scope, sql)?;
+        self.found.valid(&sql.at, self.scope.finish(planned))
+    }
+
+    /// The first of the expressions that is not NULL, as text.
+    fn first_text(&mut self, all: &[Sql]) -> Option<Expr> {
+        let mut texts = Vec::new();
+        for sql in all {
+            if let Some(expr) = self.expr(sql) {
+                texts.push(cast(expr, DataType::Utf8View));
+            }
+        }
+        let first = match texts.len() {
+            0 => return None,
+            1 => texts.into_iter().next()?,
+            _ => coalesce(texts),
+        };
+        self.scope.finish(first).ok()
+    }
+
+    fn route(&mut self, event: &Event) -> Option<Route> {
+        let class = known_class(event, self.ocsf, self.found)?;
+        let profiles = profiles(event, class, self.found);
+        let when = event.when.as_ref().map(|when| self.condition(when));
+        let members = self.members(event, class, &profiles);
+        let time = self.time(event, &members)?;
+        let (fields, layout) = tree::layout(&members);
+        let mut demands = Demands {
+            ocsf: self.ocsf,
+            profiles: &profiles,
+            found: Vec::new(),
+        };
+        demands.collect(&members, &class.attributes, &class.constraints, (&[], ""));
+        Some(Route {
+            event: event.name.clone(),
+            class: self.class(class),
+            when: when.flatten(),
+            also: event.also,
+            time,
+            account: None,
+            region: None,
+            schema: Arc::new(ArrowSchema::new(fields)),
+            layout,
+            required: demands.found,
+        })
+    }
+
+    fn class(&self, class: &ocsf::Class) -> Class {
+        let output = self.source.outputs.get(&class.name);
+        let own = output.and_then(|output| output.name.clone());
+        Class {
+            uid: class.uid,
+            name: class.name.clone(),
+            output: own.unwrap_or_else(|| self.source.name.clone()),
+            target: output.and_then(|output| output.uri.clone()),
+            role: output.and_then(Output::role),
+        }
+    }
+
+    /// Every attribute of the route: mapped, derived and left over.
+    fn members(&mut self, event: &Event, class: &ocsf::Class, profiles: &[String]) -> Members {
+        let mut builder = Builder {
+            ocsf: self.ocsf,
+            class,
+            declared: &event.profiles,
+            profiles,
+            mapped: BTreeSet::new(),
+            item_of: None,
+            found: self.found,
+        };
+        let level = Level::of_class(class);
+        let mut members = builder.object(self.scope, &level, &event.attributes, "", &event.at);
+        let mapped = builder.mapped;
+        classify::add(&mut members, class, self.ocsf, profiles);
+        self.finish(&mut members, &event.at);
+        if !members.contains_key("observables")
+            && let Some(expr) = classify::observables(&members, class, self.ocsf)
+        {
+            self.add(&mut members, "observables", expr, &event.at);
+        }
+        if self.source.unmapped.kept {
+            let style = self.source.unmapped.style;
+            let leaf = leftover::leaf(mapped, self.scope, event, self.columns, style);
+            self.add(&mut members, ocsf::UNMAPPED, leaf.expr, &event.at);
+        }
+        members
+    }
+
+    /// Writes out the casts of derived attributes.
+    fn finish(&mut self, members: &mut Members, at: &Origin) {
+        for tree in members.values_mut() {
+            match tree {
+                Tree::Struct(inner) => self.finish(inner, at),
+                Tree::Leaf(leaf) if leaf.filled == tree::Filled::Derived => {
+                    let finished = self.scope.finish(leaf.expr.clone());
+                    if let Some(expr) = self.found.valid(at, finished) {
+                        leaf.expr = expr;
+                    }
+                }
+                Tree::Leaf(_) => {}
+            }
+        }
+    }
+
+    fn add(&mut self, members: &mut Members, name: &str, expr: Expr, at: &Origin) {
+        let finished = self.found.valid(at, self.scope.finish(expr));
+        if let Some(expr) = finished
+            && let Some(kind) = self.found.valid(at, self.scope.type_of(&expr))
+        {
+            let leaf = tree::Leaf::derived(expr, kind);
+            members.insert(name.to_owned(), Tree::Leaf(leaf));
+        }
+    }
+
+    /// The event's time. Without it no period owns a row, so every dialect needs it.
+    fn time(&mut self, event: &Event, members: &Members) -> Option<Expr> {
+        if let Some(time) = tree::leaf(members, "time") {
+            return Some(times::of_millis(&time.expr));
+        }
+        if !event.attributes.contains_key("time") {
+            let message = "required attribute `time` is missing";
+            self.found.error(&event.at, message, "map or set `time`");
+        }
+        None
+    }
+}
+
+fn known_class<'a>(
+    event: &Event,
+    schema: &'a Schema,
+    found: &mut Found,
+) -> Option<&'a ocsf::Class> {
+    let class = schema.class(&event.class);
+    if class.is_none() {
+        let message = format!("OCSF {} has no class `{}`", schema.version(), event.class);
+        let remedy = match schema.nearest_class(&event.class) {
+            Some(nearest) => format!("did you mean `{nearest}`?"),
+            None => "name a class as schema.ocsf.io does, such as `network_activity`".to_owned(),
+        };
+        found.error(&event.at, message, remedy);
+    }
+    class
+}
+
+/// The declared profiles as the class spells them.
+fn profiles(event: &Event, class: &ocsf::Class, found: &mut Found) -> Vec<String> {
+    let mut profiles = Vec::new();
+    for declared in &event.profiles {
+        match class.profile(declared) {
+            Some(profile) => profiles.push(profile.to_owned()),
+            None => {
+                let known = class.profiles.iter().map(String::as_str);
+                let message = format!("class `{}` has no profile `{declared}`", class.name);
+                found.error(&event.profiles_at, message, did_you_mean(declared, known));
+            }
+        }
+    }
+    profiles
+}
+
+/// A route without a condition takes every row, so that no later one gets any.
+fn check_reachable(events: &[Event], found: &mut Found) {
+    let takes_all = |event: &Event| event.when.is_none() && !event.also;
+    let Some(taker) = events.iter().position(takes_all) else {
+        return;
+    };
+    for event in events.iter().skip(taker + 1).filter(|event| !event.also) {
+        let message = format!(
+            "event `{}` is never reached, as `{}` takes every row",
+            event.name, events[taker].name
+        );
+        let remedy = "give the earlier one a `when`, or change the order";
+        found.error(&event.at, message, remedy);
+    }
+}

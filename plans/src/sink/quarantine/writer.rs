@@ -1,0 +1,96 @@
+//! Writes quarantine files.
+
+use std::sync::Arc;
+
+use arrow::array::{BinaryBuilder, RecordBatch, StringBuilder, UInt64Builder};
+use arrow::error::ArrowError;
+use bytes::Bytes;
+use parquet::arrow::ArrowWriter;
+use parquet::errors::ParquetError;
+
+use super::{QuarantinedRow, schema};
+use crate::sink::part;
+
+/// Rows of one batch.
+const BATCH_ROWS: usize = 8192;
+/// Bytes of a row besides its raw bytes, roughly.
+const ROW_BYTES: usize = 128;
+
+/// Rows that cannot be written as a quarantine file.
+#[derive(Debug, thiserror::Error)]
+pub enum WriteError {
+    #[error(transparent)]
+    Parquet(#[from] ParquetError),
+    #[error(transparent)]
+    Arrow(#[from] ArrowError),
+}
+
+/// A quarantine file of these rows, written like every other part.
+pub fn encode(rows: &[QuarantinedRow]) -> Result<Bytes, WriteError> {
+    let schema = schema();
+    let options = part::options(&schema);
+    let mut writer = ArrowWriter::try_new_with_options(Vec::new(), schema, options)?;
+    for rows in rows.chunks(BATCH_ROWS) {
+        writer.write(&batch(rows)?)?;
+    }
+    Ok(writer.into_inner()?.into())
+}
+
+pub(super) fn batch(rows: &[QuarantinedRow]) -> Result<RecordBatch, ArrowError> {
+    let mut builder = BatchBuilder::default();
+    for row in rows {
+        builder.push(row);
+    }
+    builder.finish()
+}
+
+/// Rows that are held until they are encoded.
+#[derive(Default)]
+pub(super) struct BatchBuilder {
+    source: StringBuilder,
+    object: StringBuilder,
+    line: UInt64Builder,
+    offset: UInt64Builder,
+    reason: StringBuilder,
+    detail: StringBuilder,
+    raw: BinaryBuilder,
+    load_id: StringBuilder,
+    attempt: StringBuilder,
+    pub(super) rows: usize,
+    /// Roughly.
+    pub(super) bytes: usize,
+}
+
+impl BatchBuilder {
+    pub(super) fn push(&mut self, row: &QuarantinedRow) {
+        self.source.append_value(&row.source);
+        self.object.append_value(&row.object);
+        self.line.append_value(row.line);
+        self.offset.append_value(row.offset);
+        self.reason.append_value(&row.reason);
+        self.detail.append_value(&row.detail);
+        self.raw.append_option(row.raw.as_deref());
+        self.load_id.append_value(&row.load_id);
+        self.attempt.append_value(&row.attempt);
+        self.rows += 1;
+        self.bytes += ROW_BYTES + row.raw.as_ref().map_or(0, Vec::len);
+    }
+
+    /// The rows in the order of the schema.
+    pub(super) fn finish(mut self) -> Result<RecordBatch, ArrowError> {
+        RecordBatch::try_new(
+            schema(),
+            vec![
+                Arc::new(self.source.finish()),
+                Arc::new(self.object.finish()),
+                Arc::new(self.line.finish()),
+                Arc::new(self.offset.finish()),
+                Arc::new(self.reason.finish()),
+                Arc::new(self.detail.finish()),
+                Arc::new(self.raw.finish()),
+                Arc::new(self.load_id.finish()),
+                Arc::new(self.attempt.finish()),
+            ],
+        )
+    }
+}

@@ -1,0 +1,148 @@
+//! The row steps between scan and sink, which `map` and `run` share.
+//!
+//! [`RowSteps::classify`] takes batches as the scan gives them and decides what each row
+//! becomes. The sink then sorts the rows, which are still narrow, and [`RowSteps::map`]
+//! makes events of them. A step that adds columns to a batch belongs at the beginning of
+//! `classify`, so that conditions and mappings see them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use arrow::array::{BooleanArray, RecordBatch};
+use arrow::compute::filter_record_batch;
+use datafusion::common::Result;
+
+use super::classify::{Classifier, Rejection};
+use super::group::Group;
+use super::program::{PhysicalProgram, PhysicalRoute};
+use super::sort::Key;
+use crate::attempt::AttemptSpec;
+use crate::receipt::Ledger;
+use crate::scan::split::Split;
+
+/// Which rows are kept, and where rows go whose columns do not say.
+#[derive(Clone, Debug)]
+pub(crate) struct RowTerms {
+    /// The days whose rows are kept; `None` keeps every day.
+    pub days: Option<BTreeSet<i32>>,
+    /// Days an event may be away from the day of its object.
+    pub margin: u32,
+    /// The day that owns rows of undated objects whose time cannot be read.
+    pub undated_day: i32,
+    /// The region of every row, if it is overridden.
+    pub region: Option<String>,
+    /// The account of rows that neither a column nor their object gives one.
+    pub account: Option<String>,
+}
+
+impl RowTerms {
+    /// The terms of one attempt.
+    pub(crate) fn of(spec: &AttemptSpec) -> Self {
+        Self {
+            days: Some(spec.days.iter().copied().collect()),
+            margin: spec.margin,
+            undated_day: spec.undated_day,
+            region: spec.region.clone(),
+            account: spec.account.clone(),
+        }
+    }
+
+    /// Terms that keep every row.
+    pub(crate) fn every_day(account: Option<String>) -> Self {
+        Self {
+            days: None,
+            margin: u32::MAX,
+            undated_day: 0,
+            region: None,
+            account,
+        }
+    }
+}
+
+/// What classifying made of a batch.
+pub(crate) struct Classified {
+    /// The rows that the keys refer to.
+    pub batch: RecordBatch,
+    pub rejections: Vec<Rejection>,
+}
+
+/// What mapping made of rows.
+pub(crate) struct Mapped {
+    /// The events of the rows that are not rejected, in their order.
+    pub events: RecordBatch,
+    /// The rows that miss a required attribute, in their order.
+    pub rejections: Vec<Rejection>,
+}
+
+/// Filters, routes and maps the rows of one split.
+pub(crate) struct RowSteps {
+    program: Arc<PhysicalProgram>,
+    classifier: Classifier,
+}
+
+impl RowSteps {
+    pub(crate) fn new(program: Arc<PhysicalProgram>, terms: RowTerms, split: &Split) -> Self {
+        Self {
+            classifier: Classifier::new(program.clone(), terms, split),
+            program,
+        }
+    }
+
+    /// Decides for each row of `batch`, which has `index` in its run. Rows to map get a key.
+    pub(crate) fn classify(
+        &mut self,
+        batch: RecordBatch,
+        index: u32,
+        keys: &mut Vec<Key>,
+    ) -> Result<Classified> {
+        let mut rejections = Vec::new();
+        self.classifier
+            .classify(&batch, index, keys, &mut rejections)?;
+        Ok(Classified { batch, rejections })
+    }
+
+    /// The events that `rows` of one route become, less those that miss a required
+    /// attribute. Those belong to `day`.
+    pub(crate) fn map(&self, route: usize, day: i32, rows: &RecordBatch) -> Result<Mapped> {
+        let route = &self.program.routes[route];
+        let events = route.map(rows)?;
+        let missing = route.missing(&events)?;
+        if missing.is_empty() {
+            return Ok(Mapped {
+                events,
+                rejections: Vec::new(),
+            });
+        }
+        let mut keep = vec![true; events.num_rows()];
+        let mut rejections = Vec::with_capacity(missing.len());
+        for (row, required) in missing {
+            keep[row] = false;
+            rejections.push(Rejection {
+                row,
+                day,
+                reason: required.reason.to_string(),
+                detail: required.detail.clone(),
+            });
+        }
+        let events = filter_record_batch(&events, &BooleanArray::from(keep))?;
+        Ok(Mapped { events, rejections })
+    }
+
+    pub(crate) fn routes(&self) -> &[PhysicalRoute] {
+        &self.program.routes
+    }
+
+    pub(crate) fn group(&self, id: u32) -> &Group {
+        self.classifier.group(id)
+    }
+
+    /// The counts of the rows classified so far.
+    pub(crate) fn ledger(&self) -> Ledger {
+        self.classifier.ledger
+    }
+
+    /// The filtered rows by reason.
+    pub(crate) fn filtered(&self) -> &BTreeMap<String, u64> {
+        &self.classifier.filtered
+    }
+}
