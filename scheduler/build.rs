@@ -1,4 +1,5 @@
-//! Rust from the load service's protocol. Compiled in Rust too, so that nobody needs `protoc`.
+//! Generates Rust code from the load service's protocol. The compiler is written in Rust, so
+//! `protoc` is not needed.
 
 use std::error::Error;
 

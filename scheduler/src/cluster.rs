@@ -1,7 +1,7 @@
-//! The Ballista scheduler with our session, served in process or to a network.
+//! The Ballista scheduler with lakebolt's session, served in process or on the network.
 //!
-//! Executors pull, so the scheduler's is the only port of a cluster: whatever
-//! secures that one listener secures the whole.
+//! Executors connect to the scheduler and pull their tasks. The scheduler's port is therefore
+//! the only one in a cluster that has to be secured.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -23,15 +23,15 @@ use executor::engine;
 use executor::engine::MESSAGE_BYTES;
 use plans::session;
 
-/// A busy executor says every five seconds that it lives; one that is given less time
-/// than this would be taken for dead.
+/// The shortest executor timeout. A busy executor sends a heartbeat every five seconds, so
+/// with a shorter timeout it would be declared dead.
 pub const SHORTEST_EXECUTOR_TIMEOUT: Duration = Duration::from_secs(6);
 
-/// What a cluster may be told.
+/// Settings of a cluster.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Settings {
-    /// An executor that is silent for longer has its tasks run again elsewhere. Less than
-    /// [`SHORTEST_EXECUTOR_TIMEOUT`] is taken for that.
+    /// The tasks of an executor that is silent for longer run again on another one. Values
+    /// below [`SHORTEST_EXECUTOR_TIMEOUT`] are raised to it.
     pub executor_timeout: Duration,
 }
 
@@ -48,10 +48,10 @@ type Server = SchedulerServer<LogicalPlanNode, PhysicalPlanNode>;
 /// The scheduler's gRPC service.
 pub type Service = SchedulerGrpcServer<Server>;
 
-/// A client that calls the service in its own process: no socket, nothing to connect to.
+/// A client that calls the service directly in its own process, without a socket.
 pub type InProcessClient = SchedulerGrpcClient<Service>;
 
-/// Ballista's scheduler. Clones are the same one.
+/// Ballista's scheduler. Clones share it.
 #[derive(Clone)]
 pub struct Scheduler {
     server: Arc<Server>,
@@ -59,6 +59,7 @@ pub struct Scheduler {
 }
 
 impl Scheduler {
+    /// Starts the scheduler. It serves requests once its service is called or listened on.
     pub async fn start(settings: Settings) -> Result<Self> {
         let runtime = Arc::new(RuntimeEnv::default());
         let mut config = SchedulerConfig::default()
@@ -79,26 +80,26 @@ impl Scheduler {
         })
     }
 
-    /// What executors and clients call.
+    /// Returns the gRPC service for executors and clients.
     pub fn service(&self) -> Service {
         SchedulerGrpcServer::from_arc(self.server.clone())
             .max_decoding_message_size(MESSAGE_BYTES)
             .max_encoding_message_size(MESSAGE_BYTES)
     }
 
-    /// A client in this process.
+    /// Returns a client that calls the service in this process.
     pub fn client(&self) -> InProcessClient {
         SchedulerGrpcClient::new(self.service())
             .max_decoding_message_size(MESSAGE_BYTES)
             .max_encoding_message_size(MESSAGE_BYTES)
     }
 
-    /// Ballista's REST interface: `/api/state`, `/api/jobs`, `/api/metrics` and more.
+    /// Returns Ballista's REST interface: `/api/state`, `/api/jobs`, `/api/metrics` and more.
     pub fn rest(&self) -> Router {
         get_routes(self.server.clone())
     }
 
-    /// Executors that were heard from lately, by how many tasks each runs at once.
+    /// Returns the task slots of each live executor.
     pub async fn executors(&self) -> Vec<usize> {
         let known = self
             .server
@@ -118,7 +119,7 @@ impl Scheduler {
             .collect()
     }
 
-    /// Tasks that the executors run at once.
+    /// Returns the number of tasks that all executors together can run at once.
     pub async fn concurrent_tasks(&self) -> usize {
         self.executors().await.into_iter().sum()
     }

@@ -1,5 +1,5 @@
-//! When a load runs: requests, periods, the drive loop, publishing, the status
-//! store, and the Ballista cluster that tasks are submitted to.
+//! Runs loads: requests, periods, the driver, publishing, the status store, and the Ballista
+//! cluster that runs the tasks.
 
 pub mod cluster;
 pub mod decide;

@@ -21,7 +21,8 @@ use scheduler::submit::Submit;
 use scheduler::submit::cluster::Cluster;
 use tracing::{info, warn};
 
-/// A lakebolt scheduler. Executors pull from it; nothing else of a cluster listens.
+/// A lakebolt scheduler. Executors connect to it; no other process of a cluster listens on a
+/// port.
 #[derive(Parser)]
 #[command(name = "lakebolt-scheduler", version)]
 struct Args {
@@ -35,7 +36,7 @@ struct Args {
         default_value = "sqlite:lakebolt-state.db"
     )]
     state: String,
-    /// Seconds without a word from an executor until its tasks run again elsewhere.
+    /// Seconds of silence after which an executor's tasks run again on another one.
     #[arg(
         long,
         env = "LAKEBOLT_EXECUTOR_TIMEOUT",
@@ -43,7 +44,7 @@ struct Args {
         value_parser = clap::value_parser!(u64).range(SHORTEST_EXECUTOR_TIMEOUT.as_secs()..)
     )]
     executor_timeout: u64,
-    /// Seconds in which some split of a period has to get on, or its attempt is given up.
+    /// Seconds without progress in any split after which an attempt is replaced by a new one.
     #[arg(
         long,
         env = "LAKEBOLT_PROGRESS_DEADLINE",
@@ -53,7 +54,7 @@ struct Args {
     progress_deadline: u64,
     #[command(flatten)]
     tls: Tls,
-    /// Where tests want this process to die or to freeze.
+    /// Point at which tests kill or stop this process.
     #[arg(long, env = "LAKEBOLT_CRASH_AT", hide = true)]
     crash_at: Option<String>,
     /// Log filter, such as `info` or `warn,scheduler=debug`.
@@ -89,7 +90,7 @@ async fn main() -> anyhow::Result<()> {
     let stop = process::stop()?;
     if tls.is_none() && !args.listen.ip().is_loopback() {
         warn!(
-            "whoever reaches {} may run loads: give --tls-ca, --tls-cert and --tls-key",
+            "every client that can reach {} may run loads: set --tls-ca, --tls-cert and --tls-key",
             args.listen
         );
     }
@@ -116,10 +117,10 @@ fn drivers(status: Arc<dyn StatusStore>, submit: Arc<dyn Submit>, timing: Timing
     })
 }
 
-/// The clock of this process.
+/// The system clock.
 #[expect(
     clippy::disallowed_methods,
-    reason = "everything else is passed what this returns"
+    reason = "all other code takes the time as an argument"
 )]
 fn now() -> DateTime<Utc> {
     Utc::now()

@@ -1,6 +1,8 @@
-//! The same plan through Ballista and through plain DataFusion: the same rows,
-//! the same receipts.
-#![expect(clippy::unwrap_used, reason = "helpers of tests fail as the tests do")]
+//! Runs the same plan on Ballista and on plain DataFusion. Rows and receipts must be equal.
+#![expect(
+    clippy::unwrap_used,
+    reason = "helpers may panic like the tests themselves"
+)]
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -36,7 +38,7 @@ fn column(name: &str, kind: ColumnKind) -> Column {
     }
 }
 
-/// A program that copies two columns under an object of their own.
+/// A program that copies two columns into a nested object.
 fn program() -> Program {
     let columns = vec![
         column("t", ColumnKind::Epoch(spec::TimeUnit::Second)),
@@ -80,7 +82,7 @@ fn program() -> Program {
     }
 }
 
-/// Ten splits of three good rows, one broken and one of the next day.
+/// Ten splits of three good rows, one invalid row and one row of the next day each.
 fn splits(root: &Path, attempt: &str, seconds: &[i64]) -> Vec<SplitRef> {
     let mut refs = Vec::new();
     for number in 0..10 {
@@ -117,7 +119,7 @@ fn splits(root: &Path, attempt: &str, seconds: &[i64]) -> Vec<SplitRef> {
             .join(format!("{id}.json"));
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(&path, &list).unwrap();
-        // An attempt without an owner is over.
+        // A split whose attempt has no owner file stops.
         fs::write(
             root.join("work/attempts").join(attempt).join("owner.json"),
             "{}",
@@ -183,7 +185,7 @@ fn receipts(root: &Path, attempt: &str) -> Vec<Receipt> {
 /// A part's kind, rows, first and last time, and day.
 type Part = (PartKind, u64, i64, i64, i32);
 
-/// What a run left behind, without the names that differ from run to run.
+/// The results of a run, without the names that differ between runs.
 fn account(root: &Path, attempt: &str) -> (Ledger, Vec<Part>) {
     let mut ledger = Ledger::default();
     let mut parts = Vec::new();
@@ -202,7 +204,7 @@ fn account(root: &Path, attempt: &str) -> (Ledger, Vec<Part>) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn ballista_and_datafusion_leave_the_same_receipts() {
+async fn ballista_and_datafusion_write_the_same_receipts() {
     let folder = tempfile::tempdir().unwrap();
     let embedded = Embedded::start(2, folder.path()).await.unwrap();
     let local = Local::start(2, folder.path()).unwrap();
@@ -241,7 +243,7 @@ async fn ballista_and_datafusion_leave_the_same_receipts() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_dropped_run_is_cancelled_and_another_one_still_works() {
+async fn a_dropped_run_is_cancelled_and_the_next_one_works() {
     let folder = tempfile::tempdir().unwrap();
     let embedded = Embedded::start(2, folder.path()).await.unwrap();
     let dropped = embedded.run("dropped", plan(folder.path(), "dropped"));
@@ -255,10 +257,10 @@ async fn a_dropped_run_is_cancelled_and_another_one_still_works() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn runs_that_are_spilled_and_merged_leave_the_same_receipts() {
+async fn spilled_runs_write_the_same_receipts() {
     let folder = tempfile::tempdir().unwrap();
     let local = Local::start(2, folder.path()).unwrap();
-    // Several batches a split, and in no order.
+    // Several batches per split, in no order.
     let seconds: Vec<i64> = (0..30_000).map(|row| row * 7919 % 86_400).collect();
     for (attempt, memory) in [("held", 256 << 20), ("spilled", 1)] {
         let plan = plan_of(folder.path(), attempt, &seconds, memory);
@@ -277,7 +279,8 @@ async fn runs_that_are_spilled_and_merged_leave_the_same_receipts() {
     );
 }
 
-/// The times in an unpublished part, none for quarantined rows' parts beyond their number.
+/// The times in an unpublished part. Quarantine parts have none, so each of their rows counts
+/// as 0.
 fn times(part: &plans::receipt::Part) -> Vec<i64> {
     let Staged::File { path } = &part.handle.staged else {
         panic!("a local part");

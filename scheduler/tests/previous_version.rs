@@ -1,4 +1,5 @@
-//! Status tables and manifests that the version before wrote (0.1.0 of November 2026) are read.
+//! Status tables and manifests that the previous version wrote (0.1.0 of November 2026) can be
+//! read.
 
 use std::path::Path;
 
@@ -56,7 +57,7 @@ async fn an_upgraded_file_is_written_and_opened_again() {
 }
 
 #[tokio::test]
-async fn loads_of_both_ways_of_running_are_read() {
+async fn embedded_and_cluster_loads_are_read() {
     let folder = tempfile::tempdir().expect("a folder");
     let loads = restored(folder.path()).await.loads(10).await;
     let loads = loads.expect("readable");

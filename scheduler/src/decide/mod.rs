@@ -1,4 +1,4 @@
-//! Decides what a load still has to do. Pure: no storage, no clock, no environment.
+//! Decides which work of a load remains. Pure: no storage, no clock, no environment.
 
 pub mod remaining;
 pub mod warnings;

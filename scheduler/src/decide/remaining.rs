@@ -1,5 +1,5 @@
-//! What is left to do of what is asked for: which days to load and why, which to skip
-//! and why. Pure: listing and status come in as values, and so does now.
+//! Decides which of the requested days to load and which to skip, each with a reason. Pure:
+//! the listing, the status and the current time are arguments.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -13,38 +13,38 @@ use crate::load::range::AskedPeriod;
 use crate::load::terms::OnStale;
 use crate::status::{DayCoverage, PeriodRecord};
 
-/// Everything that decides.
+/// All inputs of the decision.
 #[derive(Clone, Copy, Debug)]
 pub struct DecisionInput<'a> {
     pub asked: &'a [AskedPeriod],
-    /// What the listing found for each day asked for.
+    /// The listed input of each requested day.
     pub inputs: &'a BTreeMap<Day, DayInput>,
-    /// The dataset's items.
+    /// The dataset's records.
     pub records: &'a [PeriodRecord],
     pub config_digest: &'a str,
-    /// Covered days of which published objects are missing.
+    /// Covered days with missing published objects.
     pub missing_parts: &'a BTreeSet<Day>,
     pub full_load: bool,
-    /// When the load was taken on, if that was before now, maybe by another process: what it
-    /// has loaded since is not loaded once more.
+    /// When a resumed load was accepted, possibly by another process. Days that it has loaded
+    /// since are not loaded again.
     pub since: Option<Moment>,
     pub on_stale: OnStale,
-    /// `LoadRequest::closing_delay`.
+    /// The delay after which a day is closed, see `LoadRequest::closing_delay`.
     pub lateness: Duration,
     pub now: Moment,
-    /// The request reads another input than the dataset was loaded from.
+    /// True if the request reads another input than earlier loads of the dataset.
     pub another_input: bool,
 }
 
-/// What is left to do of one period.
+/// The remaining work of one period.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Remaining {
     pub period: crate::load::range::Period,
     pub load: BTreeMap<Day, LoadReason>,
     pub skip: BTreeMap<Day, SkipReason>,
-    /// Skipped, though another configuration loaded them: to be reported.
+    /// Skipped days that were loaded with another configuration, to be reported.
     pub stale: BTreeSet<Day>,
-    /// Skipped, and closed by now: their coverage only has to be marked as closed.
+    /// Skipped days that are over and only need to be marked as closed.
     pub close: BTreeSet<Day>,
     /// Whether the month will be complete once these days are loaded and closed.
     pub completes: bool,
@@ -57,7 +57,7 @@ pub enum LoadReason {
     FullLoad,
     NeverLoaded,
     PartsMissing,
-    /// The day was closed when it was loaded, and objects came all the same.
+    /// The day was closed when it was loaded, but new objects arrived later.
     LateFiles,
     /// The day was open when it was loaded, and its input changed before it closed.
     InputChanged,
@@ -71,18 +71,19 @@ pub enum LoadReason {
 #[serde(rename_all = "snake_case")]
 pub enum SkipReason {
     Covered,
-    /// Nothing new, but the day is still open: a later load looks again.
+    /// The day has nothing new but is still open. A later load checks it again.
     CoveredOpen,
-    /// Loaded by another configuration.
+    /// The day was loaded with another configuration.
     Stale,
-    /// Fewer objects than were loaded are left of its input; published rows are kept.
+    /// Some of the day's input objects no longer exist. Its published rows are kept.
     InputGone,
-    /// Published objects are missing, and there is less input than they were made of.
+    /// Published objects are missing, and so are some of the input objects they came from.
     BothGone,
     /// The day is in the future and has no input.
     NotBegun,
 }
 
+/// Why no decision can be made.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RemainingError {
     #[error(
@@ -91,7 +92,7 @@ pub enum RemainingError {
     AnotherInput,
 }
 
-/// What is left to do of each asked period, in their order.
+/// Decides the remaining work of each requested period, in the same order.
 pub fn decide(input: &DecisionInput) -> Result<Vec<Remaining>, RemainingError> {
     let anything_covered = input
         .records
@@ -109,8 +110,8 @@ pub fn decide(input: &DecisionInput) -> Result<Vec<Remaining>, RemainingError> {
     Ok(remaining)
 }
 
-/// The days before `before` that earlier loads left incomplete: asked for and not covered, or
-/// covered before they were closed.
+/// Returns the days before `before` that earlier loads left incomplete: requested but not
+/// covered, or covered before they were closed.
 pub fn revisit(records: &[PeriodRecord], before: Day) -> BTreeSet<Day> {
     let mut days = BTreeSet::new();
     for record in records {
@@ -172,7 +173,7 @@ impl DecisionInput<'_> {
         }
         let missing = self.missing_parts.contains(&day);
         match self.input(day, coverage) {
-            // What is left of the day is better than what is left of its input.
+            // The published rest of the day is better than loading the rest of its input.
             Input::Gone if missing => Skip(SkipReason::BothGone),
             Input::Gone => Skip(SkipReason::InputGone),
             _ if missing => Load(PartsMissing),
@@ -183,7 +184,7 @@ impl DecisionInput<'_> {
         }
     }
 
-    /// Whether this load itself loaded it, before it was taken up again.
+    /// Returns true if this load itself loaded the day before it was resumed.
     fn is_ours(&self, coverage: &DayCoverage) -> bool {
         self.since.is_some_and(|since| coverage.loaded_at >= since)
     }
@@ -222,8 +223,9 @@ impl DecisionInput<'_> {
         day.is_closed(self.lateness, self.now)
     }
 
-    /// Logs expire before what was made of them: a day whose input dwindled is not loaded again,
-    /// as that would take published rows away.
+    /// Compares the day's input with its state at the last load. Logs expire earlier than the
+    /// events made from them, so a day that lost input is not loaded again: that would delete
+    /// published rows.
     fn input(&self, day: Day, coverage: &DayCoverage) -> Input {
         let Some(found) = self.inputs.get(&day).map(|input| &input.digest) else {
             return Input::Gone;
@@ -236,7 +238,7 @@ impl DecisionInput<'_> {
         }
     }
 
-    /// The days that will be covered and closed when all that is left to do succeeds.
+    /// The days that will be covered and closed if all remaining work succeeds.
     fn closed_afterwards(&self, remaining: &[Remaining]) -> BTreeSet<Day> {
         let mut done = BTreeSet::new();
         for record in self.records {
@@ -263,7 +265,7 @@ impl DecisionInput<'_> {
     }
 }
 
-/// A day's input, compared with what was loaded.
+/// A day's input compared with its state at the last load.
 enum Input {
     Same,
     Changed,
@@ -290,9 +292,11 @@ impl fmt::Display for SkipReason {
             Self::Covered => "covered",
             Self::CoveredOpen => "nothing new yet",
             Self::Stale => "covered, with another configuration",
-            Self::InputGone => "covered, and input objects have gone since",
-            Self::BothGone => "published objects are missing, and so is input to make them again",
-            Self::NotBegun => "not begun",
+            Self::InputGone => "covered, but some input objects no longer exist",
+            Self::BothGone => {
+                "published objects are missing, and so is the input to load them again"
+            }
+            Self::NotBegun => "in the future, without input",
         })
     }
 }
@@ -318,7 +322,8 @@ mod tests {
         text.parse().expect("a digest")
     }
 
-    /// A input about the days from `from` to `to`, two days' lateness, at noon of `today`.
+    /// Input for the days `from` to `to` with two days of lateness, decided at noon of
+    /// `today`.
     struct Case {
         days: BTreeSet<Day>,
         unit: Unit,
@@ -332,7 +337,7 @@ mod tests {
     }
 
     impl Case {
-        /// Every day has two objects, of which nothing is loaded.
+        /// Every day has two input objects and is not loaded.
         fn new(from: &str, to: &str, today: &str) -> Self {
             let days: BTreeSet<Day> = day(from).to(day(to)).collect();
             let input = DayInput {
@@ -413,7 +418,7 @@ mod tests {
             })
         }
 
-        /// One line for each run of days of a period with the same verdict.
+        /// Compares one line per run of days with the same verdict.
         fn check(&self, expected: &[&str]) {
             let remaining = self.decide().expect("an answer");
             let shown: Vec<String> = remaining.iter().flat_map(show).collect();
@@ -471,7 +476,7 @@ mod tests {
     }
 
     #[test]
-    fn covered_days_are_skipped_and_an_enlarged_range_loads_the_rest() {
+    fn covered_days_are_skipped_when_the_range_grows() {
         Case::new("2024-01-20", "2024-01-25", "2024-06-01")
             .covered("2024-01-22", "2024-01-23", "2:now", true)
             .check(&[
@@ -486,10 +491,10 @@ mod tests {
     fn the_open_month_stays_incomplete() {
         Case::new("2024-05-01", "2024-05-10", "2024-05-10")
             .check(&["2024-05", "01..10 load: never loaded"]);
-        // Everything asked for is closed, but the month is not over.
+        // All requested days are closed, but the month is not over.
         Case::new("2024-05-01", "2024-05-03", "2024-05-10")
             .check(&["2024-05", "01..03 load: never loaded"]);
-        // The last day ends with May, and its lateness with the second of June.
+        // The last day's lateness ends with 2 June.
         Case::new("2024-05-30", "2024-05-31", "2024-06-02")
             .check(&["2024-05", "30..31 load: never loaded"]);
         Case::new("2024-05-30", "2024-05-31", "2024-06-03")
@@ -504,7 +509,7 @@ mod tests {
     }
 
     #[test]
-    fn an_open_day_that_closed_with_nothing_new_is_only_marked() {
+    fn an_open_day_that_closed_without_new_input_is_only_marked() {
         Case::new("2024-05-30", "2024-05-31", "2024-06-10")
             .covered("2024-05-30", "2024-05-30", "2:now", true)
             .covered("2024-05-31", "2024-05-31", "2:now", false)
@@ -532,14 +537,14 @@ mod tests {
     }
 
     #[test]
-    fn a_digest_that_cannot_be_read_is_a_change() {
+    fn an_unreadable_digest_counts_as_a_change() {
         Case::new("2024-01-01", "2024-01-01", "2024-06-01")
             .covered("2024-01-01", "2024-01-01", "unreadable", true)
             .check(&["2024-01 complete", "01..01 load: late files"]);
     }
 
     #[test]
-    fn input_that_expired_takes_no_published_rows_away() {
+    fn expired_input_deletes_no_published_rows() {
         let mut case = Case::new("2024-01-01", "2024-01-02", "2024-06-01").covered(
             "2024-01-01",
             "2024-01-02",
@@ -547,14 +552,14 @@ mod tests {
             true,
         );
         case.inputs.remove(&day("2024-01-02"));
-        let gone = "01..02 skip: covered, and input objects have gone since";
+        let gone = "01..02 skip: covered, but some input objects no longer exist";
         case.check(&["2024-01 complete", gone]);
         case.full_load = true;
         case.check(&["2024-01 complete", "01..02 load: full load"]);
     }
 
     #[test]
-    fn a_full_load_loads_what_is_covered_and_what_is_not() {
+    fn a_full_load_loads_covered_and_uncovered_days() {
         let mut case = Case::new("2024-01-01", "2024-01-03", "2024-06-01").covered(
             "2024-01-01",
             "2024-01-02",
@@ -589,7 +594,7 @@ mod tests {
     }
 
     #[test]
-    fn a_day_whose_published_objects_are_missing_is_loaded() {
+    fn a_day_with_missing_published_objects_is_loaded() {
         let mut case = Case::new("2024-01-01", "2024-01-02", "2024-06-01").covered(
             "2024-01-01",
             "2024-01-02",
@@ -605,7 +610,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_left_of_a_day_whose_input_expired_too_stays() {
+    fn a_damaged_day_with_expired_input_is_kept() {
         let mut case = Case::new("2024-01-01", "2024-01-02", "2024-06-01").covered(
             "2024-01-01",
             "2024-01-02",
@@ -614,7 +619,7 @@ mod tests {
         );
         case.inputs.remove(&day("2024-01-02"));
         case.missing = BTreeSet::from([day("2024-01-01"), day("2024-01-02")]);
-        let gone = "published objects are missing, and so is input to make them again";
+        let gone = "published objects are missing, and so is the input to load them again";
         case.check(&["2024-01 complete", &format!("01..02 skip: {gone}")]);
     }
 
@@ -626,12 +631,12 @@ mod tests {
         case.check(&[
             "2024-05",
             "10..11 load: never loaded",
-            "12..12 skip: not begun",
+            "12..12 skip: in the future, without input",
         ]);
     }
 
     #[test]
-    fn a_month_is_complete_only_with_every_day_that_was_ever_asked_for() {
+    fn a_month_is_complete_only_with_every_day_ever_requested() {
         let case = || Case::new("2024-01-01", "2024-01-02", "2024-06-01");
         case()
             .asked_before("2024-01-01", "2024-01-05")
@@ -645,7 +650,7 @@ mod tests {
     }
 
     #[test]
-    fn day_tasks_complete_their_month_together() {
+    fn daily_periods_complete_their_month_together() {
         let daily = |case: Case| Case {
             unit: Unit::Day,
             ..case
@@ -677,7 +682,7 @@ mod tests {
     }
 
     #[test]
-    fn a_daily_load_looks_again_at_what_earlier_loads_left() {
+    fn a_daily_load_revisits_incomplete_days() {
         let case = Case::new("2024-06-01", "2024-06-01", "2024-06-02")
             .asked_before("2024-04-29", "2024-05-02")
             .covered("2024-04-30", "2024-05-01", "2:now", true)
@@ -693,7 +698,7 @@ mod tests {
     }
 
     #[test]
-    fn digests_are_read_as_they_are_written() {
+    fn digests_survive_a_round_trip() {
         assert_eq!(digest("12:ab").to_string(), "12:ab");
         assert!("ab".parse::<InputDigest>().is_err());
         assert!("-1:ab".parse::<InputDigest>().is_err());

@@ -1,8 +1,8 @@
-//! What a user should know about a load's decisions though nothing failed.
+//! Warnings about a load's decisions.
 
 use super::remaining::{Remaining, SkipReason};
 
-/// What the user should know though nothing failed.
+/// Returns warnings about stale days and about days that cannot be restored.
 pub fn warnings(remaining: &[Remaining]) -> Vec<String> {
     let mut warnings = Vec::new();
     for remaining in remaining {
@@ -18,8 +18,8 @@ pub fn warnings(remaining: &[Remaining]) -> Vec<String> {
         let lost: Vec<String> = lost.map(|(day, _)| day.to_string()).collect();
         if !lost.is_empty() {
             warnings.push(format!(
-                "{period}: published objects of {} are missing, and input that they were made \
-                 of has gone: bring either back, or load what is left with --full-load",
+                "{period}: published objects of {} are missing, and so is input that they \
+                 came from: restore either, or load the remaining input with --full-load",
                 lost.join(", ")
             ));
         }

@@ -1,9 +1,9 @@
-//! When an engine last made progress, for the deadline that gives up a stalled attempt.
+//! Records when an engine last made progress. Stalled attempts are detected with it.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// When any attempt on an engine last made progress. Clones share the value.
+/// The time of the last progress of any attempt on an engine. Clones share it.
 #[derive(Clone, Debug)]
 pub struct Activity(Arc<Mutex<Instant>>);
 

@@ -1,5 +1,5 @@
-//! One attempt of a task, up to its receipts: splits are listed, the plan is made and
-//! submitted, and what it wrote is counted. Nothing here is visible to a reader.
+//! Runs one attempt up to its receipts: lists the splits, makes and submits the plan, and
+//! collects the receipts. Readers of the target see nothing of it yet.
 
 use std::collections::BTreeSet;
 
@@ -26,7 +26,7 @@ use crate::publish::receipts::Collected;
 use crate::publish::work::Work;
 use crate::status::PeriodRecord;
 
-/// Whose attempt a folder of the work area is.
+/// The load, period and attempt that own a folder of the work area.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AttemptOwner {
     pub dataset: String,
@@ -43,19 +43,20 @@ pub struct Attempt<'a> {
     pub inventory: &'a Inventory,
     pub days: BTreeSet<Day>,
     pub undated_day: Day,
-    /// Where rejected rows go.
+    /// The URI that rejected rows are written to.
     pub quarantine: String,
     pub name: String,
     pub number: u64,
 }
 
-/// What was handed to the engine.
+/// The splits handed to the engine and the input they read.
 struct Listed {
     splits: Vec<SplitRef>,
     input: Volume,
 }
 
 impl<'a> Attempt<'a> {
+    /// Creates the attempt that `record` numbers.
     pub fn new(
         load: &'a Load<'a>,
         asked: &'a AskedPeriod,
@@ -75,8 +76,7 @@ impl<'a> Attempt<'a> {
         }
     }
 
-    /// Reads the input's objects and writes their parts, unpublished; returns what the
-    /// receipts say.
+    /// Reads the input objects and writes unpublished parts. Returns the collected receipts.
     pub async fn write(&self) -> Result<Collected, Failure> {
         let objects = self
             .inventory
@@ -85,11 +85,11 @@ impl<'a> Attempt<'a> {
             .await
     }
 
-    /// The same for splits that were packed elsewhere.
+    /// Does the same as [`Attempt::write`] for splits that are packed already.
     pub async fn write_splits(&self, packed: Vec<Split>) -> Result<Collected, Failure> {
         let listed = self.list(&packed).await?;
         crash_point::reach("after-listing");
-        self.tell_started(&listed);
+        self.report_started(&listed);
         if listed.splits.is_empty() {
             return Ok(Collected::default());
         }
@@ -101,7 +101,7 @@ impl<'a> Attempt<'a> {
         Ok(collected)
     }
 
-    /// Writes the lists that the plan names.
+    /// Writes the split files that the plan refers to.
     async fn list(&self, packed: &[Split]) -> Result<Listed, Failure> {
         let owner = AttemptOwner {
             dataset: self.load.survey.dataset.clone(),
@@ -128,7 +128,7 @@ impl<'a> Attempt<'a> {
         Ok(listed)
     }
 
-    /// Runs the plan to its end, or until it makes no progress any more.
+    /// Runs the plan until it ends or stops making progress.
     async fn execute(&self, listed: Listed) -> Result<(), Failure> {
         let (input, splits) = (listed.input, listed.splits.len());
         let spec = self.spec(listed.splits);
@@ -176,8 +176,8 @@ impl<'a> Attempt<'a> {
         }
     }
 
-    /// Task completion only tells when to look: an engine that failed after every
-    /// receipt was written has done its work.
+    /// The receipts decide. If every receipt was written, the attempt succeeded even when the
+    /// engine reports a failure.
     async fn collect(
         &self,
         ended: Result<(), Failure>,
@@ -194,20 +194,21 @@ impl<'a> Attempt<'a> {
         }
     }
 
-    /// Every part belongs to a day that the attempt loads; else publishing would double it.
+    /// Checks that every part belongs to a day of this attempt. Publishing any other part
+    /// would duplicate its rows.
     fn check_days(&self, collected: &Collected) -> Result<(), Failure> {
         let foreign = |day: &Day| !self.days.contains(day);
         let mut days = collected.parts.iter().map(|part| Day(part.day));
         let Some(day) = days.find(foreign) else {
             return Ok(());
         };
-        let message = format!("a part was written for {day}, which the task does not own");
+        let message = format!("a part was written for {day}, which this attempt does not load");
         let remedy = "nothing was published: please report it";
         Err(Failure::new(Kind::Bug, "foreign_day", message, remedy))
     }
 
-    fn tell_started(&self, listed: &Listed) {
-        self.load.tell(&Notification::PeriodStarted {
+    fn report_started(&self, listed: &Listed) {
+        self.load.report(&Notification::PeriodStarted {
             period: self.asked.period.to_string(),
             attempt: self.number,
             days: self.days.len(),

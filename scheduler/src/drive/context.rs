@@ -1,5 +1,5 @@
-//! What the steps of a load share: the driver with its ports and timing, and the load that
-//! is being driven. The steps import this file; it imports none of them.
+//! The state that all steps of a load share: the driver with its ports and timing, and the
+//! load being driven. The steps import this file; it imports none of them.
 
 use std::fmt;
 use std::sync::Arc;
@@ -26,12 +26,12 @@ use crate::submit::Submit;
 /// Why no plan could be made.
 pub type PlanError = Box<dyn std::error::Error + Send + Sync>;
 
-/// Makes a task's plan; `plans::pipeline::attempt_plan` outside tests.
+/// Builds the plan of one attempt. Production code passes `plans::pipeline::attempt_plan`.
 pub type Planner = dyn Fn(&Program, &Format, &AttemptSpec) -> Result<Arc<dyn ExecutionPlan>, PlanError>
     + Send
     + Sync;
 
-/// Runs loads. One is enough for a process.
+/// Runs loads. A process needs only one.
 #[derive(Clone)]
 pub struct Driver {
     pub status: Arc<dyn StatusStore>,
@@ -39,25 +39,25 @@ pub struct Driver {
     pub planner: Arc<Planner>,
     pub clock: Clock,
     pub observer: Arc<dyn Observer>,
-    /// Becomes true when what runs has to stop. What is committed is finished first.
+    /// Becomes true when loads must stop. Committed periods are finished first.
     pub cancel: watch::Receiver<bool>,
     pub timing: Timing,
-    /// Shared by all drivers of one engine.
+    /// Shared by all drivers that use the same engine.
     pub activity: Activity,
 }
 
-/// How long a driver waits for what.
+/// Timeouts and polling intervals of a driver.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timing {
     pub lease: Duration,
-    /// Without a step of any split for this long, an attempt is given up. A split that takes
-    /// long says every half minute that it gets on.
+    /// An attempt fails when none of its splits makes progress for this long. A slow split
+    /// writes a heartbeat every half minute.
     pub progress_deadline: Duration,
-    /// Between two looks for receipts.
+    /// Interval at which the driver looks for receipts.
     pub poll: Duration,
-    /// Before the second attempt; doubles with each further one.
+    /// Pause before the second attempt. It doubles with every further attempt.
     pub backoff: Duration,
-    /// How long a status store that is away is waited for in the midst of a load.
+    /// How long a running load waits for a status store that is unavailable.
     pub patience: Duration,
 }
 
@@ -73,7 +73,7 @@ impl Default for Timing {
     }
 }
 
-/// A load on its way.
+/// A load that is running.
 #[derive(Debug)]
 pub struct Load<'a> {
     pub driver: &'a Driver,
@@ -98,7 +98,7 @@ impl Driver {
         Moment((self.clock)())
     }
 
-    /// Resolves when the load has to stop.
+    /// Resolves when the load must stop.
     pub(super) async fn cancelled(&self) {
         let mut cancel = self.cancel.clone();
         if cancel.wait_for(|cancelled| *cancelled).await.is_err() {
@@ -112,11 +112,13 @@ impl Driver {
 }
 
 impl Load<'_> {
+    /// Returns the request that started the load.
     pub fn request(&self) -> &LoadRequest {
         self.survey.request
     }
 
-    pub fn tell(&self, notification: &Notification) {
+    /// Passes a notification to the driver's observer.
+    pub fn report(&self, notification: &Notification) {
         self.driver.observer.observe(notification);
     }
 }

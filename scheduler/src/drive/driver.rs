@@ -1,8 +1,8 @@
-//! Drives a load to its end: surveys, leases periods, has them written and publishes
-//! them. Start reading at [`Driver::run`].
+//! Drives a load to its end: makes the survey, leases periods, runs their attempts and
+//! publishes the results. Start reading at [`Driver::run`].
 //!
-//! It holds no state of its own that matters: whatever it knows is in the status store
-//! and the work area, so that another driver can go on where this one died.
+//! A driver keeps no state that must survive. Everything it needs is in the status store and
+//! the work area, so another driver can continue after a crash.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -30,32 +30,32 @@ use crate::publish::work;
 use crate::status::LoadRecord;
 
 impl Driver {
-    /// Loads what remains of the days asked for.
+    /// Loads the days of the request that are not loaded yet.
     pub async fn run(&self, request: &LoadRequest) -> Outcome {
         self.load(request, &Selection::Range(self.now().day()))
             .await
     }
 
-    /// Runs a load that was taken on earlier, maybe by a process that has died since, to its
-    /// end. Its record stands in the status store; its end is the caller's to record.
-    pub async fn take_up(
+    /// Resumes a load that was accepted earlier, possibly by a process that has died since.
+    /// Its record is already in the status store. The caller records the outcome.
+    pub async fn resume(
         &self,
         request: &LoadRequest,
         selection: &Selection,
-        taken_on: &LoadRecord,
+        record: &LoadRecord,
     ) -> Outcome {
         let mut outcome = Outcome::started(
-            &taken_on.load_id,
-            &taken_on.dataset,
-            &taken_on.source,
-            taken_on.started_at,
+            &record.load_id,
+            &record.dataset,
+            &record.source,
+            record.started_at,
         );
-        let since = Some(taken_on.started_at);
+        let since = Some(record.started_at);
         let driven = self.drive(request, selection, since, &mut outcome).await;
         self.ended(outcome, driven)
     }
 
-    /// Loads the periods again that an earlier load did not get done.
+    /// Loads the periods again that failed in an earlier load.
     pub async fn retry(&self, request: &LoadRequest, earlier: &LoadRecord) -> Outcome {
         self.load(request, &Selection::again(earlier)).await
     }
@@ -66,13 +66,13 @@ impl Driver {
         self.concluded(outcome, driven).await
     }
 
-    /// The outcome of a load that begins now, under an id of its own.
+    /// Starts the outcome of a new load, with a new id.
     pub(super) fn outcome_of(&self, request: &LoadRequest) -> Outcome {
         let id = Uuid::new_v4().simple().to_string();
         Outcome::started(&id, &dataset::id(request), &request.source.name, self.now())
     }
 
-    /// The outcome of a load that is over, as its record keeps it.
+    /// Completes the outcome of a load that has ended and stores it in the load's record.
     pub(super) async fn concluded(&self, outcome: Outcome, driven: Result<(), Failure>) -> Outcome {
         let outcome = self.ended(outcome, driven);
         self.keep(&outcome).await;
@@ -117,19 +117,19 @@ impl Driver {
             id: outcome.load_id.clone(),
             survey,
         };
-        load.tell_listed(&outcome.warnings);
+        load.report_listed(&outcome.warnings);
         outcome.periods = load.periods(&remaining).await;
         Ok(())
     }
 
-    /// Records the load before anything is touched.
+    /// Records the load before it changes anything.
     pub(super) async fn begin(
         &self,
         request: &LoadRequest,
         outcome: &Outcome,
     ) -> Result<(), Failure> {
-        // A load that was taken on has its record already, which may say by now that it is
-        // to stop: it is changed only by who took it on.
+        // An accepted load already has a record, which may say that the load was cancelled
+        // since. Only the service that accepted the load changes it.
         if self.status.load(&outcome.load_id).await?.is_some() {
             return Ok(());
         }
@@ -146,7 +146,7 @@ impl Driver {
         Ok(self.status.put_load(&record).await?)
     }
 
-    /// Adds the outcome to the load's record, if it got as far as having one.
+    /// Adds the outcome to the load's record. Does nothing if the load never had one.
     pub(super) async fn keep(&self, outcome: &Outcome) {
         let Ok(Some(mut record)) = self.status.load(&outcome.load_id).await else {
             return;
@@ -155,14 +155,14 @@ impl Driver {
         record.ended_at = Some(outcome.ended_at);
         record.outcome = serde_json::to_value(outcome).ok();
         if let Err(error) = self.status.put_load(&record).await {
-            error!(load.id = %outcome.load_id, "the outcome could not be recorded: {error}");
+            error!(load.id = %outcome.load_id, "cannot record the outcome: {error}");
         }
     }
 }
 
 impl Load<'_> {
-    /// Works on months side by side; day tasks of one month follow each other, since
-    /// they share its record.
+    /// Loads months concurrently. Days of the same month run one after another because they
+    /// share its record.
     async fn periods(&self, remaining: &[Remaining]) -> Vec<PeriodOutcome> {
         let mut months: BTreeMap<Month, Vec<(&AskedPeriod, &Remaining)>> = BTreeMap::new();
         for pair in self.survey.asked.iter().zip(remaining) {
@@ -173,7 +173,7 @@ impl Load<'_> {
             .map(|tasks| self.month(tasks))
             .collect();
         let parallel = match self.request().terms.parallel {
-            // As many as the engine takes: it admits them one by one.
+            // All of them: the engine admits periods one by one.
             0 => months.len().max(1),
             parallel => parallel,
         };
@@ -189,7 +189,7 @@ impl Load<'_> {
         for (asked, remaining) in tasks {
             let outcome = self.period(asked, remaining).await;
             log(&self.id, &outcome);
-            self.tell(&Notification::PeriodEnded(Box::new(outcome.clone())));
+            self.report(&Notification::PeriodEnded(Box::new(outcome.clone())));
             outcomes.push(outcome);
         }
         outcomes
@@ -200,13 +200,15 @@ impl Load<'_> {
             let record = self.survey.record(asked.period.month());
             match self.settled(asked, remaining, record).await {
                 Ok(outcome) => return outcome,
-                Err(error) => warn!(%error, "what the load published earlier could not be read"),
+                Err(error) => {
+                    warn!(%error, "cannot read the outcome that the load published earlier")
+                }
             }
         }
         let since = Instant::now();
         loop {
             let Some(outcome) = self.admitted(asked).await else {
-                return not_begun(asked);
+                return not_started(asked);
             };
             let left = self.request().terms.wait.saturating_sub(since.elapsed());
             let is_held = outcome.error.as_ref().is_some_and(Failure::is_held);
@@ -220,8 +222,9 @@ impl Load<'_> {
         }
     }
 
-    /// Works on a period once the engine has room for it, and gives the room back: none is
-    /// taken while another's lease is waited for. None when the load was cancelled first.
+    /// Waits for a free slot of the engine and runs the period in it. The slot is released
+    /// while the load waits for another load's lease. Returns `None` if the load was cancelled
+    /// before a slot was free.
     async fn admitted(&self, asked: &AskedPeriod) -> Option<PeriodOutcome> {
         let _admitted = tokio::select! {
             biased;
@@ -231,9 +234,9 @@ impl Load<'_> {
         Some(Box::pin(PeriodRun { load: self, asked }.run()).await)
     }
 
-    fn tell_listed(&self, warnings: &[String]) {
+    fn report_listed(&self, warnings: &[String]) {
         let counts = self.survey.inventory.counts();
-        self.tell(&Notification::Listed {
+        self.report(&Notification::Listed {
             input: crate::load::outcome::Volume {
                 objects: counts.objects,
                 bytes: counts.bytes,
@@ -241,19 +244,19 @@ impl Load<'_> {
             periods: self.survey.asked.len(),
         });
         for warning in warnings {
-            self.tell(&Notification::Warning(warning.clone()));
+            self.report(&Notification::Warning(warning.clone()));
         }
     }
 }
 
-fn not_begun(asked: &AskedPeriod) -> PeriodOutcome {
+fn not_started(asked: &AskedPeriod) -> PeriodOutcome {
     let days = asked.days.iter().copied().collect();
     let name = asked.period.to_string();
-    PeriodOutcome::new(&name, days, PeriodState::Failed, "not begun").failed(Failure::cancelled())
+    PeriodOutcome::new(&name, days, PeriodState::Failed, "not started").failed(Failure::cancelled())
 }
 
-/// Makes the folders, and refuses a target that could not be published to. Tells what the
-/// user should know about the targets.
+/// Creates the work area and checks that every target can be published to. Returns warnings
+/// about the targets.
 async fn prepare(request: &LoadRequest, survey: &Survey<'_>) -> Result<Vec<String>, Failure> {
     survey.work.prepare().await?;
     let mut warnings = BTreeSet::new();

@@ -1,5 +1,5 @@
 //! The frame of every change to a published period: lease → attempt → manifest → commit →
-//! release. Loading (`period`) and replay fill it; compaction will.
+//! release. Loads (`period`) and replay use it; compaction will too.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -20,7 +20,7 @@ use crate::publish::receipts::Collected;
 use crate::status::state::Transition;
 use crate::status::{PeriodRecord, State};
 
-/// One period of a load, while its lease is held.
+/// One period of a load, run under its lease.
 #[derive(Debug)]
 pub struct PeriodRun<'a> {
     pub load: &'a Load<'a>,
@@ -28,7 +28,7 @@ pub struct PeriodRun<'a> {
 }
 
 impl PeriodRun<'_> {
-    /// Takes the lease, and removes what the attempt before left.
+    /// Takes the lease and removes the files of the previous attempt.
     pub(super) async fn acquired(&self) -> Result<Lease, Failure> {
         let blank = self.load.survey.blank(self.asked);
         let lease = tokio::select! {
@@ -40,7 +40,7 @@ impl PeriodRun<'_> {
         Ok(lease)
     }
 
-    /// The attempt that was found is fenced by our lease, so its cleanup is nobody's.
+    /// Our lease fences the previous attempt. Its owner can no longer clean up, so we do.
     async fn remove_left_behind(&self, lease: &Lease) {
         let left = |record: &&PeriodRecord| matches!(record.state, State::Running | State::Failed);
         if let Some(record) = lease.found().filter(left) {
@@ -51,12 +51,13 @@ impl PeriodRun<'_> {
     pub(super) async fn remove_attempt(&self, record: &PeriodRecord) {
         let name = attempt_name(&record.load_id, record.period, record.attempt);
         if let Err(error) = self.load.survey.cleanup().remove(&name).await {
-            warn!(%error, "an attempt's work files could not be removed");
+            warn!(%error, "cannot remove an attempt's work files");
         }
     }
 
-    /// Gives up when the load is cancelled or the lease is lost: before the commit only.
-    pub(super) async fn stoppable<T>(
+    /// Runs `step` until the load is cancelled or the lease is lost. Only for steps before the
+    /// commit.
+    pub(super) async fn until_stopped<T>(
         &self,
         lease: &Lease,
         step: impl Future<Output = Result<T, Failure>>,
@@ -68,8 +69,8 @@ impl PeriodRun<'_> {
         }
     }
 
-    /// What the manifest of an attempt says, but for the days that were asked for, covered
-    /// or closed.
+    /// Fills in the manifest's fields for an attempt, except the requested, covered and closed
+    /// days.
     pub(super) fn written(&self, attempt: &str, collected: &Collected) -> Written {
         let (survey, request) = (&self.load.survey, self.load.request());
         Written {
@@ -94,7 +95,8 @@ impl PeriodRun<'_> {
         }
     }
 
-    /// Publishes with patience: once committed, giving up helps nobody.
+    /// Publishes, and retries after storage errors. A committed manifest must be finished, so
+    /// the attempt is not given up after one failure.
     pub(super) async fn publish(
         &self,
         publisher: &Publisher,
@@ -114,7 +116,7 @@ impl PeriodRun<'_> {
         Ok(ended?)
     }
 
-    /// Gives the lease back in the state that the end leaves the period in.
+    /// Releases the lease and stores the state that the period ends in.
     pub(super) async fn release(
         &self,
         lease: Lease,
@@ -127,7 +129,7 @@ impl PeriodRun<'_> {
             Err(failure) => self.release_failed(lease, &record, failure).await,
         };
         if let Err(error) = released {
-            warn!(%error, "the lease could not be given back, it will run out");
+            warn!(%error, "cannot release the lease, it will expire");
         }
         ended.unwrap_or_else(|failure| self.failed(failure))
     }
@@ -154,7 +156,7 @@ impl PeriodRun<'_> {
         let error = format!("{}: {}", failure.code, failure.message);
         lease
             .release(|record| {
-                // What is committed stays so: whoever comes next finishes it.
+                // A committed period keeps its state: the next owner of the lease finishes it.
                 record.state = after.unwrap_or(record.state);
                 record.error = Some(error);
             })
@@ -173,7 +175,7 @@ impl PeriodRun<'_> {
     }
 }
 
-/// The state of a period of which nothing remained to do.
+/// The state of a period that had no remaining work.
 fn rest(record: &PeriodRecord) -> State {
     match record.manifest {
         Some(_) => State::Done,

@@ -1,5 +1,5 @@
-//! Runs a load to its end: what remains to do, attempts, publishing, replay and sweep.
-//! Start reading at [`driver::Driver::run`].
+//! Runs a load to its end: survey, attempts, publishing, replay and sweep. Start reading at
+//! [`driver::Driver::run`].
 
 pub mod activity;
 pub mod attempt;

@@ -1,5 +1,5 @@
-//! One task: a period of a load, from its lease to its release, over as many attempts
-//! as it takes.
+//! Runs one period of a load: takes its lease, makes as many attempts as needed, and releases
+//! the lease.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -20,16 +20,17 @@ use crate::publish::manifest::{Manifest, Written};
 use crate::publish::receipts::Collected;
 use crate::status::{DayCoverage, State};
 
-/// What is to be loaded, as decided under the lease.
+/// The days to load and the state they were derived from, decided under the lease.
 struct Decision {
     known: KnownPeriod,
     inventory: Option<Inventory>,
     remaining: Remaining,
-    /// The days to load: those that remain, and those that have to be repaired.
+    /// The remaining days, and the days that need repair.
     days: BTreeSet<Day>,
 }
 
 impl PeriodRun<'_> {
+    /// Runs the period to its end. Continues after an interruption of the status store.
     pub async fn run(&self) -> PeriodOutcome {
         let started = Instant::now();
         let mut outcome = match self.acquired().await {
@@ -49,12 +50,12 @@ impl PeriodRun<'_> {
         outcome
     }
 
-    /// The lease once more, after a pause: what was committed is finished under it. None where
-    /// another has taken it meanwhile.
+    /// Takes the lease again after a pause, so that a committed attempt can be finished.
+    /// Returns `None` if another load has taken it meanwhile.
     async fn acquired_again(&self, outcome: &PeriodOutcome) -> Result<Option<Lease>, Failure> {
         let pause = self.load.driver.timing.backoff;
         let why = outcome.error.as_ref().map(|failure| &failure.message);
-        self.load.tell(&Notification::Retrying {
+        self.load.report(&Notification::Retrying {
             period: self.asked.period.to_string(),
             why: why.cloned().unwrap_or_default(),
             pause,
@@ -71,7 +72,7 @@ impl PeriodRun<'_> {
         }
     }
 
-    /// Tries until it is done, cannot be done, or was tried often enough.
+    /// Repeats attempts until one succeeds, fails for good, or `max_attempts` is reached.
     async fn under(&self, lease: Lease) -> PeriodOutcome {
         let most = self.load.request().terms.max_attempts.max(1);
         let mut tries = 1;
@@ -93,10 +94,10 @@ impl PeriodRun<'_> {
         outcome
     }
 
-    /// Fences the attempt that failed, and waits a while.
+    /// Fences the failed attempt and waits before the next one.
     async fn try_again(&self, lease: &Lease, failure: &Failure, tries: u32) -> Result<(), Failure> {
         let pause = self.load.driver.timing.backoff * 2u32.saturating_pow(tries - 1).min(64);
-        self.load.tell(&Notification::Retrying {
+        self.load.report(&Notification::Retrying {
             period: self.asked.period.to_string(),
             why: failure.message.clone(),
             pause,
@@ -117,7 +118,7 @@ impl PeriodRun<'_> {
         if lease.record().await.state.is_committed() {
             publisher.finish(lease).await?;
         }
-        let decision = self.stoppable(lease, self.decide(lease)).await?;
+        let decision = self.until_stopped(lease, self.decide(lease)).await?;
         if decision.days.is_empty() {
             self.close(lease, &decision.remaining).await?;
             let (remaining, record) = (&decision.remaining, lease.record().await);
@@ -132,14 +133,14 @@ impl PeriodRun<'_> {
         let inventory = inventory.unwrap_or(&self.load.survey.inventory);
         let days = decision.days.clone();
         let attempt = Attempt::new(self.load, self.asked, inventory, days, &record);
-        let collected = self.stoppable(lease, attempt.write()).await?;
+        let collected = self.until_stopped(lease, attempt.write()).await?;
         self.check_quarantine(&collected)?;
         let manifest = self.manifest(&decision, &attempt, &collected);
         let window = self.publish(&publisher, lease, &manifest).await?;
         Ok(self.done(&decision, &collected, window))
     }
 
-    /// Decides once more under the lease: another may have done it meanwhile.
+    /// Repeats the decision under the lease, because another load may have changed the period.
     async fn decide(&self, lease: &Lease) -> Result<Decision, Failure> {
         let survey = &self.load.survey;
         let known = survey.known(lease.record().await, &self.asked.days).await?;
@@ -155,8 +156,8 @@ impl PeriodRun<'_> {
         })
     }
 
-    /// Another listing, where the load's own is older than what another load did since, or
-    /// does not reach days that have to be repaired.
+    /// Lists the input again. This is needed when another load has changed the period after
+    /// this load's survey, and when days outside the surveyed window need repair.
     async fn listed_again(
         &self,
         lease: &Lease,
@@ -189,7 +190,7 @@ impl PeriodRun<'_> {
             "{share:.1} % of {own} rows would be quarantined, more than {most} % ({})",
             frequent(&collected.reasons)
         );
-        let remedy = "nothing was published: mend the source (`lakebolt map` shows rejected rows), \
+        let remedy = "nothing was published: fix the source (`lakebolt map` shows rejected rows), \
                       or allow more with --max-quarantine";
         Err(Failure::new(
             Kind::Work,
@@ -243,7 +244,7 @@ impl PeriodRun<'_> {
         outcome
     }
 
-    /// Marks covered days that are over by now and had nothing new.
+    /// Marks covered days as closed when they are over and had no new input.
     async fn close(&self, lease: &Lease, remaining: &Remaining) -> Result<(), LeaseError> {
         let (now, delay) = (
             self.load.survey.now,
@@ -262,7 +263,7 @@ fn is_cut_off(outcome: &PeriodOutcome) -> bool {
     outcome.error.as_ref().is_some_and(Failure::is_cut_off)
 }
 
-/// Why days were loaded, the most frequent reason first.
+/// Summarizes why the days were loaded, the most frequent reason first.
 fn why(remaining: &Remaining, days: &BTreeSet<Day>) -> String {
     let mut counts: BTreeMap<LoadReason, u64> = BTreeMap::new();
     for day in days {
@@ -276,7 +277,7 @@ fn why(remaining: &Remaining, days: &BTreeSet<Day>) -> String {
     frequent(&counts.collect())
 }
 
-/// Names with their numbers, the greatest first, as far as they are of interest.
+/// Formats the three most frequent names with their counts.
 fn frequent(counts: &BTreeMap<String, u64>) -> String {
     let mut counts: Vec<_> = counts.iter().collect();
     counts.sort_by(|a, b| b.1.cmp(a.1).then(a.0.cmp(b.0)));

@@ -1,4 +1,4 @@
-//! What a load would do, without doing it: the decisions of `run` for each period.
+//! Shows the decisions that `run` would make for each period, without loading anything.
 
 use std::collections::BTreeMap;
 
@@ -22,12 +22,12 @@ pub struct LoadPlan {
     pub dataset: String,
     pub source: String,
     pub config_digest: String,
-    /// Where each class goes.
+    /// The URI that each class is written to.
     pub targets: BTreeMap<String, String>,
     pub quarantine: String,
-    /// What was listed for the days asked for and their margin.
+    /// The objects listed for the requested days and their margin.
     pub input: Volume,
-    /// Objects that are not read, by the reason.
+    /// Objects that are not read, counted by reason.
     pub ignored: BTreeMap<Skip, u64>,
     pub periods: Vec<PeriodPlan>,
     pub warnings: Vec<String>,
@@ -39,16 +39,17 @@ pub struct PeriodPlan {
     pub period: Period,
     pub load: BTreeMap<Day, LoadReason>,
     pub skip: BTreeMap<Day, SkipReason>,
-    /// What a task would read, the margin included.
+    /// The input that would be read, including the margin.
     pub input: Volume,
     /// The state of the period's record, if it has one.
     pub state: Option<State>,
-    /// Whether all that was ever asked of the month would be done and closed.
+    /// Whether the month would be complete: every day that any load requested is loaded and
+    /// closed.
     pub completes: bool,
 }
 
 impl Driver {
-    /// Decides as `run` does, and writes nothing.
+    /// Makes the same decisions as `run` and writes nothing.
     pub async fn plan(&self, request: &LoadRequest) -> Result<LoadPlan, Failure> {
         let (status, now) = (self.status.clone(), self.now());
         let when = LoadTimes { now, since: None };
@@ -96,7 +97,7 @@ mod tests {
     use crate::status::StatusStore;
 
     #[tokio::test]
-    async fn a_plan_says_what_a_run_would_do_and_writes_nothing() {
+    async fn a_plan_shows_what_a_run_would_do_and_writes_nothing() {
         let world = World::new();
         world.log("2024-02-01", "one.log", &["a"]);
         world.log("2024-02-02", "one.log", &["b"]);

@@ -1,4 +1,4 @@
-//! Periods of which nothing remains to do: already published by this load, or skipped.
+//! Periods without remaining work: this load has published them already, or they are skipped.
 
 use std::collections::BTreeSet;
 
@@ -14,8 +14,9 @@ use crate::publish::work::WorkError;
 use crate::status::{PeriodRecord, State};
 
 impl Load<'_> {
-    /// The outcome of a period of which nothing remains to do: as this load published it
-    /// before it was taken up again or its answer was lost, or else skipped.
+    /// Returns the outcome of a period without remaining work. If this load published it
+    /// before the load was resumed, or before an answer was lost, that is the outcome;
+    /// otherwise the period is skipped.
     pub(super) async fn settled(
         &self,
         asked: &AskedPeriod,
@@ -25,11 +26,12 @@ impl Load<'_> {
         let is_ours =
             |name: &String| attempt_of_manifest(name).is_some_and(|of| load_of(of) == self.id);
         let mut next = record.and_then(|record| record.manifest.clone());
-        // Each day task of a month has a manifest of its own.
+        // Each day of a daily load has its own manifest in the month.
         while let Some(name) = next.take().filter(is_ours) {
             let manifest: Manifest = match self.survey.work.get(&name).await {
                 Ok(manifest) => manifest,
-                // Swept, as no longer in force: what it published is not known any more.
+                // The sweep removed it because it is no longer current, so its outcome is
+                // unknown.
                 Err(error) if error.is_not_found() => break,
                 Err(error) => return Err(error),
             };
@@ -43,12 +45,13 @@ impl Load<'_> {
         Ok(skipped(asked, remaining))
     }
 
-    /// Whether there is nothing to load, to mark or to finish.
+    /// Returns true if there is nothing to load, to close or to finish.
     pub(super) fn is_settled(&self, asked: &AskedPeriod, remaining: &Remaining) -> bool {
         let record = self.survey.record(asked.period.month());
         let committed = |state| matches!(state, State::Publishing | State::Repairing);
         let unfinished = record.is_some_and(|record| committed(record.state));
-        // A month that was not over when its days were closed is complete once it is.
+        // The month may have ended after its days were closed. It is then complete without a
+        // load.
         let (delay, now) = (self.request().terms.closing_delay(), self.survey.now);
         let completes = record.is_some_and(|record| {
             record.state == State::Done && !record.load_completed && record.is_complete(delay, now)
@@ -57,7 +60,7 @@ impl Load<'_> {
     }
 }
 
-/// The outcome of a period of which nothing remains to do.
+/// The outcome of a skipped period.
 fn skipped(asked: &AskedPeriod, remaining: &Remaining) -> PeriodOutcome {
     let days = asked.days.iter().copied().collect();
     let reasons: BTreeSet<String> = remaining.skip.values().map(ToString::to_string).collect();
@@ -70,7 +73,7 @@ fn skipped(asked: &AskedPeriod, remaining: &Remaining) -> PeriodOutcome {
     )
 }
 
-/// A period that this load published before its process died.
+/// The outcome of a period that this load published before its process died.
 fn published(period: &str, manifest: &Manifest) -> PeriodOutcome {
     let days = manifest.coverage.keys().copied().collect();
     let mut outcome = PeriodOutcome::new(period, days, PeriodState::Done, "published earlier");

@@ -1,5 +1,5 @@
-//! What a load finds before it starts: the days asked for, the input, what earlier
-//! loads left, and so what remains to do. Reads only.
+//! The state that a load finds before it starts: the requested days, the input, and the
+//! records of earlier loads. From these follows the remaining work. The survey only reads.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -28,12 +28,12 @@ use crate::status::{PeriodRecord, State, StatusStore};
 
 const AT_ONCE: usize = 32;
 
-/// One load's view of the world. "Now" is the same for the whole load.
+/// A load's view of its input and status. `now` stays the same for the whole load.
 #[derive(Debug)]
 pub struct Survey<'a> {
     pub request: &'a LoadRequest,
     pub now: Moment,
-    /// When the load was taken on, where it is taken up again.
+    /// When the load was accepted. Only set when the load is resumed.
     pub since: Option<Moment>,
     pub dataset: String,
     pub inputs: Vec<String>,
@@ -44,46 +44,48 @@ pub struct Survey<'a> {
     pub inventory: Inventory,
     pub asked: Vec<AskedPeriod>,
     pub records: Vec<PeriodRecord>,
-    /// The dataset was loaded from another input so far.
+    /// True if earlier loads of the dataset read another input.
     pub another_input: bool,
-    /// Owns rows of undated objects whose time cannot be read, whatever load reads them.
+    /// The day that owns rows of undated objects whose time cannot be read. It is the same for
+    /// every load.
     pub undated_day: Day,
 }
 
-/// The times of a load.
+/// The reference times of a load.
 #[derive(Clone, Copy, Debug)]
 pub struct LoadTimes {
     pub now: Moment,
-    /// When it was taken on, where it is taken up again.
+    /// When the load was accepted. Only set when it is resumed.
     pub since: Option<Moment>,
 }
 
-/// Which days a load is about.
+/// The days that a load covers.
 #[derive(Clone, Debug)]
 pub enum Selection {
-    /// Those of the request's range, as it was meant on this day: a load may wait, or be
-    /// taken up again, past midnight.
+    /// The days of the request's range as of this day. A load may wait, or be resumed, past
+    /// midnight.
     Range(Day),
-    /// Those that an earlier load did not get done.
+    /// The days that an earlier load failed to load.
     Days(BTreeSet<Day>),
 }
 
-/// What is known of a period: its record and the manifest in force.
+/// The known state of a period: its record and its current manifest.
 #[derive(Clone, Debug, Default)]
 pub struct KnownPeriod {
     pub record: Option<PeriodRecord>,
     pub manifest: Option<(String, Manifest)>,
-    /// Covered days whose objects are not all there.
+    /// Covered days with missing objects.
     pub missing: BTreeSet<Day>,
 }
 
 impl KnownPeriod {
-    /// Days whose parts were lost, which have to be loaded again whatever is asked for.
+    /// Days whose parts were lost. They must be loaded again even if nobody asked for them.
     pub fn repair(&self) -> BTreeSet<Day> {
         let manifest = self.manifest.as_ref();
         manifest.map_or_else(BTreeSet::new, |(_, manifest)| manifest.repair.clone())
     }
 
+    /// Returns the current manifest and its name.
     pub fn base(&self) -> Option<(&str, &Manifest)> {
         let manifest = self.manifest.as_ref();
         manifest.map(|(name, manifest)| (name.as_str(), manifest))
@@ -127,7 +129,7 @@ impl<'a> Survey<'a> {
         })
     }
 
-    /// What is known without listing the input: enough to work on what is published.
+    /// Makes a survey without listing the input. This is enough to work on published data.
     pub async fn unlisted(
         request: &'a LoadRequest,
         status: Arc<dyn StatusStore>,
@@ -158,7 +160,7 @@ impl<'a> Survey<'a> {
         })
     }
 
-    /// What is left to do of each period asked for.
+    /// Returns the remaining work of each requested period.
     pub async fn remaining(&self) -> Result<Vec<Remaining>, Failure> {
         let mut missing = BTreeSet::new();
         for record in &self.records {
@@ -168,7 +170,7 @@ impl<'a> Survey<'a> {
         self.decide(&self.asked, &self.records, &missing, &self.inventory)
     }
 
-    /// What is left to do of one period, as its record says it now.
+    /// Returns the remaining work of one period according to its latest record.
     pub fn decide_again(
         &self,
         asked: &AskedPeriod,
@@ -180,12 +182,12 @@ impl<'a> Survey<'a> {
         let remaining = self.decide(asked, &records, &known.missing, inventory)?;
         let first = remaining.into_iter().next();
         first.ok_or_else(|| {
-            let message = "a period asked for has no decision";
+            let message = "a requested period has no decision";
             Failure::new(Kind::Bug, "no_decision", message, "please report it")
         })
     }
 
-    /// Reads what is known of a period, and whether its objects are all there.
+    /// Reads the manifest of a period and checks that its objects exist.
     pub async fn known(
         &self,
         record: PeriodRecord,
@@ -200,7 +202,7 @@ impl<'a> Survey<'a> {
         })
     }
 
-    /// A record for a period that nobody has worked on, with the days that are asked for.
+    /// Creates the record of a period that no load has worked on yet.
     pub fn blank(&self, asked: &AskedPeriod) -> PeriodRecord {
         let period = asked.period.month();
         let mut blank = PeriodRecord::new(&self.dataset, period, &self.request.source.name);
@@ -208,11 +210,12 @@ impl<'a> Survey<'a> {
         blank
     }
 
+    /// Returns the period's record as the survey read it.
     pub fn record(&self, month: Month) -> Option<&PeriodRecord> {
         self.records.iter().find(|record| record.period == month)
     }
 
-    /// Objects and bytes that a task of `days` reads.
+    /// Returns the number and size of the objects that loading `days` reads.
     pub fn volume<'d>(&self, days: impl IntoIterator<Item = &'d Day>) -> Volume {
         let mut volume = Volume::default();
         for object in self.inventory.to_read(days, self.request.terms.margin) {
@@ -222,7 +225,7 @@ impl<'a> Survey<'a> {
         volume
     }
 
-    /// What has to be listed to load `days` besides those asked for.
+    /// Returns the window to list when `days` are loaded besides the requested ones.
     pub fn window_with(&self, days: &BTreeSet<Day>) -> Window {
         let margin = i32::try_from(self.request.terms.margin).unwrap_or(i32::MAX);
         let mut window = self.window;
@@ -262,7 +265,8 @@ impl<'a> Survey<'a> {
         })
     }
 
-    /// Covered days among `days` of which objects are gone or have another size.
+    /// Returns the covered days among `days` with an object that is missing or has another
+    /// size.
     async fn missing(
         &self,
         record: &PeriodRecord,
@@ -295,6 +299,7 @@ impl<'a> Survey<'a> {
         asked.filter(|day| day.month() == month).copied().collect()
     }
 
+    /// Creates the publisher for this load's work area and target.
     pub fn publisher(&self, clock: crate::publish::lease::Clock) -> commit::Publisher {
         commit::Publisher {
             cleanup: self.cleanup(),
@@ -304,6 +309,7 @@ impl<'a> Survey<'a> {
         }
     }
 
+    /// Creates the cleanup for this load's work area and target folders.
     pub fn cleanup(&self) -> Cleanup {
         Cleanup {
             work: self.work.clone(),
@@ -314,18 +320,18 @@ impl<'a> Survey<'a> {
 }
 
 impl Selection {
-    /// What an earlier load did not get done.
+    /// Selects the days that an earlier load failed to load.
     pub fn again(earlier: &LoadRecord) -> Self {
         let outcome = earlier.outcome.clone();
         let outcome = outcome.and_then(|json| serde_json::from_value::<Outcome>(json).ok());
-        // A load that died, or failed as a whole, did nothing that could be told apart.
-        let told = outcome.filter(|outcome| outcome.error.is_none());
+        // A load that died or failed as a whole has no outcome per period.
+        let partial = outcome.filter(|outcome| outcome.error.is_none());
         let range = Self::Range(earlier.started_at.day());
-        told.map_or(range, |outcome| Self::Days(undone(&outcome)))
+        partial.map_or(range, |outcome| Self::Days(undone(&outcome)))
     }
 }
 
-/// The days of a load's periods that failed.
+/// The days of the load's failed periods.
 fn undone(outcome: &Outcome) -> BTreeSet<Day> {
     let failed = outcome.periods.iter();
     let failed = failed.filter(|period| period.state == PeriodState::Failed);
@@ -334,19 +340,19 @@ fn undone(outcome: &Outcome) -> BTreeSet<Day> {
         .collect()
 }
 
-/// Refuses a load whose input holds no object.
+/// Fails the load if its input contains no object, unless the request allows that.
 pub(super) fn refuse_empty(survey: &Survey) -> Result<(), Failure> {
     let request = survey.request;
     if !survey.inventory.is_empty() || request.terms.allow_empty {
         return Ok(());
     }
     let inputs = request.terms.inputs.join(", ");
-    let message = format!("no input object was found in {inputs} for the days asked for");
-    let remedy = "check --input and the range; --allow-empty takes this for an answer";
+    let message = format!("no input object was found in {inputs} for the requested days");
+    let remedy = "check --input and the range; --allow-empty accepts an empty input";
     Err(Failure::new(Kind::Dependency, "no_input", message, remedy))
 }
 
-/// The manifest that a record names.
+/// Reads the manifest that a record names.
 pub(super) async fn manifest(
     work: &Work,
     record: &PeriodRecord,
@@ -355,14 +361,14 @@ pub(super) async fn manifest(
         return Ok(None);
     };
     let manifest = work.get(name).await.map_err(|error| {
-        let remedy = "the work area holds the state of what is published: use the --work of the \
-                      load before, or another --as";
+        let remedy = "the work area holds the state of published data: use the --work of the \
+                      previous load, or another --as";
         Failure::of(Kind::Dependency, "manifest_unreadable", &error, remedy)
     })?;
     Ok(Some((name.clone(), manifest)))
 }
 
-/// What the latest load that published something left.
+/// Reads the manifest of the latest load that published something.
 async fn latest(work: &Work, records: &[PeriodRecord]) -> Result<Option<Manifest>, Failure> {
     let published = records.iter().filter(|record| record.manifest.is_some());
     let Some(latest) = published.max_by_key(|record| record.started_at) else {
@@ -375,13 +381,13 @@ async fn latest(work: &Work, records: &[PeriodRecord]) -> Result<Option<Manifest
 fn unit(request: &LoadRequest, selection: &Selection) -> Unit {
     match selection {
         Selection::Range(_) => request.terms.range.unit(),
-        // What failed as a day task is loaded again as one: its month may have been split.
+        // A failed day is retried as a day: its month may have been loaded day by day.
         Selection::Days(_) if matches!(request.terms.range, Range::Daily(_)) => Unit::Day,
         Selection::Days(_) => Unit::Month,
     }
 }
 
-/// Days that earlier loads left incomplete; only a daily load looks after them.
+/// Days that earlier loads left incomplete. Only a daily load revisits them.
 fn revisited(
     request: &LoadRequest,
     selection: &Selection,
@@ -418,7 +424,7 @@ fn window(
 }
 
 fn no_days() -> Failure {
-    let message = "a load of no days was surveyed";
+    let message = "a load without days was surveyed";
     Failure::new(Kind::Bug, "no_days", message, "please report it")
 }
 
@@ -439,20 +445,21 @@ fn asked_days(
 }
 
 fn bad_range(error: &range::RangeError) -> Failure {
-    let remedy = "give a range with --from and --to, --days or --daily";
+    let remedy = "set a range with --from and --to, --days or --daily";
     Failure::of(Kind::Usage, "bad_range", error, remedy)
 }
 
-/// The same day for every load of a dataset, so that such rows are set aside once.
+/// Returns the same day for every load of a dataset, so that such rows are quarantined only
+/// once.
 fn undated_day(
     latest: Option<&Manifest>,
     records: &[PeriodRecord],
     asked: &BTreeSet<Day>,
     now: Moment,
 ) -> Day {
-    let told = latest.and_then(|manifest| manifest.undated_day);
+    let recorded = latest.and_then(|manifest| manifest.undated_day);
     let mut covered = records.iter().flat_map(|record| record.covered_days.keys());
-    let first = told.as_ref().or_else(|| covered.by_ref().min());
+    let first = recorded.as_ref().or_else(|| covered.by_ref().min());
     first.or(asked.first()).copied().unwrap_or(now.day())
 }
 
@@ -468,7 +475,7 @@ impl From<InventoryError> for Failure {
             InventoryError::Listing { source, .. } => source.cause.remedy(),
             _ => None,
         };
-        let remedy = remedy.unwrap_or("check --input, and that it can be listed");
+        let remedy = remedy.unwrap_or("check --input, and that you may list it");
         let mut failure = Self::of(kind, code, &error, remedy);
         failure.retryable = retryable;
         failure

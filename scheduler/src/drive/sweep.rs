@@ -1,10 +1,11 @@
-//! Removes what loads left behind in a work area: attempts that no live task owns,
-//! their unpublished parts, manifests that nothing refers to, and probes of loads that
-//! died while they began.
+//! Removes files that loads left behind in a work area:
+//! - attempts that no running load owns, with their unpublished parts,
+//! - manifests that nothing refers to,
+//! - probes of loads that died while they started.
 //!
-//! It lists first and reads the status afterwards, so that what begins in between is
-//! younger than its listing. Nothing of an attempt is touched before a conditional
-//! write has taken it from its owner, and nothing that a committed manifest names.
+//! The sweep lists first and reads the status afterwards, so anything started in between is
+//! younger than the listing. It removes an attempt only after a conditional write has taken it
+//! from its owner. It never removes anything that a committed manifest names.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -29,56 +30,57 @@ use crate::publish::work::Work;
 use crate::status::state::Transition;
 use crate::status::{LeaseState, PeriodRecord, State, StatusError, StatusStore};
 
-const MOST_PASSES: u32 = 10;
+const MAX_PASSES: u32 = 10;
 
-/// What sweeps, and how careful it is.
+/// The settings of a sweep.
 #[derive(Clone, Debug)]
 pub struct Sweep {
     pub status: Arc<dyn StatusStore>,
     pub cleanup: Cleanup,
     pub clock: Clock,
-    /// Nothing younger is touched, nor a lease that ended more recently.
+    /// Files younger than this stay. So do leases that ended more recently.
     pub min_age: Duration,
-    /// Only tells what it would do.
+    /// Only reports; removes nothing.
     pub dry_run: bool,
 }
 
-/// What a sweep did.
+/// The result of a sweep.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Swept {
-    /// Attempts, manifests and probes that were removed, or would be, by their names in the
-    /// work area.
+    /// Names in the work area of removed attempts, manifests and probes. In a dry run, of
+    /// those that would be removed.
     pub removed: BTreeSet<String>,
     pub bytes: u64,
-    /// Uploads that were aborted, or would be: the URIs that they were for.
+    /// URIs of aborted uploads. In a dry run, of those that would be aborted.
     pub aborted: BTreeSet<String>,
-    /// Attempts of loads that this status store does not know, and uploads that are none of
-    /// a load's: left alone.
+    /// Attempts and uploads that do not belong to a load of this status store. They are left
+    /// alone.
     pub unknown: BTreeSet<String>,
     pub passes: u32,
 }
 
-/// Something in the work area that may be removed as a whole.
+/// An attempt, manifest or probe in the work area.
 #[derive(Debug)]
 struct Remnant {
     bytes: u64,
     newest: DateTime<Utc>,
 }
 
-/// What must stay.
+/// The names that must be kept.
 #[derive(Debug, Default)]
 struct Live {
     attempts: BTreeSet<String>,
-    /// Digests of attempts whose uploads are still to be completed.
+    /// Digests of attempts whose uploads still have to be completed.
     digests: BTreeSet<String>,
     manifests: BTreeSet<String>,
 }
 
 impl Sweep {
-    /// Sweeps until a pass finds nothing: zombies may still have been writing.
+    /// Repeats passes until one finds nothing, because workers of fenced attempts may still be
+    /// writing.
     pub async fn run(&self) -> Result<Swept, Failure> {
         let mut swept = Swept::default();
-        while swept.passes < MOST_PASSES {
+        while swept.passes < MAX_PASSES {
             swept.passes += 1;
             let found = self.pass(&mut swept).await?;
             if found == 0 || self.dry_run {
@@ -122,7 +124,7 @@ impl Sweep {
         Ok(found)
     }
 
-    /// Removes what was written only to see whether it can be, and says how much there was.
+    /// Removes old probes and returns how many it found.
     async fn probes(&self, swept: &mut Swept) -> Result<usize, Failure> {
         let mut found = 0;
         for (name, meta) in self.work().list(PROBES).await? {
@@ -138,7 +140,7 @@ impl Sweep {
         Ok(found)
     }
 
-    /// Aborts the uploads of attempts that nobody works on, and says how many there were.
+    /// Aborts the uploads of abandoned attempts and returns how many it found.
     async fn abort(
         &self,
         pending: Vec<Pending>,
@@ -171,7 +173,7 @@ impl Sweep {
         Ok(found)
     }
 
-    /// The digests of pending parts that belong to an attempt of a load known here.
+    /// The digests of pending parts whose load is in this status store.
     async fn known_digests(&self, pending: &[Pending]) -> Result<BTreeSet<String>, Failure> {
         let mut asked: BTreeMap<Month, BTreeSet<&str>> = BTreeMap::new();
         for part in pending.iter().filter(|part| self.is_old(part.since)) {
@@ -212,7 +214,7 @@ impl Sweep {
         swept.bytes += bytes;
     }
 
-    /// Attempts with work files or unpublished parts.
+    /// Finds attempts with work files or unpublished parts.
     async fn attempts(&self) -> Result<BTreeMap<String, Remnant>, Failure> {
         let mut found = BTreeMap::new();
         for folder in [ATTEMPTS, STAGING] {
@@ -232,7 +234,7 @@ impl Sweep {
         Ok(found)
     }
 
-    /// What the status says is alive, after fencing what has been abandoned.
+    /// Collects the names that the status store still needs. Fences abandoned attempts first.
     async fn live(&self) -> Result<Live, Failure> {
         let mut live = Live::default();
         for dataset in self.status.datasets().await? {
@@ -271,7 +273,7 @@ impl Sweep {
         Ok(())
     }
 
-    /// Takes an abandoned attempt from its owner; one that is still owned stays as it is.
+    /// Fences an abandoned attempt. A record with a live owner is returned unchanged.
     async fn fenced(&self, record: PeriodRecord) -> Result<PeriodRecord, Failure> {
         if record.state != State::Running || !self.is_abandoned(&record) || self.dry_run {
             return Ok(record);
@@ -299,7 +301,7 @@ impl Sweep {
         }
     }
 
-    /// Whether the status store knows the load whose attempt this is.
+    /// Returns whether the attempt's load is in the status store.
     async fn is_known(&self, attempt: &str) -> Result<bool, Failure> {
         Ok(self.status.load(load_of(attempt)).await?.is_some())
     }
@@ -321,7 +323,7 @@ impl Sweep {
 }
 
 impl Live {
-    /// A running attempt may have written its manifest and not committed it yet.
+    /// A running attempt may have written its manifest but not committed it yet.
     fn keeps(&self, manifest: &str) -> bool {
         let of_live =
             attempt_of_manifest(manifest).is_some_and(|attempt| self.attempts.contains(attempt));
@@ -329,8 +331,8 @@ impl Live {
     }
 }
 
-/// The attempts whose parts a manifest may name that is not in the swept work area: its
-/// dataset has another one, or a wrong one is swept.
+/// The attempts whose parts may be named by a manifest outside the swept work area. The
+/// dataset may use another work area, or the wrong one is being swept.
 fn of_another_work_area(record: &PeriodRecord, manifest: &str) -> Vec<String> {
     let attempts = 1..=record.attempt;
     let names = attempts.map(|n| attempt_name(&record.load_id, record.period, n));
@@ -338,14 +340,14 @@ fn of_another_work_area(record: &PeriodRecord, manifest: &str) -> Vec<String> {
     names.chain(writer).collect()
 }
 
-/// The digests of the attempts whose parts a manifest names.
+/// The digests of the attempts whose uploads a manifest names.
 fn uploaded_by(manifest: &Manifest) -> BTreeSet<String> {
     let parts = manifest.added.iter().chain(&manifest.losers);
     let digests = parts.filter_map(|part| attempt_digest(&part.uri));
     digests.map(str::to_owned).collect()
 }
 
-/// The attempts whose files a manifest names.
+/// The attempts whose staged files a manifest names.
 fn staged_by(manifest: &Manifest) -> BTreeSet<String> {
     let parts = manifest.added.iter().chain(&manifest.losers);
     let paths = parts.filter_map(|part| match &part.staged {
@@ -388,7 +390,7 @@ mod tests {
         }
     }
 
-    /// Files are as old as the test, so the clock has to be far ahead of it.
+    /// Files are as old as the test, so the clock must be far in the future.
     fn far() -> DateTime<Utc> {
         "2999-01-01T00:00:00Z".parse().unwrap()
     }
@@ -400,7 +402,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_a_live_attempt_owns_stays_and_what_was_abandoned_goes() {
+    async fn live_attempts_are_kept_and_abandoned_ones_removed() {
         let world = world();
         let engine = Engine::with(&[Fault::WaitsLate]);
         let driver = world.driver(&engine, noon);
@@ -426,7 +428,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_manifest_in_force_stays_and_older_ones_go() {
+    async fn the_current_manifest_is_kept_and_older_ones_removed() {
         let world = world();
         let mut request = world.request("2024-02-01", "2024-02-01");
         world.run(&request, &[]).await;
@@ -441,7 +443,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_probe_whose_load_died_goes_once_it_is_old() {
+    async fn an_old_probe_of_a_dead_load_is_removed() {
         let world = world();
         let probe = world.path("lake/.lakebolt/probes/lakebolt-probe-1");
         std::fs::create_dir_all(probe.parent().unwrap()).unwrap();
@@ -455,7 +457,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_another_state_may_own_is_left_alone() {
+    async fn attempts_unknown_to_the_status_store_are_left_alone() {
         let world = world();
         world
             .run(&world.request("2024-02-01", "2024-02-01"), &[])
@@ -469,25 +471,25 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_dataset_with_another_work_area_keeps_no_sweep_from_its_end() {
+    async fn a_dataset_with_another_work_area_does_not_stop_the_sweep() {
         let world = world();
         let mut request = world.request("2024-02-01", "2024-02-01");
         world.run(&request, &[]).await;
         request.terms.name = "other".to_owned();
-        request.terms.work = world.uri("elsewhere");
+        request.terms.work = world.uri("other");
         world.run(&request, &[]).await;
-        assert_eq!(world.files("elsewhere").len(), 1);
+        assert_eq!(world.files("other").len(), 1);
         request.terms.work = world.uri("lake/.lakebolt");
         let abandoned = world.path("lake/.lakebolt/probes/lakebolt-probe-1");
         std::fs::create_dir_all(abandoned.parent().unwrap()).unwrap();
         std::fs::write(&abandoned, "null").unwrap();
         let swept = sweep(&world, far, Duration::ZERO).run().await.unwrap();
         assert_eq!(swept.removed.len(), 1, "{swept:?}");
-        assert_eq!(world.files("elsewhere").len(), 1);
+        assert_eq!(world.files("other").len(), 1);
     }
 
     #[tokio::test]
-    async fn parts_that_a_broken_manifest_names_stay() {
+    async fn parts_named_by_a_broken_manifest_are_kept() {
         let world = world();
         let mut request = world.request("2024-02-01", "2024-02-01");
         request.terms.max_attempts = 1;

@@ -1,6 +1,6 @@
-//! Follows an attempt by what its tasks leave in the work area: receipts of splits that are
-//! done, heartbeats of those that take long. The engine's own word is needed for neither, so a
-//! word that is lost costs nothing.
+//! Follows an attempt through the files that its tasks write to the work area: receipts of
+//! finished splits and heartbeats of slow ones. It does not depend on status messages from the
+//! engine, so a lost message does no harm.
 
 use std::collections::{BTreeMap, HashSet};
 use std::time::{Duration, Instant};
@@ -18,16 +18,16 @@ use crate::load::notification::{Notification, Observer, Progress};
 use crate::publish::work::{Work, WorkError};
 use crate::submit::SubmitError;
 
-/// Once every split has its receipt, how long the engine has to say so too.
-const LAST_WORD: Duration = Duration::from_secs(5);
+/// How long the engine may take to report success after every split has its receipt.
+const ENGINE_GRACE: Duration = Duration::from_secs(5);
 
-/// An attempt that is being followed.
+/// Follows one attempt.
 #[derive(Debug)]
 pub(super) struct Watch<'a> {
     work: &'a Work,
     attempt: &'a str,
     progress: Progress,
-    /// Rows of splits that are done.
+    /// Rows read by finished splits.
     rows: u64,
     receipts: HashSet<String>,
     done: HashSet<String>,
@@ -35,7 +35,7 @@ pub(super) struct Watch<'a> {
 }
 
 impl<'a> Watch<'a> {
-    /// A watch over `attempt`, of which `progress` says how much there is to do.
+    /// Creates a watch for `attempt`. `progress` holds the totals.
     pub(super) fn new(work: &'a Work, attempt: &'a str, progress: Progress) -> Self {
         Self {
             work,
@@ -48,8 +48,9 @@ impl<'a> Watch<'a> {
         }
     }
 
-    /// Tells of every step until all splits are done. Fails when there was none for too long,
-    /// of no other attempt either: this one's splits may have to wait for theirs.
+    /// Reports progress until all splits are done. Fails when neither this attempt nor any
+    /// other on the engine made progress before the deadline: splits may have to wait for
+    /// those of other attempts.
     pub(super) async fn follow(
         mut self,
         timing: Timing,
@@ -66,10 +67,10 @@ impl<'a> Watch<'a> {
                     observer.observe(&Notification::Progress(self.progress.clone()));
                 }
                 Ok(false) => {}
-                Err(error) => warn!(%error, "receipts cannot be read just now"),
+                Err(error) => warn!(%error, "cannot read receipts, will try again"),
             }
-            if self.progress.splits_done == self.progress.splits && last.elapsed() >= LAST_WORD {
-                warn!(attempt = %self.attempt, "every split is done; the engine did not say so");
+            if self.progress.splits_done == self.progress.splits && last.elapsed() >= ENGINE_GRACE {
+                warn!(attempt = %self.attempt, "every split is done, but the engine has not reported the end");
                 return Ok(());
             }
             if last.elapsed().min(activity.elapsed()) >= timing.progress_deadline {
@@ -78,7 +79,7 @@ impl<'a> Watch<'a> {
         }
     }
 
-    /// Whether a split was done, or got on, since the last look.
+    /// Returns whether a split made progress or was done since the last look.
     async fn look(&mut self) -> Result<bool, WorkError> {
         let mut news = false;
         let folder = AttemptFiles(self.attempt).receipts();
@@ -130,7 +131,8 @@ impl<'a> Watch<'a> {
             ..
         } = self.progress;
         let seconds = deadline.as_secs();
-        let message = format!("no split got on for {seconds} s, after {splits_done} of {splits}");
+        let message =
+            format!("no split made progress for {seconds} s after {splits_done} of {splits}");
         let mut failure = Failure::from(SubmitError::Failed {
             message,
             retryable: true,
@@ -150,9 +152,9 @@ mod tests {
     use super::*;
 
     #[derive(Debug, Default)]
-    struct Told(Mutex<Vec<Progress>>);
+    struct Recorder(Mutex<Vec<Progress>>);
 
-    impl Observer for Told {
+    impl Observer for Recorder {
         fn observe(&self, notification: &Notification) {
             if let Notification::Progress(progress) = notification {
                 self.0.lock().unwrap().push(progress.clone());
@@ -224,7 +226,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn rows_of_splits_under_way_are_counted_once() {
+    async fn rows_of_running_splits_are_counted_once() {
         let place = Place::new();
         let mut watch = place.watch();
         place.heartbeat("s1", 30).await;
@@ -240,23 +242,26 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_attempt_whose_splits_are_all_done_needs_no_word_of_the_engine() {
+    async fn an_attempt_ends_when_all_splits_are_done_even_if_the_engine_is_silent() {
         let place = Place::new();
         place.receipt("s1", "1", 50).await;
         place.receipt("s2", "1", 7).await;
-        let told = Told::default();
+        let recorder = Recorder::default();
         let activity = Activity::default();
-        let followed = place.watch().follow(timing(60_000), &activity, &told).await;
+        let followed = place
+            .watch()
+            .follow(timing(60_000), &activity, &recorder)
+            .await;
         followed.unwrap();
-        let told = told.0.into_inner().unwrap();
-        assert_eq!((told.len(), told[0].rows), (1, 57));
+        let seen = recorder.0.into_inner().unwrap();
+        assert_eq!((seen.len(), seen[0].rows), (1, 57));
     }
 
     #[tokio::test]
-    async fn an_attempt_that_does_not_get_on_is_given_up() {
+    async fn an_attempt_without_progress_fails() {
         let place = Place::new();
         place.receipt("s1", "1", 50).await;
-        let (activity, told) = (Activity::default(), Told::default());
+        let (activity, recorder) = (Activity::default(), Recorder::default());
         let other = async {
             for _ in 0..10 {
                 activity.note();
@@ -264,10 +269,10 @@ mod tests {
             }
         };
         let (since, watch) = (Instant::now(), place.watch());
-        let (followed, ()) = tokio::join!(watch.follow(timing(50), &activity, &told), other);
+        let (followed, ()) = tokio::join!(watch.follow(timing(50), &activity, &recorder), other);
         assert!(
             since.elapsed() >= Duration::from_millis(140),
-            "the other got on"
+            "another attempt made progress"
         );
         let failure = followed.unwrap_err();
         assert_eq!(failure.code, "no_progress");

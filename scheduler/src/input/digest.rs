@@ -1,20 +1,21 @@
-//! Digests of listed input: whether a day's objects are those that it was loaded from.
+//! Digests of listed input. They show whether a day's objects have changed since it was
+//! loaded.
 
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// The listing of a day.
+/// The listed input of a day.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DayInput {
-    /// Of the day, its margin, and the undated objects.
+    /// The digest of the day's objects, those of its margin, and the undated ones.
     pub digest: InputDigest,
-    /// Objects of the day itself.
+    /// The number of the day's own objects.
     pub objects: u64,
 }
 
-/// A digest of listed objects with their number. Written `12:ab34…`.
+/// A digest of listed objects and their number, written `12:ab34…`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub struct InputDigest {
@@ -28,6 +29,7 @@ impl fmt::Display for InputDigest {
     }
 }
 
+/// A text that is not a digest.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is not a digest of objects")]
 pub struct NotADigest(String);

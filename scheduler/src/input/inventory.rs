@@ -1,7 +1,8 @@
-//! The input of a load: its objects by day, as one listing found them.
+//! The input of a load: the objects found by one listing, by day.
 //!
-//! A listing may pass millions of objects and months that nobody asked for: folders of other
-//! days are not entered, objects of other days are not kept, and what is kept is compact.
+//! A listing may cover millions of objects and many months that nobody requested. Folders of
+//! other days are not listed, objects of other days are not kept, and each kept object is
+//! stored compactly.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -13,7 +14,7 @@ use super::digest::{DayInput, InputDigest};
 use super::paths::Skip;
 use crate::load::days::Day;
 
-/// The objects of the input, by the day that their paths tell.
+/// The objects of the input, by the day in their paths.
 #[derive(Clone, Debug, Default)]
 pub struct Inventory {
     pub(super) by_day: BTreeMap<Day, Objects>,
@@ -22,68 +23,69 @@ pub struct Inventory {
     pub(super) counts: Counts,
 }
 
-/// What a listing saw.
+/// The counts of a listing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// Objects that were kept, and their bytes.
+    /// Number and size of the kept objects.
     pub objects: u64,
     pub bytes: u64,
-    /// Objects of days outside the window that were listed all the same.
+    /// Objects outside the window that were listed but not kept.
     pub outside: u64,
-    /// Folders of days outside the window that were not listed.
+    /// Folders outside the window that were not listed.
     pub pruned_folders: u64,
-    /// Objects, and folders with all that is in them, that are no input.
+    /// Skipped objects and folders by reason. A folder counts once.
     pub skipped: BTreeMap<Skip, u64>,
 }
 
-/// Objects in the order of the times in their names, and a digest of them.
+/// Objects, ordered by the times in their names, and a digest of them.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Objects {
     pub(super) list: Vec<Listed>,
     pub(super) digest: [u8; 32],
 }
 
-/// An object, without what it shares with its neighbours.
+/// An object without the attributes that its folder shares.
 #[derive(Clone, Debug)]
 pub(super) struct Listed {
     pub(super) name: Box<str>,
     pub(super) etag: Box<str>,
     pub(super) size: u64,
-    /// Index of its place.
+    /// Index of its folder in the list of places.
     pub(super) place: u32,
     pub(super) minute: Option<u16>,
 }
 
-/// What the objects of a folder share.
+/// The attributes that all objects of a folder share.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Place {
     pub(super) store: String,
-    /// Ends with a slash, unless it is the store's root.
+    /// Ends with a slash, except for the root of the store.
     pub(super) folder: String,
     pub(super) region: Option<String>,
     pub(super) account: Option<String>,
 }
 
 impl Inventory {
-    /// The days that have objects, in order; the margin's among them.
+    /// Returns the days that have objects, in order, including margin days.
     pub fn days(&self) -> impl Iterator<Item = Day> + '_ {
         self.by_day.keys().copied()
     }
 
-    /// The objects of a day, in the order of the times in their names.
+    /// Returns the objects of a day, ordered by the times in their names.
     pub fn objects(&self, day: Day) -> impl Iterator<Item = InputObject> + '_ {
         let objects = self.by_day.get(&day).into_iter();
         let listed = objects.flat_map(|objects| &objects.list);
         listed.map(move |listed| self.object(listed, Some(day)))
     }
 
-    /// The objects whose paths tell no day.
+    /// Returns the objects without a day in their paths.
     pub fn undated(&self) -> impl Iterator<Item = InputObject> + '_ {
         let listed = self.undated.list.iter();
         listed.map(|listed| self.object(listed, None))
     }
 
-    /// What a task of `days` reads: their objects, their margin's, and the undated ones; each once.
+    /// Returns the objects that loading `days` reads: those of the days and their margins, and
+    /// the undated ones. Each object appears once.
     pub fn to_read<'a>(
         &self,
         days: impl IntoIterator<Item = &'a Day>,
@@ -103,7 +105,8 @@ impl Inventory {
         dated.chain(self.undated()).collect()
     }
 
-    /// The digest of a day's input: its objects, its margin's and the undated ones.
+    /// Returns the digest of a day's input: its objects, those of its margin and the undated
+    /// ones.
     pub fn digest(&self, day: Day, margin: u32) -> InputDigest {
         let mut hash = Sha256::new();
         let mut objects = self.undated.list.len() as u64;
@@ -119,7 +122,7 @@ impl Inventory {
         }
     }
 
-    /// The listing of each of `days`, for `remaining::decide`.
+    /// Returns the input of each of `days`, for `remaining::decide`.
     pub fn inputs<'a>(
         &self,
         days: impl IntoIterator<Item = &'a Day>,
@@ -132,11 +135,12 @@ impl Inventory {
         days.into_iter().map(|day| (*day, input(day))).collect()
     }
 
+    /// Returns the counts of the listing.
     pub fn counts(&self) -> &Counts {
         &self.counts
     }
 
-    /// Whether no object was kept.
+    /// Returns true if no object was kept.
     pub fn is_empty(&self) -> bool {
         self.counts.objects == 0
     }
@@ -161,7 +165,7 @@ impl Inventory {
         }
     }
 
-    /// Puts every day's objects in order and takes their digests.
+    /// Sorts each day's objects and computes their digests.
     pub(super) fn finished(mut self) -> Self {
         for objects in self.by_day.values_mut() {
             objects.finish(&self.places);
@@ -184,7 +188,7 @@ impl Objects {
             let place = &places[listed.place as usize];
             for text in [&*place.store, &*place.folder, &*listed.name, &*listed.etag] {
                 hash.update(text.as_bytes());
-                // No path and no etag has this byte, so that texts cannot run into each other.
+                // This byte occurs in no path and no etag, so it separates them unambiguously.
                 hash.update([0]);
             }
             hash.update(listed.size.to_le_bytes());

@@ -1,4 +1,5 @@
-//! Walks the folders of the inputs, down to those of a day, and streams the objects there.
+//! Lists the inputs: walks their folders down to those of a day and streams the objects in
+//! them.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -13,9 +14,10 @@ use super::inventory::{Inventory, Listed, Place};
 use super::paths;
 use crate::load::range::Window;
 
-/// Listing requests at once: enough to hide a store's latency.
+/// Concurrent listing requests. This is enough to hide a store's latency.
 const PARALLEL: usize = 8;
 
+/// Why the input could not be listed.
 #[derive(Debug, thiserror::Error)]
 pub enum InventoryError {
     #[error("input {uri}: cannot be opened")]
@@ -35,7 +37,7 @@ pub enum InventoryError {
 }
 
 impl InventoryError {
-    /// Whether the same call may succeed later without a change to the input.
+    /// Returns true if the same call may succeed later with the same input.
     pub fn retryable(&self) -> bool {
         match self {
             Self::Listing { source, .. } => source.cause.retryable(),
@@ -44,11 +46,12 @@ impl InventoryError {
     }
 }
 
-/// Lists the inputs, keeping the objects of the days in `window` and those without a day.
+/// Lists the inputs. Keeps objects of the days in `window` and objects without a day.
 pub async fn list(inputs: &[String], window: Window) -> Result<Inventory, InventoryError> {
     let mut collector = Collector::new(window);
     for (uri, input) in opened(inputs)? {
-        // Only a filesystem has folders that can be missing; elsewhere they are empty prefixes.
+        // Only a filesystem has folders that can be missing. In an object store they are empty
+        // prefixes.
         if input.local.as_ref().is_some_and(|path| !path.exists()) {
             return Err(InventoryError::NotFound { uri });
         }
@@ -61,7 +64,7 @@ pub async fn list(inputs: &[String], window: Window) -> Result<Inventory, Invent
     Ok(collector.inventory.finished())
 }
 
-/// The inputs without those that stand inside another one: their objects would be read twice.
+/// Opens the inputs, without those inside another input: their objects would be read twice.
 fn opened(inputs: &[String]) -> Result<Vec<(String, Located)>, InventoryError> {
     let mut opened: Vec<(String, Located)> = Vec::new();
     for uri in inputs {
@@ -90,18 +93,18 @@ struct Collector {
     place_ids: HashMap<Place, u32>,
 }
 
-/// Why an object could not be looked at. The answer to HEAD has no body, so a store tells
-/// its reason only when the same place is listed.
+/// Finds out why an object could not be read. The response to HEAD has no body, so a store
+/// only gives the reason when its place is listed.
 async fn reason(input: &Located, error: object_store::Error) -> object_store::Error {
     let listed = input.store.list(Some(&input.path)).try_next().await;
     listed.err().unwrap_or(error)
 }
 
-/// What a folder turned out to be.
+/// The result of looking into a folder.
 enum Folder {
-    /// Its objects stand in it, or are all of one day: listed as a stream.
+    /// Its objects are directly in it, or all belong to one day. It is listed as a stream.
     Leaf(Path),
-    /// It has folders that may be left out.
+    /// It has folders that can be pruned.
     Inner {
         folders: Vec<Path>,
         objects: Vec<ObjectMeta>,
@@ -139,7 +142,8 @@ impl Collector {
         Ok(())
     }
 
-    /// The folders to stream, level by level. Objects met on the way are taken at once.
+    /// Returns the folders to stream, level by level. Objects found on the way are added
+    /// immediately.
     async fn leaves(&mut self, input: &Located) -> Result<Vec<Path>, object_store::Error> {
         let mut leaves = Vec::new();
         let mut level = vec![input.path.clone()];
@@ -160,8 +164,8 @@ impl Collector {
         Ok(leaves)
     }
 
-    /// The folders that may hold objects of the window. Each look at one is a request, so that
-    /// many are looked at side by side.
+    /// Returns the folders that may hold objects of the window. Looking into a folder is a
+    /// request, so several run concurrently.
     async fn entered(
         &mut self,
         input: &Located,
@@ -187,8 +191,8 @@ impl Collector {
         Ok(entered)
     }
 
-    /// Whether a folder of another day is one of a backup or an export, say, and its objects tell
-    /// their days themselves, or tell none.
+    /// Returns true if the objects of a folder dated outside the window have other dates, or
+    /// none. This is typical of backups and exports.
     async fn is_dated_otherwise(
         &self,
         input: &Located,
@@ -198,15 +202,15 @@ impl Collector {
         while let Some(object) = objects.try_next().await? {
             let rest = below(&object.location, &input.path);
             if paths::skip(rest, object.size).is_none() {
-                let told = paths::tell(input.path.as_ref(), rest);
+                let facts = paths::tell(input.path.as_ref(), rest);
                 let as_folder = |day| paths::is_dated(folder.as_ref(), day);
-                return Ok(!told.day.is_some_and(as_folder));
+                return Ok(!facts.day.is_some_and(as_folder));
             }
         }
         Ok(false)
     }
 
-    /// An object that is an input by itself: it was named, so only an empty one is no input.
+    /// Adds an object that was named as an input. It is only skipped if it is empty.
     fn object_alone(&mut self, input: &Located, object: &ObjectMeta) {
         let (folder, name) = folder_and_name(&object.location);
         if object.size == 0 {
@@ -229,8 +233,8 @@ impl Collector {
         *count.or_default() += 1;
     }
 
-    fn keep(&mut self, input: &Located, object: &ObjectMeta, told: paths::Told) {
-        if told.day.is_some_and(|day| !self.window.contains(day)) {
+    fn keep(&mut self, input: &Located, object: &ObjectMeta, facts: paths::Told) {
+        if facts.day.is_some_and(|day| !self.window.contains(day)) {
             self.inventory.counts.outside += 1;
             return;
         }
@@ -238,20 +242,20 @@ impl Collector {
         let place = self.place(Place {
             store: input.uri.clone(),
             folder: folder.to_owned(),
-            region: told.region,
-            account: told.account,
+            region: facts.region,
+            account: facts.account,
         });
         let listed = Listed {
             name: name.into(),
             etag: etag(object).into(),
             size: object.size,
             place,
-            minute: told.minute,
+            minute: facts.minute,
         };
         let inventory = &mut self.inventory;
         inventory.counts.objects += 1;
         inventory.counts.bytes += object.size;
-        let objects = match told.day {
+        let objects = match facts.day {
             Some(day) => inventory.by_day.entry(day).or_default(),
             None => &mut inventory.undated,
         };
@@ -270,8 +274,8 @@ impl Collector {
     }
 }
 
-/// Looks at the first object below a folder: if it stands in a folder of its own, there are
-/// folders to choose from.
+/// Looks at the first object below a folder. If it is in a subfolder, subfolders can be
+/// pruned.
 async fn look(store: &Arc<dyn ObjectStore>, folder: Path) -> Result<Folder, object_store::Error> {
     if paths::is_day(folder.as_ref()) {
         return Ok(Folder::Leaf(folder));
@@ -288,21 +292,21 @@ async fn look(store: &Arc<dyn ObjectStore>, folder: Path) -> Result<Folder, obje
     })
 }
 
-/// The path below a folder.
+/// Returns the path below a folder.
 fn below<'a>(path: &'a Path, folder: &Path) -> &'a str {
     let path = path.as_ref();
     let rest = path.strip_prefix(folder.as_ref()).unwrap_or(path);
     rest.strip_prefix('/').unwrap_or(rest)
 }
 
-/// A path's folder, with its last slash, and its last part.
+/// Splits a path into its folder, with the last slash, and its name.
 fn folder_and_name(path: &Path) -> (&str, &str) {
     let path = path.as_ref();
     let name = path.rfind('/').map_or(0, |slash| slash + 1);
     path.split_at(name)
 }
 
-/// What changes when the object does.
+/// Returns a text that changes when the object changes.
 fn etag(object: &ObjectMeta) -> String {
     let modified = object.last_modified.timestamp_micros();
     let instead = || format!("{modified:x}-{:x}", object.size);
@@ -341,7 +345,7 @@ mod tests {
             .to_string()
     }
 
-    /// `day name` of every object, in order; `- name` without a day.
+    /// Lines `day name` for all objects in order, `- name` without a day.
     fn shown(inventory: &Inventory) -> Vec<String> {
         let name = |path: &str| path.rsplit('/').next().unwrap_or_default().to_owned();
         let days = inventory.days().collect::<Vec<_>>().into_iter();
@@ -425,7 +429,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_object_is_an_input_and_counts_once_with_its_folder() {
+    async fn an_object_can_be_an_input_and_counts_once_with_its_folder() {
         let root = tempfile::tempdir().expect("a folder");
         write(root.path(), "2024/01/01/a.log", "x");
         write(root.path(), "2024/01/01/_named", "x");
@@ -441,7 +445,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_dated_folder_does_not_hide_objects_that_are_dated_otherwise() {
+    async fn a_dated_folder_does_not_hide_objects_with_other_dates() {
         let root = tempfile::tempdir().expect("a folder");
         write(root.path(), "2024-05-01/AWSLogs/2024/01/01/a.log", "x");
         write(root.path(), "2023/12/undated.log", "x");
@@ -452,7 +456,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_backup_of_a_later_day_is_entered_whatever_day_its_first_object_tells() {
+    async fn a_backup_of_a_later_day_is_listed_whatever_the_date_of_its_first_object() {
         let root = tempfile::tempdir().expect("a folder");
         write(root.path(), "2024-06-01/AWSLogs/.marker", "x");
         write(root.path(), "2024-06-01/AWSLogs/2023/01/01/a.log", "x");
@@ -465,7 +469,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_folder_that_is_not_there_is_an_error_and_an_empty_one_is_not() {
+    async fn a_missing_folder_is_an_error_and_an_empty_one_is_not() {
         let root = tempfile::tempdir().expect("a folder");
         let days = window("2024-01-01", "2024-01-02");
         assert!(listed(root.path(), days).await.is_empty());
@@ -481,7 +485,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_change_shows_in_the_digests_of_its_day_and_margin_only() {
+    async fn a_change_only_affects_the_digests_of_its_day_and_margin() {
         let root = tempfile::tempdir().expect("a folder");
         for number in 1..=9 {
             write(root.path(), &format!("dt=2024-01-0{number}/a.log"), "x");
@@ -508,7 +512,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_task_reads_its_days_their_margin_and_what_has_no_day() {
+    async fn a_load_reads_its_days_their_margin_and_undated_objects() {
         let root = tempfile::tempdir().expect("a folder");
         for number in 1..=9 {
             write(

@@ -1,5 +1,4 @@
-//! The input of a load: what its paths say, what a listing found, and how it is packed
-//! into splits.
+//! The input of a load: dates in paths, the listing, and the packing into splits.
 
 pub mod digest;
 pub mod inventory;

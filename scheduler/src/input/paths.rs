@@ -1,10 +1,11 @@
-//! What an object's path tells: its day, account and region, and whether it is input at
-//! all. Every path has an answer; one that tells nothing is an object without a day.
+//! Reads the day, account and region of an object from its path, and whether it is input at
+//! all. Parsing never fails: a path without any of these is an object without a day.
 //!
-//! Paths come in two pieces, the folder that was asked for (the base) and the rest below it.
-//! The rest speaks first, and in it folders before the file's name: a folder is what a
-//! partition means, a name may repeat the time of delivery, and the base may be a backup's
-//! folder with a date of its own. Of several dates the deepest counts.
+//! A path has two parts: the requested folder (base) and the rest below it.
+//! - The rest takes precedence over the base, which may be a dated backup folder.
+//! - In the rest, folders take precedence over the file name. A folder is a partition; a name
+//!   may contain the time of delivery.
+//! - Of several dates the deepest counts.
 
 use std::ops::RangeInclusive;
 use std::str::FromStr;
@@ -16,11 +17,11 @@ use serde::{Deserialize, Serialize};
 use crate::load::days::{Day, Month};
 use crate::load::range::Window;
 
-/// What a path tells.
+/// The attributes found in a path.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Told {
     pub day: Option<Day>,
-    /// Minute of the day, where an hour folder or the name tells it; orders objects.
+    /// Minute of the day, from an hour folder or the name. It orders the objects of a day.
     pub minute: Option<u16>,
     pub region: Option<String>,
     pub account: Option<String>,
@@ -30,15 +31,15 @@ pub struct Told {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Skip {
-    /// It has no bytes: a folder marker, or nothing to read.
+    /// It is empty, for example a folder marker.
     Empty,
     /// A file or folder that writers hide from readers (`.x`, `_SUCCESS`, `_temporary`).
     Hidden,
-    /// What AWS writes beside the logs: digests, insights, and files that test a permission.
+    /// A file that AWS writes beside the logs: a digest, an insight or a permission test.
     NotALog,
 }
 
-/// What the path `base` + `/` + `rest` tells.
+/// Parses the path `base` + `/` + `rest`.
 pub fn tell(base: &str, rest: &str) -> Told {
     let (folders, name) = rest.rsplit_once('/').unwrap_or(("", rest));
     let folders: Vec<&str> = parts(base).chain(parts(folders)).collect();
@@ -50,7 +51,7 @@ pub fn tell(base: &str, rest: &str) -> Told {
         .or_else(|| date_of_folders(&folders, 1..=above));
     let owner = |of: fn(&str) -> Option<&str>| {
         let told = folders.iter().rev().copied().find_map(of);
-        // Twelve digits of a name may be a time as well.
+        // Twelve digits of a name may also be a time.
         let mut pieces = name.split(['_', '.']).filter(|piece| !is_time(piece));
         let told = told.or_else(|| pieces.find_map(of));
         told.map(str::to_owned)
@@ -63,7 +64,7 @@ pub fn tell(base: &str, rest: &str) -> Told {
     }
 }
 
-/// Why the object at `rest` below the base is not read, if it is not.
+/// Returns why the object at `rest` below the base is skipped, or `None` if it is read.
 pub fn skip(rest: &str, size: u64) -> Option<Skip> {
     if parts(rest).any(is_hidden) {
         return Some(Skip::Hidden);
@@ -74,8 +75,8 @@ pub fn skip(rest: &str, size: u64) -> Option<Skip> {
     parts(rest).any(is_not_a_log).then_some(Skip::NotALog)
 }
 
-/// Whether a folder may hold objects that a listing for `window` keeps. Only a day or a month
-/// rules a folder out: a lone number like `2019` may be anything.
+/// Returns true if a folder may hold objects that a listing for `window` keeps. Only a day or
+/// a month excludes a folder: a lone number such as `2019` may mean anything.
 pub fn may_hold(folder: &str, window: &Window) -> bool {
     let parts: Vec<&str> = parts(folder).collect();
     if let Some(date) = date_ending(&parts) {
@@ -87,7 +88,7 @@ pub fn may_hold(folder: &str, window: &Window) -> bool {
     }
 }
 
-/// Whether the folder's date, a day or a month, is that of `day`.
+/// Returns true if the folder's date, a day or a month, includes `day`.
 pub fn is_dated(folder: &str, day: Day) -> bool {
     let parts: Vec<&str> = parts(folder).collect();
     if let Some(date) = date_ending(&parts) {
@@ -96,13 +97,15 @@ pub fn is_dated(folder: &str, day: Day) -> bool {
     month_ending(&parts).is_some_and(|month| month == day.month())
 }
 
-/// Whether the folder is a day's: all below it is of that day, or says otherwise itself.
+/// Returns true for the folder of a day. All objects below belong to that day unless their
+/// paths say otherwise.
 pub fn is_day(folder: &str) -> bool {
     let parts: Vec<&str> = parts(folder).collect();
     date_ending(&parts).is_some()
 }
 
-/// Why a folder of this name, and all below it, is not read, by the same rules as its objects.
+/// Returns why a folder and everything below it is skipped. The rules are those for its
+/// objects.
 pub fn skip_folder(name: &str) -> Option<Skip> {
     if is_hidden(name) {
         return Some(Skip::Hidden);
@@ -120,8 +123,8 @@ fn is_hidden(part: &str) -> bool {
         || part.ends_with("_$folder$")
 }
 
-/// CloudTrail keeps digests and insights beside its logs; AWS Config and the load balancers
-/// check with a file of their own that they may write.
+/// CloudTrail keeps digests and insights beside its logs. AWS Config and the load balancers
+/// write a file to test their permission.
 fn is_not_a_log(part: &str) -> bool {
     matches!(
         part,
@@ -141,7 +144,7 @@ struct Date {
 
 impl Date {
     fn new(year: i32, month: u32, day: u32) -> Option<Self> {
-        // Logs are younger than this, and other numbers that look like dates are not.
+        // Logs are younger than this. Numbers outside this range are not dates.
         let plausible = (1990..2100).contains(&year);
         let date = NaiveDate::from_ymd_opt(year, month, day).filter(|_| plausible)?;
         Some(Self {
@@ -155,7 +158,7 @@ impl Date {
         Self { minute, ..self }
     }
 
-    /// With the minute of `other`, which is finer than a folder's hour.
+    /// Takes the minute of `other`, which is more precise than the hour of a folder.
     fn or_minute_of(self, other: Option<Date>) -> Self {
         let finer = other.filter(|other| other.day == self.day);
         Self {
@@ -165,8 +168,8 @@ impl Date {
     }
 }
 
-/// The deepest date that ends with one of the first `ends` folders, with the hour of the
-/// folder below it.
+/// Returns the deepest date that ends with one of the first `ends` folders, with the hour of
+/// the folder below it.
 fn date_of_folders(folders: &[&str], ends: RangeInclusive<usize>) -> Option<Date> {
     let mut ends = ends.rev();
     let (end, date) = ends.find_map(|end| Some((end, date_ending(&folders[..end])?)))?;
@@ -177,7 +180,7 @@ fn date_of_folders(folders: &[&str], ends: RangeInclusive<usize>) -> Option<Date
     })
 }
 
-/// The date that the last folder completes: `2024/01/15`, `year=2024/month=1/day=15`,
+/// Returns the date that the last folder completes: `2024/01/15`, `year=2024/month=1/day=15`,
 /// `dt=2024-01-15`, `eventDay=20240115`, `2024-01-15`, `20240115`.
 fn date_ending(folders: &[&str]) -> Option<Date> {
     let (last, above) = folders.split_last()?;
@@ -198,7 +201,7 @@ fn month_ending(folders: &[&str]) -> Option<Month> {
     Some(first.day.month())
 }
 
-/// The number of a date's folder: bare and with all its digits, or after `name=`.
+/// Parses the number in a date folder: bare with all its digits, or after `name=`.
 fn field(part: &str, name: &str, digits: usize) -> Option<u32> {
     match part.split_once('=') {
         Some((key, value)) if key.eq_ignore_ascii_case(name) => number(value),
@@ -213,7 +216,7 @@ fn hour(part: &str) -> Option<u16> {
     u16::try_from(hour).ok().filter(|hour| *hour < 24)
 }
 
-/// `yyyy-MM-dd`, with `-HH` behind it or not, or `yyyyMMdd`, and nothing else.
+/// Parses exactly `yyyy-MM-dd`, `yyyy-MM-dd-HH` or `yyyyMMdd`.
 fn whole_date(text: &str) -> Option<Date> {
     let digits = text.len() == 8 && number::<u32>(text).is_some();
     let date = match text.as_bytes() {
@@ -225,7 +228,8 @@ fn whole_date(text: &str) -> Option<Date> {
     date.map(|(date, _)| date)
 }
 
-/// Dates as names spell them; those with a time first, as they are the least ambiguous.
+/// Spellings of dates in names. Those with a time come first because they are the least
+/// ambiguous.
 const NAME_PATTERNS: &[&str] = &[
     "yyyy-MM-dd-HH-mm-ss",
     "yyyy-MM-ddTHH-mm",
@@ -243,11 +247,11 @@ const NAME_PATTERNS: &[&str] = &[
     "yyyyMMdd",
 ];
 
-/// The date in a file's name, such as `…_20240115T0005Z_…`, `2024-01-15-10-11-12-ABC…` or
-/// `E123.2024-01-15-10.abc.gz`. The last one of the first pattern that occurs.
+/// Returns the date in a file's name, such as `…_20240115T0005Z_…`, `2024-01-15-10-11-12-ABC…`
+/// or `E123.2024-01-15-10.abc.gz`: the last match of the first pattern that occurs.
 fn date_in_name(name: &str) -> Option<Date> {
     let bytes = name.as_bytes();
-    // Most positions cannot begin a date, and of the others most are no date in any pattern.
+    // Most positions cannot start a date, and most of the others match no pattern.
     let starts: Vec<usize> = (0..bytes.len())
         .filter(|at| matches!(bytes[*at..], [b'1' | b'2', b'0' | b'9', ..]))
         .collect();
@@ -264,17 +268,18 @@ fn date_in_name_at(bytes: &[u8], at: usize, pattern: &str) -> Option<Date> {
     let digit = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_digit);
     let before = at.checked_sub(1).and_then(|before| bytes.get(before));
     let after = bytes.get(at + length);
-    // A prefix of S3 access logs stands before the year without a separator, and may end in a digit.
+    // In S3 access logs a prefix comes right before the year and may end in a digit.
     let glued = pattern == "yyyy-MM-dd-HH-mm-ss";
     let bare = pattern == "yyyyMMdd";
-    // Eight digits amid a hash's are no date.
+    // Eight digits inside a hash are not a date.
     let letters = bare
         && (before.is_some_and(u8::is_ascii_hexdigit)
             || after.is_some_and(u8::is_ascii_alphabetic));
     (!digit(after) && (glued || !digit(before)) && !letters).then_some(date)
 }
 
-/// The date that `text` begins with in the spelling of `pattern`, and its length.
+/// Parses a date in the spelling of `pattern` at the start of `text`. Returns it with its
+/// length.
 fn date_at(text: &[u8], pattern: &str) -> Option<(Date, usize)> {
     let text = text.get(..pattern.len())?;
     let mut fields = [0u16; 6];
@@ -304,8 +309,8 @@ fn date_at(text: &[u8], pattern: &str) -> Option<(Date, usize)> {
     ))
 }
 
-/// The region that a folder or a piece of a name tells: `us-gov-east-1`, `region=eu-west-1`.
-/// It becomes a folder of the lake, so what is no region's name tells none.
+/// Returns the region in a folder or a piece of a name: `us-gov-east-1`, `region=eu-west-1`.
+/// The region becomes a folder of the lake, so only valid region names are accepted.
 fn region(part: &str) -> Option<&str> {
     match part.split_once('=') {
         Some((key, value)) => {
@@ -319,7 +324,8 @@ fn region(part: &str) -> Option<&str> {
     }
 }
 
-/// An area (`us`, `cn`, …), perhaps a partition (`gov`, `iso`, `isob`, …), a direction, a number.
+/// A region name: an area (`us`, `cn`, …), optionally a partition (`gov`, `iso`, `isob`, …), a
+/// direction and a number.
 fn is_region(text: &str) -> bool {
     const DIRECTIONS: &[&str] = &["central", "east", "north", "south", "west"];
     let pieces: Vec<&str> = text.split('-').collect();
@@ -340,7 +346,8 @@ fn is_region(text: &str) -> bool {
         && number::<u32>(digits).is_some()
 }
 
-/// The account that a folder or a piece of a name tells: twelve digits, `accountId=external_x`.
+/// Returns the account in a folder or a piece of a name: twelve digits, or
+/// `accountId=external_x`.
 fn account(part: &str) -> Option<&str> {
     match part.split_once('=') {
         Some((key, value)) => {
@@ -368,7 +375,7 @@ fn is_time(text: &str) -> bool {
     text.len() == PATTERN.len() && date_in_name_at(text.as_bytes(), 0, PATTERN).is_some()
 }
 
-/// A number of digits only: `parse` would take a sign, too.
+/// Parses a number of digits only. `parse` alone would accept a sign.
 fn number<T: FromStr>(text: &str) -> Option<T> {
     let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     digits.then(|| text.parse().ok())?
@@ -381,7 +388,7 @@ mod tests {
 
     use super::*;
 
-    /// `day minute region account` of a path below `base`, `-` for what it does not tell.
+    /// `day minute region account` of a path below `base`, with `-` for missing values.
     fn shown(base: &str, rest: &str) -> String {
         let told = tell(base, rest);
         let or_dash = |text: Option<String>| text.unwrap_or("-".to_owned());

@@ -1,4 +1,4 @@
-//! Input objects packed into splits: what one scan partition reads. Pure.
+//! Packs input objects into splits, each read by one scan partition. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,22 +6,25 @@ use plans::scan::split::{InputObject, Split};
 
 use crate::load::days::Day;
 
-/// How much goes into a split.
+/// Limits for packing objects into splits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Packing {
-    /// Bytes as stored. An object alone may exceed it: compressed objects cannot be split.
+    /// Size as stored. A single larger object makes a larger split: compressed objects cannot
+    /// be divided.
     pub target_bytes: u64,
-    /// Bounds the list of a split of tiny objects.
+    /// Limits the list of a split of tiny objects.
     pub max_objects: usize,
-    /// Splits of one region, account and day; more than this become larger ones. Each makes an
-    /// object at least, and Security Lake allows 288 of them.
+    /// Number of splits per region, account and day. Beyond it the splits become larger. Each
+    /// split writes at least one object, and Security Lake allows 288.
     pub max_of_day: u64,
-    /// With more splits than this, neighbours are merged as far as the first two allow.
+    /// Beyond this number of splits, neighbours are merged within `target_bytes` and
+    /// `max_objects`.
     pub max_splits: usize,
-    /// With more splits than this, small neighbours are merged: a task costs about as much
+    /// Beyond this number of splits, small neighbours are merged: a task costs about as much
     /// as reading 100 kB.
     pub many_splits: usize,
-    /// What small neighbours come to, so that many tasks are left to share.
+    /// Size up to which small neighbours are merged, so that enough tasks remain to run in
+    /// parallel.
     pub small_bytes: u64,
 }
 
@@ -38,8 +41,8 @@ impl Default for Packing {
     }
 }
 
-/// Splits of runs of one (region, account, day), in the order given within a run. Objects of
-/// other days than `days` (the margin) and objects without a day are in splits of their own.
+/// Packs objects into splits of one region, account and day each, in the given order. Objects
+/// of margin days and objects without a day get their own splits.
 pub fn pack(objects: Vec<InputObject>, days: &BTreeSet<Day>, packing: &Packing) -> Vec<Split> {
     let mut runs: BTreeMap<RunKey, Vec<InputObject>> = BTreeMap::new();
     for object in objects {
@@ -65,7 +68,7 @@ pub fn pack(objects: Vec<InputObject>, days: &BTreeSet<Day>, packing: &Packing) 
     named(lists)
 }
 
-/// What a split is read for. The days asked for come first, as the longest work.
+/// The reason to read a split. The requested days come first, since they are the most work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Kind {
     Own,
@@ -97,7 +100,7 @@ impl RunKey {
     }
 }
 
-/// A list of objects and their bytes.
+/// A list of objects and their total size.
 #[derive(Default)]
 struct List {
     objects: Vec<InputObject>,
@@ -112,8 +115,8 @@ impl List {
     }
 }
 
-/// Cuts a run into pieces of about the same size, none of more than the target unless an
-/// object alone is, or the run would have too many.
+/// Cuts a run into pieces of similar size. A piece exceeds the target only if a single object
+/// does, or if the run would have too many pieces.
 fn cut(run: Vec<InputObject>, packing: &Packing) -> Vec<List> {
     let total = run
         .iter()
@@ -125,7 +128,7 @@ fn cut(run: Vec<InputObject>, packing: &Packing) -> Vec<List> {
     if pieces.len() as u64 <= most {
         return pieces;
     }
-    // Each piece but the last then has more than its part of the whole.
+    // Every piece except the last then has more than its share of the bytes.
     let run = pieces.into_iter().flat_map(|piece| piece.objects).collect();
     cut_at(run, total.div_ceil(most).saturating_add(largest), packing)
 }
@@ -144,14 +147,14 @@ fn cut_at(run: Vec<InputObject>, limit: u64, packing: &Packing) -> Vec<List> {
     pieces
 }
 
-/// The bytes of a piece, such that the last one is not a small rest: the run's bytes by the
-/// number of pieces that it needs, and room for an object that does not fit exactly.
+/// Returns a piece size that leaves no small last piece: the run's bytes divided by the number
+/// of pieces, plus room for one object that does not fit exactly.
 fn even_share(total: u64, largest: u64, target: u64) -> u64 {
     let share = total.div_ceil(total.div_ceil(target).max(1));
     share.saturating_add(largest / 2).min(target)
 }
 
-/// Neighbours put together while they stay within `limit`.
+/// Merges neighbours while they stay within `limit`.
 fn merged(lists: Vec<(Kind, List)>, limit: u64, packing: &Packing) -> Vec<(Kind, List)> {
     let mut merged: Vec<(Kind, List)> = Vec::new();
     for (kind, list) in lists {
@@ -167,7 +170,7 @@ fn merged(lists: Vec<(Kind, List)>, limit: u64, packing: &Packing) -> Vec<(Kind,
     merged
 }
 
-/// Ids as long as the last one needs, and at least four digits.
+/// Numbers the splits with at least four digits, and as many as the last one needs.
 fn named(lists: Vec<(Kind, List)>) -> Vec<Split> {
     let width = lists.len().to_string().len().max(4);
     let numbered = lists.into_iter().enumerate();
@@ -208,7 +211,7 @@ mod tests {
         }
     }
 
-    /// The names of each split's objects; those of day 1 are the load's own.
+    /// The object names of each split. Objects of day 1 belong to the load itself.
     fn shown(objects: Vec<InputObject>, packing: &Packing) -> Vec<String> {
         let splits = pack(objects, &BTreeSet::from([Day(1)]), packing);
         let names = |split: &Split| {
@@ -255,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn a_day_that_would_make_too_many_objects_gets_larger_splits() {
+    fn a_day_with_too_many_objects_gets_larger_splits() {
         let packing = Packing {
             max_of_day: 20,
             ..packing(10, 100, 100)
@@ -287,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn with_more_than_a_few_runs_small_ones_are_merged_to_less_than_the_target() {
+    fn many_small_runs_are_merged_below_the_target() {
         let objects = || {
             let accounts = ["a", "b", "c", "d"];
             let own = accounts.map(|account| object(account, Some(1), account, 4));
@@ -303,7 +306,7 @@ mod tests {
     }
 
     #[test]
-    fn ids_sort_as_they_are_numbered() {
+    fn ids_sort_by_number() {
         let objects = (0..10_001).map(|number| object("x", Some(1), &number.to_string(), 99));
         let splits = pack(objects.collect(), &BTreeSet::new(), &packing(1, 1, 1));
         assert_eq!((&*splits[0].id, &*splits[10_000].id), ("00000", "10000"));

@@ -1,6 +1,5 @@
-//! What an attempt leaves behind when it does not end well: its work files, and parts
-//! that nobody published. Nobody may remove it before a conditional write has taken the
-//! attempt from its owner.
+//! Removes the work files and unpublished parts of a failed attempt. This is only safe after a
+//! conditional write has taken the attempt from its owner.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -12,19 +11,20 @@ use tracing::debug;
 use super::commit::PublishError;
 use super::work::Work;
 
-/// Where cleanup lies.
+/// The places that hold an attempt's files and parts.
 #[derive(Clone, Debug)]
 pub struct Cleanup {
     pub work: Work,
     pub part_store: Arc<dyn PartStore>,
-    /// Folders that parts go to: targets and quarantine.
+    /// Folders that parts are written to: the targets and the quarantine.
     pub folders: BTreeSet<String>,
 }
 
 impl Cleanup {
-    /// Removes all that `attempt` left. A zombie may still add to it; that is `sweep`'s.
+    /// Removes all files and parts of `attempt`. A task that is still running may add more;
+    /// `sweep` removes those.
     pub async fn remove(&self, attempt: &str) -> Result<(), PublishError> {
-        // First what tells its tasks that it is over: they abort what they have begun.
+        // The work files go first: tasks stop and abort their uploads when these are missing.
         self.work.remove_attempt(attempt).await?;
         let digest = digest8(attempt);
         for pending in self.pending().await? {
@@ -36,7 +36,8 @@ impl Cleanup {
         Ok(())
     }
 
-    /// Unpublished parts in the targets' own stores, each once: folders may be nested.
+    /// Lists unpublished parts in the targets' stores. Folders may be nested, so each part is
+    /// listed once.
     pub async fn pending(&self) -> Result<Vec<Pending>, PublishError> {
         let mut found = BTreeMap::new();
         for folder in &self.folders {

@@ -1,5 +1,5 @@
-//! From parts that nobody sees to a published period: manifest, commit, make
-//! visible, done. Every step may be repeated, by this process or by another.
+//! Turns unpublished parts into a published period: write the manifest, commit it, make the
+//! parts visible, mark the period done. This process or another one may repeat every step.
 //!
 //! Nothing is undone before a conditional write has taken the attempt from its owner.
 
@@ -26,6 +26,7 @@ use crate::status::state::Transition;
 
 const AT_ONCE: usize = 32;
 
+/// Why a period could not be published.
 #[derive(Debug, thiserror::Error)]
 pub enum PublishError {
     #[error(transparent)]
@@ -34,7 +35,7 @@ pub enum PublishError {
     Work(#[from] WorkError),
     #[error(transparent)]
     Part(#[from] PartError),
-    #[error("parts of {period} were lost while it was published, it has to be loaded again")]
+    #[error("parts of {period} were lost while it was published, it must be loaded again")]
     PartsLost {
         period: String,
         #[source]
@@ -45,7 +46,7 @@ pub enum PublishError {
 }
 
 impl PublishError {
-    /// Whether the same call may succeed later without a change to the input.
+    /// Returns true if the same call may succeed later with the same input.
     pub fn retryable(&self) -> bool {
         match self {
             Self::Lease(error) => error.retryable(),
@@ -57,7 +58,7 @@ impl PublishError {
     }
 }
 
-/// What publishing needs beside the lease.
+/// The stores that publishing needs in addition to a lease.
 #[derive(Clone, Debug)]
 pub struct Publisher {
     pub cleanup: Cleanup,
@@ -67,8 +68,8 @@ pub struct Publisher {
 }
 
 impl Publisher {
-    /// Commits a manifest and makes it visible. Gives the time in which a reader may
-    /// have seen a part of it.
+    /// Commits a manifest and makes it visible. Returns how long readers may have seen only
+    /// some of its parts.
     pub async fn publish(
         &self,
         lease: &Lease,
@@ -88,13 +89,13 @@ impl Publisher {
         Ok(committed.elapsed())
     }
 
-    /// Finishes what its owner committed and did not live to publish.
+    /// Makes a manifest visible that was committed earlier, possibly by an owner that died.
     pub async fn finish(&self, lease: &Lease) -> Result<(), PublishError> {
         let record = lease.record().await;
         let period = record.period.to_string();
         let name = record.manifest.ok_or(PublishError::NoManifest { period })?;
         let manifest: Manifest = self.work.get(&name).await?;
-        info!(period = %record.period, "finishing what attempt {} committed", manifest.attempt);
+        info!(period = %record.period, "publishing attempt {}, which was committed earlier", manifest.attempt);
         self.make_visible(lease, &manifest).await
     }
 
@@ -102,7 +103,8 @@ impl Publisher {
         if let Err(error) = self.complete(manifest).await {
             return Err(self.completion_failed(lease, manifest, error).await?);
         }
-        // Of an attempt whose parts were lost, a frozen owner might still complete some.
+        // After a takeover, a stalled owner of the failed attempt could still complete one of
+        // these.
         self.discard(&manifest.losers).await;
         crash_point::reach("before-deletion");
         let part_store = &self.part_store;
@@ -110,8 +112,9 @@ impl Publisher {
             part_store.delete(uri).await
         })
         .await?;
-        // What follows publishing (a catalogue, notifications, indexes) belongs here: from the
-        // manifest alone and idempotent, since a takeover repeats everything before Done.
+        // Steps that follow publishing (catalogue, notifications, indexes) belong here. They
+        // may only use the manifest and must be idempotent, because a takeover repeats
+        // everything before Done.
         crash_point::reach("before-done");
         lease
             .step(Transition::Published, |record| settle(record, manifest))
@@ -132,9 +135,9 @@ impl Publisher {
         .await
     }
 
-    /// Lost parts move the period to Repairing, or, where no day was loaded, back to the
-    /// manifest before; anything else leaves it in Publishing, for the next try or whoever
-    /// takes over.
+    /// If parts were lost, moves the period to Repairing, or back to the previous manifest
+    /// when no day was loaded. After any other error the period stays in Publishing for the
+    /// next try or owner.
     async fn completion_failed(
         &self,
         lease: &Lease,
@@ -178,21 +181,20 @@ impl Publisher {
     async fn discard(&self, parts: &[PartHandle]) {
         for part in parts {
             if let Err(error) = self.part_store.abort(part).await {
-                warn!(%error, "an unneeded part could not be thrown away");
+                warn!(%error, "cannot abort the upload of an unneeded part");
             }
         }
     }
 
-    /// Removes what the published attempt leaves in the work area. What fails here is
-    /// `sweep`'s to remove.
+    /// Removes the published attempt's work files. On failure they are left for `sweep`.
     async fn clean_up(&self, manifest: &Manifest) {
         if let Err(error) = self.cleanup.remove(&manifest.attempt).await {
-            warn!(%error, "an attempt's work files could not be removed");
+            warn!(%error, "cannot remove an attempt's work files");
         }
     }
 }
 
-/// What a published manifest makes of its period's record.
+/// Updates the period's record from its published manifest.
 fn settle(record: &mut PeriodRecord, manifest: &Manifest) {
     record.covered_days.extend(manifest.coverage.clone());
     record.asked_days.extend(&manifest.asked);
@@ -213,7 +215,7 @@ pub fn close(record: &mut PeriodRecord, days: &BTreeSet<Day>) {
     }
 }
 
-/// Runs `act` on every item, a bounded number at once; the first failure ends it.
+/// Runs `act` on every item with bounded concurrency. Stops at the first error.
 async fn each<'a, T: 'a, F>(
     items: impl IntoIterator<Item = &'a T>,
     act: impl Fn(&'a T) -> F,
@@ -248,8 +250,7 @@ impl From<PartError> for Failure {
             PartError::OtherFilesystem { .. } => Some("put --work on the filesystem of the target"),
             _ => None,
         };
-        let remedy =
-            remedy.unwrap_or("check --output, that it can be written and that there is room");
+        let remedy = remedy.unwrap_or("check that --output can be written and has free space");
         Self::of(kind, code, &error, remedy).retryable(retryable)
     }
 }
@@ -265,7 +266,7 @@ impl From<PublishError> for Failure {
                 Kind::Work,
                 "parts_lost",
                 &error,
-                "run the load again: it loads the days once more and replaces what is there",
+                "run the load again: it loads the days again and replaces their objects",
             )
             .retryable(retryable),
             PublishError::NoManifest { .. } => Self::of(

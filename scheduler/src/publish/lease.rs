@@ -1,8 +1,8 @@
-//! A period's lease: who may work on it, until when, and under which attempt.
+//! A period's lease: who may work on it, until when, and in which attempt.
 //!
-//! Every change goes through [`Lease::change`], a conditional write on what the
-//! lease last wrote. It never forces a write and never trusts its own clock to tell
-//! that the lease still holds: the store decides.
+//! Every change goes through [`Lease::change`], a write that is conditional on the last value
+//! the lease wrote. No write is forced, and the local clock never decides whether the lease is
+//! still held: the store does.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -18,13 +18,15 @@ use crate::load::failure::{self, Failure, Kind};
 use crate::status::state::{IllegalTransition, Transition};
 use crate::status::{Expected, LeaseState, PeriodRecord, State, StatusError, StatusStore};
 
-/// What tells the time; tests pass their own.
+/// The source of the current time. Tests pass their own.
 pub type Clock = fn() -> DateTime<Utc>;
 
 const WRITE_TRIES: u32 = 5;
 const WRITE_PAUSE: Duration = Duration::from_millis(200);
+/// Pause between two attempts to take a lease that another load holds.
 pub const WAIT_PAUSE: Duration = Duration::from_millis(250);
 
+/// Why a lease could not be taken, kept or changed.
 #[derive(Debug, thiserror::Error)]
 pub enum LeaseError {
     #[error("{period} is being worked on by {owner} until {until}")]
@@ -33,10 +35,10 @@ pub enum LeaseError {
         owner: String,
         until: String,
     },
-    #[error("the lease on {period} was taken by another")]
+    #[error("the lease on {period} was taken by another load")]
     Lost { period: Month },
-    /// The write may or may not have happened; nothing may be undone.
-    #[error("the status store did not answer, so what became of the last write is not known")]
+    /// The write may have been stored or not, so nothing may be undone.
+    #[error("the status store did not answer, the result of the last write is unknown")]
     Unanswered(#[source] StatusError),
     #[error(transparent)]
     Status(#[from] StatusError),
@@ -45,7 +47,7 @@ pub enum LeaseError {
 }
 
 impl LeaseError {
-    /// Whether the same call may succeed later without a change to the input.
+    /// Returns true if the same call may succeed later with the same input.
     pub fn retryable(&self) -> bool {
         match self {
             Self::Lost { .. } => true,
@@ -55,7 +57,7 @@ impl LeaseError {
     }
 }
 
-/// Who leases, and on what terms.
+/// Takes leases for one load of one process.
 #[derive(Clone, Debug)]
 pub struct LeaseClient {
     pub status: Arc<dyn StatusStore>,
@@ -64,7 +66,7 @@ pub struct LeaseClient {
     pub owner: String,
     pub load_id: String,
     pub duration: Duration,
-    /// How long to wait for another's lease.
+    /// How long to wait for a lease that another load holds.
     pub wait: Duration,
 }
 
@@ -73,7 +75,7 @@ pub struct LeaseClient {
 pub struct Lease {
     held: Arc<Held>,
     heartbeat: JoinHandle<()>,
-    /// The item as it stood before, which names the attempt that was left behind.
+    /// The record before the lease was taken. It names the previous attempt.
     found: Option<PeriodRecord>,
 }
 
@@ -85,8 +87,9 @@ struct Held {
 }
 
 impl LeaseClient {
-    /// Takes the lease on `blank`'s period, waiting for another's to end. The days that
-    /// `blank` asks for are remembered, whatever becomes of them. The record is then Running, or still Publishing where a committed attempt has to be finished.
+    /// Takes the lease on `blank`'s period, and waits for the current owner's if necessary.
+    /// The requested days of `blank` are recorded in any case. Afterwards the record is
+    /// Running, or Publishing if a committed attempt must be finished.
     pub async fn acquire(&self, blank: &PeriodRecord) -> Result<Lease, LeaseError> {
         let asked = Instant::now();
         loop {
@@ -103,7 +106,7 @@ impl LeaseClient {
         }
     }
 
-    /// The lease, or why it has to wait.
+    /// Returns the lease, or the reason to wait for it.
     async fn take(
         &self,
         found: Option<PeriodRecord>,
@@ -130,7 +133,8 @@ impl LeaseClient {
 
     fn refusal(&self, record: &PeriodRecord) -> Option<LeaseError> {
         match record.lease(Moment((self.clock)())) {
-            // Our own is one whose answer was lost: it is taken once more.
+            // We may own it already: the answer to an earlier write was lost. It is taken
+            // again.
             LeaseState::Held { owner, .. } if owner != self.owner && !owner::is_gone(&owner) => {
                 Some(self.held_by(record.period, Some(record)))
             }
@@ -160,7 +164,7 @@ impl LeaseClient {
         };
         let asked_days = &found.asked_days | &blank.asked_days;
         Ok(PeriodRecord {
-            // Days that are asked for from now on are not done.
+            // A month is no longer complete when further days are requested.
             load_completed: found.load_completed && asked_days == found.asked_days,
             state,
             attempt: found.attempt + 1,
@@ -195,17 +199,18 @@ impl Lease {
         }
     }
 
-    /// The record as this lease last wrote it.
+    /// Returns the record as this lease last wrote it.
     pub async fn record(&self) -> PeriodRecord {
         self.held.record.lock().await.clone()
     }
 
-    /// The record as it was found, if there was one.
+    /// Returns the record before the lease was taken, if it existed.
     pub fn found(&self) -> Option<&PeriodRecord> {
         self.found.as_ref()
     }
 
-    /// Resolves when another has taken the lease, or it could not be renewed in time.
+    /// Resolves when another load has taken the lease, or when it could not be renewed in
+    /// time.
     pub async fn lost(&self) {
         let mut lost = self.held.lost.subscribe();
         if lost.wait_for(|lost| *lost).await.is_err() {
@@ -213,11 +218,12 @@ impl Lease {
         }
     }
 
+    /// Returns true if the lease is known to be lost.
     pub fn is_lost(&self) -> bool {
         *self.held.lost.borrow()
     }
 
-    /// Moves the record through `event` and whatever else `edit` changes.
+    /// Applies the transition `event` to the record, together with the changes in `edit`.
     pub async fn step(
         &self,
         event: Transition,
@@ -230,7 +236,8 @@ impl Lease {
         self.held.write(&mut record, next).await
     }
 
-    /// Changes the record conditionally, leaving its state to `edit`.
+    /// Applies `edit` to the record with a conditional write. The state only changes if `edit`
+    /// sets it.
     pub async fn change(
         &self,
         edit: impl FnOnce(&mut PeriodRecord) + Send,
@@ -241,7 +248,7 @@ impl Lease {
         self.held.write(&mut record, next).await
     }
 
-    /// Starts another attempt under the same lease; from then on the one before is fenced.
+    /// Starts another attempt under the same lease, which fences the previous one.
     pub async fn next_attempt(&self, why: &str) -> Result<(), LeaseError> {
         let mut record = self.held.record.lock().await;
         let mut next = record.clone();
@@ -255,7 +262,7 @@ impl Lease {
         self.held.write(&mut record, next).await
     }
 
-    /// Gives the lease back after a last change; the heartbeat stops.
+    /// Applies `edit`, releases the lease and stops the heartbeat.
     pub async fn release(
         self,
         edit: impl FnOnce(&mut PeriodRecord) + Send,
@@ -278,7 +285,8 @@ impl Drop for Lease {
 }
 
 impl Held {
-    /// Writes `next` in place of `record`. A lost answer is settled by reading back.
+    /// Replaces `record` by `next`. If the answer is lost, reads the record back to see
+    /// whether it was stored.
     async fn write(
         &self,
         record: &mut PeriodRecord,
@@ -354,14 +362,14 @@ impl Held {
     }
 }
 
-/// What a read tells about a write whose answer was lost.
+/// The state of a write whose answer was lost, as read back from the store.
 enum Written {
     Yes,
     No,
     Taken,
 }
 
-/// Renews the lease three times in its length, until it is lost for good.
+/// Renews the lease three times per lease duration until it is lost.
 async fn renew_until_lost(held: Arc<Held>) {
     let mut renewed = Instant::now();
     loop {
@@ -372,7 +380,7 @@ async fn renew_until_lost(held: Arc<Held>) {
                 renewed = Instant::now();
             }
             Err(error) => {
-                warn!(%error, "the lease could not be renewed");
+                warn!(%error, "cannot renew the lease");
                 if held.lost.borrow().to_owned() || renewed.elapsed() >= held.lease_client.duration
                 {
                     held.lost.send_replace(true);
@@ -383,9 +391,9 @@ async fn renew_until_lost(held: Arc<Held>) {
     }
 }
 
-/// Whether `current` is what our write of `ours` left. Owners are unique and the
-/// revision grows with every write, so another's write cannot look the same, except
-/// after a release, where attempt, load and nonce still tell.
+/// Returns whether `current` is the result of our write of `ours`. Owners are unique and every
+/// write increments the revision, so no other owner's write can look the same. A released
+/// record has no owner; attempt, load and nonce distinguish it.
 fn same_write(current: &PeriodRecord, ours: &PeriodRecord) -> bool {
     current.expected() == ours.expected()
         && current.load_id == ours.load_id
@@ -401,20 +409,20 @@ impl From<LeaseError> for Failure {
                 Kind::Refused,
                 failure::HELD,
                 &error,
-                "wait for the other load, or let this one wait with --wait",
+                "wait for the other load, or make this one wait with --wait",
             ),
             LeaseError::Lost { .. } => Self::of(
                 Kind::Refused,
                 failure::LOST,
                 &error,
-                "another load took over and finishes the period: see `lakebolt status`",
+                "another load has taken over the period and will finish it: see `lakebolt status`",
             )
             .retryable(retryable),
             LeaseError::Unanswered(_) => Self::of(
                 Kind::Dependency,
                 failure::UNREACHABLE,
                 &error,
-                "run the load again when the status store answers: it takes up what is there",
+                "run the load again when the status store is available: it continues from there",
             ),
             LeaseError::Status(error) => error.into(),
             LeaseError::Illegal(_) => Self::of(

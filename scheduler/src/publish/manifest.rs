@@ -1,5 +1,5 @@
-//! What a period consists of: every live object by day, and what one attempt adds
-//! to it and removes from it. Pure; `publish` writes and executes it.
+//! The content of a period: every live object by day, and the changes that one attempt makes.
+//! Pure data; `commit` stores and executes it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,54 +12,55 @@ use crate::load::days::{Day, Moment, Month};
 use crate::load::outcome::Volume;
 use crate::status::DayCoverage;
 
+/// The version of the manifest format that this program writes.
 pub const SCHEMA_VERSION: u32 = 1;
 
-/// Everything that has to be known to publish an attempt, also by who takes over.
+/// Everything needed to publish an attempt, also for a process that takes over.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Manifest {
     pub schema_version: u32,
     pub dataset: String,
     pub period: Month,
     pub load_id: String,
-    /// The attempt that wrote it, as its work files are named.
+    /// The name of the attempt that wrote the manifest and its work files.
     pub attempt: String,
     pub nonce: String,
     pub created_at: Moment,
     pub target: String,
-    /// The manifest that was in force before, by its name in the work area.
+    /// The name of the manifest that this one replaces.
     pub previous: Option<String>,
-    /// What was read, to notice another input.
+    /// The inputs that were read. A load of another input is detected by them.
     pub inputs: Vec<String>,
-    /// The day of the dataset that owns rows of undated objects whose time cannot be read:
-    /// the same in every manifest.
+    /// The day of the dataset that owns rows of undated objects whose time cannot be read. It
+    /// is the same in every manifest.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub undated_day: Option<Day>,
-    /// The days of the period that the load asked for.
+    /// The days of the period that the load requested.
     pub asked: BTreeSet<Day>,
-    /// Covered days that were open when they were loaded, had no new input since, and are over.
+    /// Days that were covered while still open and have closed since without new input.
     pub closes: BTreeSet<Day>,
-    /// Seconds after its end until a day is closed.
+    /// Seconds between the end of a day and its closing.
     pub closing_delay: u64,
-    /// How the days that this attempt loaded are covered.
+    /// The coverage of the days that this attempt loaded.
     pub coverage: BTreeMap<Day, DayCoverage>,
-    /// Every live object of the period, those of other days carried over.
+    /// Every live object of the period, including those of days that were not loaded.
     pub objects: BTreeMap<Day, Vec<LiveObject>>,
-    /// Unpublished parts that become visible.
+    /// Unpublished parts to make visible.
     pub added: Vec<PartHandle>,
-    /// URIs that disappear.
+    /// URIs of objects to delete.
     pub removed: BTreeSet<String>,
-    /// Unpublished parts that nobody needs: other tries of the same splits.
+    /// Unpublished parts from other runs of the same splits, to be discarded.
     pub losers: Vec<PartHandle>,
-    /// What this attempt read.
+    /// The input that this attempt read.
     #[serde(default)]
     pub input: Volume,
-    /// Of this attempt.
+    /// The row counts of this attempt.
     pub ledger: Ledger,
     pub reasons: BTreeMap<String, u64>,
-    /// Which attempts the live days came from.
+    /// The attempts that wrote the live days.
     pub contributions: Vec<Contribution>,
-    /// Days whose parts were lost while they were published: the next attempt has to
-    /// load them again, and only then may `removed` disappear.
+    /// Days whose parts were lost during publishing. The next attempt must load them again
+    /// before the objects in `removed` may be deleted.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub repair: BTreeSet<Day>,
 }
@@ -79,7 +80,7 @@ pub struct LiveObject {
     pub max_time: i64,
 }
 
-/// The ledger of an attempt, as long as one of its days is live.
+/// The ledger of an attempt. It counts as long as one of its days is live.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Contribution {
     pub attempt: String,
@@ -87,7 +88,7 @@ pub struct Contribution {
     pub ledger: Ledger,
 }
 
-/// What an attempt wrote, and what it is called.
+/// The result of an attempt, from which its manifest is made.
 #[derive(Clone, Debug)]
 pub struct Written {
     pub dataset: String,
@@ -111,7 +112,7 @@ pub struct Written {
 }
 
 impl Manifest {
-    /// The manifest that replaces the loaded days of `base` with what was written.
+    /// Creates the manifest that replaces the loaded days of `base` with the written parts.
     pub fn of(written: Written, base: Option<(&str, &Manifest)>) -> Self {
         let days: BTreeSet<Day> = written.coverage.keys().copied().collect();
         let previous = base.map(|(_, manifest)| manifest);
@@ -145,15 +146,15 @@ impl Manifest {
         }
     }
 
-    /// The objects that this attempt made visible.
+    /// Returns the objects that this attempt makes visible.
     pub fn published(&self) -> impl Iterator<Item = &LiveObject> {
         let added: BTreeSet<&str> = self.added.iter().map(|part| part.uri.as_str()).collect();
         let live = self.objects.values().flatten();
         live.filter(move |object| added.contains(object.uri.as_str()))
     }
 
-    /// The manifest after quarantined rows were read again: everything stays but the
-    /// objects in `replaced`, which held `rows` of them.
+    /// Creates the manifest of a replay. It keeps everything except the quarantine objects in
+    /// `replaced`, which held the `rows` rows that were mapped again.
     pub fn replayed(
         written: Written,
         base: (&str, &Manifest),
@@ -170,7 +171,7 @@ impl Manifest {
             let of_day = objects.entry(Day(part.day)).or_default();
             of_day.push(LiveObject::of(part));
         }
-        let mut contributions = taken_back(&before.contributions, rows);
+        let mut contributions = without_quarantined(&before.contributions, rows);
         contributions.push(Contribution {
             attempt: written.attempt.clone(),
             days,
@@ -184,8 +185,8 @@ impl Manifest {
         }
     }
 
-    /// What is left of this manifest after some of its parts were lost. Nothing that a
-    /// reader may see goes away before the lost days have been loaded again.
+    /// Creates the manifest that follows this one when some of its parts were lost. It deletes
+    /// nothing: readers keep the old objects until the lost days are loaded again.
     pub fn broken(&self, own_name: &str, attempt: String, now: Moment) -> Self {
         let repair: BTreeSet<Day> = self.coverage.keys().copied().collect();
         let mut removed = self.removed.clone();
@@ -208,8 +209,8 @@ impl Manifest {
         }
     }
 
-    /// The manifest `previous` once more, after parts of this one, which loads no day (a
-    /// replay), were lost: what this one was to replace is all there.
+    /// Restores `previous` after parts of this manifest were lost. Only for replays: they load
+    /// no day, and the objects that they replace still exist.
     pub fn undone(&self, previous: Self, attempt: String, now: Moment) -> Self {
         Self {
             attempt,
@@ -227,16 +228,17 @@ impl Manifest {
         }
     }
 
-    /// Its name in the work area.
+    /// Returns the manifest's name in the work area.
     pub fn name(&self) -> String {
         manifest_name(&self.dataset, self.period, &self.attempt)
     }
 
+    /// Returns all live objects of the period.
     pub fn live(&self) -> impl Iterator<Item = &LiveObject> {
         self.objects.values().flatten()
     }
 
-    /// Number and bytes of the live event objects.
+    /// Returns the number and total size of the live event objects.
     pub fn totals(&self) -> (u64, u64) {
         let events = self.live().filter(|object| object.kind == PartKind::Events);
         events.fold((0, 0), |(count, bytes), object| {
@@ -244,7 +246,7 @@ impl Manifest {
         })
     }
 
-    /// The ledgers of all attempts that live days came from.
+    /// Returns the sum of the ledgers of all attempts with live days.
     pub fn total_ledger(&self) -> Ledger {
         let mut total = Ledger::default();
         for contribution in &self.contributions {
@@ -253,7 +255,7 @@ impl Manifest {
         total
     }
 
-    /// Parts of a broken manifest that may still lie unpublished.
+    /// Parts of a broken manifest that may still be unpublished.
     fn stranded(&self) -> Vec<PartHandle> {
         if self.repair.is_empty() {
             return Vec::new();
@@ -320,8 +322,8 @@ fn contributions(
     all
 }
 
-/// Contributions without `rows` of the rows that they quarantined, which count elsewhere now.
-fn taken_back(contributions: &[Contribution], mut rows: u64) -> Vec<Contribution> {
+/// Subtracts `rows` quarantined rows from the contributions: the replay counts them now.
+fn without_quarantined(contributions: &[Contribution], mut rows: u64) -> Vec<Contribution> {
     let mut kept = contributions.to_vec();
     for contribution in &mut kept {
         let ledger = &mut contribution.ledger;
@@ -333,7 +335,7 @@ fn taken_back(contributions: &[Contribution], mut rows: u64) -> Vec<Contribution
     kept
 }
 
-/// Contributions without the days that are loaded again, and without those left empty.
+/// Removes the days that are loaded again, and contributions without remaining days.
 fn without(contributions: &[Contribution], days: &BTreeSet<Day>) -> Vec<Contribution> {
     let mut kept = contributions.to_vec();
     for contribution in &mut kept {

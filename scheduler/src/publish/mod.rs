@@ -1,5 +1,5 @@
-//! The publish protocol: lease, receipts, manifest, commit and cleanup.
-//! Nothing here decides what to load; it makes an attempt visible, all of it or none.
+//! The publish protocol: lease, receipts, manifest, commit and cleanup. It does not decide
+//! which days to load. It makes an attempt visible completely or not at all.
 
 pub mod cleanup;
 pub mod commit;

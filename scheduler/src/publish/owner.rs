@@ -1,12 +1,12 @@
-//! The names of lease owners, and whether one is known to be gone. A process that was
-//! killed on this machine leaves a lease that nobody has to wait for.
+//! The names of lease owners. A name shows whether its process has ended, so nobody waits for
+//! the lease of a process that was killed on this machine.
 
 use std::fs;
 
 use uuid::Uuid;
 
-/// A name that no other load and no other process has. Where the system tells, it
-/// says which process this is.
+/// Returns a name that no other load or process has. Where possible it identifies this
+/// process.
 pub fn here() -> String {
     let unique = Uuid::new_v4().simple();
     match (place(), started(std::process::id())) {
@@ -17,8 +17,8 @@ pub fn here() -> String {
     }
 }
 
-/// Whether the process that took this name has certainly ended. False where that
-/// cannot be told: another machine, another container, another system.
+/// Returns true if the process that used this name has certainly ended. Returns false for
+/// processes of another machine, container or operating system.
 pub fn is_gone(owner: &str) -> bool {
     let mut parts = owner.rsplitn(4, '/');
     let (_, process, pid, owners) = (parts.next(), parts.next(), parts.next(), parts.next());
@@ -31,7 +31,7 @@ pub fn is_gone(owner: &str) -> bool {
     place().as_deref() == Some(owners) && started(pid).as_deref() != Some(process)
 }
 
-/// The boot and the process namespace, within which a process id means something.
+/// The boot and the process namespace in which a process id is valid.
 fn place() -> Option<String> {
     let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
     let namespace = fs::read_link("/proc/self/ns/pid").ok()?;
@@ -40,10 +40,10 @@ fn place() -> Option<String> {
     Some(format!("{}/{number}", boot.trim()))
 }
 
-/// When a process started, in ticks since the boot; none if it has ended.
+/// Returns when a process started, in ticks since boot, or `None` if it has ended.
 fn started(pid: u32) -> Option<String> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The name in parentheses may hold anything; the state follows it.
+    // The process name in parentheses may contain any character. The state follows it.
     let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
     let state = fields.next()?;
     let ended = matches!(state, "Z" | "X");
@@ -68,7 +68,7 @@ mod tests {
         let owner = format!("{}/{}/1/x", place().unwrap(), child.id());
         child.wait().unwrap();
         assert!(is_gone(&owner));
-        let elsewhere = format!("another-boot/1/{}/1/x", child.id());
-        assert!(!is_gone(&elsewhere));
+        let foreign = format!("another-boot/1/{}/1/x", child.id());
+        assert!(!is_gone(&foreign));
     }
 }

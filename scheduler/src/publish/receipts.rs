@@ -1,5 +1,5 @@
-//! Exactly one receipt for each split, or the attempt fails. What the engine says
-//! about its tasks is not asked.
+//! Collects exactly one receipt per split; otherwise the attempt fails. The engine's task
+//! status is not used.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,6 +11,7 @@ use super::work::{Work, WorkError};
 use crate::load::failure::{Failure, Kind};
 use crate::load::outcome::Volume;
 
+/// Why the receipts of an attempt cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ReceiptError {
     #[error("{missing} of {splits} splits have no receipt, the first is {first}")]
@@ -21,7 +22,7 @@ pub enum ReceiptError {
     },
     #[error("receipt {name}: belongs to attempt {attempt}")]
     Foreign { name: String, attempt: String },
-    #[error("receipt {name}: split {split} is none of the attempt's")]
+    #[error("receipt {name}: split {split} does not belong to the attempt")]
     UnknownSplit { name: String, split: String },
     #[error("receipt {name}: rows do not add up: {what}")]
     DoesNotAddUp { name: String, what: String },
@@ -30,7 +31,7 @@ pub enum ReceiptError {
 }
 
 impl ReceiptError {
-    /// Whether a new attempt may succeed without a change to the input.
+    /// Returns true if a new attempt may succeed with the same input.
     pub fn retryable(&self) -> bool {
         match self {
             Self::Missing { .. } => true,
@@ -40,20 +41,20 @@ impl ReceiptError {
     }
 }
 
-/// What an attempt's receipts say together.
+/// The combined receipts of an attempt.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Collected {
     pub ledger: Ledger,
     pub reasons: BTreeMap<String, u64>,
     pub parts: Vec<Part>,
-    /// Parts of receipts that were not chosen.
+    /// Parts of duplicate receipts that were not chosen.
     pub losers: Vec<PartHandle>,
     pub input: Volume,
     pub raw_bytes: u64,
     pub scratch_bytes: u64,
 }
 
-/// Reads an attempt's receipts and takes one for each of `splits`.
+/// Reads an attempt's receipts and chooses one for each of `splits`.
 pub async fn collect(
     work: &Work,
     attempt: &str,
@@ -70,7 +71,7 @@ pub async fn collect(
     choose(attempt, splits, receipts)
 }
 
-/// Takes the first receipt of each split by name; the parts of the others lose.
+/// Chooses the first receipt of each split by name. The parts of the others become losers.
 fn choose(
     attempt: &str,
     splits: &BTreeSet<String>,
@@ -123,7 +124,7 @@ fn check(
     }
 }
 
-/// Where a receipt's counts contradict each other.
+/// Describes the first contradiction between a receipt's counts, if there is one.
 fn disagreement(receipt: &Receipt) -> Option<String> {
     let ledger = receipt.ledger;
     if !ledger.adds_up() {
@@ -170,7 +171,7 @@ impl From<ReceiptError> for Failure {
                 Kind::Work,
                 "receipt_missing",
                 &error,
-                "run the load again; if it stays, look into the executors' logs",
+                "run the load again; if it fails again, check the executors' logs",
             )
             .retryable(retryable),
             ReceiptError::Foreign { .. }
@@ -216,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn one_receipt_is_taken_for_each_split_whatever_their_order() {
+    fn one_receipt_is_chosen_per_split_in_any_order() {
         let receipts = vec![
             receipt("2", "x", 5),
             receipt("1", "y", 3),
@@ -238,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn rows_that_do_not_add_up_fail_the_attempt_for_good() {
+    fn unbalanced_rows_fail_the_attempt_without_retry() {
         let mut wrong = receipt("1", "x", 2);
         wrong.1.ledger.read = 3;
         let error = chosen(vec![wrong, receipt("2", "x", 1)]).unwrap_err();
@@ -255,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn a_receipt_of_another_attempt_is_not_taken() {
+    fn a_receipt_of_another_attempt_is_refused() {
         let mut wrong = receipt("1", "x", 2);
         wrong.1.attempt = "b".to_owned();
         assert!(chosen(vec![wrong]).is_err());

@@ -1,5 +1,5 @@
-//! The work area as a store of JSON: split lists, receipts and manifests are written, read,
-//! listed and removed by name. [`plans::lake`] has the names.
+//! The work area: stores split lists, receipts and manifests as JSON objects under the names
+//! that [`plans::lake`] defines.
 
 use std::io::ErrorKind;
 use std::path::PathBuf;
@@ -17,6 +17,7 @@ use serde::de::DeserializeOwned;
 
 use crate::load::failure::{Failure, Kind};
 
+/// Why the work area cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum WorkError {
     #[error("{uri}: cannot be a work area")]
@@ -42,11 +43,12 @@ pub enum WorkError {
 }
 
 impl WorkError {
+    /// Returns true if the object does not exist.
     pub fn is_not_found(&self) -> bool {
         matches!(self, Self::Store { source, .. } if source.cause == Cause::NotFound)
     }
 
-    /// Whether the same call may succeed later without a change to the input.
+    /// Returns true if the same call may succeed later with the same input.
     pub fn retryable(&self) -> bool {
         match self {
             Self::Io { .. } => true,
@@ -56,18 +58,18 @@ impl WorkError {
     }
 }
 
-/// A work area, by the names of what it holds.
+/// A work area. Its objects are addressed by name.
 #[derive(Clone, Debug)]
 pub struct Work {
     uri: String,
     store: Arc<dyn ObjectStore>,
     root: Path,
-    /// The same as a folder of this machine's filesystem, where it is one.
+    /// The work area as a local folder, if it is one.
     folder: Option<PathBuf>,
 }
 
 impl Work {
-    /// The work area at `uri`, or at a path; nothing is made yet.
+    /// Opens the work area at a URI or path. Creates nothing.
     pub fn open(uri: &str) -> Result<Self, WorkError> {
         let located = storage::open(uri).map_err(|source| WorkError::BadUri {
             uri: uri.to_owned(),
@@ -81,8 +83,8 @@ impl Work {
         })
     }
 
-    /// Makes the folder, for its owner alone: receipts and quarantined rows pass through it.
-    /// Where there are no folders, finds out whether it can be written.
+    /// Creates the folder with access for its owner only, since quarantined rows pass through
+    /// it. In an object store, checks that an object can be written.
     pub async fn prepare(&self) -> Result<(), WorkError> {
         let Some(folder) = &self.folder else {
             let name = lake::probe_file(&probe_name());
@@ -97,16 +99,17 @@ impl Work {
         made.map_err(|source| Self::io(folder, source))
     }
 
-    /// Whether it is a folder of this machine's filesystem.
+    /// Returns true if the work area is a local folder.
     pub fn is_local(&self) -> bool {
         self.folder.is_some()
     }
 
+    /// Returns the URI of the work area.
     pub fn uri(&self) -> &str {
         &self.uri
     }
 
-    /// The path of `name` in the work area's store, as plans name it.
+    /// Returns the path of `name` in the work area's store, as plans use it.
     pub fn path(&self, name: &str) -> Path {
         lake::path_below(&self.root, name)
     }
@@ -121,7 +124,7 @@ impl Work {
         Ok(size)
     }
 
-    /// The same, and it survives a loss of power once this returns.
+    /// Does the same as [`Work::put`], but survives a power loss once it returns.
     pub async fn put_durable<T: Serialize + Sync>(
         &self,
         name: &str,
@@ -140,12 +143,13 @@ impl Work {
         })
     }
 
-    /// Writes bytes as they are.
+    /// Writes bytes unchanged.
     pub async fn put_bytes(&self, name: &str, bytes: Bytes) -> Result<(), WorkError> {
         let put = self.store.put(&self.path(name), bytes.into()).await;
         put.map(drop).map_err(|source| self.failed(name, source))
     }
 
+    /// Reads and parses the JSON object `name`.
     pub async fn get<T: DeserializeOwned>(&self, name: &str) -> Result<T, WorkError> {
         let read = async { self.store.get(&self.path(name)).await?.bytes().await };
         let bytes = read.await.map_err(|source| self.failed(name, source))?;
@@ -155,7 +159,7 @@ impl Work {
         })
     }
 
-    /// What stands below a folder, by its name in the work area, in order.
+    /// Lists the objects below a folder by name, sorted.
     pub async fn list(&self, folder: &str) -> Result<Vec<(String, ObjectMeta)>, WorkError> {
         let listed = self.store.list(Some(&self.path(folder)));
         let found: Vec<ObjectMeta> = listed
@@ -170,7 +174,7 @@ impl Work {
         Ok(found)
     }
 
-    /// Removes one object; gone already is success.
+    /// Removes one object. Succeeds if it does not exist.
     pub async fn remove(&self, name: &str) -> Result<(), WorkError> {
         let removed = self.store.delete(&self.path(name)).await;
         match removed.map_err(StoreFailure::from) {
@@ -181,7 +185,7 @@ impl Work {
         }
     }
 
-    /// Removes everything that an attempt left here.
+    /// Removes all files of an attempt from the work area.
     pub async fn remove_attempt(&self, attempt: &str) -> Result<(), WorkError> {
         for name in AttemptFiles(attempt).folders() {
             match &self.folder {
@@ -200,6 +204,7 @@ impl Work {
         removed.map_err(|error| self.failed(name, error))
     }
 
+    /// Returns the URI of `name`.
     pub fn uri_of(&self, name: &str) -> String {
         format!("{}/{name}", self.uri)
     }
@@ -244,7 +249,7 @@ async fn remove_folder(folder: &std::path::Path) -> Result<(), WorkError> {
     }
 }
 
-/// A new file is there for good once its folders are written too.
+/// A new file is only durable once its parent folders are synced too.
 fn synced(file: &std::path::Path, top: &std::path::Path) -> std::io::Result<()> {
     std::fs::File::open(file)?.sync_all()?;
     for folder in file.ancestors().skip(1) {
@@ -256,7 +261,7 @@ fn synced(file: &std::path::Path, top: &std::path::Path) -> std::io::Result<()> 
     Ok(())
 }
 
-/// The name of an object that is never published, unlike any other.
+/// Returns a unique name for an object that is never published.
 pub fn probe_name() -> String {
     lake::probe_name(uuid::Uuid::new_v4().simple())
 }
@@ -299,7 +304,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_absent_object_is_told_from_a_store_that_fails() {
+    async fn an_absent_object_differs_from_a_failing_store() {
         let folder = tempfile::tempdir().unwrap();
         let work = Work::open(folder.path().to_str().unwrap()).unwrap();
         let error = work.get::<i32>("nothing.json").await.unwrap_err();

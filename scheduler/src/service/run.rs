@@ -171,7 +171,7 @@ impl Runner {
                 record.clone(),
             );
             let mut task = JoinSet::new();
-            task.spawn(async move { driver.take_up(&request, &selection, &record).await });
+            task.spawn(async move { driver.resume(&request, &selection, &record).await });
             let outcome = match task.join_next().await {
                 Some(Ok(outcome)) => outcome,
                 Some(Err(error)) => {

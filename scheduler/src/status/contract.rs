@@ -1,4 +1,4 @@
-//! What every status store does, run by each adapter's tests.
+//! The behaviour of every status store, as a suite that each adapter's tests run.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -11,20 +11,20 @@ use crate::load::days::{Moment, Month};
 use crate::load::outcome::LoadState;
 use crate::load::recorded;
 
-/// Runs the whole suite. `make` gives a new store without items at every call.
+/// Runs the whole suite. `make` returns an empty store at every call.
 pub(super) async fn obeys_the_contract(make: impl AsyncFn() -> Arc<dyn StatusStore>) {
     a_new_store_is_empty(make().await).await;
     every_attribute_comes_back(make().await).await;
-    items_come_in_the_order_of_their_periods(make().await).await;
-    a_write_that_expects_something_else_changes_nothing(make().await).await;
-    the_item_of_a_conflict_is_the_one_that_stands(make().await).await;
-    of_many_first_writers_one_wins(make().await).await;
-    of_many_that_replace_one_item_one_wins(make().await).await;
-    every_turn_of_a_contested_counter_counts(make().await).await;
-    loads_come_back_newest_first(make().await).await;
-    a_load_is_written_over(make().await).await;
-    the_ids_of_all_loads_are_known(make().await).await;
-    what_is_prepared_twice_stands(make().await).await;
+    items_are_sorted_by_period(make().await).await;
+    a_write_with_a_wrong_expectation_changes_nothing(make().await).await;
+    a_conflict_returns_the_stored_item(make().await).await;
+    one_of_many_first_writers_wins(make().await).await;
+    one_of_many_replacing_writers_wins(make().await).await;
+    no_update_of_a_contested_counter_is_lost(make().await).await;
+    loads_are_sorted_newest_first(make().await).await;
+    a_load_is_overwritten(make().await).await;
+    the_ids_of_all_loads_are_listed(make().await).await;
+    preparing_twice_keeps_the_items(make().await).await;
 }
 
 type Store = Arc<dyn StatusStore>;
@@ -62,7 +62,7 @@ async fn every_attribute_comes_back(store: Store) {
     }
 }
 
-async fn items_come_in_the_order_of_their_periods(store: Store) {
+async fn items_are_sorted_by_period(store: Store) {
     for (dataset, period) in [
         ("b", "2024-02"),
         ("a", "2024-11"),
@@ -82,7 +82,7 @@ async fn items_come_in_the_order_of_their_periods(store: Store) {
     );
 }
 
-async fn a_write_that_expects_something_else_changes_nothing(store: Store) {
+async fn a_write_with_a_wrong_expectation_changes_nothing(store: Store) {
     let mut first = PeriodRecord::new("d", month("2024-01"), "vpc_flow");
     (first.attempt, first.revision) = (3, 5);
     first.lease_owner = Some("me".to_owned());
@@ -103,13 +103,13 @@ async fn a_write_that_expects_something_else_changes_nothing(store: Store) {
         is(3, Some("me"), 4),
     ] {
         conflict(&store, &next, &expected).await;
-        let stands = store.get("d", first.period).await.expect("get");
-        assert_eq!(stands.as_ref(), Some(&first), "{expected:?}");
+        let stored = store.get("d", first.period).await.expect("get");
+        assert_eq!(stored.as_ref(), Some(&first), "{expected:?}");
     }
     store.put(&next, &first.expected()).await.expect("put");
 }
 
-async fn the_item_of_a_conflict_is_the_one_that_stands(store: Store) {
+async fn a_conflict_returns_the_stored_item(store: Store) {
     let full = full_record();
     let current = conflict(&store, &full.revised(), &full.expected()).await;
     assert_eq!(current, None);
@@ -129,12 +129,12 @@ async fn conflict(
     }
 }
 
-async fn of_many_first_writers_one_wins(store: Store) {
+async fn one_of_many_first_writers_wins(store: Store) {
     let record = PeriodRecord::new("d", month("2024-01"), "vpc_flow");
     one_of_many_wins(&store, record, &Expected::Absent).await;
 }
 
-async fn of_many_that_replace_one_item_one_wins(store: Store) {
+async fn one_of_many_replacing_writers_wins(store: Store) {
     let record = PeriodRecord::new("d", month("2024-01"), "vpc_flow");
     store.put(&record, &Expected::Absent).await.expect("put");
     one_of_many_wins(&store, record.revised(), &record.expected()).await;
@@ -156,11 +156,11 @@ async fn one_of_many_wins(store: &Store, record: PeriodRecord, expected: &Expect
             Err(error) => panic!("{writer}: {error:?}"),
         }
     }
-    let stands = store.get("d", record.period).await.expect("get");
-    assert_eq!(winners, [stands.expect("an item").load_id]);
+    let stored = store.get("d", record.period).await.expect("get");
+    assert_eq!(winners, [stored.expect("an item").load_id]);
 }
 
-async fn every_turn_of_a_contested_counter_counts(store: Store) {
+async fn no_update_of_a_contested_counter_is_lost(store: Store) {
     let record = PeriodRecord::new("d", month("2024-01"), "vpc_flow");
     store.put(&record, &Expected::Absent).await.expect("put");
     let mut lease_clients = JoinSet::new();
@@ -173,12 +173,12 @@ async fn every_turn_of_a_contested_counter_counts(store: Store) {
         });
     }
     lease_clients.join_all().await;
-    let stands = store.get("d", record.period).await.expect("get");
-    let stands = stands.expect("an item");
-    assert_eq!((stands.attempt, stands.revision), (40, 40));
+    let stored = store.get("d", record.period).await.expect("get");
+    let stored = stored.expect("an item");
+    assert_eq!((stored.attempt, stored.revision), (40, 40));
 }
 
-/// Adds an attempt, again and again until nobody else was faster.
+/// Adds an attempt and retries until no other writer was faster.
 async fn lease(store: &Store, mut current: PeriodRecord) {
     loop {
         let mut next = current.revised();
@@ -186,14 +186,14 @@ async fn lease(store: &Store, mut current: PeriodRecord) {
         match store.put(&next, &current.expected()).await {
             Ok(()) => return,
             Err(StatusError::Conflict {
-                current: Some(stands),
-            }) => current = *stands,
+                current: Some(stored),
+            }) => current = *stored,
             Err(error) => panic!("{error:?}"),
         }
     }
 }
 
-async fn loads_come_back_newest_first(store: Store) {
+async fn loads_are_sorted_newest_first(store: Store) {
     for (load_id, started_at) in [
         ("middle", "2024-02-01T00:00:00.500Z"),
         ("oldest", "2023-12-31T23:59:59.999Z"),
@@ -210,7 +210,7 @@ async fn loads_come_back_newest_first(store: Store) {
     assert_eq!(store.loads(99).await.expect("loads").len(), 3);
 }
 
-async fn a_load_is_written_over(store: Store) {
+async fn a_load_is_overwritten(store: Store) {
     let mut record = load("l", "2024-02-01T00:00:00Z");
     store.put_load(&record).await.expect("put");
     assert_eq!(store.load("l").await.expect("load"), Some(record.clone()));
@@ -222,7 +222,7 @@ async fn a_load_is_written_over(store: Store) {
     assert_eq!(store.loads(99).await.expect("loads").len(), 1);
 }
 
-async fn the_ids_of_all_loads_are_known(store: Store) {
+async fn the_ids_of_all_loads_are_listed(store: Store) {
     for load_id in ["b", "a", "b", "c"] {
         let record = load(load_id, "2024-02-01T00:00:00Z");
         store.put_load(&record).await.expect("put");
@@ -231,14 +231,14 @@ async fn the_ids_of_all_loads_are_known(store: Store) {
     assert_eq!(ids.into_iter().collect::<Vec<_>>(), ["a", "b", "c"]);
 }
 
-async fn what_is_prepared_twice_stands(store: Store) {
+async fn preparing_twice_keeps_the_items(store: Store) {
     store.prepare().await.expect("prepared");
     let record = PeriodRecord::new("d", month("2024-01"), "vpc_flow");
     store.put(&record, &Expected::Absent).await.expect("put");
     let again = store.prepare().await.expect("prepared again");
     assert!(again.iter().all(|prepared| !prepared.made), "{again:?}");
-    let stands = store.get("d", record.period).await.expect("get");
-    assert_eq!(stands, Some(record));
+    let stored = store.get("d", record.period).await.expect("get");
+    assert_eq!(stored, Some(record));
 }
 
 fn load(load_id: &str, started_at: &str) -> LoadRecord {

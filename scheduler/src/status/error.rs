@@ -1,11 +1,12 @@
-//! What can go wrong with a status store, and what to do about it.
+//! Errors of a status store, and their remedies.
 
 use super::PeriodRecord;
 use crate::load::failure::{self, Failure, Kind};
 
+/// Why a status store could not do what was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum StatusError {
-    #[error("the item was changed by another")]
+    #[error("another process has changed the item")]
     Conflict { current: Option<Box<PeriodRecord>> },
     #[error("the status store at {uri} cannot be reached")]
     Unreachable {
@@ -13,9 +14,9 @@ pub enum StatusError {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    #[error("the status store at {uri} holds what this version cannot read: {what}")]
+    #[error("the status store at {uri} holds data that this version cannot read: {what}")]
     Unreadable { uri: String, what: String },
-    #[error("{uri}: no status store of that kind; known are {known}")]
+    #[error("{uri}: unknown kind of status store; known are {known}")]
     NoStore { uri: String, known: String },
     #[error("{uri}: {what}")]
     BadUri { uri: String, what: String },
@@ -43,9 +44,9 @@ pub enum StatusError {
         action: String,
         table: String,
     },
-    #[error("the status store at {uri} was asked without valid AWS credentials: {what}")]
+    #[error("the status store at {uri} needs valid AWS credentials: {what}")]
     NoCredentials { uri: String, what: String },
-    #[error("the status store at {uri} is in no region: none is set")]
+    #[error("the status store at {uri} needs an AWS region, and none is set")]
     NoRegion { uri: String },
     #[error("the status store at {uri} refuses requests because this machine's clock is wrong")]
     Skewed { uri: String },
@@ -56,7 +57,7 @@ pub enum StatusError {
 }
 
 impl StatusError {
-    /// Whether the same call may succeed later without a change to the input.
+    /// Returns true if the same call may succeed later with the same input.
     pub fn retryable(&self) -> bool {
         match self {
             Self::Unreachable { .. } => true,
@@ -76,7 +77,7 @@ impl StatusError {
         }
     }
 
-    /// What to do about it.
+    /// Returns advice for the user.
     pub fn remedy(&self) -> String {
         let remedy = match self {
             Self::Conflict { .. } => "another load changed the same period: run it again",

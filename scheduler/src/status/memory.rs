@@ -1,5 +1,5 @@
-//! A status store that ends with its process: for tests, and for loads that keep no state.
-//! Items are kept as the text that other stores would write, so that it is no more exact.
+//! A status store in memory, for tests and for loads that keep no state. It stores the
+//! serialized text that other stores would write, so it is no more precise than they are.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -9,6 +9,7 @@ use async_trait::async_trait;
 use super::{Expected, LoadRecord, PeriodRecord, Prepared, StatusError, StatusStore};
 use crate::load::days::Month;
 
+/// A status store that ends with its process.
 #[derive(Debug, Default)]
 pub struct Memory {
     items: Mutex<Items>,
@@ -98,7 +99,7 @@ fn read<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, StatusError> {
 
 #[expect(
     clippy::needless_pass_by_value,
-    reason = "the shape that map_err wants"
+    reason = "the signature that map_err needs"
 )]
 fn unreadable(error: serde_json::Error) -> StatusError {
     StatusError::Unreadable {

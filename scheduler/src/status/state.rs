@@ -1,31 +1,32 @@
-//! The states a task goes through. Pure: the drive loop asks here before it writes.
+//! The state machine of a period. Pure: callers ask it before they write.
 
 use super::State;
 
-/// What happens to a task.
+/// An event in the life of a period.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Transition {
-    /// A lease was taken, and with it a new attempt.
+    /// A lease was taken, which starts a new attempt.
     Acquired,
-    /// Every part is written and the manifest names them: the commit.
+    /// All parts are written and the manifest names them. This is the commit.
     Written,
-    /// Every part stands at its name and everything replaced is gone.
+    /// All parts are visible and all replaced objects are deleted.
     Published,
-    /// The attempt came to nothing.
+    /// The attempt failed.
     Broke { retryable: bool },
-    /// Parts that the manifest names are gone before they were published.
+    /// Parts named by the manifest disappeared before they were published.
     PartsLost,
 }
 
+/// A transition that the current state does not allow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a task that is {state:?} cannot take {event:?}")]
+#[error("a period in state {state:?} does not allow {event:?}")]
 pub struct IllegalTransition {
     pub state: State,
     pub event: Transition,
 }
 
 impl State {
-    /// The state after `event`, or the step that is not allowed from here.
+    /// Returns the state after `event`, or an error if the event is not allowed.
     pub fn after(self, event: Transition) -> Result<State, IllegalTransition> {
         use State::*;
         use Transition::*;
@@ -41,8 +42,8 @@ impl State {
         }
     }
 
-    /// The state in which a new task finds a period that another one left. What was
-    /// committed has to be finished first; everything else starts afresh.
+    /// Returns the state in which a new load finds a period that another load left. A
+    /// committed attempt must be finished first; anything else starts again.
     pub fn reopened(self) -> State {
         match self {
             State::Publishing | State::Repairing => self,
@@ -50,7 +51,7 @@ impl State {
         }
     }
 
-    /// Whether the record's manifest is not in force yet and must be finished first.
+    /// Returns true if the record's manifest is committed but not published yet.
     pub fn is_committed(self) -> bool {
         self == State::Publishing
     }
@@ -78,7 +79,7 @@ mod tests {
     ];
 
     #[test]
-    fn exactly_the_seven_steps_of_the_protocol_are_allowed() {
+    fn only_the_seven_transitions_of_the_protocol_are_allowed() {
         let allowed = STATES
             .iter()
             .flat_map(|state| EVENTS.iter().map(|event| state.after(*event)))
@@ -87,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn publishing_goes_only_to_done_or_to_repairing() {
+    fn publishing_only_leads_to_done_or_repairing() {
         for event in EVENTS {
             let after = State::Publishing.after(event);
             assert!(matches!(after, Err(_) | Ok(State::Done | State::Repairing)));
@@ -95,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn a_committed_period_is_not_reopened_before_it_is_finished() {
+    fn a_committed_period_is_finished_before_it_is_reopened() {
         assert_eq!(State::Publishing.reopened(), State::Publishing);
         assert_eq!(State::Repairing.reopened(), State::Repairing);
         assert_eq!(State::Done.reopened(), State::Pending);

@@ -1,10 +1,9 @@
-//! Ballista: a job is submitted to a scheduler and followed to its end.
+//! Submits jobs to a Ballista scheduler and follows them to their end.
 //!
-//! Embedded, the real scheduler's and executor's code run in this process: the
-//! executor pulls its tasks from the scheduler's gRPC service, and both that loop and
-//! our client call the service in process. There is no socket, so there is nothing for
-//! another user to connect to. A cluster puts a channel in the place of the service;
-//! nothing else changes (ADR 0002).
+//! In embedded mode, Ballista's scheduler and executor run in this process. The executor polls
+//! the scheduler's gRPC service for tasks. Both the executor and our client call the service
+//! directly, without a socket that other users could connect to. On a cluster, a channel
+//! replaces the service and the rest is the same (ADR 0002).
 
 use std::path::Path;
 use std::sync::Arc;
@@ -33,7 +32,7 @@ use plans::reported;
 
 use crate::cluster::{Scheduler, Service, Settings};
 
-/// A cluster of one scheduler and one executor inside this process.
+/// A cluster of one scheduler and one executor in this process.
 pub struct Embedded {
     jobs: Jobs<Service>,
     worker: Worker,
@@ -70,8 +69,8 @@ impl Submit for Embedded {
     }
 }
 
-/// A cluster whose scheduler is another process. Its tasks are cancelled through the
-/// scheduler alone: one that runs already goes on, and nobody reads its receipt.
+/// A cluster whose scheduler is another process. Only the scheduler can cancel its tasks: a
+/// task that already runs continues, but nobody reads its receipt.
 pub struct Remote {
     jobs: Jobs<Channel>,
 }
@@ -87,7 +86,7 @@ impl Remote {
     pub async fn connect(scheduler: &str) -> Result<Self, SubmitError> {
         let client = SchedulerGrpcClient::connect(scheduler.to_owned()).await;
         let client = client.map_err(|error| SubmitError::Unreachable {
-            message: format!("no scheduler at {scheduler}: {error}"),
+            message: format!("cannot reach the scheduler at {scheduler}: {error}"),
         })?;
         let client = client
             .max_decoding_message_size(MESSAGE_BYTES)
@@ -104,11 +103,11 @@ impl Submit for Remote {
         self.jobs.run(name, plan).await
     }
 
-    /// The cluster is not ours to close.
+    /// The cluster belongs to others, so it is not stopped.
     async fn close(&self) {}
 }
 
-/// What a client's calls go through: a channel, or the service itself.
+/// The transport of a client's calls: a channel, or the service itself.
 pub(super) trait Transport:
     GrpcService<
         tonic::body::Body,
@@ -129,7 +128,7 @@ impl Transport for Service {}
 pub(super) struct Jobs<C> {
     client: SchedulerGrpcClient<C>,
     codec: Arc<dyn PhysicalExtensionCodec>,
-    /// What stops tasks in this process, if they run here.
+    /// Stops tasks that run in this process.
     canceller: Option<Canceller>,
 }
 
@@ -157,7 +156,7 @@ impl<C: Transport> Jobs<C> {
             canceller: self.canceller.clone(),
             partitions,
             job_id: None,
-            // One scheduler serves the sessions of many processes.
+            // The session id must be unique: one scheduler serves many processes.
             session_id: format!("lakebolt-{}", Uuid::new_v4().simple()),
             finished: false,
         };
@@ -194,7 +193,7 @@ impl<C: Transport> Jobs<C> {
     }
 }
 
-/// How the job ended, if it has.
+/// Returns how the job ended, or `None` while it runs.
 fn end_of(job: JobStatus) -> Option<Result<(), SubmitError>> {
     match job.status {
         Some(JobState::Successful(_)) => Some(Ok(())),
@@ -206,7 +205,8 @@ fn end_of(job: JobStatus) -> Option<Result<(), SubmitError>> {
     }
 }
 
-/// Cancels its job when it is dropped before the end, and forgets it in any case.
+/// Cancels its job if dropped before the end. Removes the job's state from the scheduler in
+/// any case.
 struct JobGuard<C: Transport> {
     client: SchedulerGrpcClient<C>,
     canceller: Option<Canceller>,
@@ -238,7 +238,7 @@ impl<C: Transport> Drop for JobGuard<C> {
                     canceller.cancel(&job_id, partitions).await;
                 }
             }
-            // What fails here is only forgotten later: with the process.
+            // If this fails, the state is kept until the process ends.
             let _ = client
                 .clean_job_data(CleanJobDataParams {
                     job_id,
@@ -252,7 +252,7 @@ impl<C: Transport> Drop for JobGuard<C> {
     }
 }
 
-/// Ballista hands on an error as text; only I/O errors may pass by themselves.
+/// Ballista passes errors on as text. Only I/O errors may be temporary.
 fn is_io(message: &str) -> bool {
     message.contains("IoError") || message.contains("no executors") || message.contains("heartbeat")
 }

@@ -1,4 +1,5 @@
-//! The engine of `lakebolt-scheduler`: this process schedules, executors elsewhere run.
+//! The engine of `lakebolt-scheduler`: the scheduler runs in this process, executors in
+//! others.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,16 +12,16 @@ use super::ballista::Jobs;
 use super::{Admission, Submit, SubmitError};
 use crate::cluster::{Scheduler, Service};
 
-/// Between two looks at how many executors there are.
-const LOOK: Duration = Duration::from_millis(500);
+/// Interval at which the number of task slots is refreshed.
+const REFRESH: Duration = Duration::from_millis(500);
 
-/// Submits to the scheduler in this process.
+/// Submits plans to the scheduler in this process.
 pub struct Cluster {
     scheduler: Scheduler,
     jobs: Jobs<Service>,
-    rooms: Arc<Semaphore>,
-    /// How many rooms there are, taken ones included.
-    most: Mutex<usize>,
+    slots: Arc<Semaphore>,
+    /// The current number of slots, including those in use.
+    total: Mutex<usize>,
 }
 
 impl std::fmt::Debug for Cluster {
@@ -30,25 +31,27 @@ impl std::fmt::Debug for Cluster {
 }
 
 impl Cluster {
+    /// Creates an engine without slots. They follow the number of executors.
     pub fn new(scheduler: Scheduler) -> Self {
         Self {
             jobs: Jobs::new(scheduler.client(), None),
             scheduler,
-            rooms: Arc::new(Semaphore::new(0)),
-            most: Mutex::new(0),
+            slots: Arc::new(Semaphore::new(0)),
+            total: Mutex::new(0),
         }
     }
 
-    /// Makes as many rooms as the executors have tasks at once: a month may be one split, and
-    /// a period more than that would only take memory here.
+    /// Makes as many slots for periods as the executors run tasks at once. A period may be a
+    /// single split, so this many are needed to keep all executors busy. More would only use
+    /// memory in this process.
     async fn fit(&self) {
         let wanted = self.scheduler.concurrent_tasks().await;
-        let mut most = self.most.lock().await;
-        if wanted > *most {
-            self.rooms.add_permits(wanted - *most);
-            *most = wanted;
+        let mut total = self.total.lock().await;
+        if wanted > *total {
+            self.slots.add_permits(wanted - *total);
+            *total = wanted;
         } else {
-            *most -= self.rooms.forget_permits(*most - wanted);
+            *total -= self.slots.forget_permits(*total - wanted);
         }
     }
 }
@@ -62,9 +65,9 @@ impl Submit for Cluster {
     async fn admit(&self) -> Admission {
         loop {
             self.fit().await;
-            let room = self.rooms.clone().acquire_owned();
-            if let Ok(Ok(room)) = tokio::time::timeout(LOOK, room).await {
-                return Admission::of(room);
+            let slot = self.slots.clone().acquire_owned();
+            if let Ok(Ok(slot)) = tokio::time::timeout(REFRESH, slot).await {
+                return Admission::of(slot);
             }
         }
     }

@@ -1,4 +1,4 @@
-//! Plain DataFusion, for comparison: the same plan without Ballista around it.
+//! Runs plans with plain DataFusion, without Ballista, for comparison.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use tempfile::TempDir;
 
 use super::{Submit, SubmitError};
 
-/// Runs the partitions of a plan on this process's own runtime.
+/// Runs the partitions of a plan on its own runtime in this process.
 #[derive(Debug)]
 pub struct Local {
     cores: usize,
@@ -21,7 +21,7 @@ pub struct Local {
 }
 
 impl Local {
-    /// Runs `cores` partitions at once and spills below `scratch`.
+    /// Starts a runtime that runs `cores` partitions at once and spills below `scratch`.
     pub fn start(cores: usize, scratch: &Path) -> Result<Self, SubmitError> {
         let failed = |error: String| SubmitError::Failed {
             message: error,
@@ -48,7 +48,7 @@ impl Submit for Local {
         let partitions = plan.output_partitioning().partition_count();
         let runs = (0..partitions).map(|partition| {
             let (plan, context) = (plan.clone(), self.context.clone());
-            // Aborted with the task's handle when this future is dropped.
+            // Dropping this future aborts the task.
             let run = tokio_run(async move {
                 let mut rows = plan.execute(partition, context)?;
                 while rows.try_next().await?.is_some() {}

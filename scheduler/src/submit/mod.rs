@@ -1,4 +1,5 @@
-//! Where a task's plan runs. Its result rows are not read: receipts tell what it did.
+//! The port to the engine that runs an attempt's plan. The plan's result rows are not read:
+//! receipts report what was done.
 
 use crate::load::failure::{Failure, Kind};
 use std::sync::Arc;
@@ -10,6 +11,7 @@ pub mod ballista;
 pub mod cluster;
 pub mod local;
 
+/// Why a plan did not run to its end.
 #[derive(Debug, thiserror::Error)]
 pub enum SubmitError {
     #[error("the engine failed: {message}")]
@@ -21,7 +23,7 @@ pub enum SubmitError {
 }
 
 impl SubmitError {
-    /// Whether the same call may succeed later without a change to the input.
+    /// Returns true if the same call may succeed later with the same input.
     pub fn retryable(&self) -> bool {
         match self {
             Self::Failed { retryable, .. } => *retryable,
@@ -31,12 +33,12 @@ impl SubmitError {
     }
 }
 
-/// Room for one period; given back when it is dropped.
+/// A slot for one period. Dropping it frees the slot.
 #[derive(Default)]
 pub struct Admission(Option<Box<dyn std::any::Any + Send + Sync>>);
 
 impl Admission {
-    /// Room that `permit` gives back.
+    /// Wraps a permit of the engine's slots.
     pub fn of(permit: impl Send + Sync + 'static) -> Self {
         Self(Some(Box::new(permit)))
     }
@@ -48,17 +50,16 @@ impl std::fmt::Debug for Admission {
     }
 }
 
-/// The port: runs plans until they end. Dropping the future cancels the job.
+/// An engine that runs plans to their end. Dropping the future cancels the job.
 #[async_trait]
 pub trait Submit: Send + Sync + std::fmt::Debug {
-    /// Runs every partition of `plan` to its end. `name` is for logs and listings.
+    /// Runs every partition of `plan` to its end. `name` appears in logs and listings.
     async fn run(&self, name: &str, plan: Arc<dyn ExecutionPlan>) -> Result<(), SubmitError>;
-    /// Waits until the engine has room for another period, which it keeps until the answer
-    /// is dropped.
+    /// Waits for a free slot for a period. The slot is in use until the admission is dropped.
     async fn admit(&self) -> Admission {
         Admission::default()
     }
-    /// Stops what still runs and removes what was left on disk.
+    /// Cancels running work and removes files left on disk.
     async fn close(&self);
 }
 

@@ -1,6 +1,5 @@
-//! Quarantined rows once more, through the mapping as it is now: what became good is
-//! published beside its period's parts, and the rest is set aside again, still with
-//! the origin it had.
+//! Maps quarantined rows again with the current mapping. Accepted rows are published with
+//! their period's parts. The rest is quarantined again and keeps its origin.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
@@ -38,20 +37,20 @@ mod origin;
 
 use origin::{OriginError, Replayed};
 
-/// The quarantined rows of a period, and what can be done with them.
+/// The quarantined rows of a period, split into those to map again and those to keep.
 #[derive(Debug, Default)]
 struct Rows {
-    /// The objects that held them.
+    /// The quarantine objects that held them.
     replaced: BTreeSet<String>,
-    /// By the day that owns them.
+    /// Rows to map again, by the day that owns them.
     replayed: BTreeMap<Day, Vec<Replayed>>,
-    /// Rows without bytes, or whose object's header cannot be read any more.
+    /// Rows without bytes, and rows whose object's header can no longer be read.
     kept: BTreeMap<Day, Vec<QuarantinedRow>>,
     count: u64,
 }
 
 impl Driver {
-    /// Reads the dataset's quarantined rows again and publishes what they became.
+    /// Maps the dataset's quarantined rows again and publishes the accepted ones.
     pub async fn replay(&self, request: &LoadRequest) -> Outcome {
         let mut outcome = self.outcome_of(request);
         let replayed = self.replay_all(request, &mut outcome).await;
@@ -76,7 +75,7 @@ impl Driver {
                 continue;
             };
             log(&load.id, &period);
-            load.tell(&Notification::PeriodEnded(Box::new(period.clone())));
+            load.report(&Notification::PeriodEnded(Box::new(period.clone())));
             outcome.periods.push(period);
         }
         Ok(())
@@ -84,7 +83,7 @@ impl Driver {
 }
 
 impl Load<'_> {
-    /// The period's outcome, unless it has no quarantined rows.
+    /// Returns the period's outcome, or `None` if it has no quarantined rows.
     async fn replay(&self, record: &PeriodRecord) -> Result<Option<PeriodOutcome>, Failure> {
         let manifest = survey::manifest(&self.survey.work, record).await?;
         let Some((_, manifest)) = manifest else {
@@ -118,7 +117,7 @@ impl Load<'_> {
     }
 }
 
-/// The replay of one period, under its lease.
+/// The replay of one period, run under its lease.
 struct Replay<'a> {
     period: &'a PeriodRun<'a>,
 }
@@ -146,10 +145,10 @@ impl Replay<'_> {
         let splits = self.splits(&attempt, &rows).await?;
         let mut collected = self
             .period
-            .stoppable(lease, attempt.write_splits(splits))
+            .until_stopped(lease, attempt.write_splits(splits))
             .await?;
         refuse_strays(&collected)?;
-        self.set_aside_again(&attempt, &rows, &mut collected)
+        self.quarantine_again(&attempt, &rows, &mut collected)
             .await?;
         let written = Written {
             asked: record.asked_days.clone(),
@@ -163,7 +162,7 @@ impl Replay<'_> {
         Ok(outcome)
     }
 
-    /// Reads the quarantine objects, and sorts their rows by day and origin.
+    /// Reads the quarantine objects and groups their rows by day and origin.
     async fn rows(&self, base: &Manifest) -> Result<Rows, Failure> {
         let mut rows = Rows::default();
         let mut of_origin: BTreeMap<(Day, String), Vec<QuarantinedRow>> = BTreeMap::new();
@@ -184,7 +183,7 @@ impl Replay<'_> {
         let request = self.load().request();
         let header = origin::header(object, &request.source.format, &request.source.program).await;
         let header = header.inspect_err(|error| {
-            warn!("the rows of an object cannot be read again: {error}");
+            warn!("cannot read the rows of an object again: {error}");
         });
         let can_be_read = |row: &QuarantinedRow| header.is_ok() && is_whole(row);
         let (good, kept): (Vec<_>, Vec<_>) = all.into_iter().partition(can_be_read);
@@ -223,7 +222,7 @@ impl Replay<'_> {
         attempt
     }
 
-    /// Writes the raw rows as objects of the work area; each day is a split.
+    /// Writes the raw rows as objects of the work area, one split per day.
     async fn splits(&self, attempt: &Attempt<'_>, rows: &Rows) -> Result<Vec<Split>, Failure> {
         let work = &self.survey().work;
         let store = storage::open(work.uri()).map_err(|error| {
@@ -252,8 +251,8 @@ impl Replay<'_> {
         Ok(splits)
     }
 
-    /// Writes what was rejected again, and what could not be read, with its own origin.
-    async fn set_aside_again(
+    /// Quarantines the rows that were rejected again or not read, with their original origin.
+    async fn quarantine_again(
         &self,
         attempt: &Attempt<'_>,
         rows: &Rows,
@@ -279,8 +278,9 @@ impl Replay<'_> {
         Ok(())
     }
 
-    /// The rows of a part of this attempt. Where nobody sees it in the work area, it is
-    /// published there: an upload cannot be read.
+    /// Reads the quarantined rows of a part of this attempt. An upload cannot be read before
+    /// it is completed, so such a part is first published in the work area, where readers do
+    /// not see it.
     async fn rejected(&self, part: &PartHandle) -> Result<Vec<QuarantinedRow>, Failure> {
         match &part.staged {
             Staged::File { path } => read(path).await,
@@ -355,7 +355,7 @@ fn quarantined(manifest: &Manifest) -> impl Iterator<Item = &LiveObject> {
         .filter(|object| object.kind == PartKind::Quarantine)
 }
 
-/// A row whose object ended too early may have lost its end, and would be read as another.
+/// A row whose object ended too early may be cut off, and would then be read as another row.
 fn is_whole(row: &QuarantinedRow) -> bool {
     row.raw.is_some() && !row.reason.starts_with("truncated")
 }
@@ -371,7 +371,7 @@ async fn read(uri: &str) -> Result<Vec<QuarantinedRow>, Failure> {
     read.map_err(|error| unreadable(uri, error))
 }
 
-/// The replayed objects by their names in the work area.
+/// Maps the names in the work area to the replayed objects.
 fn origins<'a>(attempt: &Attempt, rows: &'a Rows) -> BTreeMap<String, &'a Replayed> {
     let mut origins = BTreeMap::new();
     for (number, (_, of_day)) in rows.replayed.iter().enumerate() {
@@ -384,7 +384,7 @@ fn origins<'a>(attempt: &Attempt, rows: &'a Rows) -> BTreeMap<String, &'a Replay
     origins
 }
 
-/// A row that was rejected again, as a row of the object that it came from.
+/// Replaces the origin of a rejected row with its place in the original object.
 fn with_origin(mut row: QuarantinedRow, origins: &BTreeMap<String, &Replayed>) -> QuarantinedRow {
     let mut found = origins.iter();
     let found = found.find(|(name, _)| row.object.ends_with(name.as_str()));
@@ -409,8 +409,8 @@ fn quarantine_part(handle: PartHandle, day: Day, rows: usize) -> Part {
     }
 }
 
-/// A mended row may turn out to be another period's. That one would not get it, so
-/// nothing is published.
+/// Fails if rows belong to another period. That period would not get them, so publishing would
+/// lose them.
 fn refuse_strays(collected: &Collected) -> Result<(), Failure> {
     let Ledger { other_period, .. } = collected.ledger;
     if other_period == 0 {
@@ -418,7 +418,7 @@ fn refuse_strays(collected: &Collected) -> Result<(), Failure> {
     }
     let message =
         format!("{other_period} rows belong to days that are not loaded, or to another period");
-    let remedy = "load the days again with --full-load, and their neighbours with them";
+    let remedy = "load the days and their neighbours again with --full-load";
     Err(Failure::new(
         Kind::Work,
         "replay_elsewhere",
@@ -429,7 +429,7 @@ fn refuse_strays(collected: &Collected) -> Result<(), Failure> {
 
 fn unrepaired(record: &PeriodRecord) -> Failure {
     let message = format!(
-        "parts of {} were lost and have to be loaded again first",
+        "parts of {} are lost and must be loaded again first",
         record.period
     );
     Failure::new(
@@ -445,7 +445,7 @@ fn unreadable(uri: &str, error: impl Into<OriginError>) -> Failure {
         "{uri}: cannot be read or written as a quarantine object: {}",
         error.into()
     );
-    let remedy = "load the days again with --full-load: it makes their quarantine anew";
+    let remedy = "load the days again with --full-load: it replaces their quarantine";
     Failure::new(Kind::Work, "quarantine_unreadable", message, remedy)
 }
 
@@ -459,7 +459,7 @@ mod tests {
     use crate::load::dataset;
     use crate::status::StatusStore;
 
-    /// Two days with rows that are not understood yet, and one that never will be.
+    /// Two days with rows that the engine cannot parse yet, and one row that it never will.
     async fn loaded() -> (World, LoadRequest) {
         let world = World::new();
         world.log("2024-02-01", "one.log", &["a"]);
@@ -473,17 +473,17 @@ mod tests {
         (world, request)
     }
 
-    fn mended() -> Arc<Engine> {
+    fn fixed() -> Arc<Engine> {
         let engine = Engine::with(&[]);
-        engine.mended.store(true, Ordering::Relaxed);
+        engine.accepts_bad.store(true, Ordering::Relaxed);
         engine
     }
 
     #[tokio::test]
-    async fn mended_rows_join_their_period_and_the_rest_keeps_its_origin() {
+    async fn fixed_rows_are_published_and_the_rest_keeps_its_origin() {
         let (world, request) = loaded().await;
         let before = world.files("lake/ext");
-        let outcome = world.driver(&mended(), noon).replay(&request).await;
+        let outcome = world.driver(&fixed(), noon).replay(&request).await;
         assert_eq!(outcome.exit_code, 0, "{outcome:?}");
         assert_eq!((outcome.rows.read, outcome.rows.written), (4, 2));
         assert_eq!(world.rows(), ["a", "b", "c", "d"]);
@@ -495,9 +495,9 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_period_stays_loaded_and_its_rows_still_add_up() {
+    async fn a_replay_keeps_the_period_loaded_and_its_ledger_balanced() {
         let (world, request) = loaded().await;
-        world.driver(&mended(), noon).replay(&request).await;
+        world.driver(&fixed(), noon).replay(&request).await;
         let dataset = dataset::id(&request);
         let record = &world.status.periods(&dataset).await.unwrap()[0];
         assert_eq!((record.state, record.covered_days.len()), (State::Done, 2));
@@ -515,17 +515,17 @@ mod tests {
     async fn rows_whose_object_is_gone_are_kept() {
         let (world, request) = loaded().await;
         std::fs::remove_dir_all(world.path("input")).unwrap();
-        let outcome = world.driver(&mended(), noon).replay(&request).await;
+        let outcome = world.driver(&fixed(), noon).replay(&request).await;
         assert_eq!(outcome.exit_code, 0, "{outcome:?}");
         assert_eq!(outcome.periods[0].state, PeriodState::Skipped);
         assert_eq!((world.rows().len(), world.rejected().len()), (2, 4));
     }
 
-    /// The days were loaded long ago: their input may be gone, so nothing is loaded again.
+    /// The days were loaded long ago and their input may be gone, so nothing is loaded again.
     #[tokio::test]
-    async fn a_replay_whose_parts_are_lost_is_undone_and_succeeds_later() {
+    async fn a_replay_with_lost_parts_is_undone_and_succeeds_later() {
         let (world, request) = loaded().await;
-        let lossy = mended();
+        let lossy = fixed();
         lossy.faults.lock().unwrap().push(Fault::LosesPart);
         let outcome = world.driver(&lossy, noon).replay(&request).await;
         assert_eq!(outcome.exit_code, 3, "{outcome:?}");
@@ -537,29 +537,29 @@ mod tests {
         assert_eq!((record.ledger.written, record.ledger.quarantined), (2, 4));
         let again = world.run(&request, &[]).await;
         assert_eq!(again.periods[0].state, PeriodState::Skipped);
-        let outcome = world.driver(&mended(), noon).replay(&request).await;
+        let outcome = world.driver(&fixed(), noon).replay(&request).await;
         assert_eq!(outcome.exit_code, 0, "{outcome:?}");
         assert_eq!(world.rows(), ["a", "b", "c", "d"]);
         assert_eq!(world.rejected().len(), 2);
     }
 
     #[tokio::test]
-    async fn nothing_quarantined_means_nothing_to_replay() {
+    async fn without_quarantined_rows_there_is_nothing_to_replay() {
         let world = World::new();
         world.log("2024-02-01", "one.log", &["a"]);
         let request = world.request("2024-02-01", "2024-02-01");
         world.run(&request, &[]).await;
-        let outcome = world.driver(&mended(), noon).replay(&request).await;
+        let outcome = world.driver(&fixed(), noon).replay(&request).await;
         assert!(outcome.exit_code == 0 && outcome.periods.is_empty());
     }
 
     #[tokio::test]
-    async fn a_replay_that_dies_at_any_write_doubles_and_loses_nothing() {
+    async fn a_replay_that_dies_at_any_write_duplicates_and_loses_no_row() {
         for at in 1..=6 {
             for after in [false, true] {
                 let (world, request) = loaded().await;
                 let status = Dying::at(world.status.clone(), at, after);
-                let driver = world.driver_on(status.clone(), &mended(), noon);
+                let driver = world.driver_on(status.clone(), &fixed(), noon);
                 let mut died = status.died.subscribe();
                 let asked = request.clone();
                 let running = tokio::spawn(async move { driver.replay(&asked).await });
@@ -569,7 +569,7 @@ mod tests {
                 }
                 running.abort();
                 let _ = running.await;
-                let outcome = world.driver(&mended(), later).replay(&request).await;
+                let outcome = world.driver(&fixed(), later).replay(&request).await;
                 assert_eq!(outcome.exit_code, 0, "{at} {after}: {outcome:?}");
                 assert_eq!(world.rows(), ["a", "b", "c", "d"], "{at} {after}");
                 assert_eq!(world.rejected().len(), 2, "{at} {after}");

@@ -1,5 +1,5 @@
-//! Raw rows as an object that the source's format reads, and the way back from its
-//! lines to where they came from.
+//! Writes raw rows as an object that the source's format can read, and maps its lines back to
+//! their origin.
 
 use std::collections::BTreeMap;
 
@@ -17,17 +17,17 @@ use plans::{formats, storage};
 use crate::input::paths;
 use crate::load::days::Day;
 
-/// Enough of an object to hold its first line.
+/// Large enough to hold an object's first line.
 const HEAD_BYTES: u64 = 64 << 10;
 
 pub(super) type OriginError = Box<dyn std::error::Error + Send + Sync>;
 
-/// An object's raw rows, to be read again.
+/// The raw rows of one object, to be mapped again.
 #[derive(Clone, Debug)]
 pub(super) struct Replayed {
     pub object: String,
     pub text: Vec<u8>,
-    /// Line and offset in the object by the line in the text.
+    /// Line and offset in the original object, by line of `text`.
     pub lines: BTreeMap<u64, (u64, u64)>,
     pub day: Option<Day>,
     pub region: Option<String>,
@@ -35,7 +35,7 @@ pub(super) struct Replayed {
 }
 
 impl Replayed {
-    /// The rows of one object, below the line that names their fields if it had one.
+    /// Collects the rows of one object. If the object has a header line, it comes first.
     pub(super) fn of(
         object: &str,
         header: Option<Vec<u8>>,
@@ -56,26 +56,26 @@ impl Replayed {
             text.push(b'\n');
             line += 1;
         }
-        let told = told(object, inputs);
+        let facts = path_facts(object, inputs);
         Self {
             object: object.to_owned(),
             text,
             lines,
-            day: told.as_ref().and_then(|told| told.day),
-            region: told.as_ref().and_then(|told| told.region.clone()),
-            account: told.and_then(|told| told.account),
+            day: facts.as_ref().and_then(|facts| facts.day),
+            region: facts.as_ref().and_then(|facts| facts.region.clone()),
+            account: facts.and_then(|facts| facts.account),
         }
     }
 
-    /// Where a line of the text came from.
+    /// Returns the original line and offset of a line of `text`.
     pub(super) fn origin(&self, line: u64) -> (u64, u64) {
         let origin = self.lines.range(..=line).next_back();
         origin.map_or((line, 0), |(_, origin)| *origin)
     }
 }
 
-/// What an object's path tells, seen from the input it stands in.
-fn told(object: &str, inputs: &[String]) -> Option<paths::Told> {
+/// Reads the day, region and account from the object's path below its input.
+fn path_facts(object: &str, inputs: &[String]) -> Option<paths::Told> {
     let object = located(object).ok()?;
     let inputs = inputs.iter().filter_map(|input| located(input).ok());
     let mut bases = inputs.filter_map(|input| {
@@ -87,8 +87,8 @@ fn told(object: &str, inputs: &[String]) -> Option<paths::Told> {
     Some(paths::tell(&base, &rest))
 }
 
-/// The line of an object that names its fields, if it begins with one. An error when
-/// the object is gone: without its header its rows might be read in another order.
+/// Returns the object's first line if it names the fields. Fails if the object is gone:
+/// without the header its rows might be read in the wrong field order.
 pub(super) async fn header(
     object: &str,
     format: &Format,
@@ -96,7 +96,7 @@ pub(super) async fn header(
 ) -> Result<Option<Vec<u8>>, OriginError> {
     let kind = formats::find(&format.name)?;
     let Reading::Blocks(new_decoder) = kind.reading() else {
-        return Err("the format keeps no rows".into());
+        return Err("the format keeps no raw rows".into());
     };
     let Some(line) = first_line(object).await? else {
         return Ok(None);
@@ -145,7 +145,7 @@ async fn head(store: &dyn ObjectStore, path: &Path) -> Result<Bytes, OriginError
 }
 
 fn located(uri: &str) -> Result<Located, storage::StoreError> {
-    // An empty authority may have been left out of a row's origin.
+    // The origin of a row may lack the empty authority of a file URI.
     match uri.strip_prefix("file:/") {
         Some(path) if !path.starts_with('/') => storage::open(&format!("file:///{path}")),
         _ => storage::open(uri),

@@ -1,5 +1,5 @@
-//! For tests: an engine that does by itself what a plan would do, and a status store
-//! that stops answering in the middle of a load.
+//! Fakes for tests: an engine that writes parts without running a plan, and a status store
+//! that fails during a load.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
@@ -38,40 +38,40 @@ use crate::status::memory::Memory;
 use crate::status::{Expected, LoadRecord, PeriodRecord, Prepared, StatusError, StatusStore};
 use crate::submit::{Admission, Submit, SubmitError};
 
-/// What goes wrong in the engine.
+/// A failure of the fake engine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
     /// The job fails before anything is written.
     Fails,
-    /// The last split gets no receipt, and the job succeeds all the same.
+    /// The last split gets no receipt, but the job succeeds.
     NoReceipt,
-    /// Every split is done twice.
+    /// Every split runs twice.
     Twice,
-    /// The first part is gone after its receipt was written.
+    /// The first part disappears after its receipt was written.
     LosesPart,
-    /// The job waits until it is let go.
+    /// The job waits until the test notifies `resume`.
     Waits,
-    /// Everything is written, and then the job waits until it is let go.
+    /// Everything is written, then the job waits until the test notifies `resume`.
     WaitsLate,
-    /// A receipt counts a row too many.
+    /// A receipt counts one row too many.
     Miscounts,
-    /// Everything is written, and the job fails.
+    /// Everything is written, but the job fails.
     FailsLate,
 }
 
-/// Lines of `yyyy-MM-dd text` become lines of parts; other lines are set aside.
+/// Lines of the form `yyyy-MM-dd text` are written to parts. Other lines are quarantined.
 #[derive(Debug, Default)]
 pub(crate) struct Engine {
     specs: Arc<Mutex<HashMap<String, AttemptSpec>>>,
-    /// Used up from the front, one for each job.
+    /// The faults of the next jobs, one per job.
     pub(crate) faults: Mutex<Vec<Fault>>,
-    pub(crate) go_on: Notify,
+    pub(crate) resume: Notify,
     pub(crate) reached: Notify,
     pub(crate) jobs: AtomicU64,
-    /// The periods that it has room for at once, where they are limited.
-    rooms: Option<Arc<Semaphore>>,
-    /// Whether lines that begin with `bad` are understood.
-    pub(crate) mended: AtomicBool,
+    /// Slots for concurrent periods. `None` means no limit.
+    slots: Option<Arc<Semaphore>>,
+    /// Whether lines that start with `bad` are accepted.
+    pub(crate) accepts_bad: AtomicBool,
 }
 
 impl Engine {
@@ -82,10 +82,10 @@ impl Engine {
         })
     }
 
-    /// An engine that has room for so many periods at once.
-    pub(crate) fn with_rooms(rooms: usize) -> Arc<Self> {
+    /// Creates an engine with this many slots for periods.
+    pub(crate) fn with_slots(slots: usize) -> Arc<Self> {
         Arc::new(Self {
-            rooms: Some(Arc::new(Semaphore::new(rooms))),
+            slots: Some(Arc::new(Semaphore::new(slots))),
             ..Self::default()
         })
     }
@@ -122,8 +122,8 @@ impl Engine {
             raw_bytes: 0,
             scratch_bytes: 0,
         };
-        let mended = self.mended.load(Ordering::Relaxed);
-        for ((kind, day), lines) in sorted(spec, &split, &mut receipt, mended) {
+        let accepts_bad = self.accepts_bad.load(Ordering::Relaxed);
+        for ((kind, day), lines) in sorted(spec, &split, &mut receipt, accepts_bad) {
             let part = write(spec, id, task, kind, day, &lines).await;
             receipt.parts.push(part);
         }
@@ -139,18 +139,18 @@ impl Engine {
     }
 }
 
-/// Each line with its object and number.
+/// Lines with their object and line number, by part kind and day.
 type Sorted = BTreeMap<(u8, i32), Vec<(String, String, u64)>>;
 
-/// Lines by kind and day, counted in the receipt's ledger.
-fn sorted(spec: &AttemptSpec, split: &Split, receipt: &mut Receipt, mended: bool) -> Sorted {
+/// Groups lines by kind and day, and counts them in the receipt's ledger.
+fn sorted(spec: &AttemptSpec, split: &Split, receipt: &mut Receipt, accepts_bad: bool) -> Sorted {
     let mut sorted = Sorted::new();
     for object in &split.objects {
         let text = std::fs::read_to_string(format!("/{}", object.path)).unwrap();
         let own = object.day.unwrap_or(spec.undated_day);
         for (number, line) in (1..).zip(text.lines()) {
             receipt.ledger.read += 1;
-            let good = line.strip_prefix("bad ").filter(|_| mended);
+            let good = line.strip_prefix("bad ").filter(|_| accepts_bad);
             let line = good.unwrap_or(line);
             let time = line.get(..10).and_then(|day| day.parse::<Day>().ok());
             let near = |day: &Day| own.abs_diff(day.0) <= spec.margin || object.day.is_none();
@@ -217,7 +217,7 @@ async fn write(
     }
 }
 
-/// Events as lines, rows set aside as a quarantine object.
+/// Encodes events as lines and rejected rows as a quarantine object.
 fn encoded(kind: u8, lines: &[(String, String, u64)]) -> bytes::Bytes {
     let rejected = lines.iter().map(|(line, object, number)| QuarantinedRow {
         source: "vpc".to_owned(),
@@ -251,7 +251,7 @@ impl Submit for Engine {
         }
         if fault == Some(Fault::Waits) {
             self.reached.notify_one();
-            self.go_on.notified().await;
+            self.resume.notified().await;
         }
         let spec = self.specs.lock().unwrap()[name].clone();
         let last = spec.splits.last().map(|split| split.id.clone());
@@ -266,7 +266,7 @@ impl Submit for Engine {
         }
         if fault == Some(Fault::WaitsLate) {
             self.reached.notify_one();
-            self.go_on.notified().await;
+            self.resume.notified().await;
         }
         match fault {
             Some(Fault::FailsLate) => Err(failed()),
@@ -275,8 +275,8 @@ impl Submit for Engine {
     }
 
     async fn admit(&self) -> Admission {
-        match &self.rooms {
-            Some(rooms) => Admission::of(rooms.clone().acquire_owned().await),
+        match &self.slots {
+            Some(slots) => Admission::of(slots.clone().acquire_owned().await),
             None => Admission::default(),
         }
     }
@@ -284,21 +284,21 @@ impl Submit for Engine {
     async fn close(&self) {}
 }
 
-/// A store whose process dies at one of its writes: from then on nothing returns. Or one that
-/// is away from then on, for some calls.
+/// A status store that fails at one of its writes. With `at` the process dies: no call returns
+/// from then on. With `unavailable` a number of calls fail.
 #[derive(Debug)]
 pub(crate) struct Dying {
     pub(crate) inner: Arc<Memory>,
     writes: AtomicU64,
-    /// The write at which it dies, counted from 1.
+    /// The failing write, counted from 1.
     at: u64,
-    /// Whether that write still happens.
+    /// Whether the failing write is still stored.
     after: bool,
     pub(crate) died: watch::Sender<bool>,
     dead: AtomicBool,
-    /// Calls that fail where it is only away.
-    away: Option<u64>,
-    /// Those of them that are left.
+    /// The number of calls that fail. `None` if the process dies.
+    failing: Option<u64>,
+    /// The number of calls that still have to fail.
     left: AtomicU64,
 }
 
@@ -311,22 +311,22 @@ impl Dying {
             after,
             died: watch::Sender::new(false),
             dead: AtomicBool::new(false),
-            away: None,
+            failing: None,
             left: AtomicU64::new(0),
         })
     }
 
-    /// A store that answers nothing to so many calls from that write on.
-    pub(crate) fn away(inner: Arc<Memory>, at: u64, after: bool, calls: u64) -> Arc<Self> {
+    /// Creates a store for which this many calls fail from that write on.
+    pub(crate) fn unavailable(inner: Arc<Memory>, at: u64, after: bool, calls: u64) -> Arc<Self> {
         let dying = Arc::into_inner(Self::at(inner, at, after)).expect("nobody else has it");
         Arc::new(Self {
-            away: Some(calls),
+            failing: Some(calls),
             ..dying
         })
     }
 
     async fn die(&self) -> Result<(), StatusError> {
-        if let Some(calls) = self.away {
+        if let Some(calls) = self.failing {
             self.left.store(calls, Ordering::Relaxed);
             return Err(Self::unreachable());
         }
@@ -349,7 +349,7 @@ impl Dying {
     fn unreachable() -> StatusError {
         StatusError::Unreachable {
             uri: "dying:".to_owned(),
-            source: "it is away".into(),
+            source: "it is unavailable".into(),
         }
     }
 }
@@ -410,12 +410,12 @@ pub(crate) struct World {
     pub(crate) status: Arc<Memory>,
 }
 
-/// Noon of the day on which the tests run.
+/// Noon of the day on which the tests take place.
 pub(crate) fn noon() -> DateTime<Utc> {
     "2024-03-20T12:00:00Z".parse().unwrap()
 }
 
-/// An hour later: every lease of noon has ended.
+/// One hour later. Leases taken at noon have expired.
 pub(crate) fn later() -> DateTime<Utc> {
     "2024-03-20T13:00:00Z".parse().unwrap()
 }
@@ -428,7 +428,7 @@ impl World {
         }
     }
 
-    /// Adds an object of a day, with one line of that day for each of `rows`.
+    /// Adds an input object for a day, with one line per entry of `rows`.
     pub(crate) fn log(&self, day: &str, name: &str, rows: &[&str]) {
         let lines: Vec<String> = rows.iter().map(|row| format!("{day} {row}\n")).collect();
         self.raw(day, name, &lines.concat());
@@ -515,12 +515,12 @@ impl World {
         }
     }
 
-    /// Runs a request with an engine that has these faults.
+    /// Runs a request on an engine with these faults.
     pub(crate) async fn run(&self, request: &LoadRequest, faults: &[Fault]) -> Outcome {
         self.driver(&Engine::with(faults), noon).run(request).await
     }
 
-    /// Every line that a reader of the target sees, in order.
+    /// Every line that a reader of the target sees, sorted.
     pub(crate) fn rows(&self) -> Vec<String> {
         let mut rows = Vec::new();
         for path in files(&self.path("lake/ext")) {
@@ -563,7 +563,7 @@ fn files(folder: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// A program of one route; nobody evaluates it here.
+/// A program with one route. Nothing evaluates it in these tests.
 pub(crate) fn program(digest: &str) -> Program {
     let class = Class {
         uid: 4001,

@@ -1,4 +1,4 @@
-//! Whole loads, with a fake engine and a status store in memory.
+//! Complete loads with a fake engine and an in-memory status store.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -11,7 +11,7 @@ use crate::load::outcome::{LoadState, Outcome, PeriodState};
 use crate::load::terms::{LoadRequest, OnStale, Range};
 use crate::status::{PeriodRecord, State, StatusStore};
 
-/// Two months with a file a day, from 30 January to 2 February, and one row each.
+/// Four days from 30 January to 2 February, with one file of one row each.
 pub(super) fn turn_of_month() -> World {
     let world = World::new();
     for (day, row) in [
@@ -71,22 +71,22 @@ async fn two_months_are_loaded_and_the_second_run_does_nothing() {
     assert_eq!(states(&again), [PeriodState::Skipped, PeriodState::Skipped]);
     assert_eq!(again.periods[0].reason, "covered");
     let records = records(&world).await;
-    assert_eq!(records[0].attempt, 1, "a skipped period is not acquired");
+    assert_eq!(records[0].attempt, 1, "a skipped period takes no lease");
 }
 
 #[tokio::test]
-async fn nothing_of_an_attempt_is_left_in_the_work_area() {
+async fn no_files_of_an_attempt_are_left_in_the_work_area() {
     let world = turn_of_month();
     world
         .run(&whole(&world), &[Fault::Twice, Fault::Fails])
         .await;
     let left = world.files("lake/.lakebolt");
-    assert_eq!(left.len(), 2, "a manifest for each month: {left:?}");
+    assert_eq!(left.len(), 2, "one manifest per month: {left:?}");
     assert!(left.iter().all(|path| path.extension().unwrap() == "json"));
 }
 
 #[tokio::test]
-async fn rows_of_the_margin_belong_to_the_period_of_their_time() {
+async fn margin_rows_belong_to_the_period_of_their_time() {
     let world = turn_of_month();
     world.raw("2024-02-01", "late.log", "2024-01-31 straggler\n");
     let outcome = world.run(&whole(&world), &[]).await;
@@ -113,7 +113,7 @@ async fn an_enlarged_month_keeps_its_earlier_days() {
 }
 
 #[tokio::test]
-async fn a_full_load_replaces_without_a_row_twice() {
+async fn a_full_load_replaces_rows_without_duplicates() {
     let world = turn_of_month();
     world.run(&whole(&world), &[]).await;
     let before = world.files("lake/ext");
@@ -143,7 +143,7 @@ async fn a_late_file_reloads_its_day_and_the_margin_only() {
 }
 
 #[tokio::test]
-async fn a_changed_configuration_is_reported_and_reloaded_only_when_asked() {
+async fn a_changed_configuration_is_reported_and_reloaded_only_on_request() {
     let world = turn_of_month();
     world.run(&whole(&world), &[]).await;
     let mut request = whole(&world);
@@ -159,7 +159,7 @@ async fn a_changed_configuration_is_reported_and_reloaded_only_when_asked() {
 }
 
 #[tokio::test]
-async fn a_deleted_object_is_noticed_and_its_day_loaded_again() {
+async fn the_day_of_a_deleted_object_is_loaded_again() {
     let world = turn_of_month();
     world.run(&whole(&world), &[]).await;
     std::fs::remove_file(&world.files("lake/ext")[0]).unwrap();
@@ -170,7 +170,7 @@ async fn a_deleted_object_is_noticed_and_its_day_loaded_again() {
 }
 
 #[tokio::test]
-async fn another_input_is_refused_unless_it_replaces() {
+async fn another_input_is_refused_unless_it_is_a_full_load() {
     let world = turn_of_month();
     world.run(&whole(&world), &[]).await;
     std::fs::rename(world.path("input"), world.path("other")).unwrap();
@@ -184,7 +184,7 @@ async fn another_input_is_refused_unless_it_replaces() {
 }
 
 #[tokio::test]
-async fn an_attempt_that_breaks_is_tried_again() {
+async fn a_failed_attempt_is_tried_again() {
     for fault in [Fault::Fails, Fault::NoReceipt] {
         let world = turn_of_month();
         let outcome = world.run(&whole(&world), &[fault]).await;
@@ -196,7 +196,7 @@ async fn an_attempt_that_breaks_is_tried_again() {
 }
 
 #[tokio::test]
-async fn receipts_decide_and_not_what_the_engine_says() {
+async fn receipts_decide_rather_than_the_engine_status() {
     let world = turn_of_month();
     let outcome = world
         .run(&whole(&world), &[Fault::FailsLate, Fault::Twice])
@@ -267,7 +267,7 @@ async fn too_many_rejected_rows_are_not_published() {
 }
 
 #[tokio::test]
-async fn lost_parts_are_repaired_and_nothing_old_goes_before() {
+async fn lost_parts_are_repaired_before_old_objects_are_removed() {
     let world = turn_of_month();
     world.run(&whole(&world), &[]).await;
     let before = world.files("lake/ext");
@@ -296,7 +296,7 @@ async fn lost_parts_are_repaired_within_one_load() {
 }
 
 #[tokio::test]
-async fn a_repair_that_breaks_is_repaired_all_the_same() {
+async fn a_failed_repair_is_repaired_later() {
     let world = turn_of_month();
     world.run(&whole(&world), &[]).await;
     let mut request = full(&whole(&world));
@@ -306,7 +306,7 @@ async fn a_repair_that_breaks_is_repaired_all_the_same() {
     let broken = world.run(&whole(&world), &[Fault::Miscounts]).await;
     assert_eq!(broken.exit_code, 3);
     assert_eq!(records(&world).await[0].state, State::Failed);
-    // Asks for one day only, but the lost days are loaded with it.
+    // Only one day is requested, but the lost days are loaded too.
     let outcome = world
         .run(&world.request("2024-01-31", "2024-01-31"), &[])
         .await;
@@ -315,7 +315,7 @@ async fn a_repair_that_breaks_is_repaired_all_the_same() {
 }
 
 #[tokio::test]
-async fn days_to_be_repaired_are_listed_though_nobody_asks_for_them() {
+async fn days_in_need_of_repair_are_listed_without_a_request() {
     let world = World::new();
     for (day, row) in [
         ("2024-02-03", "a"),
@@ -336,7 +336,7 @@ async fn days_to_be_repaired_are_listed_though_nobody_asks_for_them() {
 }
 
 #[tokio::test]
-async fn of_two_loads_at_once_one_works_and_the_other_is_refused() {
+async fn of_two_concurrent_loads_one_is_refused() {
     let world = turn_of_month();
     let engine = Engine::with(&[Fault::Waits, Fault::Waits]);
     let first = world.driver(&engine, noon);
@@ -350,13 +350,13 @@ async fn of_two_loads_at_once_one_works_and_the_other_is_refused() {
     let refused = world.run(&request, &[]).await;
     assert_eq!((refused.exit_code, code(&refused)), (5, "lease_held"));
     assert_eq!(refused.state, LoadState::Refused);
-    engine.go_on.notify_waiters();
+    engine.resume.notify_waiters();
     assert_eq!(running.await.unwrap().exit_code, 0);
     assert_eq!(world.rows(), ["a", "b", "c", "d"]);
 }
 
 #[tokio::test]
-async fn of_two_loads_at_once_the_other_may_wait_and_then_has_nothing_to_do() {
+async fn of_two_concurrent_loads_the_second_can_wait_and_finds_nothing_to_do() {
     let world = turn_of_month();
     let engine = Engine::with(&[Fault::Waits, Fault::Waits]);
     let mut request = whole(&world);
@@ -371,7 +371,7 @@ async fn of_two_loads_at_once_the_other_may_wait_and_then_has_nothing_to_do() {
     engine.reached.notified().await;
     let second = start(second);
     tokio::time::sleep(Duration::from_millis(100)).await;
-    engine.go_on.notify_waiters();
+    engine.resume.notify_waiters();
     assert_eq!(first.await.unwrap().exit_code, 0);
     let second = second.await.unwrap();
     assert_eq!(
@@ -383,7 +383,7 @@ async fn of_two_loads_at_once_the_other_may_wait_and_then_has_nothing_to_do() {
 }
 
 #[tokio::test]
-async fn who_waits_for_a_lease_takes_no_room_from_others() {
+async fn waiting_for_a_lease_takes_no_slot() {
     let world = turn_of_month();
     let busy = Engine::with(&[Fault::Waits]);
     let first = world.driver(&busy, noon);
@@ -393,7 +393,7 @@ async fn who_waits_for_a_lease_takes_no_room_from_others() {
         async move { first.run(&request).await }
     });
     busy.reached.notified().await;
-    let small = Engine::with_rooms(1);
+    let small = Engine::with_slots(1);
     let [waiting, other] = [noon, noon].map(|clock| world.driver(&small, clock));
     let mut patient = request.clone();
     patient.terms.wait = Duration::from_secs(3600);
@@ -402,14 +402,14 @@ async fn who_waits_for_a_lease_takes_no_room_from_others() {
     let february = world.request("2024-02-01", "2024-02-02");
     assert_eq!(other.run(&february).await.exit_code, 0);
     assert!(!waiting.is_finished());
-    busy.go_on.notify_waiters();
+    busy.resume.notify_waiters();
     assert_eq!(first.await.unwrap().exit_code, 0);
     assert_eq!(waiting.await.unwrap().exit_code, 0);
     assert_eq!(world.rows(), ["a", "b", "c", "d"]);
 }
 
 #[tokio::test]
-async fn a_stalled_owner_whose_lease_was_taken_publishes_nothing() {
+async fn a_stalled_owner_without_its_lease_publishes_nothing() {
     let world = turn_of_month();
     let stalled = Engine::with(&[Fault::WaitsLate, Fault::WaitsLate]);
     let first = world.driver(&stalled, noon);
@@ -424,7 +424,7 @@ async fn a_stalled_owner_whose_lease_was_taken_publishes_nothing() {
     let second = world.driver(&engine, later).run(&request).await;
     assert_eq!(second.exit_code, 0, "{second:?}");
     let after = world.files("lake/ext");
-    stalled.go_on.notify_waiters();
+    stalled.resume.notify_waiters();
     let first = running.await.unwrap();
     assert_eq!((first.exit_code, code(&first)), (5, "lease_lost"));
     assert_eq!(world.files("lake/ext"), after);
@@ -451,7 +451,7 @@ async fn an_open_day_is_covered_but_not_closed_and_closes_later() {
 }
 
 #[tokio::test]
-async fn a_month_is_complete_once_it_is_over_and_not_while_further_days_are_asked_for() {
+async fn a_month_is_complete_once_it_is_over_and_all_requested_days_are_loaded() {
     let world = World::new();
     for day in ["2024-03-10", "2024-03-11"] {
         world.log(day, "one.log", &["a"]);
@@ -467,7 +467,7 @@ async fn a_month_is_complete_once_it_is_over_and_not_while_further_days_are_aske
         [PeriodState::Skipped]
     );
     assert!(records(&world).await[0].load_completed);
-    // From then on nothing is written any more.
+    // From then on the record is not written any more.
     let revision = records(&world).await[0].revision;
     driver(&[]).run(&tenth).await;
     assert_eq!(records(&world).await[0].revision, revision);
@@ -481,7 +481,7 @@ async fn a_month_is_complete_once_it_is_over_and_not_while_further_days_are_aske
 }
 
 #[tokio::test]
-async fn a_row_without_time_or_day_is_set_aside_once_whatever_is_loaded_when() {
+async fn an_undated_row_is_quarantined_once_by_all_loads_together() {
     let world = World::new();
     std::fs::create_dir_all(world.path("input")).unwrap();
     let lines = "2024-02-01 b\n2024-01-30 a\nno time\n";
@@ -496,7 +496,7 @@ async fn a_row_without_time_or_day_is_set_aside_once_whatever_is_loaded_when() {
 }
 
 #[tokio::test]
-async fn a_day_loaded_daily_and_then_historically_stands_once() {
+async fn a_day_loaded_daily_and_then_historically_is_stored_once() {
     let world = World::new();
     for day in ["2024-03-17", "2024-03-18", "2024-03-19"] {
         world.log(day, "one.log", &[day]);
@@ -518,7 +518,7 @@ async fn a_day_loaded_daily_and_then_historically_stands_once() {
 }
 
 #[tokio::test]
-async fn no_input_is_an_error_unless_it_is_expected() {
+async fn empty_input_is_an_error_unless_allowed() {
     let world = World::new();
     std::fs::create_dir_all(world.path("input")).unwrap();
     let mut request = whole(&world);
@@ -551,7 +551,7 @@ async fn a_cancelled_load_publishes_nothing_and_can_be_run_again() {
 }
 
 #[tokio::test]
-async fn an_engine_without_progress_is_given_up() {
+async fn an_attempt_without_progress_is_replaced() {
     let world = turn_of_month();
     let engine = Engine::with(&[Fault::Waits, Fault::Waits]);
     let mut driver = world.driver(&engine, noon);

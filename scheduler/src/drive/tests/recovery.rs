@@ -1,4 +1,4 @@
-//! Loads whose process dies, and loads whose status store is away for a while.
+//! Loads whose process dies, and loads whose status store is unavailable for a while.
 
 use std::time::Duration;
 
@@ -9,9 +9,9 @@ use crate::load::outcome::{PeriodOutcome, PeriodState};
 use crate::load::terms::{LoadRequest, Range};
 use crate::status::{State, StatusStore};
 
-/// What waits for its turn, or for a scheduler, past midnight means the days that it meant.
+/// A load that waits past midnight still loads the days that it was submitted for.
 #[tokio::test]
-async fn a_daily_load_that_is_taken_up_on_the_next_day_loads_its_own_days() {
+async fn a_daily_load_that_is_resumed_on_the_next_day_loads_its_own_days() {
     let world = World::new();
     for (day, row) in [
         ("2024-03-18", "a"),
@@ -33,8 +33,8 @@ async fn a_daily_load_that_is_taken_up_on_the_next_day_loads_its_own_days() {
     assert_eq!(world.rows(), ["b"]);
 }
 
-/// Kills a load at every write of the status, before and after it happened, and lets
-/// another driver go on.
+/// Kills a load at every status write, before or after the write is stored, and lets another
+/// driver continue.
 async fn dies_everywhere(
     prepare: &[Fault],
     request: impl Fn(&World) -> LoadRequest,
@@ -74,14 +74,14 @@ async fn dies_everywhere(
     panic!("more writes than expected");
 }
 
-/// Of each write neither the request nor the answer may have come through; more calls fail
-/// than one write is tried.
+/// At each write, either the request or the answer is lost. More calls fail than a single
+/// write retries.
 #[tokio::test]
-async fn a_status_store_that_is_away_at_any_write_is_waited_for() {
+async fn a_load_waits_for_a_status_store_that_is_unavailable_at_any_write() {
     let rounds = (1..=12).flat_map(|at| [(at, false), (at, true)]);
     let rounds = rounds.map(|(at, after)| async move {
         let world = turn_of_month();
-        let status = Dying::away(world.status.clone(), at, after, 14);
+        let status = Dying::unavailable(world.status.clone(), at, after, 14);
         let mut driver = world.driver_on(status, &Engine::with(&[]), noon);
         driver.timing.patience = Duration::from_secs(60);
         let outcome = driver.run(&whole(&world)).await;
@@ -105,9 +105,9 @@ async fn a_status_store_that_is_away_at_any_write_is_waited_for() {
     futures::future::join_all(rounds).await;
 }
 
-/// A scheduler that comes back does not know what of a load was published before.
+/// A restarted scheduler does not know which periods were published already.
 #[tokio::test]
-async fn a_load_that_is_taken_up_when_all_is_done_tells_the_same_once_more() {
+async fn a_finished_load_that_is_resumed_reports_the_same_outcome() {
     let world = turn_of_month();
     for (day, row) in [("2024-03-18", "e"), ("2024-03-19", "f")] {
         world.log(day, "one.log", &[row]);
@@ -115,38 +115,38 @@ async fn a_load_that_is_taken_up_when_all_is_done_tells_the_same_once_more() {
     let mut daily = world.request("2024-03-18", "2024-03-19");
     daily.terms.range = Range::Daily(2);
     for request in [whole(&world), daily] {
-        let told = world.run(&request, &[]).await;
-        assert_eq!(states(&told), [PeriodState::Done, PeriodState::Done]);
-        let record = world.status.load(&told.load_id).await.unwrap().unwrap();
+        let first = world.run(&request, &[]).await;
+        assert_eq!(states(&first), [PeriodState::Done, PeriodState::Done]);
+        let record = world.status.load(&first.load_id).await.unwrap().unwrap();
         let driver = world.driver(&Engine::with(&[]), noon);
         let again = driver
-            .take_up(
+            .resume(
                 &request,
                 &Selection::Range(record.started_at.day()),
                 &record,
             )
             .await;
         assert_eq!(states(&again), [PeriodState::Done, PeriodState::Done]);
-        for (told, again) in told.periods.iter().zip(&again.periods) {
+        for (first, again) in first.periods.iter().zip(&again.periods) {
             assert_eq!(again.reason, "published earlier");
             let what = |of: &PeriodOutcome| (of.period.clone(), of.rows, of.input, of.output);
-            assert_eq!(what(again), what(told));
+            assert_eq!(what(again), what(first));
         }
     }
 }
 
 #[tokio::test]
-async fn a_load_that_dies_at_any_write_is_taken_up_again() {
+async fn a_load_that_dies_at_any_write_is_resumed() {
     dies_everywhere(&[], whole, &[]).await;
 }
 
 #[tokio::test]
-async fn a_full_load_that_dies_at_any_write_doubles_and_loses_nothing() {
+async fn a_full_load_that_dies_at_any_write_duplicates_and_loses_no_row() {
     dies_everywhere(&[Fault::Twice], |world| full(&whole(world)), &[]).await;
 }
 
 #[tokio::test]
-async fn a_repair_that_dies_at_any_write_doubles_and_loses_nothing() {
+async fn a_repair_that_dies_at_any_write_duplicates_and_loses_no_row() {
     dies_everywhere(
         &[Fault::Twice],
         |world| full(&whole(world)),

@@ -6,10 +6,10 @@ use std::fmt::Display;
 use aws_sdk_dynamodb::types::AttributeValue;
 use serde::de::DeserializeOwned;
 
-/// An item as DynamoDB gives and takes it.
+/// An item in DynamoDB's representation.
 pub(super) type Item = HashMap<String, AttributeValue>;
 
-/// Why an item is not one that this program wrote.
+/// An attribute that this program did not write or cannot read.
 #[derive(Debug, thiserror::Error)]
 #[error("attribute `{attribute}`: {what}")]
 pub(super) struct BadAttribute {
@@ -19,18 +19,18 @@ pub(super) struct BadAttribute {
 
 #[expect(
     clippy::needless_pass_by_value,
-    reason = "takes texts and what prints as one alike"
+    reason = "takes strings and displayable values alike"
 )]
 pub(super) fn text(value: impl ToString) -> AttributeValue {
     AttributeValue::S(value.to_string())
 }
 
-/// DynamoDB's numbers have 38 digits: a `u64` stays whole.
+/// DynamoDB numbers have 38 digits, enough for every `u64`.
 pub(super) fn number(value: u64) -> AttributeValue {
     AttributeValue::N(value.to_string())
 }
 
-/// The attributes of an item, by the names that this program gives them.
+/// The attributes of an item, under the names that this program gives them.
 #[derive(Debug)]
 pub(super) struct Attributes<'a>(HashMap<&'a str, &'a AttributeValue>);
 
@@ -40,7 +40,7 @@ impl<'a> Attributes<'a> {
         Self(by_name.collect())
     }
 
-    /// Reads `value` under `name` from now on.
+    /// Makes `value` readable under `name`.
     pub(super) fn name(&mut self, name: &'a str, value: &'a AttributeValue) {
         self.0.insert(name, value);
     }
@@ -60,7 +60,7 @@ impl<'a> Attributes<'a> {
         }
     }
 
-    pub(super) fn maybe_text(&self, name: &str) -> Result<Option<String>, BadAttribute> {
+    pub(super) fn optional_text(&self, name: &str) -> Result<Option<String>, BadAttribute> {
         let present = self.get(name).map(|_| self.text(name));
         present.transpose()
     }
@@ -80,7 +80,7 @@ impl<'a> Attributes<'a> {
         }
     }
 
-    /// A day, month or moment.
+    /// Parses a day, month or moment.
     pub(super) fn parsed<T>(&self, name: &str) -> Result<T, BadAttribute>
     where
         T: TryFrom<String, Error: Display>,
@@ -89,7 +89,7 @@ impl<'a> Attributes<'a> {
         value.map_err(|error| bad(name, error))
     }
 
-    pub(super) fn maybe_parsed<T>(&self, name: &str) -> Result<Option<T>, BadAttribute>
+    pub(super) fn optional<T>(&self, name: &str) -> Result<Option<T>, BadAttribute>
     where
         T: TryFrom<String, Error: Display>,
     {
@@ -97,7 +97,7 @@ impl<'a> Attributes<'a> {
         present.transpose()
     }
 
-    /// A word of an enum.
+    /// Parses a unit variant.
     pub(super) fn word<T: DeserializeOwned>(&self, name: &str) -> Result<T, BadAttribute> {
         let word = serde_json::Value::String(self.text(name)?);
         serde_json::from_value(word).map_err(|error| bad(name, error))
@@ -106,7 +106,7 @@ impl<'a> Attributes<'a> {
 
 #[expect(
     clippy::needless_pass_by_value,
-    reason = "takes errors and text alike, in the shape that map_err wants"
+    reason = "takes errors and text alike, as map_err needs"
 )]
 pub(super) fn bad(attribute: &str, what: impl ToString) -> BadAttribute {
     BadAttribute {

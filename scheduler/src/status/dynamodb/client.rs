@@ -1,5 +1,5 @@
-//! The client and its patience: what is throttled or lost is tried again, and a table that
-//! hangs is noticed within seconds, well before a lease ends.
+//! The client with its retries and timeouts. Throttled and lost requests are retried. A table
+//! that hangs is noticed within seconds, well before a lease expires.
 
 use std::time::Duration;
 
@@ -12,13 +12,13 @@ const ATTEMPTS: u32 = 7;
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(3);
 const CONNECT: Duration = Duration::from_secs(2);
-/// Until the first byte of an answer.
+/// Timeout for the first byte of an answer.
 const ANSWER: Duration = Duration::from_secs(3);
 const ATTEMPT: Duration = Duration::from_secs(6);
-/// With all its attempts.
+/// Timeout for a call with all its retries.
 const OPERATION: Duration = Duration::from_secs(15);
 
-/// A client with our retries and timeouts, for whatever else `config` says.
+/// Opens a client with these retries and timeouts. Everything else comes from `config`.
 pub(super) fn open(config: Builder) -> Client {
     Client::from_conf(patient(config))
 }

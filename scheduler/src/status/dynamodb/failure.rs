@@ -1,5 +1,6 @@
-//! What an error of DynamoDB means for whoever runs a load, in one line.
-//! Codes: <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Programming.Errors.html>
+//! Maps errors of DynamoDB to one line for the user.
+//! Codes:
+//! <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Programming.Errors.html>
 
 use std::error::Error as StdError;
 
@@ -11,10 +12,10 @@ use super::DynamoDb;
 use crate::status::StatusError;
 
 impl DynamoDb {
-    /// Why `action` on `table` failed after all its retries.
+    /// Explains why `action` on `table` failed after all retries.
     #[expect(
         clippy::needless_pass_by_value,
-        reason = "`map_err` hands its error over"
+        reason = "the signature that `map_err` needs"
     )]
     pub(super) fn failed<E>(&self, action: &str, table: &str, error: SdkError<E>) -> StatusError
     where
@@ -29,7 +30,7 @@ impl DynamoDb {
                 };
                 self.answered(action, table, status, &answer)
             }
-            SdkError::TimeoutError(_) => self.unreachable(self.somewhere("no answer in time")),
+            SdkError::TimeoutError(_) => self.unreachable(self.in_region("no answer in time")),
             _ => self.unsent(&error),
         }
     }
@@ -58,7 +59,7 @@ impl DynamoDb {
         }
     }
 
-    /// A request that got no answer, or one that is not DynamoDB's.
+    /// Explains a request without an answer, or with one that is not from DynamoDB.
     fn unsent<E: StdError + 'static>(&self, error: &SdkError<E>) -> StatusError {
         let mut cause: &dyn StdError = error;
         loop {
@@ -70,7 +71,7 @@ impl DynamoDb {
             }
             match cause.source() {
                 Some(source) => cause = source,
-                None => return self.unreachable(self.somewhere(&cause.to_string())),
+                None => return self.unreachable(self.in_region(&cause.to_string())),
             }
         }
     }
@@ -97,7 +98,7 @@ impl DynamoDb {
         }
     }
 
-    fn somewhere(&self, what: &str) -> String {
+    fn in_region(&self, what: &str) -> String {
         format!("{what}, region {}", self.region())
     }
 
@@ -108,7 +109,7 @@ impl DynamoDb {
     }
 }
 
-/// What DynamoDB answered instead of a result.
+/// The error answer of DynamoDB.
 struct Answer<'a> {
     code: &'a str,
     message: &'a str,

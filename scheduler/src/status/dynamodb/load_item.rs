@@ -1,5 +1,6 @@
-//! A load's record as an item. Requests and outcomes are JSON text, compressed where they are
-//! long: the outcome of hundreds of periods fits into an item, which holds 400 KB.
+//! Converts a load's record to an item and back. Requests and outcomes are JSON text,
+//! compressed when they are long: an item holds 400 KB, enough for the compressed outcome of
+//! hundreds of periods.
 
 use std::collections::HashMap;
 
@@ -12,10 +13,10 @@ use super::attributes::{Attributes, BadAttribute, Item, bad, text};
 use super::tables::{KIND, LOAD, LOAD_ID, STARTED_AT};
 use crate::status::LoadRecord;
 
-/// JSON up to this many bytes stays readable in the console.
+/// JSON up to this size is stored uncompressed, so people can read it in the console.
 const LONGEST_TEXT: usize = 16 << 10;
 const LEVEL: i32 = 9;
-/// Of an item with a forged length, no more is inflated.
+/// At most this much is decompressed, in case the item was forged.
 const LONGEST_JSON: usize = 256 << 20;
 
 pub(super) fn key(load_id: &str) -> Item {
@@ -53,11 +54,11 @@ pub(super) fn record(item: &Item) -> Result<LoadRecord, BadAttribute> {
         request: unpacked("request", of.some("request")?)?,
         outcome: outcome.transpose()?,
         started_at: of.parsed(STARTED_AT)?,
-        ended_at: of.maybe_parsed("ended_at")?,
+        ended_at: of.optional("ended_at")?,
     })
 }
 
-/// JSON as a string, or as Zstandard where it is long.
+/// Encodes JSON as a string, or as Zstandard if it is long.
 fn packed(name: &str, json: &impl Serialize) -> Result<AttributeValue, BadAttribute> {
     let json = serde_json::to_string(json).map_err(|error| bad(name, error))?;
     if json.len() <= LONGEST_TEXT {

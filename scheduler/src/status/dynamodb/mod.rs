@@ -1,8 +1,9 @@
-//! The status table in DynamoDB, for drivers on several machines. Its names are the ETL
-//! framework's; every read is strongly consistent and every change of a period conditional.
+//! The status store in DynamoDB, for drivers on several machines. Table and attribute names
+//! are those of the ETL framework. Every read is strongly consistent, and every change of a
+//! period is conditional.
 //!
-//! It uses `DescribeTable`, `GetItem`, `PutItem`, `Query` and `Scan`, and `CreateTable` only
-//! when it is asked to prepare.
+//! It uses `DescribeTable`, `GetItem`, `PutItem`, `Query` and `Scan`. `CreateTable` is only
+//! used by `prepare`.
 
 mod attributes;
 mod client;
@@ -30,12 +31,12 @@ use crate::load::days::Month;
 use attributes::{BadAttribute, Item, text};
 use tables::{BY_START, LOAD, LOAD_ID, LoadsTable, RunStatus};
 
-/// The ETL framework's own prefix.
+/// The prefix that the ETL framework uses.
 pub const DEFAULT_PREFIX: &str = "asl-etl-framework";
-/// Names of tables are at most this long; the longest ending is cut off it.
+/// The longest prefix: 255 characters minus the longest ending of a table name.
 const LONGEST_PREFIX: usize = 255 - "-ocsf-run-status".len();
 
-/// Loads that are read at the same time.
+/// Loads that are read concurrently.
 const READS_AT_ONCE: usize = 16;
 
 /// Status tables with a common prefix, in the account and region of the environment.
@@ -48,8 +49,8 @@ pub struct DynamoDb {
 }
 
 impl DynamoDb {
-    /// The tables whose names start with `prefix`, or with the framework's if it is empty.
-    /// Credentials, region and endpoint are looked up at the first use.
+    /// Opens the tables whose names start with `prefix`. An empty prefix means the
+    /// framework's. Credentials, region and endpoint are resolved at the first use.
     pub fn new(prefix: &str) -> Result<Self, StatusError> {
         let prefix = match prefix {
             "" => DEFAULT_PREFIX,
@@ -60,8 +61,8 @@ impl DynamoDb {
             return Err(StatusError::BadUri {
                 uri: format!("dynamodb:{prefix}"),
                 what: format!(
-                    "names of tables hold letters, digits, `_`, `.` and `-`, and the prefix \
-                     is at most {LONGEST_PREFIX} long"
+                    "table names may contain letters, digits, `_`, `.` and `-`, and the prefix \
+                     may have at most {LONGEST_PREFIX} characters"
                 ),
             });
         }
@@ -73,7 +74,7 @@ impl DynamoDb {
         })
     }
 
-    /// The same through a client that is already open.
+    /// Does the same with an existing client.
     pub fn with_client(prefix: &str, client: Client) -> Result<Self, StatusError> {
         Ok(Self {
             client: OnceCell::new_with(Some(client)),
@@ -110,7 +111,7 @@ impl DynamoDb {
         }
     }
 
-    /// The item that stood in the way of a conditional write.
+    /// Returns the conflict for a conditional write that failed on this item.
     fn conflict(&self, table: &RunStatus, item: Option<Item>) -> StatusError {
         let item = item.filter(|item| !item.is_empty());
         match item.map(|item| self.period(table, &item)).transpose() {
@@ -155,13 +156,13 @@ impl StatusStore for DynamoDb {
         Ok(found)
     }
 
-    /// Scans the keys. Whoever asks for all datasets goes on to read their periods, which costs
-    /// as much again; an item for each dataset would have to be written beside every first
-    /// period, and could be lost between the two.
+    /// Scans the keys. Callers that need all datasets read their periods next, which costs as
+    /// much again. An item per dataset would have to be written together with each first
+    /// period, and could be lost between the two writes.
     async fn datasets(&self) -> Result<Vec<String>, StatusError> {
         let table = self.run_status().await?;
         let request = self.client().await?.scan().table_name(&table.name);
-        // Other tools of the framework may keep items of their own there.
+        // Other tools of the framework may keep their own items in the table.
         let request = request
             .consistent_read(true)
             .projection_expression("#partition")
@@ -239,8 +240,8 @@ impl StatusStore for DynamoDb {
 }
 
 impl DynamoDb {
-    /// The ids of the newest loads, from the table's local index: unlike a global one it can be
-    /// read consistently. It holds keys only, so that all ids are a page or two.
+    /// Returns the ids of the newest loads from the table's local index. Unlike a global index
+    /// it allows consistent reads. It only holds keys, so all ids fit in a page or two.
     async fn newest_loads(&self, limit: usize) -> Result<Vec<String>, StatusError> {
         let table = self.loads_table().await?;
         let request = self.client().await?.query().table_name(&table.name);
@@ -267,7 +268,7 @@ impl DynamoDb {
     }
 }
 
-/// What has to hold for a write, as DynamoDB reads it.
+/// The condition of a write, as a DynamoDB expression.
 struct Condition {
     expression: String,
     names: HashMap<String, String>,

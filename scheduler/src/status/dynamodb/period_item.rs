@@ -1,5 +1,5 @@
-//! A period's record as an item of the run-status table: plain attributes that a person reads
-//! in the console and the ETL framework's tools read by name.
+//! Converts a period's record to an item of the run-status table and back. The attributes are
+//! plain, so people can read them in the console and the ETL framework's tools by name.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -7,7 +7,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use plans::receipt::Ledger;
 
 use super::attributes::{Attributes, BadAttribute, Item, bad, number, text};
-use super::tables::{RunStatus, aside};
+use super::tables::{RunStatus, renamed};
 use crate::load::days::{Day, Moment, Month};
 use crate::status::{DayCoverage, PeriodRecord, SCHEMA_VERSION, State};
 
@@ -19,13 +19,13 @@ impl RunStatus {
         ])
     }
 
-    /// The item of `record`. An attribute whose name the table gives to a key stands aside.
+    /// Converts `record` to an item. An attribute with the name of a key is renamed.
     pub(super) fn item(&self, record: &PeriodRecord) -> Item {
         let mut item = attributes(record);
         for (key, value) in self.key(&record.dataset, record.period) {
-            let aside = aside(&key);
+            let other = renamed(&key);
             if let Some(own) = item.insert(key, value) {
-                item.insert(aside, own);
+                item.insert(other, own);
             }
         }
         item
@@ -35,7 +35,7 @@ impl RunStatus {
         let mut of = Attributes::of(item);
         let (dataset, period) = (of.text(&self.partition)?, of.parsed(&self.sort)?);
         for key in [&self.partition, &self.sort] {
-            if let Some(own) = item.get(&aside(key)) {
+            if let Some(own) = item.get(&renamed(key)) {
                 of.name(key, own);
             }
         }
@@ -50,27 +50,27 @@ impl RunStatus {
             covered_days: covered_days(&of)?,
             load_id: of.text("load_id")?,
             attempt: of.count("attempt")?,
-            lease_owner: of.maybe_text("lease_owner")?,
-            lease_until: of.maybe_parsed("lease_until")?,
+            lease_owner: of.optional_text("lease_owner")?,
+            lease_until: of.optional("lease_until")?,
             revision: of.count("revision")?,
-            manifest: of.maybe_text("manifest")?,
-            nonce: of.maybe_text("nonce")?,
+            manifest: of.optional_text("manifest")?,
+            nonce: of.optional_text("nonce")?,
             ledger: ledger(&of)?,
             objects: of.count("objects")?,
             bytes: of.count("bytes")?,
-            started_at: of.maybe_parsed("started_at")?,
-            ended_at: of.maybe_parsed("ended_at")?,
-            error: of.maybe_text("error")?,
+            started_at: of.optional("started_at")?,
+            ended_at: of.optional("ended_at")?,
+            error: of.optional_text("error")?,
         })
     }
 }
 
-/// Everything but the keys; what a record has not is left out.
+/// The attributes without the keys. Empty fields are left out.
 fn attributes(record: &PeriodRecord) -> Item {
     let asked = record.asked_days.iter().map(text).collect();
     let covered = record.covered_days.iter();
     let covered = covered.map(|(day, coverage)| (day.to_string(), day_item(coverage)));
-    // Outside tools see the digests of the day loaded last.
+    // Outside tools read the digests of the day that was loaded last.
     let last = record.covered_days.values().max_by_key(|day| day.loaded_at);
     let moment = |moment: Option<Moment>| moment.map(text);
     let always = [
@@ -130,7 +130,7 @@ fn day_item(coverage: &DayCoverage) -> AttributeValue {
     ]))
 }
 
-/// A later program may mean something else by the same attributes.
+/// Refuses other versions: they may use the same attributes with another meaning.
 fn version(of: &Attributes<'_>) -> Result<u32, BadAttribute> {
     let version = of.count("schema_version")?;
     match u32::try_from(version) {
@@ -150,7 +150,7 @@ fn asked_days(of: &Attributes<'_>) -> Result<BTreeSet<Day>, BadAttribute> {
     let days = days.map_err(|_| bad("asked_days", "is not a list"))?.iter();
     let day = |day: &AttributeValue| match day {
         AttributeValue::S(day) => day.parse().map_err(|error| bad("asked_days", error)),
-        _ => Err(bad("asked_days", "holds what is not a string")),
+        _ => Err(bad("asked_days", "has an element that is not a string")),
     };
     days.map(day).collect()
 }
@@ -163,7 +163,8 @@ fn covered_days(of: &Attributes<'_>) -> Result<BTreeMap<Day, DayCoverage>, BadAt
     let day = |(day, coverage): (&String, &AttributeValue)| {
         let day = day.parse().map_err(|error| bad("covered_days", error))?;
         let coverage = coverage.as_m();
-        let coverage = coverage.map_err(|_| bad("covered_days", "holds what is not a map"))?;
+        let coverage =
+            coverage.map_err(|_| bad("covered_days", "has an element that is not a map"))?;
         Ok((day, day_coverage(&Attributes::of(coverage))?))
     };
     days.map(day).collect()

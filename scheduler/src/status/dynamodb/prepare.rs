@@ -1,4 +1,4 @@
-//! Makes the tables that are absent and checks those that stand. It changes none.
+//! Creates missing tables and checks existing ones. It changes no existing table.
 
 use std::time::Duration;
 
@@ -14,13 +14,13 @@ use super::tables::{BY_START, DATASET, KIND, LOAD_ID, LOADS, PERIOD, RUN_STATUS,
 use crate::status::{Prepared, StatusError};
 
 const PAUSE: Duration = Duration::from_millis(500);
-/// A new table is usually there after ten seconds.
-const MOST_LOOKS: u32 = 600;
+/// A new table is usually ready within ten seconds.
+const MAX_POLLS: u32 = 600;
 
 impl DynamoDb {
-    /// The tables, made where absent, all of them ready to be used.
+    /// Creates the missing tables and waits until all are ready.
     pub(super) async fn make_tables(&self) -> Result<Vec<Prepared>, StatusError> {
-        // Nothing is made beside a table of another shape.
+        // If one table has another shape, the other one is not created either.
         let (run_status, loads) = tokio::try_join!(self.find_run_status(), self.find_loads())?;
         let run_status = run_status.map(|table| table.name);
         let loads = loads.map(|table| table.name);
@@ -28,7 +28,7 @@ impl DynamoDb {
             self.made(run_status, RUN_STATUS[0], run_status_table),
             self.made(loads, LOADS, loads_table),
         )?;
-        // What another process made in the meantime has to have the right shape as well.
+        // A table that another process created in the meantime must have the right shape too.
         tokio::try_join!(self.run_status(), self.loads_table())?;
         Ok(vec![run_status, loads])
     }
@@ -51,7 +51,7 @@ impl DynamoDb {
         Ok(Prepared { name, made })
     }
 
-    /// Whether we made it; another process may have been faster.
+    /// Creates a table. Returns false if another process was faster.
     async fn make(
         &self,
         name: &str,
@@ -68,7 +68,7 @@ impl DynamoDb {
     }
 
     async fn wait_for(&self, table: &str) -> Result<(), StatusError> {
-        for _ in 0..MOST_LOOKS {
+        for _ in 0..MAX_POLLS {
             let found = self.describe(table).await?;
             let status = found.and_then(|found| found.table_status);
             if matches!(status, Some(TableStatus::Active | TableStatus::Updating)) {

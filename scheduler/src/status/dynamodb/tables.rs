@@ -1,5 +1,5 @@
-//! The tables: their names, their keys, and whether what stands there has the right shape.
-//! `DescribeTable` tells the names of the keys, which are whatever the table was made with.
+//! The tables: their names, their keys, and the check of their shape. A table may have been
+//! created with other key names; `DescribeTable` returns them.
 
 use aws_sdk_dynamodb::types::{
     AttributeDefinition, KeySchemaElement, KeyType, ScalarAttributeType, TableDescription,
@@ -8,51 +8,52 @@ use aws_sdk_dynamodb::types::{
 use super::DynamoDb;
 use crate::status::StatusError;
 
-/// The ETL framework's documents spell the run-status table in two ways; a new one gets the first.
+/// The ETL framework's documents spell the run-status table in two ways. New tables get the
+/// first.
 pub(super) const RUN_STATUS: [&str; 2] = ["run-status", "ocsf-run-status"];
-/// Loads stand in a table of their own: what the framework's tools read has an item for each
-/// period and nothing else.
+/// Loads have their own table: the framework's tools expect one item per period in run-status
+/// and nothing else.
 pub(super) const LOADS: &str = "loads";
 
-/// The keys of a run-status table that we make.
+/// The keys of a run-status table that lakebolt creates.
 pub(super) const DATASET: &str = "dataset";
 pub(super) const PERIOD: &str = "period";
 
-/// The keys of the table of loads. All loads share one partition, so that its local index
-/// has them in the order of their starts.
+/// The keys of the loads table. All loads share one partition, so its local index sorts them
+/// by start.
 pub(super) const KIND: &str = "kind";
 pub(super) const LOAD: &str = "load";
 pub(super) const LOAD_ID: &str = "load_id";
 pub(super) const STARTED_AT: &str = "started_at";
 pub(super) const BY_START: &str = "by_start";
 
-/// The run-status table that stands there.
+/// An existing run-status table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct RunStatus {
     pub(super) name: String,
-    /// Its keys' names: the partition key holds the dataset, the sort key the month.
+    /// Name of the partition key, which holds the dataset. The sort key holds the month.
     pub(super) partition: String,
     pub(super) sort: String,
 }
 
-/// The table of loads.
+/// An existing loads table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct LoadsTable {
     pub(super) name: String,
 }
 
 impl RunStatus {
-    /// The name under which an attribute of ours stands.
+    /// Returns the name under which the table stores an attribute.
     pub(super) fn attribute(&self, name: &str) -> String {
         match name == self.partition || name == self.sort {
-            true => aside(name),
+            true => renamed(name),
             false => name.to_owned(),
         }
     }
 }
 
-/// Where an attribute stands whose name is a key's.
-pub(super) fn aside(name: &str) -> String {
+/// The name of an attribute whose own name is used by a key.
+pub(super) fn renamed(name: &str) -> String {
     format!("lakebolt_{name}")
 }
 
@@ -77,7 +78,7 @@ impl DynamoDb {
         format!("{}-{ending}", self.prefix)
     }
 
-    /// The run-status table under the spelling that exists.
+    /// Finds the run-status table under either spelling.
     pub(super) async fn find_run_status(&self) -> Result<Option<RunStatus>, StatusError> {
         let [first, second] = RUN_STATUS.map(|ending| self.table(ending));
         let found = tokio::try_join!(self.describe(&first), self.describe(&second))?;
@@ -124,7 +125,7 @@ impl DynamoDb {
         }
     }
 
-    /// What DynamoDB says about a table, if it exists.
+    /// Describes a table. Returns `None` if it does not exist.
     pub(super) async fn describe(
         &self,
         table: &str,

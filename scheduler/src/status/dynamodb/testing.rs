@@ -1,4 +1,4 @@
-//! For tests: a DynamoDB in this process, and a door before it that misbehaves on demand.
+//! For tests: a DynamoDB in this process, and a proxy in front of it that fails on demand.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -24,7 +24,7 @@ use tokio::net::TcpListener;
 use super::{DynamoDb, client};
 use crate::status::StatusStore;
 
-/// A database in memory behind a port of its own.
+/// An in-memory database with its own port.
 #[derive(Debug)]
 pub(super) struct Server {
     pub(super) url: String,
@@ -45,7 +45,7 @@ impl Server {
         Client::from_conf(config(&self.url))
     }
 
-    /// The store with this prefix, as it stands.
+    /// A store with this prefix. Its tables may not exist.
     pub(super) fn store(&self, prefix: &str) -> DynamoDb {
         DynamoDb::with_client(prefix, self.client()).expect("a prefix")
     }
@@ -59,7 +59,7 @@ impl Server {
     }
 }
 
-/// As the program asks, with its own patience.
+/// The client settings of the program, with its real timeouts.
 pub(super) fn config(url: &str) -> Config {
     client::patient(builder(url))
 }
@@ -73,7 +73,7 @@ fn builder(url: &str) -> Builder {
         .endpoint_url(url)
 }
 
-/// Two quick tries, for errors that have to come through.
+/// Two quick tries, for tests of errors that are reported.
 pub(super) fn impatient(url: &str) -> Config {
     let retries = RetryConfig::standard()
         .with_max_attempts(2)
@@ -82,24 +82,24 @@ pub(super) fn impatient(url: &str) -> Config {
     config.retry_config(retries).build()
 }
 
-/// What the door does to a request.
+/// What the proxy does with a request.
 #[derive(Clone, Debug)]
 pub(super) enum Fault {
-    /// Answers in place of the database.
+    /// Answers instead of the database.
     Says {
         status: u16,
         code: &'static str,
         message: &'static str,
     },
-    /// Lets the request through and closes the connection instead of answering.
+    /// Forwards the request, then closes the connection instead of answering.
     LosesAnswer,
     /// Never answers.
     Hangs,
 }
 
-/// A door before a server, with faults for the next requests of an action.
+/// A proxy in front of a server, with faults for the next requests of an action.
 #[derive(Clone, Debug)]
-pub(super) struct Door {
+pub(super) struct Proxy {
     pub(super) url: String,
     faults: Arc<Mutex<VecDeque<(&'static str, Fault)>>>,
 }
@@ -108,18 +108,18 @@ pub(super) struct Door {
 #[error("the answer is lost")]
 struct Lost;
 
-impl Door {
-    pub(super) async fn before(server: &Server) -> Self {
+impl Proxy {
+    pub(super) async fn in_front_of(server: &Server) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let door = Self {
+        let proxy = Self {
             url: format!("http://{}", listener.local_addr().expect("bound")),
             faults: Arc::default(),
         };
-        tokio::spawn(door.clone().serve(listener, server.url.clone()));
-        door
+        tokio::spawn(proxy.clone().serve(listener, server.url.clone()));
+        proxy
     }
 
-    /// The next `count` requests of `action` meet `fault`.
+    /// Applies `fault` to the next `count` requests of `action`.
     pub(super) fn next(&self, count: usize, action: &'static str, fault: &Fault) {
         let mut faults = self.faults.lock().expect("whole");
         faults.extend(std::iter::repeat_n((action, fault.clone()), count));
@@ -137,10 +137,10 @@ impl Door {
 
     async fn serve(self, listener: TcpListener, server: String) {
         while let Ok((stream, _)) = listener.accept().await {
-            let (door, server) = (self.clone(), server.clone());
+            let (proxy, server) = (self.clone(), server.clone());
             let service = service_fn(move |request| {
-                let (door, server) = (door.clone(), server.clone());
-                async move { door.pass(request, &server).await }
+                let (proxy, server) = (proxy.clone(), server.clone());
+                async move { proxy.pass(request, &server).await }
             });
             let connection = hyper::server::conn::http1::Builder::new()
                 .serve_connection(TokioIo::new(stream), service);
@@ -195,7 +195,7 @@ fn said(status: u16, code: &str, message: &str) -> Response<Full<Bytes>> {
     answer
 }
 
-/// A chain of credentials that finds none.
+/// A credentials chain that finds none.
 #[derive(Debug)]
 struct NoCredentials;
 

@@ -1,5 +1,5 @@
-//! The status table in a SQLite file, the default of embedded loads. Several processes may
-//! use it at once; the file is made at the first write.
+//! The status store in a SQLite file, the default of embedded loads. Several processes may use
+//! it at once. The file is created by the first write.
 
 mod row;
 mod tables;
@@ -28,7 +28,7 @@ use tables::{
 
 /// How long a statement waits for another process's transaction.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(20);
-/// A status table in a file.
+/// A status store in a file.
 #[derive(Debug)]
 pub struct Sqlite {
     path: PathBuf,
@@ -37,7 +37,7 @@ pub struct Sqlite {
 }
 
 impl Sqlite {
-    /// The table in the file at `path`, which need not exist yet.
+    /// Opens the store in the file at `path`, which need not exist yet.
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self {
             path: path.into(),
@@ -46,8 +46,8 @@ impl Sqlite {
         }
     }
 
-    /// The connections to read from; none while the file does not exist, since looking at a
-    /// table must not make one.
+    /// Returns the connections for reading, or `None` while the file does not exist: a read
+    /// must not create it.
     async fn readable(&self) -> Result<Option<&SqlitePool>, StatusError> {
         if self.pool.get().is_none() && !self.path.exists() {
             return Ok(None);
@@ -73,8 +73,8 @@ impl Sqlite {
         Ok(pool)
     }
 
-    /// Opens the file. Two processes that make it at the same moment both switch it to
-    /// write-ahead logging, which SQLite refuses at once instead of waiting.
+    /// Opens the file. Two processes that create it at the same moment both switch it to
+    /// write-ahead logging. SQLite refuses that at once instead of waiting, so it is retried.
     async fn opened(&self) -> Result<SqlitePool, sqlx::Error> {
         let options = SqliteConnectOptions::new()
             .filename(&self.path)
@@ -94,7 +94,7 @@ impl Sqlite {
         pool.connect_with(options).await
     }
 
-    /// Makes the tables in a new file, upgrades older ones, and refuses a file of another layout.
+    /// Creates the tables in a new file, upgrades older ones, and refuses any other layout.
     /// Returns whether it upgraded.
     async fn prepare(&self, pool: &SqlitePool) -> Result<bool, StatusError> {
         let made = async {
@@ -130,7 +130,7 @@ impl Sqlite {
         transaction: &mut Transaction<'_, Engine>,
         record: &PeriodRecord,
     ) -> Result<(), StatusError> {
-        // The attributes of an item, as outside tools read them, are those of the day loaded last.
+        // Outside tools read the attributes of the day that was loaded last.
         let last = record.covered_days.values().max_by_key(|day| day.loaded_at);
         let query = sqlx::query(REPLACE_PERIOD)
             .bind(&record.dataset)
@@ -173,7 +173,7 @@ impl Sqlite {
         serde_json::from_str(text).map_err(|error| self.unreadable(&error.to_string()))
     }
 
-    /// An enum's word, as JSON writes it but without the quotes.
+    /// Serializes a unit variant without the quotes of its JSON.
     fn word<T: Serialize>(&self, value: &T) -> Result<String, StatusError> {
         Ok(self.json(value)?.trim_matches('"').to_owned())
     }
@@ -196,8 +196,8 @@ impl Sqlite {
         }
     }
 
-    /// What an error of the engine means: the file is of another kind or broken, or it cannot be
-    /// used now (locked, read-only, no such folder).
+    /// Maps an error of the engine: the file is damaged or no database, or it cannot be used
+    /// now (locked, read-only, no such folder).
     fn failed(&self, error: sqlx::Error) -> StatusError {
         const NOT_A_DATABASE: i64 = 26;
         const CORRUPT: i64 = 11;
@@ -256,9 +256,10 @@ impl StatusStore for Sqlite {
 
     async fn put(&self, record: &PeriodRecord, expected: &Expected) -> Result<(), StatusError> {
         let pool = self.writable().await?;
-        // Immediate: a transaction that read before it became a writer could not wait its turn.
-        let begun = pool.begin_with("BEGIN IMMEDIATE").await;
-        let mut transaction = begun.map_err(|error| self.failed(error))?;
+        // Immediate, because a transaction that starts with a read cannot wait for the write
+        // lock.
+        let started = pool.begin_with("BEGIN IMMEDIATE").await;
+        let mut transaction = started.map_err(|error| self.failed(error))?;
         let query = sqlx::query(SELECT_PERIOD).bind(&record.dataset);
         let query = query.bind(record.period.to_string());
         let row = query.fetch_optional(&mut *transaction).await;
@@ -323,7 +324,7 @@ impl StatusStore for Sqlite {
     }
 }
 
-/// Brings tables of an older version up to date, step by step; the version they then have.
+/// Upgrades tables of an older version step by step. Returns their new version.
 async fn upgrade(
     transaction: &mut Transaction<'_, Engine>,
     mut version: i64,
@@ -351,7 +352,7 @@ fn is_busy(error: &sqlx::Error) -> bool {
     primary_code(error) == Some(BUSY)
 }
 
-/// SQLite's result code, without what the extended codes add above the lowest byte.
+/// Returns SQLite's primary result code: the lowest byte of the extended code.
 fn primary_code(error: &sqlx::Error) -> Option<i64> {
     let code = error.as_database_error()?.code()?;
     code.parse::<i64>().ok().map(|code| code & 0xff)
@@ -380,7 +381,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn looking_at_a_table_that_is_not_there_makes_none() {
+    async fn reading_does_not_create_the_file() {
         let folder = tempfile::tempdir().expect("a folder");
         let status = status_in(folder.path());
         assert!(status.loads(10).await.expect("readable").is_empty());
@@ -389,7 +390,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_was_written_is_there_for_the_next_process() {
+    async fn the_next_process_reads_the_written_items() {
         let folder = tempfile::tempdir().expect("a folder");
         let month: Month = "2024-01".parse().expect("a month");
         let mut record = PeriodRecord::new("d", month, "vpc_flow");
@@ -402,7 +403,7 @@ mod tests {
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-    async fn many_that_make_the_file_at_once_all_get_it() {
+    async fn many_writers_can_create_the_file_at_once() {
         let folder = tempfile::tempdir().expect("a folder");
         let month: Month = "2024-01".parse().expect("a month");
         let mut writers = tokio::task::JoinSet::new();
@@ -433,7 +434,7 @@ mod tests {
         let path = folder.path().join("state.db");
         std::fs::write(
             &path,
-            "these are a user's notes, and no database at all".repeat(20),
+            "these are a user's notes and not a database".repeat(20),
         )
         .expect("written");
         let error = Sqlite::new(&path).loads(1).await.expect_err("no database");
@@ -467,25 +468,25 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_table_that_another_holds_is_unreachable() {
+    async fn a_locked_table_is_unreachable() {
         let folder = tempfile::tempdir().expect("a folder");
         let other = status_in(folder.path());
         let pool = other.writable().await.expect("opened");
-        let held = pool.begin_with("BEGIN IMMEDIATE").await.expect("begun");
+        let held = pool.begin_with("BEGIN IMMEDIATE").await.expect("started");
         let mut status = status_in(folder.path());
         status.busy_timeout = Duration::from_millis(50);
         let record = PeriodRecord::new("d", "2024-01".parse().expect("a month"), "vpc_flow");
         let error = status.put(&record, &Expected::Absent).await;
-        let error = error.expect_err("held by another");
+        let error = error.expect_err("locked by another connection");
         assert!(error.retryable(), "{error:?}");
         assert!(format!("{error:?}").contains("locked"), "{error:?}");
         assert!(status.datasets().await.expect("readable").is_empty());
-        held.rollback().await.expect("let go");
+        held.rollback().await.expect("released");
         status.put(&record, &Expected::Absent).await.expect("put");
     }
 
     #[tokio::test]
-    async fn a_path_that_cannot_be_made_is_unreachable() {
+    async fn a_path_that_cannot_be_created_is_unreachable() {
         let folder = tempfile::tempdir().expect("a folder");
         let file = folder.path().join("file");
         std::fs::write(&file, "x").expect("written");

@@ -1,4 +1,4 @@
-//! Rows of the tables as the records that they hold.
+//! Converts table rows to records.
 
 use plans::receipt::Ledger;
 use serde::de::DeserializeOwned;
@@ -9,7 +9,7 @@ use super::Sqlite;
 use crate::status::{LoadRecord, PeriodRecord, StatusError};
 
 impl Sqlite {
-    /// The period that a row of `run_status` holds.
+    /// Converts a row of `run_status` to a period.
     pub(super) fn period(&self, row: &SqliteRow) -> Result<PeriodRecord, StatusError> {
         let row = Columns { store: self, row };
         Ok(PeriodRecord {
@@ -23,21 +23,21 @@ impl Sqlite {
             load_id: row.text("load_id")?,
             attempt: row.count("attempt")?,
             lease_owner: row.get("lease_owner")?,
-            lease_until: row.maybe_parsed("lease_until")?,
+            lease_until: row.optional("lease_until")?,
             revision: row.count("revision")?,
             manifest: row.get("manifest")?,
             nonce: row.get("nonce")?,
             ledger: row.ledger()?,
             objects: row.count("objects")?,
             bytes: row.count("bytes")?,
-            started_at: row.maybe_parsed("started_at")?,
-            ended_at: row.maybe_parsed("ended_at")?,
+            started_at: row.optional("started_at")?,
+            ended_at: row.optional("ended_at")?,
             error: row.get("error")?,
             schema_version: row.get("schema_version")?,
         })
     }
 
-    /// The load that a row of `loads` holds.
+    /// Converts a row of `loads` to a load.
     pub(super) fn load_of(&self, row: &SqliteRow) -> Result<LoadRecord, StatusError> {
         let row = Columns { store: self, row };
         let outcome: Option<String> = row.get("outcome")?;
@@ -49,12 +49,12 @@ impl Sqlite {
             request: row.json("request")?,
             outcome: outcome.map(|text| self.read(&text)).transpose()?,
             started_at: row.parsed("started_at")?,
-            ended_at: row.maybe_parsed("ended_at")?,
+            ended_at: row.optional("ended_at")?,
         })
     }
 }
 
-/// A row, read by the names of its columns.
+/// Reads the columns of a row by name.
 pub(super) struct Columns<'a> {
     pub(super) store: &'a Sqlite,
     pub(super) row: &'a SqliteRow,
@@ -85,7 +85,7 @@ impl Columns<'_> {
         value.map_err(|error| self.store.unreadable(&format!("{column}: {error}")))
     }
 
-    fn maybe_parsed<T>(&self, column: &'static str) -> Result<Option<T>, StatusError>
+    fn optional<T>(&self, column: &'static str) -> Result<Option<T>, StatusError>
     where
         T: TryFrom<String, Error: std::fmt::Display>,
     {

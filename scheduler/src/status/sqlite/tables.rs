@@ -1,6 +1,6 @@
-//! The tables of the file and every statement that reads or writes them.
+//! The tables of the file, and all statements that read or write them.
 
-/// Kept in the file's header; another number is another layout of the tables.
+/// The version of the tables. It is kept in the file's header.
 pub(super) const USER_VERSION: i64 = 2;
 
 pub(super) const TABLES: &str = "
@@ -48,7 +48,7 @@ CREATE TABLE loads (
 CREATE INDEX loads_by_start ON loads (started_at);
 PRAGMA user_version = 2;";
 
-/// The statements that bring the tables of an older version to the next one.
+/// The statements that upgrade the tables of a version to the next one.
 pub(super) const UPGRADES: &[(i64, &str)] = &[(
     1,
     "ALTER TABLE run_status RENAME COLUMN rows_elsewhere TO rows_other_period;

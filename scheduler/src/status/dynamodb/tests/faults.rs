@@ -1,11 +1,11 @@
-//! A DynamoDB that throttles, hangs, loses answers or refuses.
+//! A DynamoDB that throttles, hangs, loses answers or refuses requests.
 
 use std::time::Duration;
 
 use super::*;
 use crate::load::failure::{Failure, Kind};
 use crate::publish::lease::LeaseClient;
-use crate::status::dynamodb::testing::{Door, Fault, config, impatient, without_credentials};
+use crate::status::dynamodb::testing::{Fault, Proxy, config, impatient, without_credentials};
 use crate::status::state::Transition;
 
 const THROTTLED: Fault = Fault::Says {
@@ -14,42 +14,42 @@ const THROTTLED: Fault = Fault::Says {
     message: "The level of configured provisioned throughput for the table was exceeded.",
 };
 
-/// A store behind a door, that gives up at the second failure.
-async fn behind_a_door() -> (Door, DynamoDb) {
+/// A store behind a proxy. It gives up after the second failure.
+async fn behind_a_proxy() -> (Proxy, DynamoDb) {
     let server = Server::start().await;
     server.new_store().await;
-    let door = Door::before(&server).await;
-    let client = Client::from_conf(impatient(&door.url));
+    let proxy = Proxy::in_front_of(&server).await;
+    let client = Client::from_conf(impatient(&proxy.url));
     (
-        door,
+        proxy,
         DynamoDb::with_client("test-0", client).expect("a prefix"),
     )
 }
 
 #[tokio::test]
-async fn what_is_throttled_is_tried_again() {
+async fn throttled_requests_are_retried() {
     let server = Server::start().await;
     server.new_store().await;
-    let door = Door::before(&server).await;
-    let client = Client::from_conf(config(&door.url));
+    let proxy = Proxy::in_front_of(&server).await;
+    let client = Client::from_conf(config(&proxy.url));
     let store = DynamoDb::with_client("test-0", client).expect("a prefix");
-    door.next(2, "DescribeTable", &THROTTLED);
-    door.next(3, "PutItem", &THROTTLED);
+    proxy.next(2, "DescribeTable", &THROTTLED);
+    proxy.next(3, "PutItem", &THROTTLED);
     store.put(&january(), &Expected::Absent).await.expect("put");
     let broken = Fault::Says {
         status: 500,
         code: "InternalServerError",
         message: "The request could not be processed",
     };
-    door.next(2, "Query", &broken);
+    proxy.next(2, "Query", &broken);
     let found = store.periods(&january().dataset).await.expect("periods");
     assert_eq!(found, [january()]);
-    assert!(door.is_clear());
+    assert!(proxy.is_clear());
 }
 
 #[tokio::test]
-async fn what_stays_throttled_is_unreachable_for_now() {
-    let (door, store) = behind_a_door().await;
+async fn a_permanently_throttled_table_is_unreachable() {
+    let (proxy, store) = behind_a_proxy().await;
     for code in [
         "ProvisionedThroughputExceededException",
         "ThrottlingException",
@@ -60,7 +60,7 @@ async fn what_stays_throttled_is_unreachable_for_now() {
             code,
             message: "Too much",
         };
-        door.next(2, "PutItem", &fault);
+        proxy.next(2, "PutItem", &fault);
         let error = store.put(&january(), &Expected::Absent).await;
         let error = error.expect_err("throttled");
         assert!(error.retryable(), "{error:?}");
@@ -74,16 +74,16 @@ async fn what_stays_throttled_is_unreachable_for_now() {
     store.put(&january(), &Expected::Absent).await.expect("put");
 }
 
-/// The retry conflicts with the write that it repeats; the caller sees its own item.
+/// The retry conflicts with the write that it repeats. The caller gets its own item back.
 #[tokio::test]
-async fn a_lost_answer_ends_as_a_conflict_with_ones_own_item() {
-    let (door, store) = behind_a_door().await;
+async fn a_lost_answer_becomes_a_conflict_with_the_own_item() {
+    let (proxy, store) = behind_a_proxy().await;
     let record = january();
     for (next, expected) in [
         (record.clone(), Expected::Absent),
         (record.revised(), record.expected()),
     ] {
-        door.next(1, "PutItem", &Fault::LosesAnswer);
+        proxy.next(1, "PutItem", &Fault::LosesAnswer);
         match store.put(&next, &expected).await {
             Err(StatusError::Conflict {
                 current: Some(current),
@@ -91,16 +91,16 @@ async fn a_lost_answer_ends_as_a_conflict_with_ones_own_item() {
             answer => panic!("{answer:?}"),
         }
     }
-    door.next(1, "PutItem", &Fault::LosesAnswer);
+    proxy.next(1, "PutItem", &Fault::LosesAnswer);
     let load = load("l", "2024-02-01T00:00:00Z");
     store.put_load(&load).await.expect("put twice");
     assert_eq!(store.loads(9).await.expect("loads"), [load]);
 }
 
-/// What the port's user makes of such conflicts.
+/// The lease client recognizes its own item in such conflicts.
 #[tokio::test]
-async fn lost_answers_take_no_lease_from_its_owner() {
-    let (door, store) = behind_a_door().await;
+async fn an_owner_keeps_its_lease_when_answers_are_lost() {
+    let (proxy, store) = behind_a_proxy().await;
     let status = Arc::new(store);
     let lease_client = LeaseClient {
         status: status.clone(),
@@ -110,18 +110,18 @@ async fn lost_answers_take_no_lease_from_its_owner() {
         duration: Duration::from_secs(60),
         wait: Duration::ZERO,
     };
-    door.next(1, "PutItem", &Fault::LosesAnswer);
+    proxy.next(1, "PutItem", &Fault::LosesAnswer);
     let lease = lease_client.acquire(&january()).await.expect("acquired");
-    door.next(1, "PutItem", &Fault::LosesAnswer);
+    proxy.next(1, "PutItem", &Fault::LosesAnswer);
     lease.next_attempt("again").await.expect("another");
-    door.next(1, "PutItem", &Fault::LosesAnswer);
+    proxy.next(1, "PutItem", &Fault::LosesAnswer);
     lease
         .step(Transition::Written, |_| {})
         .await
         .expect("stepped");
-    door.next(1, "PutItem", &Fault::LosesAnswer);
+    proxy.next(1, "PutItem", &Fault::LosesAnswer);
     lease.release(|_| {}).await.expect("released");
-    assert!(door.is_clear());
+    assert!(proxy.is_clear());
     let found = status.get(&january().dataset, january().period).await;
     let found = found.expect("get").expect("an item");
     assert_eq!(
@@ -134,15 +134,15 @@ async fn lost_answers_take_no_lease_from_its_owner() {
 async fn a_store_that_hangs_is_unreachable_within_seconds() {
     let server = Server::start().await;
     server.new_store().await;
-    let door = Door::before(&server).await;
-    let patience = impatient(&door.url).timeout_config().cloned();
+    let proxy = Proxy::in_front_of(&server).await;
+    let patience = impatient(&proxy.url).timeout_config().cloned();
     let patience = patience.expect("timeouts").into_builder();
     let patience = patience.read_timeout(Duration::from_millis(50));
-    let config = impatient(&door.url).to_builder();
+    let config = impatient(&proxy.url).to_builder();
     let client = Client::from_conf(config.timeout_config(patience.build()).build());
     let store = DynamoDb::with_client("test-0", client).expect("a prefix");
     store.datasets().await.expect("reachable");
-    door.next(2, "GetItem", &Fault::Hangs);
+    proxy.next(2, "GetItem", &Fault::Hangs);
     let error = store
         .get("d", month("2024-01"))
         .await
@@ -157,8 +157,8 @@ async fn a_store_that_hangs_is_unreachable_within_seconds() {
 }
 
 #[tokio::test]
-async fn a_refusal_is_one_line_with_what_to_do() {
-    let (door, store) = behind_a_door().await;
+async fn a_refusal_is_one_line_with_a_remedy() {
+    let (proxy, store) = behind_a_proxy().await;
     store.datasets().await.expect("reachable");
     for (code, message, line, remedy) in [
         (
@@ -182,7 +182,7 @@ async fn a_refusal_is_one_line_with_what_to_do() {
         (
             "UnrecognizedClientException",
             "The security token included in the request is invalid.",
-            "without valid AWS credentials: The security token",
+            "needs valid AWS credentials: The security token",
             "AWS_PROFILE",
         ),
         (
@@ -203,7 +203,7 @@ async fn a_refusal_is_one_line_with_what_to_do() {
             code,
             message,
         };
-        door.next(1, "GetItem", &fault);
+        proxy.next(1, "GetItem", &fault);
         let error = store.get("d", month("2024-01")).await.expect_err(code);
         assert!(!error.retryable(), "{error:?}");
         let failure = Failure::from(error);
@@ -214,7 +214,7 @@ async fn a_refusal_is_one_line_with_what_to_do() {
 }
 
 #[tokio::test]
-async fn without_credentials_or_region_or_a_server_it_says_so() {
+async fn missing_credentials_region_or_server_are_reported() {
     let none = without_credentials();
     let store = DynamoDb::with_client("x", Client::from_conf(none)).expect("a prefix");
     let error = store.datasets().await.expect_err("no credentials");
@@ -231,7 +231,7 @@ async fn without_credentials_or_region_or_a_server_it_says_so() {
     assert_eq!(Failure::from(error).kind, Kind::Usage);
     let client = Client::from_conf(impatient("http://127.0.0.1:9"));
     let store = DynamoDb::with_client("x", client).expect("a prefix");
-    let error = store.datasets().await.expect_err("nobody listens");
+    let error = store.datasets().await.expect_err("no server listens");
     assert!(error.retryable(), "{error:?}");
     let line = Failure::from(error).message;
     assert!(line.contains("refused"), "{line}");

@@ -48,7 +48,7 @@ async fn obeys_the_contract() {
 }
 
 #[tokio::test]
-async fn a_prefix_names_tables_or_is_refused() {
+async fn a_prefix_is_valid_in_table_names_or_refused() {
     let name = |prefix| DynamoDb::new(prefix).map(|store| store.uri());
     assert_eq!(name("").expect("a default"), "dynamodb:asl-etl-framework");
     assert_eq!(name("a.b-C_9").expect("a prefix"), "dynamodb:a.b-C_9");
@@ -59,7 +59,7 @@ async fn a_prefix_names_tables_or_is_refused() {
 }
 
 #[tokio::test]
-async fn a_person_and_the_framework_read_the_item_by_its_names() {
+async fn people_and_the_framework_read_the_item_by_attribute_name() {
     let server = Server::start().await;
     let store = server.new_store().await;
     let mut record = january();
@@ -103,7 +103,7 @@ async fn a_person_and_the_framework_read_the_item_by_its_names() {
 }
 
 #[tokio::test]
-async fn items_of_other_tools_are_no_datasets() {
+async fn items_of_other_tools_are_not_datasets() {
     let server = Server::start().await;
     let store = server.new_store().await;
     store.put(&january(), &Expected::Absent).await.expect("put");
@@ -120,7 +120,7 @@ async fn items_of_other_tools_are_no_datasets() {
 }
 
 #[tokio::test]
-async fn an_item_of_a_later_program_is_unreadable() {
+async fn an_item_of_a_later_version_is_unreadable() {
     let server = Server::start().await;
     let store = server.new_store().await;
     let mut record = january();

@@ -1,4 +1,4 @@
-//! Many writers on one period: one wins, the others learn who.
+//! Many writers compete for one period: one wins, and the others learn which.
 
 use tokio::sync::Barrier;
 use tokio::task::JoinSet;
@@ -20,12 +20,12 @@ async fn a_thousand_races_for_a_period_have_one_winner_each() {
 
 async fn races(rounds: usize) {
     let server = Server::start().await;
-    // Each writer has connections of its own, like a driver on another machine.
+    // Each writer has its own connections, like a driver on another machine.
     server.new_store().await;
     let stores = [(); WRITERS].map(|()| Arc::new(server.store("test-0")));
-    let mut stands: Option<PeriodRecord> = None;
+    let mut stored: Option<PeriodRecord> = None;
     for round in 0..rounds {
-        let (next, expected) = match &stands {
+        let (next, expected) = match &stored {
             None => (january(), Expected::Absent),
             Some(record) => (record.revised(), record.expected()),
         };
@@ -37,11 +37,11 @@ async fn races(rounds: usize) {
             std::slice::from_ref(&found.load_id),
             "round {round}"
         );
-        stands = Some(found);
+        stored = Some(found);
     }
 }
 
-/// The writers that were told that they won.
+/// Returns the writers whose write succeeded.
 async fn race(
     stores: &[Arc<DynamoDb>],
     next: &PeriodRecord,

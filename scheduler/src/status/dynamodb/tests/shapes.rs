@@ -1,4 +1,4 @@
-//! Tables as others made them: the framework's other spelling, other keys, other shapes.
+//! Tables that others created: the framework's other spelling, other keys, other shapes.
 
 use aws_sdk_dynamodb::types::{
     AttributeDefinition, AttributeValue, BillingMode, KeySchemaElement, KeyType,
@@ -9,7 +9,7 @@ use super::*;
 
 type Key = (&'static str, ScalarAttributeType);
 
-/// Makes a table with these keys, the partition key first.
+/// Creates a table with these keys, the partition key first.
 async fn table(server: &Server, name: &str, keys: &[Key]) {
     let mut request = server.client().create_table().table_name(name);
     for ((name, kind), role) in keys.iter().zip([KeyType::Hash, KeyType::Range]) {
@@ -29,7 +29,7 @@ fn text_keys(partition: &'static str, sort: &'static str) -> [Key; 2] {
 }
 
 #[tokio::test]
-async fn the_tables_are_made_once() {
+async fn the_tables_are_created_once() {
     let server = Server::start().await;
     let store = server.store("x");
     let error = store
@@ -56,7 +56,7 @@ async fn the_tables_are_made_once() {
     let (one, other) = tokio::join!(store.prepare(), async { server.store("y").prepare().await });
     assert_eq!(one.expect("made"), prepared(true));
     other.expect("made");
-    assert_eq!(store.prepare().await.expect("stands"), prepared(false));
+    assert_eq!(store.prepare().await.expect("prepared"), prepared(false));
     assert_eq!(store.get("d", month("2024-01")).await.expect("get"), None);
     let table = server.client().describe_table().table_name("x-run-status");
     let table = table.send().await.expect("an answer").table;
@@ -92,7 +92,7 @@ async fn the_frameworks_other_spelling_and_its_keys_are_used() {
 }
 
 #[tokio::test]
-async fn two_spellings_at_once_are_an_error() {
+async fn two_run_status_tables_are_an_error() {
     let server = Server::start().await;
     for name in ["x-run-status", "x-ocsf-run-status"] {
         table(&server, name, &text_keys("dataset", "period")).await;
@@ -110,7 +110,7 @@ async fn two_spellings_at_once_are_an_error() {
 }
 
 #[tokio::test]
-async fn a_table_of_another_shape_is_refused_and_nothing_is_made_beside_it() {
+async fn with_a_table_of_another_shape_no_table_is_created() {
     let number = ScalarAttributeType::N;
     let text = ScalarAttributeType::S;
     let server = Server::start().await;
@@ -144,7 +144,7 @@ async fn a_table_of_another_shape_is_refused_and_nothing_is_made_beside_it() {
 
 /// Version 0.1 before November 2026 called the rows of other periods `rows_elsewhere`.
 #[tokio::test]
-async fn an_item_of_the_version_before_keeps_its_row_counts() {
+async fn an_item_of_the_previous_version_keeps_its_row_counts() {
     let server = Server::start().await;
     let store = server.store("x");
     store.prepare().await.expect("made");

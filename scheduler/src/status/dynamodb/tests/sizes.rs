@@ -1,10 +1,10 @@
-//! More than fits into a page, and more than fits into an item.
+//! Results larger than a page, and records larger than an item.
 
 use serde_json::json;
 
 use super::*;
 
-/// Text that does not compress.
+/// Random text that does not compress.
 fn noise(bytes: usize) -> String {
     let mut state = 0x9e37_79b9_u32;
     let letter = |_| {
@@ -17,7 +17,7 @@ fn noise(bytes: usize) -> String {
 }
 
 #[tokio::test]
-async fn periods_and_datasets_of_many_pages_come_back_whole() {
+async fn periods_and_datasets_of_many_pages_are_complete() {
     let server = Server::start().await;
     let store = server.new_store().await;
     let error = noise(300 << 10);
@@ -35,7 +35,7 @@ async fn periods_and_datasets_of_many_pages_come_back_whole() {
 }
 
 #[tokio::test]
-async fn loads_of_many_pages_come_newest_first() {
+async fn loads_of_many_pages_are_sorted_newest_first() {
     let server = Server::start().await;
     let store = server.new_store().await;
     for number in 10..25 {
@@ -90,11 +90,11 @@ async fn the_outcome_of_hundreds_of_periods_fits_into_an_item() {
     );
     store.put_load(&record).await.expect("put");
     let found = store.load("long").await.expect("load");
-    assert!(found == Some(record), "it comes back as it was");
+    assert!(found == Some(record), "it is unchanged");
 }
 
 #[tokio::test]
-async fn what_fits_into_no_item_is_said() {
+async fn a_record_larger_than_an_item_is_refused() {
     let server = Server::start().await;
     let store = server.new_store().await;
     let mut record = load("huge", "2024-02-01T00:00:00Z");
