@@ -144,7 +144,7 @@ fn error_lines(outcome: &Outcome, place: &str) -> String {
         .iter()
         .any(|period| period.state == PeriodState::Failed);
     if some_failed {
-        say(
+        push(
             &mut text,
             format!("again: lakebolt retry {} {place}", outcome.load_id),
         );

@@ -161,12 +161,12 @@ fn show_lake(shown: &Path, prepared: &[Prepared]) -> Result<(), Failure> {
         let uri = source_folder(&load.request.terms.output, source);
         wire::block_on(async {
             let objects = show::objects(&uri).await;
-            let objects = objects.map_err(|error| super::show::unreached(&error))?;
+            let objects = objects.map_err(|error| super::show::object_failure(&error))?;
             // Writing to a string does not fail.
             let _ = writeln!(text, "{source}: {}", plural(objects.len() as u64, "object"));
             let take = |event: &str| writeln!(text, "{event}").is_ok();
             let shown = show::events(&objects, EVENTS_SHOWN, take).await;
-            shown.map_err(|error| super::show::unreadable(&error))
+            shown.map_err(|error| super::show::show_failure(&error))
         })?;
     }
     let lake = shown.join("lake");
