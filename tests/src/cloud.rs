@@ -1,4 +1,4 @@
-//! A bucket and tables of its own for each test: the lab whose input and lake stand in
+//! A bucket and tables of its own for each test: the workspace whose input and lake stand in
 //! S3 and whose state is in DynamoDB, all on loopback.
 
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -8,9 +8,9 @@ use anyhow::Context;
 
 use crate::days::Day;
 use crate::inputs::Flows;
-use crate::lab::Lab;
-use crate::process::{Answer, Invocation};
+use crate::process::{Invocation, Output};
 use crate::s3::Bucket;
+use crate::workspace::Workspace;
 use crate::{dynamo, moto, rows};
 
 /// Folders of the bucket that a load may write to.
@@ -18,31 +18,32 @@ const LAKE: &str = "lake/";
 const WORK: &str = "lakebolt-work/";
 const QUARANTINE: &str = "lakebolt-quarantine/";
 
-static LABS: AtomicU32 = AtomicU32::new(0);
+static WORKSPACES: AtomicU32 = AtomicU32::new(0);
 
-/// A lab in the cloud. Raw logs are made in the local lab's `input` and uploaded; the
+/// A workspace in the cloud. Raw logs are made in the local workspace's `input` and uploaded; the
 /// lake is downloaded into its `lake` to be read.
 #[derive(Debug)]
-pub struct CloudLab {
-    pub local: Lab,
+pub struct CloudWorkspace {
+    pub local: Workspace,
     pub bucket: Bucket,
     pub s3: String,
     pub dynamo: String,
     prefix: String,
 }
 
-impl CloudLab {
-    /// A lab with an empty bucket and the tables made; `None` when moto cannot run here,
+impl CloudWorkspace {
+    /// A workspace with an empty bucket and the tables made; `None` when moto cannot run here,
     /// which is counted under the test's name.
     pub fn new(test: &str) -> anyhow::Result<Option<Self>> {
-        let lab = Self::without_tables(test)?;
-        if let Some(lab) = &lab {
-            lab.lakebolt()?
-                .args(["config", "init", "--state", &lab.state()])
+        let workspace = Self::without_tables(test)?;
+        if let Some(workspace) = &workspace {
+            workspace
+                .lakebolt()?
+                .args(["config", "init", "--state", &workspace.state()])
                 .run()?
                 .expect_code(0);
         }
-        Ok(lab)
+        Ok(workspace)
     }
 
     /// The same before `config init`.
@@ -50,9 +51,9 @@ impl CloudLab {
         let Some(s3) = moto::endpoint(test)? else {
             return Ok(None);
         };
-        let name = format!("lab-{}", LABS.fetch_add(1, Ordering::Relaxed));
+        let name = format!("workspace-{}", WORKSPACES.fetch_add(1, Ordering::Relaxed));
         Ok(Some(Self {
-            local: Lab::new()?,
+            local: Workspace::new()?,
             bucket: Bucket::create(&s3, &name)?,
             s3,
             dynamo: dynamo::endpoint()?,
@@ -60,20 +61,20 @@ impl CloudLab {
         }))
     }
 
-    /// A lab whose input holds `lines` flows for each of these days and the two around.
+    /// A workspace whose input holds `lines` flows for each of these days and the two around.
     pub fn with_flows(
         test: &str,
         first: Day,
         last: Day,
         lines: u64,
     ) -> anyhow::Result<Option<Self>> {
-        let Some(lab) = Self::new(test)? else {
+        let Some(workspace) = Self::new(test)? else {
             return Ok(None);
         };
-        let input = lab.local.input();
+        let input = workspace.local.input();
         Flows::default().write_days(&input, first.plus(-1), last.plus(1), lines)?;
-        lab.upload()?;
-        Ok(Some(lab))
+        workspace.upload()?;
+        Ok(Some(workspace))
     }
 
     /// `dynamodb:PREFIX`
@@ -136,7 +137,7 @@ impl CloudLab {
     }
 
     /// `lakebolt sweep` of everything that no live attempt owns, however young.
-    pub fn sweep(&self) -> anyhow::Result<Answer> {
+    pub fn sweep(&self) -> anyhow::Result<Output> {
         self.lakebolt()?
             .args(["sweep", &self.bucket.uri("lake")])
             .args(["--state", &self.state(), "--min-age", "0s"])
@@ -148,7 +149,7 @@ impl CloudLab {
         self.bucket.keys(LAKE)
     }
 
-    /// Fetches the lake into the local lab.
+    /// Fetches the lake into the local workspace.
     pub fn download(&self) -> anyhow::Result<()> {
         let lake = self.local.lake();
         if lake.exists() {
@@ -215,7 +216,7 @@ pub fn credentials() -> [(&'static str, String); 2] {
 /// Runs `check` for every case at once, since most of their time is spent waiting for
 /// leases to end; fails with the cases that failed.
 #[track_caller]
-pub fn at_once<C: std::fmt::Debug + Sync>(
+pub fn in_parallel<C: std::fmt::Debug + Sync>(
     cases: &[C],
     check: impl Fn(&C) -> anyhow::Result<()> + Sync,
 ) {

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use crate::process::{Invocation, Running, binary};
 
 /// Longest wait for anything that a cluster is to do by itself.
-const PATIENCE: Duration = Duration::from_secs(120);
+const TIMEOUT: Duration = Duration::from_secs(120);
 /// Longest wait for an answer over HTTP: a process may be frozen.
 const ANSWER: Duration = Duration::from_secs(2);
 /// Ports that no outgoing connection takes while a process is away.
@@ -133,7 +133,7 @@ fn free_port() -> anyhow::Result<SocketAddr> {
 pub fn until(what: &str, mut holds: impl FnMut() -> bool) {
     let since = Instant::now();
     while !holds() {
-        assert!(since.elapsed() < PATIENCE, "waited in vain: {what}");
+        assert!(since.elapsed() < TIMEOUT, "waited in vain: {what}");
         sleep(Duration::from_millis(20));
     }
 }

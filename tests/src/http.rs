@@ -13,7 +13,7 @@ use hyper_util::rt::TokioExecutor;
 use tokio::runtime::{Builder, Runtime};
 
 /// A stand-in that does not answer for so long is broken.
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Where servers and clients of the harness run. Tests themselves are plain threads.
 pub(crate) static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
@@ -64,7 +64,7 @@ pub fn send(
     }
     let request = request.body(Full::new(body.into()))?;
     RUNTIME.block_on(async {
-        let answer = tokio::time::timeout(PATIENCE, CLIENT.request(request)).await;
+        let answer = tokio::time::timeout(TIMEOUT, CLIENT.request(request)).await;
         whole(answer.with_context(|| format!("{url}: no answer"))??).await
     })
 }

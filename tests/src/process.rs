@@ -13,7 +13,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 /// Longest time one command may take before the test gives it up.
-const PATIENCE: Duration = Duration::from_secs(300);
+const TIMEOUT: Duration = Duration::from_secs(300);
 
 /// The folder cargo put this build's binaries in.
 pub fn binaries() -> anyhow::Result<PathBuf> {
@@ -80,7 +80,7 @@ impl Invocation {
     }
 
     /// Runs it to its end.
-    pub fn run(self) -> anyhow::Result<Answer> {
+    pub fn run(self) -> anyhow::Result<Output> {
         self.spawn()?.wait()
     }
 
@@ -167,20 +167,20 @@ impl Running {
     }
 
     /// Waits for its end and gives what it said.
-    pub fn wait(mut self) -> anyhow::Result<Answer> {
+    pub fn wait(mut self) -> anyhow::Result<Output> {
         let since = Instant::now();
         let status = loop {
             if let Some(status) = self.child.try_wait()? {
                 break status;
             }
-            if since.elapsed() > PATIENCE {
+            if since.elapsed() > TIMEOUT {
                 self.child.kill()?;
                 let said = read_back(&mut self.stderr)?;
-                bail!("no end after {PATIENCE:?}; stderr:\n{said}");
+                bail!("no end after {TIMEOUT:?}; stderr:\n{said}");
             }
             std::thread::sleep(Duration::from_millis(5));
         };
-        Ok(Answer {
+        Ok(Output {
             status,
             stdout: read_back(&mut self.stdout)?,
             stderr: read_back(&mut self.stderr)?,
@@ -206,13 +206,13 @@ fn read_back(file: &mut File) -> anyhow::Result<String> {
 
 /// How a command ended.
 #[derive(Debug)]
-pub struct Answer {
+pub struct Output {
     status: ExitStatus,
     pub stdout: String,
     pub stderr: String,
 }
 
-impl Answer {
+impl Output {
     /// The exit code; `None` when a signal ended it.
     pub fn code(&self) -> Option<i32> {
         self.status.code()

@@ -7,27 +7,27 @@ use tempfile::TempDir;
 
 use crate::days::Day;
 use crate::inputs::Flows;
-use crate::process::{Answer, Invocation, binary};
+use crate::process::{Invocation, Output, binary};
 use crate::rows;
 
 /// A test's folder; it goes when the test ends.
 #[derive(Debug)]
-pub struct Lab {
+pub struct Workspace {
     folder: TempDir,
 }
 
-impl Lab {
+impl Workspace {
     pub fn new() -> anyhow::Result<Self> {
         let folder = tempfile::Builder::new().prefix("lakebolt-it-").tempdir()?;
         Ok(Self { folder })
     }
 
-    /// A lab whose input holds `lines` flows for each of these days, and for the day
+    /// A workspace whose input holds `lines` flows for each of these days, and for the day
     /// before and the day after, of which a load keeps what falls into its own.
     pub fn with_flows(first: Day, last: Day, lines: u64) -> anyhow::Result<Self> {
-        let lab = Self::new()?;
-        Flows::default().write_days(&lab.input(), first.plus(-1), last.plus(1), lines)?;
-        Ok(lab)
+        let workspace = Self::new()?;
+        Flows::default().write_days(&workspace.input(), first.plus(-1), last.plus(1), lines)?;
+        Ok(workspace)
     }
 
     /// The folder itself, which commands run in.
@@ -50,7 +50,7 @@ impl Lab {
         Ok(Invocation::new(&binary("lakebolt")?, self.folder()))
     }
 
-    /// `lakebolt run SOURCE` from the lab's input to its lake, answering in JSON.
+    /// `lakebolt run SOURCE` from the workspace's input to its lake, answering in JSON.
     pub fn run(&self, source: &str) -> anyhow::Result<Invocation> {
         Ok(self
             .lakebolt()?
@@ -71,7 +71,7 @@ impl Lab {
     }
 
     /// `lakebolt sweep` of everything that no live attempt owns, however young.
-    pub fn sweep(&self) -> anyhow::Result<Answer> {
+    pub fn sweep(&self) -> anyhow::Result<Output> {
         self.lakebolt()?
             .args(["sweep", "lake", "--min-age", "0s"])
             .run()

@@ -22,13 +22,13 @@ impl std::error::Error for Broken {}
 
 /// A body that may end before the length that it promised.
 #[derive(Debug)]
-pub(crate) struct Answer {
+pub(crate) struct FaultyBody {
     rest: Option<Bytes>,
     /// Bytes that were promised and never come.
     missing: u64,
 }
 
-impl Body for Answer {
+impl Body for FaultyBody {
     type Data = Bytes;
     type Error = Broken;
 
@@ -58,25 +58,25 @@ impl Body for Answer {
     }
 }
 
-pub(crate) fn whole(answer: Response<Bytes>) -> Response<Answer> {
-    answer.map(|body| Answer {
+pub(crate) fn whole(answer: Response<Bytes>) -> Response<FaultyBody> {
+    answer.map(|body| FaultyBody {
         rest: Some(body).filter(|body| !body.is_empty()),
         missing: 0,
     })
 }
 
 /// The first half of the answer's body; all of the answer's head.
-pub(crate) fn truncated(answer: Response<Bytes>) -> Response<Answer> {
+pub(crate) fn truncated(answer: Response<Bytes>) -> Response<FaultyBody> {
     answer.map(|body| {
         let half = body.len() / 2;
-        Answer {
+        FaultyBody {
             rest: Some(body.slice(..half)),
             missing: (body.len() - half) as u64,
         }
     })
 }
 
-pub(crate) fn internal_error(is_dynamo: bool) -> Response<Answer> {
+pub(crate) fn internal_error(is_dynamo: bool) -> Response<FaultyBody> {
     let code = match is_dynamo {
         true => "InternalServerError",
         false => "InternalError",
@@ -85,7 +85,7 @@ pub(crate) fn internal_error(is_dynamo: bool) -> Response<Answer> {
     refused(is_dynamo, 500, code, message)
 }
 
-pub(crate) fn slow_down(is_dynamo: bool) -> Response<Answer> {
+pub(crate) fn slow_down(is_dynamo: bool) -> Response<FaultyBody> {
     match is_dynamo {
         true => {
             let message = "Throughput exceeds the current capacity of your table.";
@@ -96,7 +96,12 @@ pub(crate) fn slow_down(is_dynamo: bool) -> Response<Answer> {
 }
 
 /// An error in the form of its service.
-pub(crate) fn refused(is_dynamo: bool, status: u16, code: &str, message: &str) -> Response<Answer> {
+pub(crate) fn refused(
+    is_dynamo: bool,
+    status: u16,
+    code: &str,
+    message: &str,
+) -> Response<FaultyBody> {
     let (kind, body) = match is_dynamo {
         true => (
             "application/x-amz-json-1.0",

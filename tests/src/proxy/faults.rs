@@ -52,7 +52,7 @@ impl Fault {
 /// Faults by chance: of the requests that ask for one of `operations` (of all, when it
 /// names none), so many in a thousand.
 #[derive(Clone, Debug)]
-pub struct Chance {
+pub struct RandomFaults {
     pub operations: Vec<&'static str>,
     pub per_mille: u64,
     pub faults: Vec<Fault>,
@@ -61,7 +61,7 @@ pub struct Chance {
 /// A fault at chosen requests: those of `operation` with `text` in their body or URL,
 /// `times` of them after the first `after`.
 #[derive(Clone, Debug)]
-pub struct Script {
+pub struct ScriptedFault {
     pub operation: &'static str,
     pub text: &'static str,
     pub after: u64,
@@ -69,7 +69,7 @@ pub struct Script {
     pub fault: Fault,
 }
 
-impl Script {
+impl ScriptedFault {
     /// The first request of `operation`.
     pub fn first(operation: &'static str, fault: Fault) -> Self {
         Self {
@@ -104,21 +104,21 @@ impl Script {
 #[derive(Debug, Default)]
 pub(crate) struct Faults {
     seed: u64,
-    chances: Vec<Chance>,
+    chances: Vec<RandomFaults>,
     /// With the number of requests that fitted.
-    scripts: Vec<(Script, u64)>,
+    scripts: Vec<(ScriptedFault, u64)>,
     down: bool,
     requests: BTreeMap<&'static str, u64>,
     done: BTreeMap<(&'static str, &'static str), u64>,
 }
 
 impl Faults {
-    pub(crate) fn set_chances(&mut self, seed: u64, chances: Vec<Chance>) {
+    pub(crate) fn set_random(&mut self, seed: u64, chances: Vec<RandomFaults>) {
         self.seed = seed;
         self.chances = chances;
     }
 
-    pub(crate) fn add_script(&mut self, script: Script) {
+    pub(crate) fn add_script(&mut self, script: ScriptedFault) {
         self.scripts.push((script, 0));
     }
 
@@ -143,7 +143,7 @@ impl Faults {
     }
 
     /// What was done, as `OPERATION FAULT` with its number.
-    pub(crate) fn done(&self) -> BTreeMap<String, u64> {
+    pub(crate) fn injected(&self) -> BTreeMap<String, u64> {
         let line = |((operation, fault), count): (&(&str, &str), &u64)| {
             (format!("{operation} {fault}"), *count)
         };
@@ -210,8 +210,8 @@ mod tests {
     #[test]
     fn a_script_takes_the_requests_that_it_names() {
         let mut faults = Faults::default();
-        let script = Script::first("UpdateItem", Fault::Lost).with("publishing");
-        faults.add_script(Script { after: 1, ..script });
+        let script = ScriptedFault::first("UpdateItem", Fault::Lost).with("publishing");
+        faults.add_script(ScriptedFault { after: 1, ..script });
         assert_eq!(decide(&mut faults, "UpdateItem", "publishing"), None);
         assert_eq!(decide(&mut faults, "UpdateItem", "running"), None);
         assert_eq!(decide(&mut faults, "PutItem", "publishing"), None);
@@ -220,19 +220,19 @@ mod tests {
         assert_eq!(decide(&mut faults, "UpdateItem", "publishing"), None);
         assert_eq!(faults.requests("UpdateItem"), 4);
         assert_eq!(faults.all_requests(), 5);
-        assert_eq!(faults.done()["UpdateItem lost"], 1);
+        assert_eq!(faults.injected()["UpdateItem lost"], 1);
     }
 
     #[test]
     fn the_same_seed_gives_the_same_faults() {
         let run = |seed| {
             let mut faults = Faults::default();
-            let chance = Chance {
+            let chance = RandomFaults {
                 operations: Vec::new(),
                 per_mille: 300,
                 faults: Fault::EVERY.to_vec(),
             };
-            faults.set_chances(seed, vec![chance]);
+            faults.set_random(seed, vec![chance]);
             let drawn: Vec<_> = (0..200)
                 .map(|_| decide(&mut faults, "GetObject", ""))
                 .collect();

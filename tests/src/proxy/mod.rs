@@ -25,32 +25,32 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
-use self::answers::{Answer, Broken};
+use self::answers::{Broken, FaultyBody};
 use self::faults::Faults;
 use crate::http::{HttpClient, RUNTIME};
 
-pub use self::faults::{Chance, Fault, Script};
+pub use self::faults::{Fault, RandomFaults, ScriptedFault};
 
 /// A running proxy; it ends when the test drops it.
 #[derive(Debug)]
-pub struct Proxy {
+pub struct FaultProxy {
     url: String,
     faults: Arc<Mutex<Faults>>,
     server: JoinHandle<()>,
 }
 
-impl Proxy {
+impl FaultProxy {
     /// Starts a proxy before `upstream`, such as `http://127.0.0.1:5000`, without faults.
     pub fn start(upstream: &str) -> anyhow::Result<Self> {
         let listener = RUNTIME.block_on(TcpListener::bind("127.0.0.1:0"))?;
         let url = format!("http://{}", listener.local_addr()?);
         let faults = Arc::new(Mutex::new(Faults::default()));
-        let passage = Passage {
+        let handler = Handler {
             upstream: upstream.to_owned(),
             client: Client::builder(TokioExecutor::new()).build(HttpConnector::new()),
             faults: faults.clone(),
         };
-        let server = RUNTIME.spawn(serve(listener, passage));
+        let server = RUNTIME.spawn(serve(listener, handler));
         Ok(Self {
             url,
             faults,
@@ -64,17 +64,17 @@ impl Proxy {
     }
 
     /// Has things go wrong by chance from now on.
-    pub fn chances(&self, seed: u64, chances: Vec<Chance>) {
-        self.faults().set_chances(seed, chances);
+    pub fn set_random_faults(&self, seed: u64, chances: Vec<RandomFaults>) {
+        self.faults().set_random(seed, chances);
     }
 
     /// Has chosen requests go wrong from now on.
-    pub fn script(&self, script: Script) {
+    pub fn add_script(&self, script: ScriptedFault) {
         self.faults().add_script(script);
     }
 
     /// Has nothing go wrong from now on.
-    pub fn calm(&self) {
+    pub fn clear_faults(&self) {
         self.faults().clear();
     }
 
@@ -94,8 +94,8 @@ impl Proxy {
     }
 
     /// What it did, as `OPERATION FAULT` with its number.
-    pub fn done(&self) -> BTreeMap<String, u64> {
-        self.faults().done()
+    pub fn injected(&self) -> BTreeMap<String, u64> {
+        self.faults().injected()
     }
 
     fn faults(&self) -> MutexGuard<'_, Faults> {
@@ -103,7 +103,7 @@ impl Proxy {
     }
 }
 
-impl Drop for Proxy {
+impl Drop for FaultProxy {
     fn drop(&mut self) {
         self.server.abort();
     }
@@ -111,20 +111,20 @@ impl Drop for Proxy {
 
 /// What a connection needs to pass requests on.
 #[derive(Clone, Debug)]
-struct Passage {
+struct Handler {
     upstream: String,
     client: HttpClient,
     faults: Arc<Mutex<Faults>>,
 }
 
-async fn serve(listener: TcpListener, passage: Passage) {
+async fn serve(listener: TcpListener, handler: Handler) {
     while let Ok((stream, _)) = listener.accept().await {
-        tokio::spawn(connection(stream, passage.clone()));
+        tokio::spawn(connection(stream, handler.clone()));
     }
 }
 
-async fn connection(stream: TcpStream, passage: Passage) {
-    let service = service_fn(|request| passage.answer(request));
+async fn connection(stream: TcpStream, handler: Handler) {
+    let service = service_fn(|request| handler.answer(request));
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .serve_connection(TokioIo::new(stream), service);
@@ -132,9 +132,9 @@ async fn connection(stream: TcpStream, passage: Passage) {
     let _ = connection.await;
 }
 
-impl Passage {
+impl Handler {
     /// The answer, or `Broken` where the connection is to end without one.
-    async fn answer(&self, request: Request<Incoming>) -> Result<Response<Answer>, Broken> {
+    async fn answer(&self, request: Request<Incoming>) -> Result<Response<FaultyBody>, Broken> {
         let (head, body) = request.into_parts();
         let (path, query) = (head.uri.path(), head.uri.query().unwrap_or_default());
         let operation = operations::recognise(&head.method, path, query, &head.headers);

@@ -24,18 +24,18 @@ fn upstream() -> (String, Arc<Mutex<u64>>) {
     (url, served)
 }
 
-fn get(proxy: &Proxy) -> anyhow::Result<crate::http::Reply> {
+fn get(proxy: &FaultProxy) -> anyhow::Result<crate::http::Reply> {
     send(Method::GET, &format!("{}/b/k", proxy.url()), &[], "")
 }
 
 #[test]
 fn without_faults_it_is_not_noticed() {
     let (url, served) = upstream();
-    let proxy = Proxy::start(&url).unwrap();
+    let proxy = FaultProxy::start(&url).unwrap();
     assert_eq!(get(&proxy).unwrap().text(), "echo");
     assert_eq!(*served.lock().unwrap(), 1);
     assert_eq!(proxy.requests("GetObject"), 1);
-    assert!(proxy.done().is_empty());
+    assert!(proxy.injected().is_empty());
 }
 
 #[test]
@@ -51,12 +51,12 @@ fn each_fault_is_seen_by_the_client_and_reaches_upstream_or_not() {
     ];
     for (fault, status, reaches) in cases {
         let (url, served) = upstream();
-        let proxy = Proxy::start(&url).unwrap();
-        proxy.script(Script::always("GetObject", fault.clone()));
+        let proxy = FaultProxy::start(&url).unwrap();
+        proxy.add_script(ScriptedFault::always("GetObject", fault.clone()));
         let answer = get(&proxy).ok().map(|reply| reply.status.as_u16());
         assert_eq!(answer, status, "{fault:?}");
         assert_eq!(*served.lock().unwrap(), reaches, "{fault:?}");
-        proxy.calm();
+        proxy.clear_faults();
         assert_eq!(get(&proxy).unwrap().text(), "echo", "after {fault:?}");
     }
 }
@@ -64,8 +64,8 @@ fn each_fault_is_seen_by_the_client_and_reaches_upstream_or_not() {
 #[test]
 fn errors_have_the_form_of_their_service() {
     let (url, _) = upstream();
-    let proxy = Proxy::start(&url).unwrap();
-    proxy.script(Script::always("", Fault::SlowDown));
+    let proxy = FaultProxy::start(&url).unwrap();
+    proxy.add_script(ScriptedFault::always("", Fault::SlowDown));
     let s3 = get(&proxy).unwrap().text();
     assert!(s3.contains("<Code>SlowDown</Code>"), "{s3}");
     let target = [("x-amz-target", "DynamoDB_20120810.GetItem")];
