@@ -1,5 +1,5 @@
-//! A bucket and tables of its own for each test: the workspace whose input and lake stand in
-//! S3 and whose state is in DynamoDB, all on loopback.
+//! A workspace with its own bucket and tables: input and lake are on S3, the state is in
+//! DynamoDB. Both services are stand-ins on loopback.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::{fs, thread};
@@ -20,8 +20,8 @@ const QUARANTINE: &str = "lakebolt-quarantine/";
 
 static WORKSPACES: AtomicU32 = AtomicU32::new(0);
 
-/// A workspace in the cloud. Raw logs are made in the local workspace's `input` and uploaded; the
-/// lake is downloaded into its `lake` to be read.
+/// A workspace on S3 and DynamoDB. Raw logs are written to the local workspace's `input` and
+/// uploaded. The lake is downloaded to the local `lake` to be read.
 #[derive(Debug)]
 pub struct CloudWorkspace {
     pub local: Workspace,
@@ -32,8 +32,8 @@ pub struct CloudWorkspace {
 }
 
 impl CloudWorkspace {
-    /// A workspace with an empty bucket and the tables made; `None` when moto cannot run here,
-    /// which is counted under the test's name.
+    /// A workspace with an empty bucket and new tables. `None` if moto cannot run here, which
+    /// is counted under the test's name.
     pub fn new(test: &str) -> anyhow::Result<Option<Self>> {
         let workspace = Self::without_tables(test)?;
         if let Some(workspace) = &workspace {
@@ -46,7 +46,7 @@ impl CloudWorkspace {
         Ok(workspace)
     }
 
-    /// The same before `config init`.
+    /// Like `new`, without `config init`.
     pub fn without_tables(test: &str) -> anyhow::Result<Option<Self>> {
         let Some(s3) = moto::endpoint(test)? else {
             return Ok(None);
@@ -61,7 +61,7 @@ impl CloudWorkspace {
         }))
     }
 
-    /// A workspace whose input holds `lines` flows for each of these days and the two around.
+    /// A workspace with `lines` flows for each of these days, the day before and the day after.
     pub fn with_flows(
         test: &str,
         first: Day,
@@ -82,7 +82,7 @@ impl CloudWorkspace {
         format!("dynamodb:{}", self.prefix)
     }
 
-    /// Puts every raw file at its place below `in/`.
+    /// Uploads every raw file below `in/`.
     pub fn upload(&self) -> anyhow::Result<()> {
         let input = self.local.input();
         for path in rows::files(&input) {
@@ -92,7 +92,7 @@ impl CloudWorkspace {
         Ok(())
     }
 
-    /// `lakebolt` with the settings of an AWS environment, ready for its arguments.
+    /// `lakebolt` without arguments, in an environment that points to the stand-ins.
     pub fn lakebolt(&self) -> anyhow::Result<Invocation> {
         let variables = credentials().into_iter();
         let lakebolt = self.without_credentials()?;
@@ -101,7 +101,7 @@ impl CloudWorkspace {
         }))
     }
 
-    /// The same where nothing gives credentials.
+    /// Like `lakebolt`, without credentials.
     pub fn without_credentials(&self) -> anyhow::Result<Invocation> {
         let variables = environment(&self.s3, &self.dynamo).into_iter();
         let lakebolt = self.local.lakebolt()?;
@@ -119,7 +119,7 @@ impl CloudWorkspace {
             .args(["--state", &self.state()])
     }
 
-    /// `lakebolt run SOURCE`, answering in JSON.
+    /// `lakebolt run SOURCE` with JSON output.
     pub fn run(&self, source: &str) -> anyhow::Result<Invocation> {
         Ok(self.command(self.lakebolt()?, "run", source))
     }
@@ -131,12 +131,12 @@ impl CloudWorkspace {
             .args(["--from", &first.to_string(), "--to", &last.to_string()]))
     }
 
-    /// The same once more after a crash: it waits for the dead one's lease to end.
+    /// Like `load`, after a crash: it waits until the dead process's lease expires.
     pub fn load_again(&self, first: Day, last: Day) -> anyhow::Result<Invocation> {
         Ok(self.load(first, last)?.args(["--wait", "120s"]))
     }
 
-    /// `lakebolt sweep` of everything that no live attempt owns, however young.
+    /// `lakebolt sweep` of everything that no live attempt owns, without a minimum age.
     pub fn sweep(&self) -> anyhow::Result<Output> {
         self.lakebolt()?
             .args(["sweep", &self.bucket.uri("lake")])
@@ -144,12 +144,12 @@ impl CloudWorkspace {
             .run()
     }
 
-    /// The keys of the lake, in order.
+    /// The sorted keys of the lake.
     pub fn objects(&self) -> anyhow::Result<Vec<String>> {
         self.bucket.keys(LAKE)
     }
 
-    /// Fetches the lake into the local workspace.
+    /// Downloads the lake to the local workspace.
     pub fn download(&self) -> anyhow::Result<()> {
         let lake = self.local.lake();
         if lake.exists() {
@@ -157,14 +157,13 @@ impl CloudWorkspace {
         }
         for key in self.objects()? {
             let path = lake.join(key.strip_prefix(LAKE).unwrap_or(&key));
-            fs::create_dir_all(path.parent().context("a key stands in a folder")?)?;
+            fs::create_dir_all(path.parent().context("a key has a folder")?)?;
             fs::write(&path, self.bucket.get(&key)?)?;
         }
         Ok(())
     }
 
-    /// Fails unless the lake holds exactly the raw rows of these days, and nothing
-    /// but objects of rows.
+    /// Fails unless the lake has exactly the raw rows of these days and no other objects.
     #[track_caller]
     pub fn assert_exact(&self, first: Day, last: Day) -> anyhow::Result<()> {
         self.download()?;
@@ -174,8 +173,8 @@ impl CloudWorkspace {
         self.local.assert_exact(first, last)
     }
 
-    /// Sweeps until a pass finds nothing, after which only inputs, the lake, its
-    /// quarantine and manifests may stand, and no upload.
+    /// Sweeps twice. Fails if the second pass changes something, or if the bucket has uploads
+    /// or other keys than inputs, the lake, its quarantine and manifests.
     #[track_caller]
     pub fn assert_swept(&self) -> anyhow::Result<()> {
         self.sweep()?.expect_code(0);
@@ -197,24 +196,24 @@ impl CloudWorkspace {
     }
 }
 
-/// The variables by which a process finds S3 and DynamoDB here; credentials are not among them.
+/// The variables that point a process to the stand-ins, without credentials.
 pub fn environment(s3: &str, dynamo: &str) -> [(&'static str, String); 4] {
     [
         ("AWS_ENDPOINT_URL_S3", s3.to_owned()),
         ("AWS_ENDPOINT_URL_DYNAMODB", dynamo.to_owned()),
         ("AWS_REGION", "eu-central-1".to_owned()),
-        // Nothing here may ask the network for credentials.
+        // A test must not ask the network for credentials.
         ("AWS_EC2_METADATA_DISABLED", "true".to_owned()),
     ]
 }
 
-/// Credentials for what checks none.
+/// Credentials for the stand-ins, which do not check them.
 pub fn credentials() -> [(&'static str, String); 2] {
     ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"].map(|name| (name, "test".to_owned()))
 }
 
-/// Runs `check` for every case at once, since most of their time is spent waiting for
-/// leases to end; fails with the cases that failed.
+/// Runs `check` for all cases in parallel, since most of their time is spent waiting for
+/// leases to expire. Panics with the cases that failed.
 #[track_caller]
 pub fn in_parallel<C: std::fmt::Debug + Sync>(
     cases: &[C],

@@ -1,6 +1,6 @@
-//! The harness of the integration tests: runs the real binaries on small inputs made
-//! here, kills them, and reads back what they wrote. It uses no code of the crates under
-//! test, so that a mistake there cannot hide itself.
+//! The harness of the integration tests. It generates small inputs, runs and kills the real
+//! binaries, and reads back their output. It uses no code of the crates under test, so that
+//! it cannot share their bugs.
 
 pub mod certificates;
 pub mod cloud;

@@ -1,4 +1,5 @@
-//! A connection between processes of a cluster that can be cut, held, and listened to.
+//! A TCP relay between processes of a cluster. A test can cut its connections, hold traffic
+//! back, and read the recorded bytes.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,7 +12,7 @@ use tokio::task::JoinHandle;
 
 use crate::http::RUNTIME;
 
-/// A running connection; it ends when the test drops it.
+/// A running relay. It ends when the test drops it.
 #[derive(Debug)]
 pub struct Relay {
     address: SocketAddr,
@@ -22,13 +23,13 @@ pub struct Relay {
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Conditions {
-    /// Nothing passes, and nobody is told.
+    /// No traffic passes, although connections stay open.
     held: bool,
-    /// How often every connection was cut.
+    /// How many times the connections were cut.
     cuts: u64,
 }
 
-/// What each direction of a connection needs.
+/// The state shared by both directions of a connection.
 #[derive(Clone)]
 struct Connection {
     conditions: watch::Receiver<Conditions>,
@@ -36,7 +37,7 @@ struct Connection {
 }
 
 impl Relay {
-    /// Starts a connection to `upstream`, which need not be there yet.
+    /// Starts a relay to `upstream`, which need not listen yet.
     pub fn start(upstream: SocketAddr) -> anyhow::Result<Self> {
         let listener = RUNTIME.block_on(TcpListener::bind("127.0.0.1:0"))?;
         let address = listener.local_addr()?;
@@ -55,24 +56,24 @@ impl Relay {
         })
     }
 
-    /// Where it listens.
+    /// The address it listens on.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Ends every connection; new ones are let through.
+    /// Ends every connection; new ones are accepted.
     pub fn cut(&self) {
         self.conditions
             .send_modify(|conditions| conditions.cuts += 1);
     }
 
-    /// Lets nothing through while connections stay as they are.
+    /// Holds back all traffic while `held` is set; connections stay open.
     pub fn hold(&self, held: bool) {
         self.conditions
             .send_modify(|conditions| conditions.held = held);
     }
 
-    /// Every byte that passed.
+    /// All bytes that were relayed.
     pub fn recorded(&self) -> Vec<u8> {
         lock(&self.recorded).clone()
     }
@@ -106,7 +107,7 @@ async fn serve(listener: TcpListener, upstream: SocketAddr, connection: Connecti
 }
 
 impl Connection {
-    /// Passes on what comes, until the connection ends.
+    /// Copies bytes until the connection ends.
     async fn copy(&self, mut from: OwnedReadHalf, mut to: OwnedWriteHalf) {
         let mut conditions = self.conditions.clone();
         let mut buffer = vec![0; 64 << 10];
@@ -114,7 +115,7 @@ impl Connection {
             let Ok(size @ 1..) = from.read(&mut buffer).await else {
                 return;
             };
-            // The connection is dropped with its test.
+            // The sender is dropped with the relay.
             if conditions
                 .wait_for(|conditions| !conditions.held)
                 .await
@@ -142,7 +143,7 @@ mod tests {
 
     use super::*;
 
-    /// A server that answers each byte by the same.
+    /// A server that sends each byte back.
     fn echo() -> SocketAddr {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
@@ -173,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn it_passes_bytes_on_and_hears_them() {
+    fn a_relay_copies_and_records_bytes() {
         let relay = Relay::start(echo()).unwrap();
         let mut stream = connect(&relay);
         assert_eq!(exchange(&mut stream, b'x').unwrap(), b'x');
@@ -181,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_cut_ends_and_what_comes_later_passes() {
+    fn a_cut_ends_connections_and_new_ones_are_accepted() {
         let relay = Relay::start(echo()).unwrap();
         let mut stream = connect(&relay);
         exchange(&mut stream, b'a').unwrap();
@@ -192,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_held_comes_once_it_is_let_go() {
+    fn held_bytes_arrive_after_the_hold_ends() {
         let relay = Relay::start(echo()).unwrap();
         let mut stream = connect(&relay);
         exchange(&mut stream, b'a').unwrap();

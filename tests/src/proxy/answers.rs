@@ -1,4 +1,4 @@
-//! Answers as the services shape them, whole and broken.
+//! Answers in the format of each service, complete and truncated.
 
 use std::fmt;
 use std::pin::Pin;
@@ -8,23 +8,23 @@ use bytes::Bytes;
 use hyper::body::{Body, Frame, SizeHint};
 use hyper::{Response, StatusCode};
 
-/// The connection ends here, on purpose.
+/// The error that ends a connection on purpose.
 #[derive(Debug)]
 pub(crate) struct Broken;
 
 impl fmt::Display for Broken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the proxy was told to end the connection here")
+        f.write_str("the proxy ends the connection, as the test requested")
     }
 }
 
 impl std::error::Error for Broken {}
 
-/// A body that may end before the length that it promised.
+/// A body that may end before its announced length.
 #[derive(Debug)]
 pub(crate) struct FaultyBody {
     rest: Option<Bytes>,
-    /// Bytes that were promised and never come.
+    /// Bytes that are announced but never sent.
     missing: u64,
 }
 
@@ -38,7 +38,7 @@ impl Body for FaultyBody {
     ) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
         match self.rest.take() {
             Some(bytes) if self.missing > 0 => {
-                // What has been sent is to leave before the connection ends.
+                // The bytes so far must be sent before the connection ends.
                 context.waker().wake_by_ref();
                 Poll::Ready(Some(Ok(Frame::data(bytes))))
             }
@@ -65,7 +65,7 @@ pub(crate) fn whole(answer: Response<Bytes>) -> Response<FaultyBody> {
     })
 }
 
-/// The first half of the answer's body; all of the answer's head.
+/// The head of the answer and the first half of its body.
 pub(crate) fn truncated(answer: Response<Bytes>) -> Response<FaultyBody> {
     answer.map(|body| {
         let half = body.len() / 2;
@@ -95,7 +95,7 @@ pub(crate) fn slow_down(is_dynamo: bool) -> Response<FaultyBody> {
     }
 }
 
-/// An error in the form of its service.
+/// An error in the format of its service.
 pub(crate) fn refused(
     is_dynamo: bool,
     status: u16,

@@ -1,7 +1,8 @@
-//! A proxy before a stand-in that does what networks and busy services do: errors,
-//! resets, lost and broken answers, by chance from a seed or at chosen requests.
+//! A proxy in front of a stand-in. It injects the faults of networks and busy services:
+//! errors, resets, lost and truncated answers, either at random from a seed or at chosen
+//! requests.
 //!
-//! It passes the Host header on as the client signed it; the stand-ins check no signature.
+//! It forwards the Host header as the client signed it; the stand-ins check no signatures.
 
 mod answers;
 mod faults;
@@ -31,7 +32,7 @@ use crate::http::{HttpClient, RUNTIME};
 
 pub use self::faults::{Fault, RandomFaults, ScriptedFault};
 
-/// A running proxy; it ends when the test drops it.
+/// A running proxy. It ends when the test drops it.
 #[derive(Debug)]
 pub struct FaultProxy {
     url: String,
@@ -40,7 +41,7 @@ pub struct FaultProxy {
 }
 
 impl FaultProxy {
-    /// Starts a proxy before `upstream`, such as `http://127.0.0.1:5000`, without faults.
+    /// Starts a proxy for `upstream`, such as `http://127.0.0.1:5000`, without faults.
     pub fn start(upstream: &str) -> anyhow::Result<Self> {
         let listener = RUNTIME.block_on(TcpListener::bind("127.0.0.1:0"))?;
         let url = format!("http://{}", listener.local_addr()?);
@@ -58,42 +59,42 @@ impl FaultProxy {
         })
     }
 
-    /// Where it answers.
+    /// The URL of the proxy.
     pub fn url(&self) -> &str {
         &self.url
     }
 
-    /// Has things go wrong by chance from now on.
+    /// Injects random faults from now on.
     pub fn set_random_faults(&self, seed: u64, chances: Vec<RandomFaults>) {
         self.faults().set_random(seed, chances);
     }
 
-    /// Has chosen requests go wrong from now on.
+    /// Injects a fault into chosen requests from now on.
     pub fn add_script(&self, script: ScriptedFault) {
         self.faults().add_script(script);
     }
 
-    /// Has nothing go wrong from now on.
+    /// Removes all faults.
     pub fn clear_faults(&self) {
         self.faults().clear();
     }
 
-    /// Resets every connection until it is set up again.
+    /// Resets every connection while `down` is set.
     pub fn set_down(&self, down: bool) {
         self.faults().set_down(down);
     }
 
-    /// Requests seen of an operation, faulty ones included.
+    /// The number of requests of an operation, including those with faults.
     pub fn requests(&self, operation: &str) -> u64 {
         self.faults().requests(operation)
     }
 
-    /// Requests seen of all operations.
+    /// The number of requests of all operations.
     pub fn all_requests(&self) -> u64 {
         self.faults().all_requests()
     }
 
-    /// What it did, as `OPERATION FAULT` with its number.
+    /// The counts of injected faults, by `OPERATION FAULT`.
     pub fn injected(&self) -> BTreeMap<String, u64> {
         self.faults().injected()
     }
@@ -109,7 +110,7 @@ impl Drop for FaultProxy {
     }
 }
 
-/// What a connection needs to pass requests on.
+/// Handles the requests of a connection.
 #[derive(Clone, Debug)]
 struct Handler {
     upstream: String,
@@ -128,12 +129,12 @@ async fn connection(stream: TcpStream, handler: Handler) {
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .serve_connection(TokioIo::new(stream), service);
-    // An error here is a fault that was asked for, or a client that was killed.
+    // An error here is an injected fault or a killed client.
     let _ = connection.await;
 }
 
 impl Handler {
-    /// The answer, or `Broken` where the connection is to end without one.
+    /// The answer, or `Broken` if the connection must end without one.
     async fn answer(&self, request: Request<Incoming>) -> Result<Response<FaultyBody>, Broken> {
         let (head, body) = request.into_parts();
         let (path, query) = (head.uri.path(), head.uri.query().unwrap_or_default());
@@ -157,7 +158,7 @@ impl Handler {
             }
             _ => {}
         }
-        let answer = self.pass_on(Request::from_parts(head, body)).await?;
+        let answer = self.forward(Request::from_parts(head, body)).await?;
         match fault {
             Some(Fault::Lost) => Err(Broken),
             Some(Fault::Truncated) => Ok(answers::truncated(answer)),
@@ -169,7 +170,7 @@ impl Handler {
         }
     }
 
-    async fn pass_on(&self, request: Request<Bytes>) -> Result<Response<Bytes>, Broken> {
+    async fn forward(&self, request: Request<Bytes>) -> Result<Response<Bytes>, Broken> {
         let (mut head, body) = request.into_parts();
         let target = head
             .uri

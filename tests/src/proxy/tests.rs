@@ -6,7 +6,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use super::*;
 use crate::http::send;
 
-/// Answers `echo` to everything, and counts.
+/// A server that answers `echo` to every request and counts the requests.
 fn upstream() -> (String, Arc<Mutex<u64>>) {
     let served = Arc::new(Mutex::new(0));
     let counter = served.clone();
@@ -29,7 +29,7 @@ fn get(proxy: &FaultProxy) -> anyhow::Result<crate::http::Reply> {
 }
 
 #[test]
-fn without_faults_it_is_not_noticed() {
+fn without_faults_requests_are_forwarded() {
     let (url, served) = upstream();
     let proxy = FaultProxy::start(&url).unwrap();
     assert_eq!(get(&proxy).unwrap().text(), "echo");
@@ -39,7 +39,7 @@ fn without_faults_it_is_not_noticed() {
 }
 
 #[test]
-fn each_fault_is_seen_by_the_client_and_reaches_upstream_or_not() {
+fn each_fault_reaches_the_client_and_only_some_requests_reach_upstream() {
     let cases = [
         (Fault::InternalError, Some(500), 0),
         (Fault::SlowDown, Some(503), 0),
@@ -62,7 +62,7 @@ fn each_fault_is_seen_by_the_client_and_reaches_upstream_or_not() {
 }
 
 #[test]
-fn errors_have_the_form_of_their_service() {
+fn errors_have_the_format_of_their_service() {
     let (url, _) = upstream();
     let proxy = FaultProxy::start(&url).unwrap();
     proxy.add_script(ScriptedFault::always("", Fault::SlowDown));
