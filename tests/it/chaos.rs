@@ -8,24 +8,26 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use tests::cloud::at_once;
+use tests::cloud::in_parallel;
 use tests::days::{Day, day};
 use tests::points::{AFTER_COMMIT, BEFORE_COMMIT, OF_EXECUTORS};
-use tests::proxy::{Chance, Fault};
+use tests::proxy::{Fault, RandomFaults};
 use tests::random::Random;
-use tests::{Answer, CloudLab, Cluster, Invocation, Proxy, Running, Wire, cloud, config, rows};
+use tests::{
+    CloudWorkspace, Cluster, FaultProxy, Invocation, Output, Relay, Running, cloud, config, rows,
+};
 
 /// Rounds that run at once: each is three processes and a client.
-const ABREAST: usize = 3;
+const PARALLEL: usize = 3;
 /// Between the seeds of two rounds: few rounds see some failure of every sort, and as many
 /// as there are kinds see each.
 const STEP: u64 = 3;
 /// A round that takes longer hangs.
-const PATIENCE: Duration = Duration::from_secs(280);
-/// Requests after which the last blow falls; a quiet load makes about twice as many.
-const LATEST: u64 = 160;
-/// Where no request comes any more, the next blow falls all the same.
-const QUIET: Duration = Duration::from_secs(4);
+const TIMEOUT: Duration = Duration::from_secs(280);
+/// Requests after which the last failure falls; a quiet load makes about twice as many.
+const LAST_REQUEST: u64 = 160;
+/// Where no request comes any more, the next failure falls all the same.
+const IDLE: Duration = Duration::from_secs(4);
 
 fn first() -> Day {
     day("2024-01-30")
@@ -37,7 +39,7 @@ fn last() -> Day {
 
 /// What happens to a cluster.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Blow {
+enum Failure {
     ExecutorKilled,
     /// Both, and only one comes back.
     ExecutorsKilled,
@@ -46,27 +48,27 @@ enum Blow {
     SchedulerFrozen,
     ClientKilled,
     /// Every connection of executors to the scheduler ends.
-    WireCut,
+    ConnectionsCut,
     /// Nothing passes between executors and scheduler for a while.
-    WireHeld,
-    TablesAway,
-    StorageAway,
+    TrafficHeld,
+    TablesUnavailable,
+    StorageUnavailable,
     /// Storage answers 500, 503 and slowly for a while.
     StorageBusy,
 }
 
-const BLOWS: [Blow; 11] = [
-    Blow::ExecutorKilled,
-    Blow::ExecutorsKilled,
-    Blow::ExecutorFrozen,
-    Blow::SchedulerKilled,
-    Blow::SchedulerFrozen,
-    Blow::ClientKilled,
-    Blow::WireCut,
-    Blow::WireHeld,
-    Blow::TablesAway,
-    Blow::StorageAway,
-    Blow::StorageBusy,
+const FAILURES: [Failure; 11] = [
+    Failure::ExecutorKilled,
+    Failure::ExecutorsKilled,
+    Failure::ExecutorFrozen,
+    Failure::SchedulerKilled,
+    Failure::SchedulerFrozen,
+    Failure::ClientKilled,
+    Failure::ConnectionsCut,
+    Failure::TrafficHeld,
+    Failure::TablesUnavailable,
+    Failure::StorageUnavailable,
+    Failure::StorageBusy,
 ];
 
 /// Everything about a round that is chosen by its seed.
@@ -77,10 +79,10 @@ struct Plan {
     scheduler: Option<String>,
     executor: Option<String>,
     /// What strikes once so many requests were seen, the last first.
-    blows: Vec<(u64, Blow)>,
+    failures: Vec<(u64, Failure)>,
     /// How long each outage takes, and each dead process stays away.
-    away: Duration,
-    back: Duration,
+    outage: Duration,
+    restart_delay: Duration,
 }
 
 impl Plan {
@@ -97,53 +99,56 @@ impl Plan {
         for point in OF_EXECUTORS {
             points.extend([point.to_owned(), format!("stop:{point}")]);
         }
-        let kinds = points.len() + BLOWS.len();
+        let kinds = points.len() + FAILURES.len();
         let kind = usize::try_from(seed).unwrap_or_default() % kinds;
         let nth = 1 + random.below(3);
         let point = points.get(kind).map(|point| format!("{point}:{nth}"));
-        let mut blows: Vec<Blow> = kind
+        let mut failures: Vec<Failure> = kind
             .checked_sub(points.len())
-            .map(|at| BLOWS[at])
+            .map(|at| FAILURES[at])
             .into_iter()
             .collect();
         for _ in 0..random.below(3) {
-            let at = random.below(BLOWS.len() as u64);
-            blows.extend(usize::try_from(at).ok().map(|at| BLOWS[at]));
+            let at = random.below(FAILURES.len() as u64);
+            failures.extend(usize::try_from(at).ok().map(|at| FAILURES[at]));
         }
-        let mut blows: Vec<(u64, Blow)> = blows
+        let mut failures: Vec<(u64, Failure)> = failures
             .into_iter()
-            .map(|blow| (random.below(LATEST), blow))
+            .map(|failure| (random.below(LAST_REQUEST), failure))
             .collect();
-        blows.sort_by_key(|(when, _)| std::cmp::Reverse(*when));
+        failures.sort_by_key(|(when, _)| std::cmp::Reverse(*when));
         Self {
             replaces: random.below(2) == 1,
             scheduler: point.clone().filter(|_| kind < of_scheduler),
             executor: point.filter(|_| kind >= of_scheduler),
-            blows,
-            away: Duration::from_secs(1 + random.below(seconds.max(1))),
-            back: Duration::from_millis(100 + random.below(3000)),
+            failures,
+            outage: Duration::from_secs(1 + random.below(seconds.max(1))),
+            restart_delay: Duration::from_millis(100 + random.below(3000)),
         }
     }
 }
 
 /// A cluster on S3 and DynamoDB with something between each two of its parts.
-struct Scene {
-    lab: CloudLab,
-    s3: Proxy,
-    dynamo: Proxy,
-    wire: Wire,
+struct Setup {
+    workspace: CloudWorkspace,
+    s3: FaultProxy,
+    dynamo: FaultProxy,
+    relay: Relay,
     cluster: Cluster,
 }
 
-impl Scene {
+impl Setup {
     fn new(test: &str, rows: u64) -> anyhow::Result<Option<Self>> {
-        let Some(lab) = CloudLab::with_flows(test, first(), last(), rows)? else {
+        let Some(workspace) = CloudWorkspace::with_flows(test, first(), last(), rows)? else {
             return Ok(None);
         };
-        let (s3, dynamo) = (Proxy::start(&lab.s3)?, Proxy::start(&lab.dynamo)?);
-        let mut cluster = Cluster::new(lab.local.folder(), &lab.state())?;
-        let wire = Wire::start(cluster.listen)?;
-        cluster.meet = wire.address();
+        let (s3, dynamo) = (
+            FaultProxy::start(&workspace.s3)?,
+            FaultProxy::start(&workspace.dynamo)?,
+        );
+        let mut cluster = Cluster::new(workspace.local.folder(), &workspace.state())?;
+        let relay = Relay::start(cluster.listen)?;
+        cluster.scheduler_address = relay.address();
         let own = cloud::environment(s3.url(), dynamo.url());
         cluster.environment = own
             .into_iter()
@@ -151,10 +156,10 @@ impl Scene {
             .map(|(name, value)| (name.to_owned(), value))
             .collect();
         Ok(Some(Self {
-            lab,
+            workspace,
             s3,
             dynamo,
-            wire,
+            relay,
             cluster,
         }))
     }
@@ -165,13 +170,13 @@ impl Scene {
 
     fn load(&self, replaces: bool) -> anyhow::Result<Invocation> {
         let flags: &[&str] = if replaces { &["--full-load"] } else { &[] };
-        let load = self.lab.load(first(), last())?.args(flags);
+        let load = self.workspace.load(first(), last())?.args(flags);
         Ok(load.args(["--cluster", &self.cluster.listen.to_string()]))
     }
 
     /// A command about loads on the cluster.
     fn lakebolt(&self, arguments: &[&str]) -> anyhow::Result<Invocation> {
-        let client = self.lab.lakebolt()?.args(arguments);
+        let client = self.workspace.lakebolt()?.args(arguments);
         let address = self.cluster.listen.to_string();
         Ok(client.args(["--format", "json", "--cluster", &address]))
     }
@@ -188,15 +193,15 @@ impl Scene {
 }
 
 /// A process that comes back some time after it died, and is thawed some time after it froze.
-struct Actor {
+struct Process {
     start: fn(&Cluster) -> anyhow::Result<Invocation>,
     process: Option<Running>,
     /// When it is to be started or thawed.
     due: Option<Instant>,
-    stays_away: bool,
+    stays_dead: bool,
 }
 
-impl Actor {
+impl Process {
     fn new(
         start: fn(&Cluster) -> anyhow::Result<Invocation>,
         cluster: &Cluster,
@@ -210,7 +215,7 @@ impl Actor {
             start,
             process: Some(first.spawn()?),
             due: None,
-            stays_away: false,
+            stays_dead: false,
         })
     }
 
@@ -228,16 +233,16 @@ impl Actor {
     }
 
     /// Brings it back where it is time.
-    fn mend(&mut self, scene: &Scene, plan: &Plan) -> anyhow::Result<()> {
+    fn restore(&mut self, setup: &Setup, plan: &Plan) -> anyhow::Result<()> {
         if let Some(process) = &mut self.process
             && !process.is_running()?
         {
             self.process = None;
         }
         let pause = match &self.process {
-            None if self.stays_away => return Ok(()),
-            None => plan.back,
-            Some(process) if process.is_frozen() => plan.away,
+            None if self.stays_dead => return Ok(()),
+            None => plan.restart_delay,
+            Some(process) if process.is_frozen() => plan.outage,
             Some(_) => {
                 self.due = None;
                 return Ok(());
@@ -249,7 +254,7 @@ impl Actor {
         self.due = None;
         match &self.process {
             Some(process) => process.thaw()?,
-            None => self.process = Some((self.start)(&scene.cluster)?.spawn()?),
+            None => self.process = Some((self.start)(&setup.cluster)?.spawn()?),
         }
         Ok(())
     }
@@ -268,55 +273,55 @@ impl Actor {
 
 /// A round on its way.
 struct Round<'a> {
-    scene: &'a Scene,
+    setup: &'a Setup,
     plan: Plan,
-    scheduler: Actor,
-    executors: [Actor; 2],
+    scheduler: Process,
+    executors: [Process; 2],
     client: Option<Running>,
     /// What was there before, which is not this round's.
     earlier: Option<String>,
-    outages: Vec<(Instant, Blow)>,
+    outages: Vec<(Instant, Failure)>,
     /// Requests seen, and since when no further one.
     seen: (u64, Instant),
-    course: Vec<String>,
+    injected: Vec<String>,
 }
 
 impl<'a> Round<'a> {
-    fn begin(scene: &'a Scene, plan: Plan) -> anyhow::Result<Self> {
+    fn begin(setup: &'a Setup, plan: Plan) -> anyhow::Result<Self> {
         if plan.replaces {
-            scene.lab.load(first(), last())?.run()?.expect_code(0);
+            setup.workspace.load(first(), last())?.run()?.expect_code(0);
         }
-        let cluster = &scene.cluster;
-        let scheduler = Actor::new(Cluster::scheduler, cluster, plan.scheduler.as_deref())?;
+        let cluster = &setup.cluster;
+        let scheduler = Process::new(Cluster::scheduler, cluster, plan.scheduler.as_deref())?;
         cluster.wait_until_ready();
         let executors = [
-            Actor::new(Cluster::executor, cluster, plan.executor.as_deref())?,
-            Actor::new(Cluster::executor, cluster, None)?,
+            Process::new(Cluster::executor, cluster, plan.executor.as_deref())?,
+            Process::new(Cluster::executor, cluster, None)?,
         ];
-        let earlier = scene.newest()?;
+        let earlier = setup.newest()?;
         Ok(Self {
-            client: Some(scene.load(plan.replaces)?.spawn()?),
-            seen: (scene.requests(), Instant::now()),
-            scene,
+            client: Some(setup.load(plan.replaces)?.spawn()?),
+            seen: (setup.requests(), Instant::now()),
+            setup,
             plan,
             scheduler,
             executors,
             earlier,
             outages: Vec::new(),
-            course: Vec::new(),
+            injected: Vec::new(),
         })
     }
 
     /// Follows the load to its end, and gives what the client says of it.
-    fn play(&mut self) -> anyhow::Result<Answer> {
+    fn run_to_end(&mut self) -> anyhow::Result<Output> {
         let (since, before) = (Instant::now(), self.seen.0);
         loop {
-            anyhow::ensure!(since.elapsed() < PATIENCE, "no end: {:#?}", self.course);
-            self.strike(before)?;
-            self.calm(false);
-            self.scheduler.mend(self.scene, &self.plan)?;
+            anyhow::ensure!(since.elapsed() < TIMEOUT, "no end: {:#?}", self.injected);
+            self.inject(before)?;
+            self.end_outages(false);
+            self.scheduler.restore(self.setup, &self.plan)?;
             for executor in &mut self.executors {
-                executor.mend(self.scene, &self.plan)?;
+                executor.restore(self.setup, &self.plan)?;
             }
             if self.client.is_none() {
                 self.client = self.follow()?;
@@ -332,56 +337,58 @@ impl<'a> Round<'a> {
     }
 
     /// Lets what is due happen.
-    fn strike(&mut self, before: u64) -> anyhow::Result<()> {
-        let requests = self.scene.requests();
+    fn inject(&mut self, before: u64) -> anyhow::Result<()> {
+        let requests = self.setup.requests();
         if requests != self.seen.0 {
             self.seen = (requests, Instant::now());
         }
-        let is_due = |when: u64| requests - before >= when || self.seen.1.elapsed() > QUIET;
-        let Some((_, blow)) = self.plan.blows.pop_if(|(when, _)| is_due(*when)) else {
+        let is_due = |when: u64| requests - before >= when || self.seen.1.elapsed() > IDLE;
+        let Some((_, failure)) = self.plan.failures.pop_if(|(when, _)| is_due(*when)) else {
             return Ok(());
         };
         self.seen.1 = Instant::now();
-        self.course.push(format!("{blow:?} at {requests} requests"));
+        self.injected
+            .push(format!("{failure:?} at {requests} requests"));
         let [one, other] = &mut self.executors;
-        match blow {
-            Blow::ExecutorKilled => one.kill()?,
-            Blow::ExecutorsKilled => {
+        match failure {
+            Failure::ExecutorKilled => one.kill()?,
+            Failure::ExecutorsKilled => {
                 one.kill()?;
                 other.kill()?;
-                other.stays_away = true;
+                other.stays_dead = true;
             }
-            Blow::ExecutorFrozen => one.freeze()?,
-            Blow::SchedulerKilled => self.scheduler.kill()?,
-            Blow::SchedulerFrozen => self.scheduler.freeze()?,
-            Blow::ClientKilled => {
+            Failure::ExecutorFrozen => one.freeze()?,
+            Failure::SchedulerKilled => self.scheduler.kill()?,
+            Failure::SchedulerFrozen => self.scheduler.freeze()?,
+            Failure::ClientKilled => {
                 if let Some(client) = self.client.take() {
                     client.kill()?;
                     client.wait()?;
                 }
             }
-            Blow::WireCut => self.scene.wire.cut(),
-            Blow::WireHeld => self.scene.wire.hold(true),
-            Blow::TablesAway => self.scene.dynamo.set_down(true),
-            Blow::StorageAway => self.scene.s3.set_down(true),
-            Blow::StorageBusy => self.scene.s3.chances(requests, vec![busy()]),
+            Failure::ConnectionsCut => self.setup.relay.cut(),
+            Failure::TrafficHeld => self.setup.relay.hold(true),
+            Failure::TablesUnavailable => self.setup.dynamo.set_down(true),
+            Failure::StorageUnavailable => self.setup.s3.set_down(true),
+            Failure::StorageBusy => self.setup.s3.set_random_faults(requests, vec![busy()]),
         }
-        self.outages.push((Instant::now() + self.plan.away, blow));
+        self.outages
+            .push((Instant::now() + self.plan.outage, failure));
         Ok(())
     }
 
     /// Ends the outages that are over, or all of them.
-    fn calm(&mut self, all: bool) {
-        for (until, blow) in std::mem::take(&mut self.outages) {
+    fn end_outages(&mut self, all: bool) {
+        for (until, failure) in std::mem::take(&mut self.outages) {
             if !all && Instant::now() < until {
-                self.outages.push((until, blow));
+                self.outages.push((until, failure));
                 continue;
             }
-            match blow {
-                Blow::WireHeld => self.scene.wire.hold(false),
-                Blow::TablesAway => self.scene.dynamo.set_down(false),
-                Blow::StorageAway => self.scene.s3.set_down(false),
-                Blow::StorageBusy => self.scene.s3.calm(),
+            match failure {
+                Failure::TrafficHeld => self.setup.relay.hold(false),
+                Failure::TablesUnavailable => self.setup.dynamo.set_down(false),
+                Failure::StorageUnavailable => self.setup.s3.set_down(false),
+                Failure::StorageBusy => self.setup.s3.clear_faults(),
                 _ => {}
             }
         }
@@ -390,39 +397,43 @@ impl<'a> Round<'a> {
     /// Another client in the place of one that was killed: it watches the load, or asks for it
     /// where the first had not come to that. None while no scheduler answers.
     fn follow(&self) -> anyhow::Result<Option<Running>> {
-        if !self.scene.cluster.is_ready() {
+        if !self.setup.cluster.is_ready() {
             return Ok(None);
         }
-        let newest = self.scene.newest()?;
+        let newest = self.setup.newest()?;
         match newest.filter(|id| Some(id) != self.earlier.as_ref()) {
-            Some(id) => self.scene.lakebolt(&["watch", &id])?.spawn().map(Some),
-            None => self.scene.load(self.plan.replaces)?.spawn().map(Some),
+            Some(id) => self.setup.lakebolt(&["watch", &id])?.spawn().map(Some),
+            None => self.setup.load(self.plan.replaces)?.spawn().map(Some),
         }
     }
 
     /// Stands everything up again and has done what is not.
-    fn end(mut self, ended: Answer) -> anyhow::Result<()> {
-        self.calm(true);
-        self.scene.wire.hold(false);
+    fn end(mut self, ended: Output) -> anyhow::Result<()> {
+        self.end_outages(true);
+        self.setup.relay.hold(false);
         let mut ended = ended;
         let again = ended.code() != Some(0);
         if again {
-            self.plan.back = Duration::ZERO;
-            self.plan.away = Duration::ZERO;
-            self.scheduler.mend(self.scene, &self.plan)?;
-            self.scene.cluster.wait_until_ready();
+            self.plan.restart_delay = Duration::ZERO;
+            self.plan.outage = Duration::ZERO;
+            self.scheduler.restore(self.setup, &self.plan)?;
+            self.setup.cluster.wait_until_ready();
             for executor in &mut self.executors {
-                executor.stays_away = false;
-                executor.mend(self.scene, &self.plan)?;
+                executor.stays_dead = false;
+                executor.restore(self.setup, &self.plan)?;
             }
             let said = format!("{}\n{}", ended.stdout, ended.stderr);
             assert!(matches!(ended.code(), Some(1 | 3 | 4)), "{said}");
             let last = ended.stderr.lines().last().unwrap_or_default();
-            eprintln!("again, after {:?}: {:?}: {last}", ended.code(), self.course);
-            let id = self.scene.newest()?;
+            eprintln!(
+                "again, after {:?}: {:?}: {last}",
+                ended.code(),
+                self.injected
+            );
+            let id = self.setup.newest()?;
             let again = match id.filter(|id| Some(id) != self.earlier.as_ref()) {
-                Some(id) => self.scene.lakebolt(&["retry", &id])?,
-                None => self.scene.load(self.plan.replaces)?,
+                Some(id) => self.setup.lakebolt(&["retry", &id])?,
+                None => self.setup.load(self.plan.replaces)?,
             };
             ended = again.run()?;
             anyhow::ensure!(ended.code() == Some(0), "{said}\nthen {}", ended.stderr);
@@ -432,23 +443,23 @@ impl<'a> Round<'a> {
             executor.stop()?;
         }
         self.scheduler.stop()?;
-        let lab = &self.scene.lab;
-        lab.assert_exact(first(), last())?;
+        let workspace = &self.setup.workspace;
+        workspace.assert_exact(first(), last())?;
         // Of a load that was asked for twice, the second time tells only what it did itself.
         if !again {
             let periods = ["2024-01 done", "2024-02 done", "2024-03 done"];
             assert_eq!(ended.periods(), periods, "{}", ended.stderr);
-            let written = rows::count_all(&lab.local.lake())?;
+            let written = rows::count_all(&workspace.local.lake())?;
             assert_eq!(ended.rows("written"), written, "{}", ended.stdout);
         }
-        lab.assert_swept()?;
-        lab.assert_exact(first(), last())
+        workspace.assert_swept()?;
+        workspace.assert_exact(first(), last())
     }
 }
 
 /// What storage does that has more to do than it can.
-fn busy() -> Chance {
-    Chance {
+fn busy() -> RandomFaults {
+    RandomFaults {
         operations: Vec::new(),
         per_mille: 800,
         faults: vec![
@@ -475,18 +486,18 @@ fn adds_up(outcome: &Value) {
 }
 
 fn round(seed: u64, seconds: u64) -> anyhow::Result<()> {
-    let Some(scene) = Scene::new("rounds_of_chaos", 40)? else {
+    let Some(setup) = Setup::new("rounds_of_chaos", 40)? else {
         return Ok(());
     };
     let plan = Plan::of(seed, seconds);
     let what = format!("LAKEBOLT_FAULT_SEED={seed} LAKEBOLT_FAULT_SECONDS={seconds}: {plan:?}");
     let since = Instant::now();
-    let mut round = Round::begin(&scene, plan)?;
-    let played = round.play();
-    let course = round.course.clone();
-    let ended = played.and_then(|ended| round.end(ended));
+    let mut round = Round::begin(&setup, plan)?;
+    let ended = round.run_to_end();
+    let injected = round.injected.clone();
+    let ended = ended.and_then(|ended| round.end(ended));
     eprintln!("{:.1} s: {what}", since.elapsed().as_secs_f64());
-    ended.map_err(|error| error.context(format!("{what}\n{course:?}")))
+    ended.map_err(|error| error.context(format!("{what}\n{injected:?}")))
 }
 
 #[test]
@@ -496,7 +507,7 @@ fn whatever_dies_a_load_on_a_cluster_ends_exact() {
     let seed = config::fault_seed();
     eprintln!("rounds of chaos: LAKEBOLT_FAULT_SEED={seed} LAKEBOLT_FAULT_ROUNDS={rounds}");
     let seeds: Vec<u64> = (0..rounds).map(|round| seed + round * STEP).collect();
-    for abreast in seeds.chunks(ABREAST) {
-        at_once(abreast, |seed| round(*seed, seconds));
+    for chunk in seeds.chunks(PARALLEL) {
+        in_parallel(chunk, |seed| round(*seed, seconds));
     }
 }

@@ -8,29 +8,34 @@ use serde_json::Value;
 use tests::cluster::until;
 use tests::days::{Day, day};
 use tests::inputs::Flows;
-use tests::{Answer, CloudLab, Cluster, Invocation, Lab, Running, Wire, cloud, rows};
+use tests::{CloudWorkspace, Cluster, Invocation, Output, Relay, Running, Workspace, cloud, rows};
 
-/// A lab with flows of so many months from January 2023, a file each fifth day.
-fn months(number: u8) -> anyhow::Result<(Lab, Cluster, Day, Day)> {
-    let lab = Lab::new()?;
+/// A workspace with flows of so many months from January 2023, a file each fifth day.
+fn months(number: u8) -> anyhow::Result<(Workspace, Cluster, Day, Day)> {
+    let workspace = Workspace::new()?;
     let (first, last) = (day("2023-01-01"), day(&format!("2023-{number:02}-28")));
     for day in first.plus(-1).to(last.plus(1)).step_by(5) {
-        Flows::default().write(&lab.input(), day, 0, 400)?;
+        Flows::default().write(&workspace.input(), day, 0, 400)?;
     }
-    let state = format!("sqlite:{}", lab.folder().join("state.db").display());
-    let cluster = Cluster::new(lab.folder(), &state)?;
-    Ok((lab, cluster, first, last))
+    let state = format!("sqlite:{}", workspace.folder().join("state.db").display());
+    let cluster = Cluster::new(workspace.folder(), &state)?;
+    Ok((workspace, cluster, first, last))
 }
 
-fn load(lab: &Lab, cluster: &Cluster, first: Day, last: Day) -> anyhow::Result<Running> {
-    let load = lab.load(first, last)?;
+fn load(
+    workspace: &Workspace,
+    cluster: &Cluster,
+    first: Day,
+    last: Day,
+) -> anyhow::Result<Running> {
+    let load = workspace.load(first, last)?;
     load.args(["--cluster", &cluster.listen.to_string()])
         .spawn()
 }
 
 /// Fails unless so many periods are done, and their counts are together the load's.
 #[track_caller]
-fn expect_whole(answer: &Answer, number: usize) {
+fn expect_whole(answer: &Output, number: usize) {
     let periods = answer.periods();
     assert_eq!(periods.len(), number, "{periods:?}");
     let undone = periods.iter().find(|period| !period.ends_with(" done"));
@@ -46,7 +51,7 @@ fn expect_whole(answer: &Answer, number: usize) {
 
 #[test]
 fn twelve_months_are_spread_over_two_executors() -> anyhow::Result<()> {
-    let (lab, cluster, first, last) = months(12)?;
+    let (workspace, cluster, first, last) = months(12)?;
     let scheduler = cluster.serve()?;
     let executor = || {
         cluster
@@ -59,10 +64,12 @@ fn twelve_months_are_spread_over_two_executors() -> anyhow::Result<()> {
         let metrics = cluster.http("/metrics").unwrap_or_default();
         metrics.contains("lakebolt_executors 2")
     });
-    let answer = load(&lab, &cluster, first, last)?.wait()?.expect_code(0);
+    let answer = load(&workspace, &cluster, first, last)?
+        .wait()?
+        .expect_code(0);
     expect_whole(&answer, 12);
-    assert_eq!(answer.rows("written"), rows::count_all(&lab.lake())?);
-    lab.assert_exact(first, last)?;
+    assert_eq!(answer.rows("written"), rows::count_all(&workspace.lake())?);
+    workspace.assert_exact(first, last)?;
     eprintln!("scheduler: {} KiB at most", scheduler.peak_memory_kib());
     for executor in executors {
         eprintln!("executor: {} KiB at most", executor.peak_memory_kib());
@@ -78,14 +85,14 @@ fn twelve_months_are_spread_over_two_executors() -> anyhow::Result<()> {
 #[test]
 fn a_scheduler_that_dies_while_three_months_run_and_five_wait_is_told_of_truly()
 -> anyhow::Result<()> {
-    let (lab, cluster, first, last) = months(8)?;
+    let (workspace, cluster, first, last) = months(8)?;
     let scheduler = cluster.serve()?;
     let executor = || {
         let executor = cluster.executor()?;
         executor.crash_at("stop:before-receipt:1").spawn()
     };
     let executors = [executor()?, executor()?, executor()?];
-    let client = load(&lab, &cluster, first, last)?;
+    let client = load(&workspace, &cluster, first, last)?;
     until("three months run", || {
         executors.iter().all(Running::is_frozen)
     });
@@ -94,7 +101,7 @@ fn a_scheduler_that_dies_while_three_months_run_and_five_wait_is_told_of_truly()
     let _scheduler = cluster.serve()?;
     let status = || -> anyhow::Result<Value> {
         let address = cluster.listen.to_string();
-        let status = lab.lakebolt()?.args(["status", "--format", "json"]);
+        let status = workspace.lakebolt()?.args(["status", "--format", "json"]);
         let status = status.args(["--cluster", &address]).run()?.expect_code(0);
         Ok(status.json()["loads"][0].clone())
     };
@@ -109,7 +116,7 @@ fn a_scheduler_that_dies_while_three_months_run_and_five_wait_is_told_of_truly()
         answer.stderr
     );
     expect_whole(&answer, 8);
-    lab.assert_exact(first, last)?;
+    workspace.assert_exact(first, last)?;
     assert_eq!(status()?["state"], "done");
     assert_eq!(status()?["load_id"], answer.json()["load_id"]);
     Ok(())
@@ -125,14 +132,15 @@ const SECRETS: [(&str, &str); 3] = [
 #[test]
 fn no_secret_is_on_the_wire_in_a_log_or_in_the_work_area() -> anyhow::Result<()> {
     let (first, last) = (day("2024-01-30"), day("2024-02-02"));
-    let Some(lab) = CloudLab::with_flows("no_secret_is_on_the_wire", first, last, 50)? else {
+    let Some(workspace) = CloudWorkspace::with_flows("no_secret_is_on_the_wire", first, last, 50)?
+    else {
         return Ok(());
     };
-    let mut cluster = Cluster::new(lab.local.folder(), &lab.state())?;
-    let (of_executors, of_client) = (Wire::start(cluster.listen)?, Wire::start(cluster.listen)?);
-    cluster.meet = of_executors.address();
+    let mut cluster = Cluster::new(workspace.local.folder(), &workspace.state())?;
+    let (of_executors, of_client) = (Relay::start(cluster.listen)?, Relay::start(cluster.listen)?);
+    cluster.scheduler_address = of_executors.address();
     let secrets = SECRETS.map(|(name, value)| (name, value.to_owned()));
-    let own = cloud::environment(&lab.s3, &lab.dynamo)
+    let own = cloud::environment(&workspace.s3, &workspace.dynamo)
         .into_iter()
         .chain(secrets);
     cluster.environment = own.map(|(name, value)| (name.to_owned(), value)).collect();
@@ -140,12 +148,12 @@ fn no_secret_is_on_the_wire_in_a_log_or_in_the_work_area() -> anyhow::Result<()>
     let scheduler = cluster.scheduler()?.args(verbose).spawn()?;
     cluster.wait_until_ready();
     let executor = cluster.executor()?.args(verbose).spawn()?;
-    let client = lab.load(first, last)?.args(["-vv", "--cluster"]);
+    let client = workspace.load(first, last)?.args(["-vv", "--cluster"]);
     let client = SECRETS
         .iter()
         .fold(client.arg(of_client.address().to_string()), with_secret);
     let client = client.run()?.expect_code(0);
-    lab.assert_exact(first, last)?;
+    workspace.assert_exact(first, last)?;
     let jobs = cluster.http("/api/jobs").unwrap_or_default();
     for process in [&executor, &scheduler] {
         process.terminate()?;
@@ -153,16 +161,16 @@ fn no_secret_is_on_the_wire_in_a_log_or_in_the_work_area() -> anyhow::Result<()>
     let (executor, scheduler) = (executor.wait()?, scheduler.wait()?);
 
     let mut places = vec![
-        ("wire of the executor", of_executors.heard()),
-        ("wire of the client", of_client.heard()),
+        ("wire of the executor", of_executors.recorded()),
+        ("wire of the client", of_client.recorded()),
         ("REST", jobs.into_bytes()),
         ("log of the client", client.stderr.into_bytes()),
         ("result", client.stdout.into_bytes()),
         ("log of the executor", executor.stderr.into_bytes()),
         ("log of the scheduler", scheduler.stderr.into_bytes()),
     ];
-    for key in lab.bucket.keys("lakebolt-work/")? {
-        places.push(("work area", lab.bucket.get(&key)?.to_vec()));
+    for key in workspace.bucket.keys("lakebolt-work/")? {
+        places.push(("work area", workspace.bucket.get(&key)?.to_vec()));
     }
     for (place, bytes) in places {
         assert!(!bytes.is_empty(), "nothing was heard: {place}");
@@ -183,10 +191,12 @@ fn with_secret(client: Invocation, (name, value): &(&str, &str)) -> Invocation {
 /// Nothing of a load may be left on an executor's disk once it has ended.
 #[test]
 fn executors_leave_nothing_on_disk() -> anyhow::Result<()> {
-    let (lab, cluster, first, last) = months(2)?;
+    let (workspace, cluster, first, last) = months(2)?;
     let _scheduler = cluster.serve()?;
     let executor = cluster.executor()?.spawn()?;
-    load(&lab, &cluster, first, last)?.wait()?.expect_code(0);
+    load(&workspace, &cluster, first, last)?
+        .wait()?
+        .expect_code(0);
     let scratch = |path: &Path| {
         let name = path
             .file_name()
@@ -194,7 +204,7 @@ fn executors_leave_nothing_on_disk() -> anyhow::Result<()> {
         name.is_some_and(|name| name.starts_with("lakebolt-"))
     };
     let files = || -> anyhow::Result<Vec<_>> {
-        let entries = fs::read_dir(lab.folder())?.flatten();
+        let entries = fs::read_dir(workspace.folder())?.flatten();
         let own = entries
             .map(|entry| entry.path())
             .filter(|path| scratch(path));
@@ -206,7 +216,7 @@ fn executors_leave_nothing_on_disk() -> anyhow::Result<()> {
     executor.terminate()?;
     executor.wait()?.expect_code(0);
     assert_eq!(
-        fs::read_dir(lab.folder())?
+        fs::read_dir(workspace.folder())?
             .flatten()
             .filter(|entry| scratch(&entry.path()))
             .count(),

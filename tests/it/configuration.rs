@@ -3,7 +3,7 @@
 
 use std::fs;
 
-use tests::Lab;
+use tests::Workspace;
 use tests::days::day;
 use tests::inputs::Flows;
 
@@ -76,12 +76,12 @@ static BROKEN: &[(&str, &str, &str, &str)] = &[
 #[test]
 fn every_broken_source_is_refused_with_its_file_and_key() -> anyhow::Result<()> {
     for (file, good, bad, named) in BROKEN {
-        let lab = Lab::new()?;
-        let source = lab.source("broken", 1)?;
+        let workspace = Workspace::new()?;
+        let source = workspace.source("broken", 1)?;
         let text = fs::read_to_string(source.join(file))?;
         assert!(text.contains(good), "{file} has no `{good}`");
         fs::write(source.join(file), text.replacen(good, bad, 1))?;
-        let answer = lab.lakebolt()?.args(["lint", "broken"]).run()?;
+        let answer = workspace.lakebolt()?.args(["lint", "broken"]).run()?;
         let said = format!("{}{}", answer.stdout, answer.stderr);
         answer.expect_code(2);
         assert!(said.contains(file), "`{bad}`: no file in: {said}");
@@ -103,29 +103,33 @@ fn every_broken_source_is_refused_with_its_file_and_key() -> anyhow::Result<()> 
 
 #[test]
 fn a_good_source_passes_lint() -> anyhow::Result<()> {
-    let lab = Lab::new()?;
-    lab.source("good", 1)?;
-    lab.lakebolt()?.args(["lint", "good"]).run()?.expect_code(0);
+    let workspace = Workspace::new()?;
+    workspace.source("good", 1)?;
+    workspace
+        .lakebolt()?
+        .args(["lint", "good"])
+        .run()?
+        .expect_code(0);
     Ok(())
 }
 
 #[test]
 fn run_refuses_a_broken_source_before_it_touches_anything() -> anyhow::Result<()> {
-    let lab = Lab::new()?;
-    Flows::default().write_days(&lab.input(), day("2024-02-10"), day("2024-02-10"), 5)?;
-    let source = lab.source("broken", 1)?;
+    let workspace = Workspace::new()?;
+    Flows::default().write_days(&workspace.input(), day("2024-02-10"), day("2024-02-10"), 5)?;
+    let source = workspace.source("broken", 1)?;
     fs::write(source.join("flow.toml"), "class = 1\n")?;
-    let run = lab
+    let run = workspace
         .run("./broken")?
         .args(["--from", "2024-02-10", "--to", "2024-02-10"]);
     run.run()?.expect_code(2);
-    assert!(!lab.lake().exists());
+    assert!(!workspace.lake().exists());
     Ok(())
 }
 
 #[test]
 fn wrong_usage_ends_with_2() -> anyhow::Result<()> {
-    let lab = Lab::new()?;
+    let workspace = Workspace::new()?;
     let wrong = [
         "run vpc_flow --input i --output o --from 2024-01-01 --to 2024-01-02 --days 3",
         "run vpc_flow --input i --output o --from 2024-13-01 --to 2024-01-02",
@@ -136,9 +140,9 @@ fn wrong_usage_ends_with_2() -> anyhow::Result<()> {
     ];
     for line in wrong {
         let arguments: Vec<&str> = line.split(' ').collect();
-        lab.lakebolt()?.args(&arguments).run()?.expect_code(2);
+        workspace.lakebolt()?.args(&arguments).run()?.expect_code(2);
         assert!(
-            !lab.folder().join("o").exists(),
+            !workspace.folder().join("o").exists(),
             "{line:?} touched the target"
         );
     }
@@ -147,8 +151,8 @@ fn wrong_usage_ends_with_2() -> anyhow::Result<()> {
 
 #[test]
 fn a_refusal_is_one_json_object_too() -> anyhow::Result<()> {
-    let lab = Lab::new()?;
-    let run = lab
+    let workspace = Workspace::new()?;
+    let run = workspace
         .run("no_such_source")?
         .args(["--from", "2024-01-01", "--to", "2024-01-02"]);
     let answer = run.run()?.expect_code(2);

@@ -5,7 +5,7 @@ use std::fs;
 
 use tests::days::{Day, day};
 use tests::inputs::Flows;
-use tests::{Lab, rows};
+use tests::{Workspace, rows};
 
 const RANGE: [&str; 4] = ["--from", "2024-02-10", "--to", "2024-02-12"];
 
@@ -17,19 +17,19 @@ fn last() -> Day {
     day("2024-02-12")
 }
 
-fn lab() -> anyhow::Result<Lab> {
-    Lab::with_flows(first(), last(), 40)
+fn workspace() -> anyhow::Result<Workspace> {
+    Workspace::with_flows(first(), last(), 40)
 }
 
 #[test]
 fn a_day_that_may_still_get_input_is_not_complete_and_is_loaded_again() -> anyhow::Result<()> {
-    let lab = Lab::new()?;
+    let workspace = Workspace::new()?;
     let today = Day::today();
     let flows = Flows::default();
-    flows.write_days(&lab.input(), today.plus(-3), today, 30)?;
-    lab.load(today.plus(-2), today)?.run()?.expect_code(0);
-    lab.assert_exact(today.plus(-2), today)?;
-    let status = lab
+    flows.write_days(&workspace.input(), today.plus(-3), today, 30)?;
+    workspace.load(today.plus(-2), today)?.run()?.expect_code(0);
+    workspace.assert_exact(today.plus(-2), today)?;
+    let status = workspace
         .lakebolt()?
         .args(["status", "--output", "lake", "--format", "json"]);
     let status = status.run()?.expect_code(0);
@@ -44,50 +44,58 @@ fn a_day_that_may_still_get_input_is_not_complete_and_is_loaded_again() -> anyho
         status.stdout
     );
     // More of the open day arrives.
-    flows.write(&lab.input(), today, 7, 30)?;
-    lab.load(today.plus(-2), today)?.run()?.expect_code(0);
-    lab.assert_exact(today.plus(-2), today)
+    flows.write(&workspace.input(), today, 7, 30)?;
+    workspace.load(today.plus(-2), today)?.run()?.expect_code(0);
+    workspace.assert_exact(today.plus(-2), today)
 }
 
 #[test]
 fn a_late_file_is_taken_up_by_the_next_run() -> anyhow::Result<()> {
-    let lab = lab()?;
-    lab.load(first(), last())?.run()?.expect_code(0);
-    Flows::default().write(&lab.input(), day("2024-02-11"), 9, 25)?;
-    let answer = lab.load(first(), last())?.run()?.expect_code(0);
+    let workspace = workspace()?;
+    workspace.load(first(), last())?.run()?.expect_code(0);
+    Flows::default().write(&workspace.input(), day("2024-02-11"), 9, 25)?;
+    let answer = workspace.load(first(), last())?.run()?.expect_code(0);
     assert_eq!(answer.periods(), ["2024-02 done"]);
-    lab.assert_exact(first(), last())?;
-    let answer = lab.load(first(), last())?.run()?.expect_code(0);
+    workspace.assert_exact(first(), last())?;
+    let answer = workspace.load(first(), last())?.run()?.expect_code(0);
     assert_eq!(answer.periods(), ["2024-02 skipped"]);
     Ok(())
 }
 
 #[test]
 fn a_changed_mapping_is_reported_and_reloaded_only_when_asked() -> anyhow::Result<()> {
-    let lab = lab()?;
-    lab.source("my_flows", 1)?;
-    lab.run("./my_flows")?.args(RANGE).run()?.expect_code(0);
-    let before = rows::objects(&lab.lake());
-    assert_eq!(severities(&lab)?, ["1"]);
-    lab.source("my_flows", 3)?;
-    let answer = lab.run("./my_flows")?.args(RANGE).run()?.expect_code(0);
+    let workspace = workspace()?;
+    workspace.source("my_flows", 1)?;
+    workspace
+        .run("./my_flows")?
+        .args(RANGE)
+        .run()?
+        .expect_code(0);
+    let before = rows::objects(&workspace.lake());
+    assert_eq!(severities(&workspace)?, ["1"]);
+    workspace.source("my_flows", 3)?;
+    let answer = workspace
+        .run("./my_flows")?
+        .args(RANGE)
+        .run()?
+        .expect_code(0);
     assert_eq!(answer.periods(), ["2024-02 skipped"]);
     let json = answer.json();
     let said = format!("{} {}", json["warnings"], json["periods"][0]["reason"]);
     assert!(said.contains("stale"), "{}", answer.stdout);
-    assert_eq!(rows::objects(&lab.lake()), before);
-    let reload = lab
+    assert_eq!(rows::objects(&workspace.lake()), before);
+    let reload = workspace
         .run("./my_flows")?
         .args(RANGE)
         .args(["--on-stale", "reload"]);
     assert_eq!(reload.run()?.expect_code(0).periods(), ["2024-02 done"]);
-    assert_eq!(severities(&lab)?, ["3"]);
-    lab.assert_exact(first(), last())
+    assert_eq!(severities(&workspace)?, ["3"]);
+    workspace.assert_exact(first(), last())
 }
 
-fn severities(lab: &Lab) -> anyhow::Result<Vec<String>> {
+fn severities(workspace: &Workspace) -> anyhow::Result<Vec<String>> {
     let mut found = Vec::new();
-    for object in rows::objects(&lab.lake()) {
+    for object in rows::objects(&workspace.lake()) {
         let columns = rows::read(&object, &["severity_id"])?;
         found.extend(columns.into_iter().flatten());
     }
@@ -98,40 +106,43 @@ fn severities(lab: &Lab) -> anyhow::Result<Vec<String>> {
 
 #[test]
 fn a_deleted_object_is_noticed_and_its_days_are_loaded_again() -> anyhow::Result<()> {
-    let lab = lab()?;
-    lab.load(first(), last())?.run()?.expect_code(0);
-    fs::remove_file(&rows::objects(&lab.lake())[0])?;
-    let plan = lab
+    let workspace = workspace()?;
+    workspace.load(first(), last())?.run()?.expect_code(0);
+    fs::remove_file(&rows::objects(&workspace.lake())[0])?;
+    let plan = workspace
         .lakebolt()?
         .args(["plan", "vpc_flow", "--input", "input", "--output", "lake"]);
     plan.args(RANGE).run()?.expect_code(0);
-    lab.load(first(), last())?.run()?.expect_code(0);
-    lab.assert_exact(first(), last())
+    workspace.load(first(), last())?.run()?.expect_code(0);
+    workspace.assert_exact(first(), last())
 }
 
 #[test]
 fn another_output_is_another_dataset() -> anyhow::Result<()> {
-    let lab = lab()?;
-    lab.load(first(), last())?.run()?.expect_code(0);
-    let other = lab
+    let workspace = workspace()?;
+    workspace.load(first(), last())?.run()?.expect_code(0);
+    let other = workspace
         .lakebolt()?
         .args(["run", "vpc_flow", "--format", "json"]);
     let other = other
         .args(["--input", "input", "--output", "other"])
         .args(RANGE);
     assert_eq!(other.run()?.expect_code(0).periods(), ["2024-02 done"]);
-    let found = rows::lake_flows(&lab.folder().join("other"))?;
-    rows::assert_same(&found, &rows::raw_flows(&lab.input(), first(), last())?);
-    lab.assert_exact(first(), last())
+    let found = rows::lake_flows(&workspace.folder().join("other"))?;
+    rows::assert_same(
+        &found,
+        &rows::raw_flows(&workspace.input(), first(), last())?,
+    );
+    workspace.assert_exact(first(), last())
 }
 
 #[test]
 fn another_name_or_shape_is_another_dataset() -> anyhow::Result<()> {
-    let lab = lab()?;
-    lab.load(first(), last())?.run()?.expect_code(0);
+    let workspace = workspace()?;
+    workspace.load(first(), last())?.run()?.expect_code(0);
     let shared = ["--state", "sqlite:lake/.lakebolt/state.db"];
     for (flag, value) in [("--as", "second"), ("--shape", "raw")] {
-        let other = lab
+        let other = workspace
             .lakebolt()?
             .args(["run", "vpc_flow", "--format", "json", flag, value]);
         let other = other
@@ -142,23 +153,23 @@ fn another_name_or_shape_is_another_dataset() -> anyhow::Result<()> {
             ["2024-02 done"]
         );
     }
-    let answer = lab.load(first(), last())?.run()?.expect_code(0);
+    let answer = workspace.load(first(), last())?.run()?.expect_code(0);
     assert_eq!(answer.periods(), ["2024-02 skipped"]);
     Ok(())
 }
 
 #[test]
 fn another_input_of_the_same_dataset_is_refused_without_full_load() -> anyhow::Result<()> {
-    let lab = lab()?;
-    lab.load(first(), last())?.run()?.expect_code(0);
-    let elsewhere = lab.folder().join("elsewhere");
+    let workspace = workspace()?;
+    workspace.load(first(), last())?.run()?.expect_code(0);
+    let elsewhere = workspace.folder().join("elsewhere");
     Flows {
         seed: 5,
         ..Flows::default()
     }
     .write_days(&elsewhere, first(), last(), 10)?;
     let run = || -> anyhow::Result<_> {
-        let run = lab
+        let run = workspace
             .lakebolt()?
             .args(["run", "vpc_flow", "--format", "json"]);
         Ok(run
@@ -166,45 +177,46 @@ fn another_input_of_the_same_dataset_is_refused_without_full_load() -> anyhow::R
             .args(RANGE))
     };
     run()?.run()?.expect_code(2);
-    lab.assert_exact(first(), last())?;
+    workspace.assert_exact(first(), last())?;
     run()?.arg("--full-load").run()?.expect_code(0);
-    let found = rows::lake_flows(&lab.lake())?;
+    let found = rows::lake_flows(&workspace.lake())?;
     rows::assert_same(&found, &rows::raw_flows(&elsewhere, first(), last())?);
     Ok(())
 }
 
 #[test]
 fn no_input_object_is_an_error_unless_allowed() -> anyhow::Result<()> {
-    let lab = Lab::new()?;
-    fs::create_dir_all(lab.input())?;
-    lab.load(first(), last())?.run()?.expect_code(4);
-    lab.load(first(), last())?
+    let workspace = Workspace::new()?;
+    fs::create_dir_all(workspace.input())?;
+    workspace.load(first(), last())?.run()?.expect_code(4);
+    workspace
+        .load(first(), last())?
         .arg("--allow-empty")
         .run()?
         .expect_code(0);
-    assert!(rows::objects(&lab.lake()).is_empty());
+    assert!(rows::objects(&workspace.lake()).is_empty());
     Ok(())
 }
 
 #[test]
 fn a_broken_tail_and_unreadable_lines_are_quarantined_with_their_place() -> anyhow::Result<()> {
-    let lab = lab()?;
+    let workspace = workspace()?;
     let flows = Flows::default();
-    let path = flows.write(&lab.input(), day("2024-02-11"), 3, 400)?;
+    let path = flows.write(&workspace.input(), day("2024-02-11"), 3, 400)?;
     let bytes = fs::read(&path)?;
     fs::write(&path, &bytes[..bytes.len() - 60])?;
-    let answer = lab
+    let answer = workspace
         .load(first(), last())?
         .args(["--max-quarantine", "50"])
         .run()?;
     let answer = answer.expect_code(0);
     assert!(answer.rows("quarantined") >= 1, "{}", answer.stdout);
-    let listed = lab
+    let listed = workspace
         .lakebolt()?
         .args(["quarantine", "vpc_flow", "--output", "lake"])
         .run()?;
     assert!(listed.expect_code(0).stdout.contains(".log.gz"));
-    let inside = rows::objects(&lab.lake());
+    let inside = rows::objects(&workspace.lake());
     assert!(
         inside
             .iter()
@@ -215,14 +227,14 @@ fn a_broken_tail_and_unreadable_lines_are_quarantined_with_their_place() -> anyh
 
 #[test]
 fn more_quarantined_than_allowed_fails_and_publishes_nothing() -> anyhow::Result<()> {
-    let lab = Lab::new()?;
-    let path = Flows::default().path(&lab.input(), first(), 0);
+    let workspace = Workspace::new()?;
+    let path = Flows::default().path(&workspace.input(), first(), 0);
     tests::inputs::write_gzip(
         &path,
         "version account-id start\nthis is no flow log\nnor this\n",
     )?;
-    let answer = lab.load(first(), first())?.run()?.expect_code(3);
+    let answer = workspace.load(first(), first())?.run()?.expect_code(3);
     assert_eq!(answer.json()["state"], "failed");
-    assert!(rows::objects(&lab.lake()).is_empty());
+    assert!(rows::objects(&workspace.lake()).is_empty());
     Ok(())
 }

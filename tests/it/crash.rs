@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use tests::days::{Day, day};
 use tests::points::{AFTER_COMMIT, BEFORE_COMMIT};
-use tests::{Lab, rows};
+use tests::{Workspace, rows};
 
 fn first() -> Day {
     day("2024-02-10")
@@ -16,19 +16,19 @@ fn last() -> Day {
     day("2024-02-12")
 }
 
-fn lab() -> anyhow::Result<Lab> {
-    Lab::with_flows(first(), last(), 80)
+fn workspace() -> anyhow::Result<Workspace> {
+    Workspace::with_flows(first(), last(), 80)
 }
 
 /// Dies at `point`; the dead one's mess is checked by `meanwhile`, then all is mended.
-fn dies_and_is_mended(
-    lab: &Lab,
+fn crash_and_recover(
+    workspace: &Workspace,
     point: &str,
     full_load: bool,
-    meanwhile: impl Fn(&Lab) -> anyhow::Result<()>,
+    meanwhile: impl Fn(&Workspace) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
     let flags: &[&str] = if full_load { &["--full-load"] } else { &[] };
-    let crashed = lab
+    let crashed = workspace
         .load(first(), last())?
         .args(flags)
         .crash_at(point)
@@ -38,27 +38,28 @@ fn dies_and_is_mended(
         "{point} was not reached: {}",
         crashed.stderr
     );
-    meanwhile(lab)?;
-    lab.load_again(first(), last())?
+    meanwhile(workspace)?;
+    workspace
+        .load_again(first(), last())?
         .args(flags)
         .run()?
         .expect_code(0);
-    lab.assert_exact(first(), last())?;
-    lab.sweep()?.expect_code(0);
+    workspace.assert_exact(first(), last())?;
+    workspace.sweep()?.expect_code(0);
     assert!(
-        lab.staged().is_empty(),
+        workspace.staged().is_empty(),
         "after {point}: {:#?}",
-        lab.staged()
+        workspace.staged()
     );
-    lab.assert_exact(first(), last())
+    workspace.assert_exact(first(), last())
 }
 
 #[test]
 fn a_first_load_survives_its_death_before_the_commit_and_shows_nothing_of_it() -> anyhow::Result<()>
 {
     for point in BEFORE_COMMIT {
-        dies_and_is_mended(&lab()?, point, false, |lab| {
-            let seen = rows::objects(&lab.lake());
+        crash_and_recover(&workspace()?, point, false, |workspace| {
+            let seen = rows::objects(&workspace.lake());
             assert!(seen.is_empty(), "after {point} a lister sees {seen:#?}");
             Ok(())
         })?;
@@ -69,7 +70,7 @@ fn a_first_load_survives_its_death_before_the_commit_and_shows_nothing_of_it() -
 #[test]
 fn a_first_load_survives_its_death_after_the_commit() -> anyhow::Result<()> {
     for point in AFTER_COMMIT {
-        dies_and_is_mended(&lab()?, point, false, |_| Ok(()))?;
+        crash_and_recover(&workspace()?, point, false, |_| Ok(()))?;
     }
     Ok(())
 }
@@ -78,9 +79,11 @@ fn a_first_load_survives_its_death_after_the_commit() -> anyhow::Result<()> {
 fn a_replacing_load_survives_its_death_before_the_commit_and_keeps_the_old_rows()
 -> anyhow::Result<()> {
     for point in BEFORE_COMMIT {
-        let lab = lab()?;
-        lab.load(first(), last())?.run()?.expect_code(0);
-        dies_and_is_mended(&lab, point, true, |lab| lab.assert_exact(first(), last()))?;
+        let workspace = workspace()?;
+        workspace.load(first(), last())?.run()?.expect_code(0);
+        crash_and_recover(&workspace, point, true, |workspace| {
+            workspace.assert_exact(first(), last())
+        })?;
     }
     Ok(())
 }
@@ -88,9 +91,9 @@ fn a_replacing_load_survives_its_death_before_the_commit_and_keeps_the_old_rows(
 #[test]
 fn a_replacing_load_survives_its_death_after_the_commit() -> anyhow::Result<()> {
     for point in AFTER_COMMIT {
-        let lab = lab()?;
-        lab.load(first(), last())?.run()?.expect_code(0);
-        dies_and_is_mended(&lab, point, true, |_| Ok(()))?;
+        let workspace = workspace()?;
+        workspace.load(first(), last())?.run()?.expect_code(0);
+        crash_and_recover(&workspace, point, true, |_| Ok(()))?;
     }
     Ok(())
 }
@@ -103,29 +106,32 @@ fn a_plain_rerun_after_a_dead_replacement_is_exact_too() -> anyhow::Result<()> {
         "between-completions",
         "before-done",
     ] {
-        let lab = lab()?;
-        lab.load(first(), last())?.run()?.expect_code(0);
-        let crash = lab
+        let workspace = workspace()?;
+        workspace.load(first(), last())?.run()?.expect_code(0);
+        let crash = workspace
             .load(first(), last())?
             .arg("--full-load")
             .crash_at(point);
         assert!(crash.run()?.was_killed());
-        lab.load_again(first(), last())?.run()?.expect_code(0);
-        lab.assert_exact(first(), last())?;
+        workspace.load_again(first(), last())?.run()?.expect_code(0);
+        workspace.assert_exact(first(), last())?;
     }
     Ok(())
 }
 
 #[test]
 fn a_load_that_dies_again_and_again_ends_exact() -> anyhow::Result<()> {
-    let lab = lab()?;
+    let workspace = workspace()?;
     for point in [
         "during-first-part",
         "before-commit",
         "between-completions",
         "before-done",
     ] {
-        let crash = lab.load_again(first(), last())?.crash_at(point).run()?;
+        let crash = workspace
+            .load_again(first(), last())?
+            .crash_at(point)
+            .run()?;
         // Once the commit has been, a later run may have nothing left that reaches a point.
         assert!(
             crash.was_killed() || crash.code() == Some(0),
@@ -133,18 +139,18 @@ fn a_load_that_dies_again_and_again_ends_exact() -> anyhow::Result<()> {
             crash.stderr
         );
     }
-    lab.load_again(first(), last())?.run()?.expect_code(0);
-    lab.assert_exact(first(), last())
+    workspace.load_again(first(), last())?.run()?.expect_code(0);
+    workspace.assert_exact(first(), last())
 }
 
 #[test]
 fn killed_at_any_moment_a_load_ends_exact() -> anyhow::Result<()> {
-    let lab = Lab::with_flows(first(), last(), 3000)?;
+    let workspace = Workspace::with_flows(first(), last(), 3000)?;
     let since = Instant::now();
-    lab.load(first(), last())?.run()?.expect_code(0);
+    workspace.load(first(), last())?.run()?.expect_code(0);
     let whole = since.elapsed();
     for tenth in 1..=9 {
-        let load = lab
+        let load = workspace
             .load_again(first(), last())?
             .arg("--full-load")
             .spawn()?;
@@ -152,37 +158,38 @@ fn killed_at_any_moment_a_load_ends_exact() -> anyhow::Result<()> {
         load.kill()?;
         load.wait()?;
     }
-    lab.load_again(first(), last())?
+    workspace
+        .load_again(first(), last())?
         .arg("--full-load")
         .run()?
         .expect_code(0);
-    lab.sweep()?.expect_code(0);
-    lab.assert_exact(first(), last())?;
-    assert!(lab.staged().is_empty(), "{:#?}", lab.staged());
+    workspace.sweep()?.expect_code(0);
+    workspace.assert_exact(first(), last())?;
+    assert!(workspace.staged().is_empty(), "{:#?}", workspace.staged());
     Ok(())
 }
 
 #[test]
 fn a_frozen_load_that_wakes_after_another_took_over_does_no_harm() -> anyhow::Result<()> {
     for point in ["during-first-part", "before-receipt", "before-commit"] {
-        let lab = lab()?;
-        let frozen = lab
+        let workspace = workspace()?;
+        let frozen = workspace
             .load(first(), last())?
             .crash_at(&format!("stop:{point}"))
             .spawn()?;
         until_frozen(&frozen, point);
-        lab.load_again(first(), last())?.run()?.expect_code(0);
+        workspace.load_again(first(), last())?.run()?.expect_code(0);
         frozen.thaw()?;
         // It finds its attempt taken from it and publishes nothing.
         let woken = frozen.wait()?.expect_code(5);
         assert_eq!(woken.json()["output"]["objects"], 0, "after {point}");
-        lab.assert_exact(first(), last())?;
-        lab.sweep()?.expect_code(0);
-        lab.assert_exact(first(), last())?;
+        workspace.assert_exact(first(), last())?;
+        workspace.sweep()?.expect_code(0);
+        workspace.assert_exact(first(), last())?;
         assert!(
-            lab.staged().is_empty(),
+            workspace.staged().is_empty(),
             "after {point}: {:#?}",
-            lab.staged()
+            workspace.staged()
         );
     }
     Ok(())
@@ -202,8 +209,8 @@ fn until_frozen(load: &tests::Running, point: &str) {
 
 #[test]
 fn an_interrupted_load_stops_cleanly_and_can_be_taken_up() -> anyhow::Result<()> {
-    let lab = Lab::with_flows(first(), last(), 20_000)?;
-    let mut load = lab.load(first(), last())?.spawn()?;
+    let workspace = Workspace::with_flows(first(), last(), 20_000)?;
+    let mut load = workspace.load(first(), last())?.spawn()?;
     sleep(Duration::from_millis(700));
     if load.is_running()? {
         load.interrupt()?;
@@ -211,6 +218,6 @@ fn an_interrupted_load_stops_cleanly_and_can_be_taken_up() -> anyhow::Result<()>
     let answer = load.wait()?;
     assert!(matches!(answer.code(), Some(0 | 130)), "{}", answer.stderr);
     // A clean stop gives its lease back: no waiting.
-    lab.load(first(), last())?.run()?.expect_code(0);
-    lab.assert_exact(first(), last())
+    workspace.load(first(), last())?.run()?.expect_code(0);
+    workspace.assert_exact(first(), last())
 }

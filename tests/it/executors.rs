@@ -21,14 +21,14 @@ use scheduler::submit::ballista::Remote;
 use tests::days::{Day, day};
 use tests::inputs::Flows;
 use tests::process::binary;
-use tests::{Invocation, Lab, Running, rows};
+use tests::{Invocation, Running, Workspace, rows};
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 /// The least that a scheduler accepts.
 const EXECUTOR_TIMEOUT: Duration = Duration::from_secs(6);
-const PATIENCE: Duration = Duration::from_secs(120);
+const TIMEOUT: Duration = Duration::from_secs(120);
 
 fn first() -> Day {
     day("2024-02-08")
@@ -40,7 +40,7 @@ fn last() -> Day {
 
 /// A scheduler with no executor yet, and an input of ten splits, two of them margin.
 struct Cluster {
-    lab: Lab,
+    workspace: Workspace,
     runtime: Runtime,
     address: String,
     _scheduler: Running,
@@ -53,11 +53,11 @@ impl Cluster {
 
     /// A cluster whose input has so many rows a day.
     fn with(rows: u64) -> anyhow::Result<Self> {
-        let lab = Lab::new()?;
-        Flows::default().write_days(&lab.input(), first().plus(-1), last().plus(1), rows)?;
+        let workspace = Workspace::new()?;
+        Flows::default().write_days(&workspace.input(), first().plus(-1), last().plus(1), rows)?;
         let listen = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
         let timeout = EXECUTOR_TIMEOUT.as_secs().to_string();
-        let scheduler = Invocation::new(&binary("lakebolt-scheduler")?, lab.folder())
+        let scheduler = Invocation::new(&binary("lakebolt-scheduler")?, workspace.folder())
             .args(["--listen", &listen.to_string()])
             .args(["--executor-timeout", &timeout])
             .spawn()?;
@@ -65,7 +65,7 @@ impl Cluster {
             TcpStream::connect(listen).is_ok()
         });
         Ok(Self {
-            lab,
+            workspace,
             runtime: Runtime::new()?,
             address: format!("http://{listen}"),
             _scheduler: scheduler,
@@ -73,8 +73,8 @@ impl Cluster {
     }
 
     fn executor(&self) -> anyhow::Result<Invocation> {
-        let executor = Invocation::new(&binary("lakebolt-executor")?, self.lab.folder());
-        let scratch = self.lab.folder().as_os_str();
+        let executor = Invocation::new(&binary("lakebolt-executor")?, self.workspace.folder());
+        let scratch = self.workspace.folder().as_os_str();
         Ok(executor
             .args(["--scheduler", &self.address, "--concurrent-tasks", "1"])
             .arg("--scratch")
@@ -94,8 +94,8 @@ impl Cluster {
         let planner: Arc<Planner> = Arc::new(|program, format, task| {
             plans::pipeline::attempt_plan(program, format, task.clone()).map_err(Into::into)
         });
-        let state = self.lab.lake().join(".lakebolt/state.db");
-        std::fs::create_dir_all(self.lab.lake().join(".lakebolt"))?;
+        let state = self.workspace.lake().join(".lakebolt/state.db");
+        std::fs::create_dir_all(self.workspace.lake().join(".lakebolt"))?;
         Ok(Driver {
             status: status::open(&format!("sqlite:{}", state.display()))?,
             submit: Arc::new(Remote::connect(&self.address).await?),
@@ -114,7 +114,7 @@ impl Cluster {
             .source;
         let schema = ocsf::schema(ocsf::DEFAULT_VERSION)?;
         let program = mapping::compile(&source, schema, false).program?;
-        let uri = |name: &str| format!("file://{}/{name}", self.lab.folder().display());
+        let uri = |name: &str| format!("file://{}/{name}", self.workspace.folder().display());
         Ok(LoadRequest {
             source: CompiledSource {
                 name: source.name,
@@ -147,22 +147,25 @@ impl Cluster {
     #[track_caller]
     fn expect_exact(&self, load: JoinHandle<Outcome>) -> anyhow::Result<()> {
         let outcome = self.runtime.block_on(async {
-            let ended = tokio::time::timeout(PATIENCE, load).await;
+            let ended = tokio::time::timeout(TIMEOUT, load).await;
             ended
                 .expect("the load ends in time")
                 .expect("it does not panic")
         });
         assert_eq!(outcome.state, LoadState::Done, "{outcome:#?}");
         assert!(outcome.rows.adds_up(), "{:?}", outcome.rows);
-        let standing = rows::objects(&self.lab.lake()).len();
+        let standing = rows::objects(&self.workspace.lake()).len();
         assert_eq!(outcome.output.objects, u64::try_from(standing)?);
-        assert_eq!(outcome.rows.written, rows::count_all(&self.lab.lake())?);
-        self.lab.assert_exact(first(), last())
+        assert_eq!(
+            outcome.rows.written,
+            rows::count_all(&self.workspace.lake())?
+        );
+        self.workspace.assert_exact(first(), last())
     }
 
     /// Receipts that stand in the work area.
     fn receipts(&self) -> usize {
-        let files = rows::files(&self.lab.lake().join(".lakebolt/attempts"));
+        let files = rows::files(&self.workspace.lake().join(".lakebolt/attempts"));
         let is_receipt =
             |path: &&std::path::PathBuf| path.parent().is_some_and(|at| at.ends_with("receipts"));
         files.iter().filter(is_receipt).count()
@@ -171,11 +174,15 @@ impl Cluster {
     /// Sweeps, after which nothing but the lake may stand.
     #[track_caller]
     fn expect_swept(&self) -> anyhow::Result<()> {
-        self.lab.sweep()?.expect_code(0);
-        let left = rows::files(&self.lab.lake().join(".lakebolt/attempts"));
+        self.workspace.sweep()?.expect_code(0);
+        let left = rows::files(&self.workspace.lake().join(".lakebolt/attempts"));
         assert!(left.is_empty(), "{left:#?}");
-        assert!(self.lab.staged().is_empty(), "{:#?}", self.lab.staged());
-        self.lab.assert_exact(first(), last())
+        assert!(
+            self.workspace.staged().is_empty(),
+            "{:#?}",
+            self.workspace.staged()
+        );
+        self.workspace.assert_exact(first(), last())
     }
 }
 
@@ -183,7 +190,7 @@ impl Cluster {
 fn until(what: &str, mut holds: impl FnMut() -> bool) {
     let since = Instant::now();
     while !holds() {
-        assert!(since.elapsed() < PATIENCE, "waited in vain: {what}");
+        assert!(since.elapsed() < TIMEOUT, "waited in vain: {what}");
         sleep(Duration::from_millis(10));
     }
 }

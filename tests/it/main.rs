@@ -1,10 +1,10 @@
 //! The integration tests: one binary, a module for each promise. They run the real
 //! `lakebolt`, so build it first (`cargo xtask test` does).
 
-mod asking;
 mod chaos;
 mod cluster;
 mod cluster_many;
+mod concurrent;
 mod configuration;
 mod coverage;
 mod crash;
@@ -17,5 +17,5 @@ mod s3_crash;
 mod s3_faults;
 mod s3_refusals;
 mod samples;
-mod together;
+mod status_and_doctor;
 mod two_drivers;

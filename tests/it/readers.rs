@@ -2,7 +2,7 @@
 
 use tests::days::{Day, day};
 use tests::inputs::Flows;
-use tests::{Lab, inputs, python};
+use tests::{Workspace, inputs, python};
 
 fn first() -> Day {
     day("2024-01-30")
@@ -12,17 +12,18 @@ fn last() -> Day {
     day("2024-02-02")
 }
 
-fn loaded() -> anyhow::Result<Lab> {
-    let lab = Lab::new()?;
-    Flows::default().write_days(&lab.input(), first().plus(-1), last().plus(1), 3000)?;
-    lab.load(first(), last())?.run()?.expect_code(0);
-    Ok(lab)
+fn loaded() -> anyhow::Result<Workspace> {
+    let workspace = Workspace::new()?;
+    Flows::default().write_days(&workspace.input(), first().plus(-1), last().plus(1), 3000)?;
+    workspace.load(first(), last())?.run()?.expect_code(0);
+    Ok(workspace)
 }
 
 #[test]
 fn a_lake_passes_verify() -> anyhow::Result<()> {
-    let lab = loaded()?;
-    lab.lakebolt()?
+    let workspace = loaded()?;
+    workspace
+        .lakebolt()?
         .args(["verify", "lake"])
         .run()?
         .expect_code(0);
@@ -31,11 +32,16 @@ fn a_lake_passes_verify() -> anyhow::Result<()> {
 
 #[test]
 fn the_demo_runs_twice_and_passes_verify() -> anyhow::Result<()> {
-    let lab = Lab::new()?;
+    let workspace = Workspace::new()?;
     for _ in 0..2 {
-        lab.lakebolt()?.args(["demo", "demo"]).run()?.expect_code(0);
+        workspace
+            .lakebolt()?
+            .args(["demo", "demo"])
+            .run()?
+            .expect_code(0);
     }
-    lab.lakebolt()?
+    workspace
+        .lakebolt()?
         .args(["verify", "demo/lake"])
         .run()?
         .expect_code(0);
@@ -44,8 +50,8 @@ fn the_demo_runs_twice_and_passes_verify() -> anyhow::Result<()> {
 
 #[test]
 fn pyarrow_and_duckdb_find_every_rule_kept() -> anyhow::Result<()> {
-    let lab = loaded()?;
-    if let Some(script) = python::script("readback", "readback.py", lab.folder())? {
+    let workspace = loaded()?;
+    if let Some(script) = python::script("readback", "readback.py", workspace.folder())? {
         script.arg("lake").run()?.expect_code(0);
     }
     Ok(())
@@ -53,8 +59,8 @@ fn pyarrow_and_duckdb_find_every_rule_kept() -> anyhow::Result<()> {
 
 #[test]
 fn duckdb_over_the_raw_text_finds_the_same_rows() -> anyhow::Result<()> {
-    let lab = loaded()?;
-    if let Some(script) = python::script("compare_raw", "compare_raw.py", lab.folder())? {
+    let workspace = loaded()?;
+    if let Some(script) = python::script("compare_raw", "compare_raw.py", workspace.folder())? {
         let days = [first().to_string(), last().to_string()];
         script
             .args(["input", "lake"])
@@ -70,11 +76,11 @@ fn every_event_is_valid_by_an_independent_schema() -> anyhow::Result<()> {
     let Some(schema) = python::beside("ocsf/jsonschema-1.1.0-all-profiles.json.gz") else {
         return Ok(());
     };
-    let lab = loaded()?;
+    let workspace = loaded()?;
     for day in day("2024-01-30").to(day("2024-01-31")) {
-        inputs::write_s3_access(&lab.folder().join("access"), day, 40)?;
+        inputs::write_s3_access(&workspace.folder().join("access"), day, 40)?;
     }
-    let access = lab
+    let access = workspace
         .lakebolt()?
         .args(["run", "s3_access", "--format", "json"]);
     let access = access.args([
@@ -90,7 +96,7 @@ fn every_event_is_valid_by_an_independent_schema() -> anyhow::Result<()> {
     if let Some(script) = python::script(
         "validate_jsonschema",
         "validate_jsonschema.py",
-        lab.folder(),
+        workspace.folder(),
     )? {
         script.arg("lake").arg(schema).run()?.expect_code(0);
     }

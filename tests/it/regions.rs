@@ -2,14 +2,14 @@
 
 use std::fs;
 
-use tests::{Lab, rows};
+use tests::{Workspace, rows};
 
 const FOLDER: &str = "AWSLogs/123456789012/vpcflowlogs/eu-west-1/2024/02/10";
 
-/// A lab whose one file holds a flow for each of `regions`.
-fn lab(regions: &[&str]) -> anyhow::Result<Lab> {
-    let lab = Lab::new()?;
-    let folder = lab.input().join(FOLDER);
+/// A workspace whose one file holds a flow for each of `regions`.
+fn workspace(regions: &[&str]) -> anyhow::Result<Workspace> {
+    let workspace = Workspace::new()?;
+    let folder = workspace.input().join(FOLDER);
     fs::create_dir_all(&folder)?;
     let mut text = "version account-id interface-id srcaddr dstaddr srcport dstport protocol \
                     packets bytes start end action log-status region\n"
@@ -20,14 +20,14 @@ fn lab(regions: &[&str]) -> anyhow::Result<Lab> {
         );
     }
     fs::write(folder.join("flows.log"), text)?;
-    Ok(lab)
+    Ok(workspace)
 }
 
 #[test]
 fn a_row_whose_region_is_no_folders_name_is_quarantined() -> anyhow::Result<()> {
     let bad = ["?", "a#b", "../../tmp/x", "a//b", "%2F"];
-    let lab = lab(&[&["eu-central-1", "-"], bad.as_slice()].concat())?;
-    let run = lab.run("vpc_flow")?.args(["--max-quarantine", "100"]);
+    let workspace = workspace(&[&["eu-central-1", "-"], bad.as_slice()].concat())?;
+    let run = workspace.run("vpc_flow")?.args(["--max-quarantine", "100"]);
     let answer = run.run()?.expect_code(0);
     assert_eq!(
         (answer.rows("written"), answer.rows("quarantined")),
@@ -40,7 +40,7 @@ fn a_row_whose_region_is_no_folders_name_is_quarantined() -> anyhow::Result<()> 
         "{}",
         answer.stdout
     );
-    let objects = rows::objects(&lab.lake());
+    let objects = rows::objects(&workspace.lake());
     let in_region = |region: &str| {
         let part = format!("/region={region}/accountId=123456789012/");
         let is_there = |path: &&std::path::PathBuf| path.to_string_lossy().contains(&part);
@@ -49,7 +49,8 @@ fn a_row_whose_region_is_no_folders_name_is_quarantined() -> anyhow::Result<()> 
     // The row that tells none stands in its path's.
     assert_eq!((in_region("eu-central-1"), in_region("eu-west-1")), (1, 1));
     assert_eq!(objects.len(), 2);
-    lab.lakebolt()?
+    workspace
+        .lakebolt()?
         .args(["verify", "lake"])
         .run()?
         .expect_code(0);
@@ -58,14 +59,14 @@ fn a_row_whose_region_is_no_folders_name_is_quarantined() -> anyhow::Result<()> 
 
 #[test]
 fn a_region_that_is_asked_for_is_a_folders_name() -> anyhow::Result<()> {
-    let lab = lab(&["-"])?;
+    let workspace = workspace(&["-"])?;
     for region in ["../x", "a/b", "?", ""] {
-        let run = lab.run("vpc_flow")?.args(["--region", region]);
+        let run = workspace.run("vpc_flow")?.args(["--region", region]);
         let answer = run.run()?.expect_code(2);
         assert!(answer.stderr.contains("eu-central-1"), "{}", answer.stderr);
     }
-    let run = lab.run("vpc_flow")?.env("LAKEBOLT_REGION", "a/b");
+    let run = workspace.run("vpc_flow")?.env("LAKEBOLT_REGION", "a/b");
     assert!(run.run()?.expect_code(2).stderr.contains("region"));
-    assert!(!lab.lake().exists(), "nothing is touched");
+    assert!(!workspace.lake().exists(), "nothing is touched");
     Ok(())
 }

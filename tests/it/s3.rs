@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use tests::days::{Day, day};
 use tests::inputs::Flows;
-use tests::proxy::{Fault, Script};
-use tests::{Answer, CloudLab, Invocation, Lab, Proxy, Running, inputs, rows};
+use tests::proxy::{Fault, ScriptedFault};
+use tests::{CloudWorkspace, FaultProxy, Invocation, Output, Running, Workspace, inputs, rows};
 
 fn first() -> Day {
     day("2024-02-10")
@@ -21,76 +21,81 @@ fn last() -> Day {
 #[test]
 fn a_load_on_s3_gives_the_rows_of_the_local_one_and_leaves_nothing_else() -> anyhow::Result<()> {
     let test = "a_load_on_s3_gives_the_rows_of_the_local_one";
-    let Some(lab) = CloudLab::with_flows(test, first(), last(), 2000)? else {
+    let Some(workspace) = CloudWorkspace::with_flows(test, first(), last(), 2000)? else {
         return Ok(());
     };
-    let answer = lab.load(first(), last())?.run()?.expect_code(0);
+    let answer = workspace.load(first(), last())?.run()?.expect_code(0);
     assert_eq!(answer.periods(), ["2024-02 done"]);
-    assert!(lab.bucket.uploads()?.is_empty(), "an upload is left");
-    lab.assert_exact(first(), last())?;
+    assert!(workspace.bucket.uploads()?.is_empty(), "an upload is left");
+    workspace.assert_exact(first(), last())?;
 
-    let local = Lab::with_flows(first(), last(), 2000)?;
+    let local = Workspace::with_flows(first(), last(), 2000)?;
     local.load(first(), last())?.run()?.expect_code(0);
     rows::assert_same(
-        &rows::lake_flows(&lab.local.lake())?,
+        &rows::lake_flows(&workspace.local.lake())?,
         &rows::lake_flows(&local.lake())?,
     );
     assert_eq!(
-        rows::objects(&lab.local.lake()).len(),
+        rows::objects(&workspace.local.lake()).len(),
         rows::objects(&local.lake()).len()
     );
 
-    lab.lakebolt()?
-        .args(["verify", &lab.bucket.uri("lake")])
+    workspace
+        .lakebolt()?
+        .args(["verify", &workspace.bucket.uri("lake")])
         .run()?
         .expect_code(0);
-    lab.assert_swept()
+    workspace.assert_swept()
 }
 
 #[test]
 fn a_second_run_on_s3_skips_and_a_full_load_replaces_every_object() -> anyhow::Result<()> {
     let test = "a_second_run_on_s3_skips";
-    let Some(lab) = CloudLab::with_flows(test, first(), last(), 100)? else {
+    let Some(workspace) = CloudWorkspace::with_flows(test, first(), last(), 100)? else {
         return Ok(());
     };
-    lab.load(first(), last())?.run()?.expect_code(0);
-    let before = lab.objects()?;
-    let answer = lab.load(first(), last())?.run()?.expect_code(0);
+    workspace.load(first(), last())?.run()?.expect_code(0);
+    let before = workspace.objects()?;
+    let answer = workspace.load(first(), last())?.run()?.expect_code(0);
     assert_eq!(answer.periods(), ["2024-02 skipped"]);
-    assert_eq!(lab.objects()?, before);
+    assert_eq!(workspace.objects()?, before);
 
-    let again = lab.load(first(), last())?.arg("--full-load");
+    let again = workspace.load(first(), last())?.arg("--full-load");
     assert_eq!(again.run()?.expect_code(0).periods(), ["2024-02 done"]);
-    let after = lab.objects()?;
+    let after = workspace.objects()?;
     assert!(before.iter().all(|object| !after.contains(object)));
-    lab.assert_exact(first(), last())?;
-    lab.assert_swept()
+    workspace.assert_exact(first(), last())?;
+    workspace.assert_swept()
 }
 
 #[test]
 fn a_lister_sees_nothing_before_the_commit_and_after_done_exactly_the_period() -> anyhow::Result<()>
 {
     let test = "a_lister_sees_nothing_before_the_commit";
-    let Some(lab) = CloudLab::with_flows(test, first(), last(), 5000)? else {
+    let Some(workspace) = CloudWorkspace::with_flows(test, first(), last(), 5000)? else {
         return Ok(());
     };
-    let seen = polled(&lab, &[], &[])?;
-    let done = lab.objects()?;
+    let seen = polled(&workspace, &[], &[])?;
+    let done = workspace.objects()?;
     assert!(seen.iter().flatten().all(|object| done.contains(object)));
-    lab.assert_exact(first(), last())?;
+    workspace.assert_exact(first(), last())?;
 
     // A replacement: the old objects all the time until the commit, the new ones after Done.
-    polled(&lab, &["--full-load"], &done)?;
-    let replaced = lab.objects()?;
+    polled(&workspace, &["--full-load"], &done)?;
+    let replaced = workspace.objects()?;
     assert!(done.iter().all(|object| !replaced.contains(object)));
-    lab.assert_exact(first(), last())?;
-    lab.assert_swept()
+    workspace.assert_exact(first(), last())?;
+    workspace.assert_swept()
 }
 
 /// Loads with `flags` while keys are polled: `before` and nothing else is seen until
 /// the commit. Gives what was seen after it.
-fn polled(lab: &CloudLab, flags: &[&str], before: &[String]) -> anyhow::Result<Vec<Vec<String>>> {
-    let mut load = lab
+fn polled(
+    workspace: &CloudWorkspace,
+    flags: &[&str],
+    before: &[String],
+) -> anyhow::Result<Vec<Vec<String>>> {
+    let mut load = workspace
         .load(first(), last())?
         .args(flags)
         .crash_at("stop:before-commit")
@@ -98,16 +103,16 @@ fn polled(lab: &CloudLab, flags: &[&str], before: &[String]) -> anyhow::Result<V
     let mut polls = 0;
     let since = Instant::now();
     while !load.is_frozen() {
-        assert_eq!(lab.objects()?, before);
+        assert_eq!(workspace.objects()?, before);
         assert!(load.is_running()?, "it ended: {}", load.wait()?.stderr);
         assert!(since.elapsed() < Duration::from_secs(120), "no commit");
         polls += 1;
     }
-    assert_eq!(lab.objects()?, before);
+    assert_eq!(workspace.objects()?, before);
     load.thaw()?;
     let mut seen = Vec::new();
     while load.is_running()? {
-        seen.push(lab.objects()?);
+        seen.push(workspace.objects()?);
     }
     load.wait()?.expect_code(0);
     assert!(polls > 3, "the load was over before it could be watched");
@@ -144,74 +149,77 @@ fn hive_and_hour_layouts_are_read() -> anyhow::Result<()> {
 
 /// Uploads flows under the keys that `key` makes of their usual ones, and loads them.
 fn rows_from_keys(test: &str, key: &dyn Fn(&str) -> String) -> anyhow::Result<()> {
-    let Some(lab) = CloudLab::new(test)? else {
+    let Some(workspace) = CloudWorkspace::new(test)? else {
         return Ok(());
     };
-    let input = lab.local.input();
+    let input = workspace.local.input();
     Flows::default().write_days(&input, first().plus(-1), last().plus(1), 60)?;
     for path in rows::files(&input) {
         let name = path.strip_prefix(&input)?.to_str().expect("UTF-8");
-        lab.bucket.put(&key(name), std::fs::read(&path)?)?;
+        workspace.bucket.put(&key(name), std::fs::read(&path)?)?;
     }
-    lab.load(first(), last())?.run()?.expect_code(0);
-    lab.assert_exact(first(), last())
+    workspace.load(first(), last())?.run()?.expect_code(0);
+    workspace.assert_exact(first(), last())
 }
 
 #[test]
 fn rejected_rows_are_set_aside_in_the_bucket_with_the_periods_parts() -> anyhow::Result<()> {
     let test = "rejected_rows_are_set_aside_in_the_bucket";
-    let Some(lab) = CloudLab::with_flows(test, first(), last(), 100)? else {
+    let Some(workspace) = CloudWorkspace::with_flows(test, first(), last(), 100)? else {
         return Ok(());
     };
-    let input = lab.local.input();
+    let input = workspace.local.input();
     let odd = Flows::default().path(&input, first(), 7);
     let line = "2 111122223333 eni-1 nowhere 10.0.0.1 1 2 6 1 1 1707523200 1707523260 ACCEPT OK";
     inputs::write_gzip(&odd, &format!("{}\n{line}\n", inputs::FLOW_HEADER))?;
-    lab.upload()?;
-    let answer = lab.load(first(), last())?.run()?.expect_code(0);
+    workspace.upload()?;
+    let answer = workspace.load(first(), last())?.run()?.expect_code(0);
     assert_eq!(answer.rows("quarantined"), 1, "{}", answer.stdout);
-    let aside = lab.bucket.keys("lakebolt-quarantine/")?;
+    let aside = workspace.bucket.keys("lakebolt-quarantine/")?;
     assert_eq!(aside.len(), 1, "{aside:?}");
     // A full load replaces what was set aside as well.
-    let again = lab.load(first(), last())?.arg("--full-load");
+    let again = workspace.load(first(), last())?.arg("--full-load");
     again.run()?.expect_code(0);
-    let after = lab.bucket.keys("lakebolt-quarantine/")?;
+    let after = workspace.bucket.keys("lakebolt-quarantine/")?;
     assert!(after.len() == 1 && after != aside, "{after:?}");
-    lab.assert_swept()
+    workspace.assert_swept()
 }
 
 #[test]
 fn a_bucket_that_aborts_uploads_within_a_day_is_warned_of() -> anyhow::Result<()> {
     let test = "a_bucket_that_aborts_uploads_within_a_day";
-    let Some(lab) = CloudLab::with_flows(test, first(), last(), 40)? else {
+    let Some(workspace) = CloudWorkspace::with_flows(test, first(), last(), 40)? else {
         return Ok(());
     };
     let warnings = |load: Invocation| -> anyhow::Result<String> {
         let outcome = load.run()?.expect_code(0).json();
         Ok(outcome["warnings"].to_string())
     };
-    let quiet = warnings(lab.load(first(), last())?)?;
+    let quiet = warnings(workspace.load(first(), last())?)?;
     assert!(!quiet.contains("lifecycle"), "{quiet}");
-    lab.bucket.abort_uploads_after(1)?;
-    let loud = warnings(lab.load(first(), last())?.arg("--full-load"))?;
+    workspace.bucket.abort_uploads_after(1)?;
+    let loud = warnings(workspace.load(first(), last())?.arg("--full-load"))?;
     assert!(loud.contains("lifecycle"), "{loud}");
     // Who may not read the rules is not stopped by that.
-    let proxy = Proxy::start(&lab.s3)?;
+    let proxy = FaultProxy::start(&workspace.s3)?;
     let denied = Fault::Refused(403, "AccessDenied", "Access Denied");
-    proxy.script(Script::always("GetBucketLifecycleConfiguration", denied));
-    let load = lab.load(first(), last())?.arg("--full-load");
+    proxy.add_script(ScriptedFault::always(
+        "GetBucketLifecycleConfiguration",
+        denied,
+    ));
+    let load = workspace.load(first(), last())?.arg("--full-load");
     warnings(load.env("AWS_ENDPOINT_URL_S3", proxy.url()))?;
-    lab.assert_exact(first(), last())
+    workspace.assert_exact(first(), last())
 }
 
 #[test]
 fn a_plan_shows_objects_and_bytes_without_reading_an_object() -> anyhow::Result<()> {
     let test = "a_plan_shows_objects_and_bytes";
-    let Some(lab) = CloudLab::with_flows(test, first(), last(), 100)? else {
+    let Some(workspace) = CloudWorkspace::with_flows(test, first(), last(), 100)? else {
         return Ok(());
     };
-    let proxy = Proxy::start(&lab.s3)?;
-    let plan = lab.command(lab.lakebolt()?, "plan", "vpc_flow");
+    let proxy = FaultProxy::start(&workspace.s3)?;
+    let plan = workspace.command(workspace.lakebolt()?, "plan", "vpc_flow");
     let plan = plan.args(["--from", &first().to_string(), "--to", &last().to_string()]);
     let answer = plan.env("AWS_ENDPOINT_URL_S3", proxy.url()).run()?;
     let json = answer.expect_code(0).json();
@@ -221,71 +229,73 @@ fn a_plan_shows_objects_and_bytes_without_reading_an_object() -> anyhow::Result<
     );
     assert!(proxy.requests("ListObjectsV2") > 0);
     assert_eq!(proxy.requests("GetObject"), 0);
-    assert!(lab.bucket.keys("lake")?.is_empty() && lab.bucket.uploads()?.is_empty());
+    assert!(workspace.bucket.keys("lake")?.is_empty() && workspace.bucket.uploads()?.is_empty());
     Ok(())
 }
 
 #[test]
 fn doctor_reaches_buckets_and_tables_and_leaves_nothing_behind() -> anyhow::Result<()> {
     let test = "doctor_reaches_buckets_and_tables";
-    let Some(lab) = CloudLab::with_flows(test, first(), last(), 40)? else {
+    let Some(workspace) = CloudWorkspace::with_flows(test, first(), last(), 40)? else {
         return Ok(());
     };
-    let before = lab.bucket.keys("")?;
+    let before = workspace.bucket.keys("")?;
     let states = |checked: &Value| -> Vec<String> {
         let checks = checked["checks"].as_array().into_iter().flatten();
         let told = checks.map(|check| format!("{} {}", check["check"], check["state"]));
         told.map(|line| line.replace('"', "")).collect()
     };
-    let well = lab.command(lab.lakebolt()?, "doctor", "vpc_flow").run()?;
+    let well = workspace
+        .command(workspace.lakebolt()?, "doctor", "vpc_flow")
+        .run()?;
     let told = states(&well.expect_code(0).json());
     for what in ["bucket", "input", "work_area", "state"] {
         assert!(told.contains(&format!("{what} ok")), "{told:?}");
     }
-    let elsewhere = lab
+    let elsewhere = workspace
         .lakebolt()?
         .args(["doctor", "vpc_flow", "--format", "json"]);
     let elsewhere = elsewhere
-        .args(["--input", &lab.bucket.uri("in/")])
+        .args(["--input", &workspace.bucket.uri("in/")])
         .args(["--output", "s3://no-such-bucket-here/lake"])
-        .args(["--state", &lab.state()])
+        .args(["--state", &workspace.state()])
         .run()?;
     let told = states(&elsewhere.expect_code(4).json());
     assert!(told.contains(&"input ok".to_owned()), "{told:?}");
     assert!(told.contains(&"work_area fail".to_owned()), "{told:?}");
-    assert_eq!(lab.bucket.keys("")?, before);
-    assert!(lab.bucket.uploads()?.is_empty(), "an upload is left");
+    assert_eq!(workspace.bucket.keys("")?, before);
+    assert!(workspace.bucket.uploads()?.is_empty(), "an upload is left");
     Ok(())
 }
 
 #[test]
 fn objects_in_a_bucket_are_shown_and_a_damaged_one_is_named() -> anyhow::Result<()> {
     let test = "objects_in_a_bucket_are_shown";
-    let Some(lab) = CloudLab::with_flows(test, first(), last(), 40)? else {
+    let Some(workspace) = CloudWorkspace::with_flows(test, first(), last(), 40)? else {
         return Ok(());
     };
-    lab.load(first(), last())?.run()?.expect_code(0);
-    let key = lab.objects()?.remove(0);
-    let show = |uri: &str| -> anyhow::Result<Answer> {
-        let lakebolt = lab.lakebolt()?.args(["show", "--limit", "3", uri]);
+    workspace.load(first(), last())?.run()?.expect_code(0);
+    let key = workspace.objects()?.remove(0);
+    let show = |uri: &str| -> anyhow::Result<Output> {
+        let lakebolt = workspace.lakebolt()?.args(["show", "--limit", "3", uri]);
         lakebolt.run()
     };
-    for uri in [lab.bucket.uri(&key), lab.bucket.uri("lake")] {
+    for uri in [workspace.bucket.uri(&key), workspace.bucket.uri("lake")] {
         let shown = show(&uri)?.expect_code(0);
         let events = shown.stdout.lines().map(serde_json::from_str);
         let events: Vec<Value> = events.collect::<Result<_, _>>()?;
         assert_eq!(events.len(), 3, "{uri}: {}", shown.stdout);
         assert!(events.iter().all(|event| event["class_uid"] == 4001));
     }
-    show(&lab.bucket.uri("lake/nothing"))?.expect_code(4);
+    show(&workspace.bucket.uri("lake/nothing"))?.expect_code(4);
 
-    let whole = lab.bucket.get(&key)?;
-    lab.bucket.put(&key, whole.slice(..whole.len() / 2))?;
-    let lake = lab.bucket.uri("lake");
-    let verified = lab.lakebolt()?.args(["verify", &lake]).run()?;
+    let whole = workspace.bucket.get(&key)?;
+    workspace.bucket.put(&key, whole.slice(..whole.len() / 2))?;
+    let lake = workspace.bucket.uri("lake");
+    let verified = workspace.lakebolt()?.args(["verify", &lake]).run()?;
     let verified = verified.expect_code(6);
     assert!(verified.stdout.contains(&key), "{}", verified.stdout);
-    let refused = show(&lab.bucket.uri(&key))?.expect_code(4);
+    let refused = show(&workspace.bucket.uri(&key))?.expect_code(4);
     assert!(refused.stderr.contains(&key), "{}", refused.stderr);
     Ok(())
 }
@@ -295,12 +305,14 @@ fn a_hundred_thousand_small_objects_are_planned_in_bounded_memory() -> anyhow::R
     let mut costs = Vec::new();
     for objects in [50_000, 100_000] {
         let test = "a_hundred_thousand_small_objects";
-        let Some(lab) = CloudLab::new(test)? else {
+        let Some(workspace) = CloudWorkspace::new(test)? else {
             return Ok(());
         };
-        lab.bucket.prefill(&small_objects(objects))?;
+        workspace.bucket.prefill(&small_objects(objects))?;
         let since = Instant::now();
-        let plan = lab.command(lab.lakebolt()?, "plan", "vpc_flow").spawn()?;
+        let plan = workspace
+            .command(workspace.lakebolt()?, "plan", "vpc_flow")
+            .spawn()?;
         let (peak, answer) = peak_memory(plan)?;
         let found = answer.expect_code(0).json()["input"]["objects"].as_u64();
         assert_eq!(found, Some(objects as u64));
@@ -327,7 +339,7 @@ fn small_objects(count: usize) -> Vec<String> {
 }
 
 /// Waits for the end; the largest resident size that was seen, in KiB.
-fn peak_memory(mut running: Running) -> anyhow::Result<(u64, Answer)> {
+fn peak_memory(mut running: Running) -> anyhow::Result<(u64, Output)> {
     let mut peak = 0;
     while running.is_running()? {
         peak = peak.max(running.peak_memory_kib());

@@ -3,20 +3,24 @@
 
 use serde_json::{Value, json};
 use tests::days::day;
-use tests::proxy::{Fault, Script};
-use tests::{Answer, CloudLab, Invocation, Proxy, dynamo};
+use tests::proxy::{Fault, ScriptedFault};
+use tests::{CloudWorkspace, FaultProxy, Invocation, Output, dynamo};
 
-fn lab(test: &str) -> anyhow::Result<Option<CloudLab>> {
-    CloudLab::with_flows(test, day("2024-02-10"), day("2024-02-12"), 40)
+fn workspace(test: &str) -> anyhow::Result<Option<CloudWorkspace>> {
+    CloudWorkspace::with_flows(test, day("2024-02-10"), day("2024-02-12"), 40)
 }
 
-fn load(lab: &CloudLab) -> anyhow::Result<Invocation> {
-    lab.load(day("2024-02-10"), day("2024-02-12"))
+fn load(workspace: &CloudWorkspace) -> anyhow::Result<Invocation> {
+    workspace.load(day("2024-02-10"), day("2024-02-12"))
 }
 
 /// Fails unless it ended with 2 or 4, said so in one line and left nothing behind.
 #[track_caller]
-fn expect_refused(lab: &CloudLab, answer: &Answer, names: &[&str]) -> anyhow::Result<()> {
+fn expect_refused(
+    workspace: &CloudWorkspace,
+    answer: &Output,
+    names: &[&str],
+) -> anyhow::Result<()> {
     assert_clear(answer, names);
     assert!(
         matches!(answer.code(), Some(2 | 4)),
@@ -24,17 +28,17 @@ fn expect_refused(lab: &CloudLab, answer: &Answer, names: &[&str]) -> anyhow::Re
         answer.code(),
         answer.stderr
     );
-    let keys = lab.bucket.keys("")?;
+    let keys = workspace.bucket.keys("")?;
     let written: Vec<&String> = keys.iter().filter(|key| !key.starts_with("in/")).collect();
     assert!(written.is_empty(), "{written:#?}");
-    assert!(lab.bucket.uploads()?.is_empty(), "an upload is left");
+    assert!(workspace.bucket.uploads()?.is_empty(), "an upload is left");
     Ok(())
 }
 
 /// One line of error with the words a user needs, and what to do about it, in the
 /// outcome; one line in the log.
 #[track_caller]
-fn assert_clear(answer: &Answer, names: &[&str]) {
+fn assert_clear(answer: &Output, names: &[&str]) {
     let (error, remedy) = error_of(&answer.json());
     assert!(!error.is_empty() && !remedy.is_empty(), "{}", answer.stdout);
     for text in [&error, &remedy] {
@@ -73,46 +77,51 @@ fn error_of(outcome: &Value) -> (String, String) {
 
 #[test]
 fn no_credentials_are_one_line() -> anyhow::Result<()> {
-    let Some(lab) = lab("no_credentials_are_one_line")? else {
+    let Some(workspace) = workspace("no_credentials_are_one_line")? else {
         return Ok(());
     };
-    let run = lab.command(lab.without_credentials()?, "run", "vpc_flow");
-    expect_refused(&lab, &run.run()?, &["credentials"])
+    let run = workspace.command(workspace.without_credentials()?, "run", "vpc_flow");
+    expect_refused(&workspace, &run.run()?, &["credentials"])
 }
 
 #[test]
 fn no_bucket_is_one_line() -> anyhow::Result<()> {
-    let Some(lab) = lab("no_bucket_is_one_line")? else {
+    let Some(workspace) = workspace("no_bucket_is_one_line")? else {
         return Ok(());
     };
     for option in ["--input", "--output"] {
-        let (mut input, mut output) = (lab.bucket.uri("in/"), lab.bucket.uri("lake"));
+        let (mut input, mut output) = (workspace.bucket.uri("in/"), workspace.bucket.uri("lake"));
         let missing = format!("s3://no-such-bucket{option}/x");
         match option {
             "--input" => input = missing,
             _ => output = missing,
         }
-        let run = lab
+        let run = workspace
             .lakebolt()?
             .args(["run", "vpc_flow", "--format", "json"])
             .args(["--input", &input, "--output", &output])
-            .args(["--state", &lab.state()]);
-        expect_refused(&lab, &run.run()?, &["no-such-bucket"])?;
+            .args(["--state", &workspace.state()]);
+        expect_refused(&workspace, &run.run()?, &["no-such-bucket"])?;
     }
     Ok(())
 }
 
 #[test]
 fn an_empty_prefix_is_one_line() -> anyhow::Result<()> {
-    let Some(lab) = lab("an_empty_prefix_is_one_line")? else {
+    let Some(workspace) = workspace("an_empty_prefix_is_one_line")? else {
         return Ok(());
     };
-    let run = lab
+    let run = workspace
         .lakebolt()?
         .args(["run", "vpc_flow", "--format", "json"])
-        .args(["--input", &lab.bucket.uri("elsewhere/")])
-        .args(["--output", &lab.bucket.uri("lake"), "--state", &lab.state()]);
-    expect_refused(&lab, &run.run()?, &["elsewhere"])
+        .args(["--input", &workspace.bucket.uri("elsewhere/")])
+        .args([
+            "--output",
+            &workspace.bucket.uri("lake"),
+            "--state",
+            &workspace.state(),
+        ]);
+    expect_refused(&workspace, &run.run()?, &["elsewhere"])
 }
 
 #[test]
@@ -144,14 +153,17 @@ fn wrong_region_wrong_clock_and_no_permission_are_one_line_each() -> anyhow::Res
             "key",
         ),
     ];
-    let Some(lab) = lab("wrong_region_wrong_clock_and_no_permission")? else {
+    let Some(workspace) = workspace("wrong_region_wrong_clock_and_no_permission")? else {
         return Ok(());
     };
     for (status, code, message, named) in CASES {
-        let proxy = Proxy::start(&lab.s3)?;
-        proxy.script(Script::always("", Fault::Refused(status, code, message)));
-        let run = load(&lab)?.env("AWS_ENDPOINT_URL_S3", proxy.url());
-        expect_refused(&lab, &run.run()?, &[named, &lab.bucket.name])?;
+        let proxy = FaultProxy::start(&workspace.s3)?;
+        proxy.add_script(ScriptedFault::always(
+            "",
+            Fault::Refused(status, code, message),
+        ));
+        let run = load(&workspace)?.env("AWS_ENDPOINT_URL_S3", proxy.url());
+        expect_refused(&workspace, &run.run()?, &[named, &workspace.bucket.name])?;
         let tries = proxy.requests("ListObjectsV2");
         assert!(tries < 8, "{code}: tried {tries} times what cannot succeed");
     }
@@ -161,14 +173,14 @@ fn wrong_region_wrong_clock_and_no_permission_are_one_line_each() -> anyhow::Res
 #[test]
 fn no_permission_to_write_is_one_line_and_leaves_nothing() -> anyhow::Result<()> {
     let test = "no_permission_to_write_is_one_line";
-    let Some(lab) = lab(test)? else {
+    let Some(workspace) = workspace(test)? else {
         return Ok(());
     };
     let denied = || Fault::Refused(403, "AccessDenied", "Access Denied");
     for operation in ["PutObject", "CreateMultipartUpload"] {
-        let proxy = Proxy::start(&lab.s3)?;
-        proxy.script(Script::always(operation, denied()));
-        let run = load(&lab)?.env("AWS_ENDPOINT_URL_S3", proxy.url());
+        let proxy = FaultProxy::start(&workspace.s3)?;
+        proxy.add_script(ScriptedFault::always(operation, denied()));
+        let run = load(&workspace)?.env("AWS_ENDPOINT_URL_S3", proxy.url());
         let answer = run.run()?;
         let answer = answer.expect_code(4);
         assert!(
@@ -176,54 +188,58 @@ fn no_permission_to_write_is_one_line_and_leaves_nothing() -> anyhow::Result<()>
             "{}",
             answer.stderr
         );
-        assert!(lab.objects()?.is_empty(), "{operation}");
-        lab.assert_swept()?;
+        assert!(workspace.objects()?.is_empty(), "{operation}");
+        workspace.assert_swept()?;
     }
     // With the permission it works.
-    lab.load_again(day("2024-02-10"), day("2024-02-12"))?
+    workspace
+        .load_again(day("2024-02-10"), day("2024-02-12"))?
         .run()?
         .expect_code(0);
-    lab.assert_exact(day("2024-02-10"), day("2024-02-12"))
+    workspace.assert_exact(day("2024-02-10"), day("2024-02-12"))
 }
 
 #[test]
 fn no_table_is_one_line_that_names_config_init() -> anyhow::Result<()> {
     let test = "no_table_is_one_line";
-    let Some(lab) = CloudLab::without_tables(test)? else {
+    let Some(workspace) = CloudWorkspace::without_tables(test)? else {
         return Ok(());
     };
-    lab.bucket.put("in/AWSLogs/x", "x")?;
-    expect_refused(&lab, &load(&lab)?.run()?, &["config init"])
+    workspace.bucket.put("in/AWSLogs/x", "x")?;
+    expect_refused(&workspace, &load(&workspace)?.run()?, &["config init"])
 }
 
 #[test]
 fn no_permission_on_the_table_and_no_table_service_are_one_line() -> anyhow::Result<()> {
-    let Some(lab) = lab("no_permission_on_the_table")? else {
+    let Some(workspace) = workspace("no_permission_on_the_table")? else {
         return Ok(());
     };
-    let proxy = Proxy::start(&lab.dynamo)?;
+    let proxy = FaultProxy::start(&workspace.dynamo)?;
     let message = "User is not authorized to perform: dynamodb:GetItem";
     let denied = Fault::Refused(400, "AccessDeniedException", message);
-    proxy.script(Script::always("", denied));
-    let run = load(&lab)?.env("AWS_ENDPOINT_URL_DYNAMODB", proxy.url());
-    expect_refused(&lab, &run.run()?, &["denies", "describetable"])?;
+    proxy.add_script(ScriptedFault::always("", denied));
+    let run = load(&workspace)?.env("AWS_ENDPOINT_URL_DYNAMODB", proxy.url());
+    expect_refused(&workspace, &run.run()?, &["denies", "describetable"])?;
 
-    let run = load(&lab)?.env("AWS_ENDPOINT_URL_DYNAMODB", "http://127.0.0.1:9");
-    expect_refused(&lab, &run.run()?, &["cannot be reached"])?;
-    let run = load(&lab)?.env("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:9");
-    expect_refused(&lab, &run.run()?, &["cannot be reached"])
+    let run = load(&workspace)?.env("AWS_ENDPOINT_URL_DYNAMODB", "http://127.0.0.1:9");
+    expect_refused(&workspace, &run.run()?, &["cannot be reached"])?;
+    let run = load(&workspace)?.env("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:9");
+    expect_refused(&workspace, &run.run()?, &["cannot be reached"])
 }
 
 #[test]
 fn a_table_of_another_shape_is_one_line() -> anyhow::Result<()> {
     let test = "a_table_of_another_shape_is_one_line";
-    let (Some(model), Some(lab)) = (CloudLab::new(test)?, CloudLab::without_tables(test)?) else {
+    let (Some(model), Some(workspace)) = (
+        CloudWorkspace::new(test)?,
+        CloudWorkspace::without_tables(test)?,
+    ) else {
         return Ok(());
     };
     // The names that `config init` gives, with keys that it would not.
     let model_prefix = model.state().replace("dynamodb:", "");
-    let prefix = lab.state().replace("dynamodb:", "");
-    let tables = tables_of(&lab.dynamo, &model_prefix)?;
+    let prefix = workspace.state().replace("dynamodb:", "");
+    let tables = tables_of(&workspace.dynamo, &model_prefix)?;
     assert!(!tables.is_empty(), "config init made no table");
     for table in tables {
         let name = table.replacen(&model_prefix, &prefix, 1);
@@ -233,10 +249,10 @@ fn a_table_of_another_shape_is_one_line() -> anyhow::Result<()> {
             "KeySchema": [{"AttributeName": "odd", "KeyType": "HASH"}],
             "BillingMode": "PAY_PER_REQUEST",
         });
-        dynamo::call(&lab.dynamo, "CreateTable", &odd)?;
+        dynamo::call(&workspace.dynamo, "CreateTable", &odd)?;
     }
-    lab.bucket.put("in/AWSLogs/x", "x")?;
-    expect_refused(&lab, &load(&lab)?.run()?, &["key", &prefix])
+    workspace.bucket.put("in/AWSLogs/x", "x")?;
+    expect_refused(&workspace, &load(&workspace)?.run()?, &["key", &prefix])
 }
 
 /// Tables whose names start with `PREFIX-`, of all pages.

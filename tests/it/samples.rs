@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use tests::{Lab, python, rows};
+use tests::{Workspace, python, rows};
 
 /// The sample folders of a source that are there.
 fn folders(source: &str) -> Vec<PathBuf> {
@@ -29,12 +29,12 @@ fn logs(source: &str) -> impl Iterator<Item = PathBuf> {
 
 /// Loads a file alone and checks that its lines are accounted for.
 fn account(source: &str, file: &Path, lines: usize) -> anyhow::Result<()> {
-    let lab = Lab::new()?;
-    fs::create_dir_all(lab.input())?;
+    let workspace = Workspace::new()?;
+    fs::create_dir_all(workspace.input())?;
     let name = file.file_name().unwrap_or_default();
-    fs::copy(file, lab.input().join(name))?;
+    fs::copy(file, workspace.input().join(name))?;
     // Samples tell no day: whatever day is asked for, every line is read and owned once.
-    let run = lab
+    let run = workspace
         .run(source)?
         .args(["--from", "2023-01-31", "--to", "2023-01-31"]);
     let run = run.args(["--max-quarantine", "100", "--region", "eu-west-1"]);
@@ -54,7 +54,7 @@ fn account(source: &str, file: &Path, lines: usize) -> anyhow::Result<()> {
         lines as u64 + answer.rows("duplicated"),
         out.iter().sum::<u64>()
     );
-    assert_eq!(answer.rows("written"), rows::count_all(&lab.lake())?);
+    assert_eq!(answer.rows("written"), rows::count_all(&workspace.lake())?);
     Ok(())
 }
 

@@ -4,9 +4,9 @@
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use tests::cloud::at_once;
+use tests::cloud::in_parallel;
 use tests::days::{Day, day};
-use tests::{CloudLab, Running};
+use tests::{CloudWorkspace, Running};
 
 fn first() -> Day {
     day("2024-02-10")
@@ -16,8 +16,8 @@ fn last() -> Day {
     day("2024-02-12")
 }
 
-fn lab(test: &str) -> anyhow::Result<Option<CloudLab>> {
-    CloudLab::with_flows(test, first(), last(), 200)
+fn workspace(test: &str) -> anyhow::Result<Option<CloudWorkspace>> {
+    CloudWorkspace::with_flows(test, first(), last(), 200)
 }
 
 #[track_caller]
@@ -34,34 +34,35 @@ fn until_frozen(load: &Running, point: &str) {
 
 #[test]
 fn of_two_drivers_on_one_table_one_works_and_the_other_is_refused() -> anyhow::Result<()> {
-    let Some(lab) = lab("of_two_drivers_on_one_table_one_works")? else {
+    let Some(workspace) = workspace("of_two_drivers_on_one_table_one_works")? else {
         return Ok(());
     };
     let point = "stop:during-first-part";
-    let frozen = lab.load(first(), last())?.crash_at(point).spawn()?;
+    let frozen = workspace.load(first(), last())?.crash_at(point).spawn()?;
     until_frozen(&frozen, point);
-    let answer = lab.load(first(), last())?.run()?.expect_code(5);
+    let answer = workspace.load(first(), last())?.run()?.expect_code(5);
     assert_eq!(answer.json()["exit_code"], 5);
     frozen.thaw()?;
     frozen.wait()?.expect_code(0);
-    lab.assert_exact(first(), last())?;
-    lab.assert_swept()
+    workspace.assert_exact(first(), last())?;
+    workspace.assert_swept()
 }
 
 #[test]
 fn of_drivers_that_wait_each_ends_well_and_no_row_stands_twice() -> anyhow::Result<()> {
-    let Some(lab) = lab("of_drivers_that_wait_each_ends_well")? else {
+    let Some(workspace) = workspace("of_drivers_that_wait_each_ends_well")? else {
         return Ok(());
     };
     let runs = [&[][..], &["--full-load"], &[]].map(|flags| {
-        lab.load_again(first(), last())
+        workspace
+            .load_again(first(), last())
             .and_then(|run| run.args(flags).spawn())
     });
     for run in runs {
         run?.wait()?.expect_code(0);
     }
-    lab.assert_exact(first(), last())?;
-    lab.assert_swept()
+    workspace.assert_exact(first(), last())?;
+    workspace.assert_swept()
 }
 
 #[test]
@@ -72,21 +73,21 @@ fn a_driver_frozen_past_its_lease_publishes_nothing_when_it_wakes() {
         "before-manifest",
         "before-commit",
     ];
-    at_once(&points, |point| {
-        let Some(lab) = lab("a_driver_frozen_past_its_lease")? else {
+    in_parallel(&points, |point| {
+        let Some(workspace) = workspace("a_driver_frozen_past_its_lease")? else {
             return Ok(());
         };
         let stop = format!("stop:{point}");
-        let frozen = lab.load(first(), last())?.crash_at(&stop).spawn()?;
+        let frozen = workspace.load(first(), last())?.crash_at(&stop).spawn()?;
         until_frozen(&frozen, point);
-        lab.load_again(first(), last())?.run()?.expect_code(0);
-        let done = lab.objects()?;
+        workspace.load_again(first(), last())?.run()?.expect_code(0);
+        let done = workspace.objects()?;
         frozen.thaw()?;
         let woken = frozen.wait()?.expect_code(5);
         assert_eq!(woken.json()["output"]["objects"], 0, "after {point}");
-        assert_eq!(lab.objects()?, done, "after {point}");
-        lab.assert_exact(first(), last())?;
-        lab.assert_swept()
+        assert_eq!(workspace.objects()?, done, "after {point}");
+        workspace.assert_exact(first(), last())?;
+        workspace.assert_swept()
     });
 }
 
@@ -100,21 +101,21 @@ fn a_driver_frozen_while_publishing_does_no_harm_when_it_wakes() {
         "before-deletion",
         "before-done",
     ];
-    at_once(&points, |point| {
-        let Some(lab) = lab("a_driver_frozen_while_publishing")? else {
+    in_parallel(&points, |point| {
+        let Some(workspace) = workspace("a_driver_frozen_while_publishing")? else {
             return Ok(());
         };
-        lab.load(first(), last())?.run()?.expect_code(0);
+        workspace.load(first(), last())?.run()?.expect_code(0);
         let stop = format!("stop:{point}");
-        let load = lab.load(first(), last())?.arg("--full-load");
+        let load = workspace.load(first(), last())?.arg("--full-load");
         let frozen = load.crash_at(&stop).spawn()?;
         until_frozen(&frozen, point);
-        lab.load_again(first(), last())?.run()?.expect_code(0);
-        lab.assert_exact(first(), last())?;
+        workspace.load_again(first(), last())?.run()?.expect_code(0);
+        workspace.assert_exact(first(), last())?;
         frozen.thaw()?;
         let woken = frozen.wait()?;
         assert!(matches!(woken.code(), Some(0 | 5)), "{}", woken.stderr);
-        lab.assert_exact(first(), last())?;
-        lab.assert_swept()
+        workspace.assert_exact(first(), last())?;
+        workspace.assert_swept()
     });
 }

@@ -1,5 +1,5 @@
-//! A bucket and tables of its own for each test: the lab whose input and lake stand in
-//! S3 and whose state is in DynamoDB, all on loopback.
+//! A workspace with its own bucket and tables: input and lake are on S3, the state is in
+//! DynamoDB. Both services are stand-ins on loopback.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::{fs, thread};
@@ -8,9 +8,9 @@ use anyhow::Context;
 
 use crate::days::Day;
 use crate::inputs::Flows;
-use crate::lab::Lab;
-use crate::process::{Answer, Invocation};
+use crate::process::{Invocation, Output};
 use crate::s3::Bucket;
+use crate::workspace::Workspace;
 use crate::{dynamo, moto, rows};
 
 /// Folders of the bucket that a load may write to.
@@ -18,41 +18,42 @@ const LAKE: &str = "lake/";
 const WORK: &str = "lakebolt-work/";
 const QUARANTINE: &str = "lakebolt-quarantine/";
 
-static LABS: AtomicU32 = AtomicU32::new(0);
+static WORKSPACES: AtomicU32 = AtomicU32::new(0);
 
-/// A lab in the cloud. Raw logs are made in the local lab's `input` and uploaded; the
-/// lake is downloaded into its `lake` to be read.
+/// A workspace on S3 and DynamoDB. Raw logs are written to the local workspace's `input` and
+/// uploaded. The lake is downloaded to the local `lake` to be read.
 #[derive(Debug)]
-pub struct CloudLab {
-    pub local: Lab,
+pub struct CloudWorkspace {
+    pub local: Workspace,
     pub bucket: Bucket,
     pub s3: String,
     pub dynamo: String,
     prefix: String,
 }
 
-impl CloudLab {
-    /// A lab with an empty bucket and the tables made; `None` when moto cannot run here,
-    /// which is counted under the test's name.
+impl CloudWorkspace {
+    /// A workspace with an empty bucket and new tables. `None` if moto cannot run here, which
+    /// is counted under the test's name.
     pub fn new(test: &str) -> anyhow::Result<Option<Self>> {
-        let lab = Self::without_tables(test)?;
-        if let Some(lab) = &lab {
-            lab.lakebolt()?
-                .args(["config", "init", "--state", &lab.state()])
+        let workspace = Self::without_tables(test)?;
+        if let Some(workspace) = &workspace {
+            workspace
+                .lakebolt()?
+                .args(["config", "init", "--state", &workspace.state()])
                 .run()?
                 .expect_code(0);
         }
-        Ok(lab)
+        Ok(workspace)
     }
 
-    /// The same before `config init`.
+    /// Like `new`, without `config init`.
     pub fn without_tables(test: &str) -> anyhow::Result<Option<Self>> {
         let Some(s3) = moto::endpoint(test)? else {
             return Ok(None);
         };
-        let name = format!("lab-{}", LABS.fetch_add(1, Ordering::Relaxed));
+        let name = format!("workspace-{}", WORKSPACES.fetch_add(1, Ordering::Relaxed));
         Ok(Some(Self {
-            local: Lab::new()?,
+            local: Workspace::new()?,
             bucket: Bucket::create(&s3, &name)?,
             s3,
             dynamo: dynamo::endpoint()?,
@@ -60,20 +61,20 @@ impl CloudLab {
         }))
     }
 
-    /// A lab whose input holds `lines` flows for each of these days and the two around.
+    /// A workspace with `lines` flows for each of these days, the day before and the day after.
     pub fn with_flows(
         test: &str,
         first: Day,
         last: Day,
         lines: u64,
     ) -> anyhow::Result<Option<Self>> {
-        let Some(lab) = Self::new(test)? else {
+        let Some(workspace) = Self::new(test)? else {
             return Ok(None);
         };
-        let input = lab.local.input();
+        let input = workspace.local.input();
         Flows::default().write_days(&input, first.plus(-1), last.plus(1), lines)?;
-        lab.upload()?;
-        Ok(Some(lab))
+        workspace.upload()?;
+        Ok(Some(workspace))
     }
 
     /// `dynamodb:PREFIX`
@@ -81,7 +82,7 @@ impl CloudLab {
         format!("dynamodb:{}", self.prefix)
     }
 
-    /// Puts every raw file at its place below `in/`.
+    /// Uploads every raw file below `in/`.
     pub fn upload(&self) -> anyhow::Result<()> {
         let input = self.local.input();
         for path in rows::files(&input) {
@@ -91,7 +92,7 @@ impl CloudLab {
         Ok(())
     }
 
-    /// `lakebolt` with the settings of an AWS environment, ready for its arguments.
+    /// `lakebolt` without arguments, in an environment that points to the stand-ins.
     pub fn lakebolt(&self) -> anyhow::Result<Invocation> {
         let variables = credentials().into_iter();
         let lakebolt = self.without_credentials()?;
@@ -100,7 +101,7 @@ impl CloudLab {
         }))
     }
 
-    /// The same where nothing gives credentials.
+    /// Like `lakebolt`, without credentials.
     pub fn without_credentials(&self) -> anyhow::Result<Invocation> {
         let variables = environment(&self.s3, &self.dynamo).into_iter();
         let lakebolt = self.local.lakebolt()?;
@@ -118,7 +119,7 @@ impl CloudLab {
             .args(["--state", &self.state()])
     }
 
-    /// `lakebolt run SOURCE`, answering in JSON.
+    /// `lakebolt run SOURCE` with JSON output.
     pub fn run(&self, source: &str) -> anyhow::Result<Invocation> {
         Ok(self.command(self.lakebolt()?, "run", source))
     }
@@ -130,25 +131,25 @@ impl CloudLab {
             .args(["--from", &first.to_string(), "--to", &last.to_string()]))
     }
 
-    /// The same once more after a crash: it waits for the dead one's lease to end.
+    /// Like `load`, after a crash: it waits until the dead process's lease expires.
     pub fn load_again(&self, first: Day, last: Day) -> anyhow::Result<Invocation> {
         Ok(self.load(first, last)?.args(["--wait", "120s"]))
     }
 
-    /// `lakebolt sweep` of everything that no live attempt owns, however young.
-    pub fn sweep(&self) -> anyhow::Result<Answer> {
+    /// `lakebolt sweep` of everything that no live attempt owns, without a minimum age.
+    pub fn sweep(&self) -> anyhow::Result<Output> {
         self.lakebolt()?
             .args(["sweep", &self.bucket.uri("lake")])
             .args(["--state", &self.state(), "--min-age", "0s"])
             .run()
     }
 
-    /// The keys of the lake, in order.
+    /// The sorted keys of the lake.
     pub fn objects(&self) -> anyhow::Result<Vec<String>> {
         self.bucket.keys(LAKE)
     }
 
-    /// Fetches the lake into the local lab.
+    /// Downloads the lake to the local workspace.
     pub fn download(&self) -> anyhow::Result<()> {
         let lake = self.local.lake();
         if lake.exists() {
@@ -156,14 +157,13 @@ impl CloudLab {
         }
         for key in self.objects()? {
             let path = lake.join(key.strip_prefix(LAKE).unwrap_or(&key));
-            fs::create_dir_all(path.parent().context("a key stands in a folder")?)?;
+            fs::create_dir_all(path.parent().context("a key has a folder")?)?;
             fs::write(&path, self.bucket.get(&key)?)?;
         }
         Ok(())
     }
 
-    /// Fails unless the lake holds exactly the raw rows of these days, and nothing
-    /// but objects of rows.
+    /// Fails unless the lake has exactly the raw rows of these days and no other objects.
     #[track_caller]
     pub fn assert_exact(&self, first: Day, last: Day) -> anyhow::Result<()> {
         self.download()?;
@@ -173,8 +173,8 @@ impl CloudLab {
         self.local.assert_exact(first, last)
     }
 
-    /// Sweeps until a pass finds nothing, after which only inputs, the lake, its
-    /// quarantine and manifests may stand, and no upload.
+    /// Sweeps twice. Fails if the second pass changes something, or if the bucket has uploads
+    /// or other keys than inputs, the lake, its quarantine and manifests.
     #[track_caller]
     pub fn assert_swept(&self) -> anyhow::Result<()> {
         self.sweep()?.expect_code(0);
@@ -196,26 +196,26 @@ impl CloudLab {
     }
 }
 
-/// The variables by which a process finds S3 and DynamoDB here; credentials are not among them.
+/// The variables that point a process to the stand-ins, without credentials.
 pub fn environment(s3: &str, dynamo: &str) -> [(&'static str, String); 4] {
     [
         ("AWS_ENDPOINT_URL_S3", s3.to_owned()),
         ("AWS_ENDPOINT_URL_DYNAMODB", dynamo.to_owned()),
         ("AWS_REGION", "eu-central-1".to_owned()),
-        // Nothing here may ask the network for credentials.
+        // A test must not ask the network for credentials.
         ("AWS_EC2_METADATA_DISABLED", "true".to_owned()),
     ]
 }
 
-/// Credentials for what checks none.
+/// Credentials for the stand-ins, which do not check them.
 pub fn credentials() -> [(&'static str, String); 2] {
     ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"].map(|name| (name, "test".to_owned()))
 }
 
-/// Runs `check` for every case at once, since most of their time is spent waiting for
-/// leases to end; fails with the cases that failed.
+/// Runs `check` for all cases in parallel, since most of their time is spent waiting for
+/// leases to expire. Panics with the cases that failed.
 #[track_caller]
-pub fn at_once<C: std::fmt::Debug + Sync>(
+pub fn in_parallel<C: std::fmt::Debug + Sync>(
     cases: &[C],
     check: impl Fn(&C) -> anyhow::Result<()> + Sync,
 ) {

@@ -1,4 +1,4 @@
-//! The processes of a cluster on loopback: where they meet, and how each is started.
+//! The processes of a cluster on loopback, and the addresses that connect them.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::{Read, Write};
@@ -12,47 +12,47 @@ use std::time::{Duration, Instant};
 
 use crate::process::{Invocation, Running, binary};
 
-/// Longest wait for anything that a cluster is to do by itself.
-const PATIENCE: Duration = Duration::from_secs(120);
-/// Longest wait for an answer over HTTP: a process may be frozen.
-const ANSWER: Duration = Duration::from_secs(2);
-/// Ports that no outgoing connection takes while a process is away.
+/// The time limit for anything that a cluster must do.
+const TIMEOUT: Duration = Duration::from_secs(120);
+/// The time limit of an HTTP request, since the process may be frozen.
+const HTTP_TIMEOUT: Duration = Duration::from_secs(2);
+/// Ports that are not ephemeral: no outgoing connection takes them while a process is down.
 const PORTS: Range<u16> = 10_000..32_768;
 
-/// A place for a scheduler, executors and clients. Nothing runs until it is started.
+/// The settings of a cluster's processes. A test starts the processes that it needs.
 #[derive(Debug)]
 pub struct Cluster {
     folder: PathBuf,
     state: String,
     /// The scheduler's address.
     pub listen: SocketAddr,
-    /// Where executors look for it: the same, unless a test puts something between.
-    pub meet: SocketAddr,
-    /// Flags of every process, the client's too: certificates.
+    /// The address that executors connect to: the scheduler's, or that of a relay.
+    pub scheduler_address: SocketAddr,
+    /// Certificate flags of every process and of clients.
     pub tls: Vec<String>,
-    /// Flags of the scheduler alone.
+    /// Further flags of the scheduler.
     pub settings: Vec<String>,
-    /// Variables of every process but the client.
+    /// Variables of every process except clients.
     pub environment: Vec<(String, String)>,
 }
 
 impl Cluster {
-    /// A cluster whose processes run in `folder`, with a status store at `state`. Executors
-    /// are given up after six seconds, the least there is.
+    /// A cluster whose processes run in `folder`, with a status store at `state`. Its executor
+    /// timeout is six seconds, the minimum.
     pub fn new(folder: &Path, state: &str) -> anyhow::Result<Self> {
         let listen = free_port()?;
         Ok(Self {
             folder: folder.to_owned(),
             state: state.to_owned(),
             listen,
-            meet: listen,
+            scheduler_address: listen,
             tls: Vec::new(),
             settings: ["--executor-timeout", "6"].map(str::to_owned).into(),
             environment: Vec::new(),
         })
     }
 
-    /// The scheduler, ready to be spawned.
+    /// The command of the scheduler.
     pub fn scheduler(&self) -> anyhow::Result<Invocation> {
         let scheduler = self.process("lakebolt-scheduler")?;
         Ok(scheduler
@@ -61,7 +61,7 @@ impl Cluster {
             .args(&self.settings))
     }
 
-    /// Starts the scheduler and waits until it serves.
+    /// Starts the scheduler and waits until it is ready.
     pub fn serve(&self) -> anyhow::Result<Running> {
         let scheduler = self.scheduler()?.spawn()?;
         self.wait_until_ready();
@@ -78,13 +78,13 @@ impl Cluster {
         answer.is_some_and(|answer| answer.contains("200 OK"))
     }
 
-    /// An executor of one vcore, ready to be spawned.
+    /// The command of an executor with one task slot.
     pub fn executor(&self) -> anyhow::Result<Invocation> {
         let executor = self.process("lakebolt-executor")?;
         Ok(executor
             .args([
                 "--scheduler",
-                &self.meet.to_string(),
+                &self.scheduler_address.to_string(),
                 "--concurrent-tasks",
                 "1",
             ])
@@ -98,11 +98,11 @@ impl Cluster {
         Ok(variables.fold(process, |process, (name, value)| process.env(name, value)))
     }
 
-    /// What the scheduler's port answers over plain HTTP.
+    /// The scheduler's answer to a GET over plain HTTP.
     pub fn http(&self, path: &str) -> Option<String> {
-        let mut stream = TcpStream::connect_timeout(&self.listen, ANSWER).ok()?;
-        stream.set_read_timeout(Some(ANSWER)).ok()?;
-        stream.set_write_timeout(Some(ANSWER)).ok()?;
+        let mut stream = TcpStream::connect_timeout(&self.listen, HTTP_TIMEOUT).ok()?;
+        stream.set_read_timeout(Some(HTTP_TIMEOUT)).ok()?;
+        stream.set_write_timeout(Some(HTTP_TIMEOUT)).ok()?;
         let request = format!("GET {path} HTTP/1.1\r\nHost: it\r\nConnection: close\r\n\r\n");
         stream.write_all(request.as_bytes()).ok()?;
         let mut answer = String::new();
@@ -111,11 +111,11 @@ impl Cluster {
     }
 }
 
-/// A place on loopback where nothing listens, and that no other test of this process was given.
+/// A free port on loopback. No other test of this process gets the same one.
 fn free_port() -> anyhow::Result<SocketAddr> {
     static NEXT: OnceLock<AtomicU16> = OnceLock::new();
     let count = PORTS.end - PORTS.start;
-    // Other processes of tests begin elsewhere.
+    // Other test processes start at a different port.
     let first = || AtomicU16::new(RandomState::new().build_hasher().finish() as u16 % count);
     let next = NEXT.get_or_init(first);
     for _ in PORTS {
@@ -128,12 +128,15 @@ fn free_port() -> anyhow::Result<SocketAddr> {
     anyhow::bail!("no port of {PORTS:?} is free")
 }
 
-/// Waits until something holds; fails the test when it does not in two minutes.
+/// Waits until a condition holds; panics after two minutes.
 #[track_caller]
-pub fn until(what: &str, mut holds: impl FnMut() -> bool) {
+pub fn until(condition: &str, mut holds: impl FnMut() -> bool) {
     let since = Instant::now();
     while !holds() {
-        assert!(since.elapsed() < PATIENCE, "waited in vain: {what}");
+        assert!(
+            since.elapsed() < TIMEOUT,
+            "timed out waiting until {condition}"
+        );
         sleep(Duration::from_millis(20));
     }
 }
@@ -147,14 +150,14 @@ mod tests {
     }
 
     #[test]
-    fn ports_differ_and_are_no_outgoing_ones() {
+    fn ports_differ_and_are_not_ephemeral() {
         let (one, other) = (cluster().listen, cluster().listen);
         assert_ne!(one, other);
         assert!(PORTS.contains(&one.port()) && PORTS.contains(&other.port()));
     }
 
     #[test]
-    fn a_scheduler_that_does_not_answer_is_not_waited_for() {
+    fn a_request_to_a_silent_scheduler_times_out() {
         let cluster = cluster();
         let _silent = TcpListener::bind(cluster.listen).expect("it is free");
         assert_eq!(cluster.http("/readyz"), None);

@@ -6,7 +6,7 @@ use std::time::SystemTime;
 
 use anyhow::Context;
 
-/// Seconds of a day.
+/// Seconds in a day.
 pub const SECONDS: i64 = 86_400;
 
 /// A UTC day, counted from 1970-01-01.
@@ -14,7 +14,7 @@ pub const SECONDS: i64 = 86_400;
 pub struct Day(pub i64);
 
 impl Day {
-    /// The day it is now.
+    /// The current day.
     pub fn today() -> Self {
         let since = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
         Self(i64::try_from(since.as_secs()).unwrap_or_default() / SECONDS)
@@ -48,12 +48,12 @@ impl Day {
         (year, month, day_of_year - (153 * shifted + 2) / 5 + 1)
     }
 
-    /// Its first second since 1970.
+    /// Its first second, counted from 1970.
     pub fn midnight(self) -> i64 {
         self.0 * SECONDS
     }
 
-    /// The day so many days later.
+    /// The day `days` days later.
     pub fn plus(self, days: i64) -> Self {
         Self(self.0 + days)
     }
@@ -96,7 +96,7 @@ impl FromStr for Day {
     }
 }
 
-/// The day a test names; only for literals.
+/// Parses a day; only for literals of tests.
 pub fn day(text: &str) -> Day {
     text.parse().expect("the test's own literal is a day")
 }

@@ -1,4 +1,4 @@
-//! DynamoDB in this process, by dynoxide, on a port of its own.
+//! A DynamoDB stand-in, which dynoxide serves from this process.
 
 use std::sync::OnceLock;
 
@@ -13,7 +13,7 @@ use crate::http::RUNTIME;
 
 static DYNAMO: OnceLock<Result<String, String>> = OnceLock::new();
 
-/// Where DynamoDB answers. All tests of a process share it: each takes tables of its own.
+/// The URL of DynamoDB. All tests of a process share it; each uses its own tables.
 pub fn endpoint() -> anyhow::Result<String> {
     let started = DYNAMO.get_or_init(|| start().map_err(|error| format!("{error:#}")));
     started.clone().map_err(anyhow::Error::msg)
@@ -27,7 +27,7 @@ fn start() -> anyhow::Result<String> {
     Ok(format!("http://{address}"))
 }
 
-/// One call, such as `Scan`, with its JSON; the answer's JSON.
+/// Calls an operation, such as `Scan`, and returns the JSON of the answer.
 pub fn call(endpoint: &str, operation: &str, body: &Value) -> anyhow::Result<Value> {
     let target = format!("DynamoDB_20120810.{operation}");
     let headers = [

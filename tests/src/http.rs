@@ -12,10 +12,10 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use tokio::runtime::{Builder, Runtime};
 
-/// A stand-in that does not answer for so long is broken.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// The time limit of a request to a stand-in.
+const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Where servers and clients of the harness run. Tests themselves are plain threads.
+/// The runtime of the harness's servers and clients. Tests themselves are plain threads.
 pub(crate) static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
     let mut builder = Builder::new_multi_thread();
     let runtime = builder.worker_threads(2).enable_all().build();
@@ -27,7 +27,7 @@ static CLIENT: LazyLock<HttpClient> =
 
 pub(crate) type HttpClient = Client<HttpConnector, Full<Bytes>>;
 
-/// A whole answer.
+/// A complete answer.
 #[derive(Debug)]
 pub struct Reply {
     pub status: StatusCode,
@@ -39,7 +39,7 @@ impl Reply {
         String::from_utf8_lossy(&self.body).into_owned()
     }
 
-    /// The same, once it is certain that the request was served.
+    /// Returns itself if the status is a success; fails otherwise.
     pub fn expect_success(self, what: &str) -> anyhow::Result<Self> {
         anyhow::ensure!(
             self.status.is_success(),
@@ -51,7 +51,7 @@ impl Reply {
     }
 }
 
-/// Sends a request and waits for the whole answer.
+/// Sends a request and waits for the complete answer.
 pub fn send(
     method: Method,
     url: &str,
@@ -64,7 +64,7 @@ pub fn send(
     }
     let request = request.body(Full::new(body.into()))?;
     RUNTIME.block_on(async {
-        let answer = tokio::time::timeout(PATIENCE, CLIENT.request(request)).await;
+        let answer = tokio::time::timeout(TIMEOUT, CLIENT.request(request)).await;
         whole(answer.with_context(|| format!("{url}: no answer"))??).await
     })
 }

@@ -1,4 +1,4 @@
-//! Small logs of our own in AWS's layout and formats, the same for the same seed.
+//! Generates small logs in AWS's layout and formats. The same seed gives the same logs.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -12,11 +12,11 @@ use flate2::write::GzEncoder;
 use crate::days::{Day, SECONDS};
 use crate::random::Random;
 
-/// First line of every flow log file.
+/// The first line of every flow log file.
 pub const FLOW_HEADER: &str = "version account-id interface-id srcaddr dstaddr srcport dstport \
      protocol packets bytes start end action log-status";
 
-/// Where flows are delivered: one account in one region.
+/// Generates flow logs of one account and region.
 #[derive(Clone, Debug)]
 pub struct Flows {
     pub account: String,
@@ -43,8 +43,8 @@ impl Flows {
         Ok(())
     }
 
-    /// Writes the `number`-th file of a day. Its first flow began ten seconds before
-    /// the day, as deliveries after midnight have it.
+    /// Writes the `number`-th file of a day. Its first flow starts ten seconds before the day,
+    /// as in files that AWS delivers after midnight.
     pub fn write(&self, input: &Path, day: Day, number: u64, rows: u64) -> anyhow::Result<PathBuf> {
         let mut random = Random::new(self.seed ^ (day.0.unsigned_abs() << 20) ^ (number << 8));
         let mut lines = vec![FLOW_HEADER.to_owned()];
@@ -60,7 +60,7 @@ impl Flows {
         Ok(path)
     }
 
-    /// Where the `number`-th file of a day stands.
+    /// The path of the `number`-th file of a day.
     pub fn path(&self, input: &Path, day: Day, number: u64) -> PathBuf {
         let Self {
             account, region, ..
@@ -93,7 +93,7 @@ impl Flows {
             ),
         };
         let packets = 1 + random.below(1000);
-        // Larger than 32 bits now and then: a counter must not wrap.
+        // Some counts exceed 32 bits, so that a counter that wraps fails a test.
         let bytes = packets
             * if row % 50 == 3 {
                 9_000_000_000
@@ -108,7 +108,7 @@ impl Flows {
     }
 }
 
-/// Writes a flat folder's S3 access log of a day, with the shapes that real ones have.
+/// Writes the S3 access log of a day to a flat folder, with the line shapes of real logs.
 pub fn write_s3_access(input: &Path, day: Day, rows: u64) -> anyhow::Result<PathBuf> {
     let mut random = Random::new(day.0.unsigned_abs());
     let lines: Vec<String> = (0..rows)
@@ -151,9 +151,9 @@ fn access_line(random: &mut Random, day: Day, row: u64) -> String {
     }
 }
 
-/// Writes `text` as one gzip member, folders included.
+/// Writes `text` as one gzip member, and creates missing folders.
 pub fn write_gzip(path: &Path, text: &str) -> anyhow::Result<()> {
-    let folder = path.parent().context("a file stands in a folder")?;
+    let folder = path.parent().context("a file has a folder")?;
     fs::create_dir_all(folder)?;
     let file = fs::File::create(path).with_context(|| path.display().to_string())?;
     let mut packed = GzEncoder::new(file, Compression::fast());
@@ -179,7 +179,7 @@ mod tests {
     use crate::rows::raw_flows;
 
     #[test]
-    fn a_days_first_flow_began_the_day_before_and_the_rest_in_it() {
+    fn the_first_flow_of_a_day_starts_on_the_day_before() {
         let folder = tempfile::tempdir().unwrap();
         let (first, last) = (day("2024-02-28"), day("2024-03-01"));
         Flows::default()

@@ -1,6 +1,6 @@
-//! The harness of the integration tests: runs the real binaries on small inputs made
-//! here, kills them, and reads back what they wrote. It uses no code of the crates under
-//! test, so that a mistake there cannot hide itself.
+//! The harness of the integration tests. It generates small inputs, runs and kills the real
+//! binaries, and reads back their output. It uses no code of the crates under test, so that
+//! it cannot share their bugs.
 
 pub mod certificates;
 pub mod cloud;
@@ -10,21 +10,21 @@ pub mod days;
 pub mod dynamo;
 pub mod http;
 pub mod inputs;
-pub mod lab;
 pub mod moto;
 pub mod points;
 pub mod process;
 pub mod proxy;
 pub mod python;
 pub mod random;
+pub mod relay;
 pub mod rows;
 pub mod s3;
-pub mod wire;
+pub mod workspace;
 
-pub use crate::cloud::CloudLab;
+pub use crate::cloud::CloudWorkspace;
 pub use crate::cluster::Cluster;
 pub use crate::days::Day;
-pub use crate::lab::Lab;
-pub use crate::process::{Answer, Invocation, Running};
-pub use crate::proxy::Proxy;
-pub use crate::wire::Wire;
+pub use crate::process::{Invocation, Output, Running};
+pub use crate::proxy::FaultProxy;
+pub use crate::relay::Relay;
+pub use crate::workspace::Workspace;

@@ -1,4 +1,4 @@
-//! moto as S3: one server for all tests of a process, started when the first asks.
+//! moto as S3: one server for all tests of a process, started at its first use.
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -11,7 +11,7 @@ use crate::python;
 
 const GATE: &str = "support/moto_gate.py";
 
-/// The server; it ends when this process does, since it reads our end of a pipe.
+/// The server. It exits with this process, which closes the pipe to its stdin.
 #[derive(Debug)]
 struct Moto {
     endpoint: String,
@@ -20,8 +20,8 @@ struct Moto {
 
 static MOTO: OnceLock<Result<Moto, String>> = OnceLock::new();
 
-/// Where moto answers, such as `http://127.0.0.1:5000`; `None` when there is no Python
-/// for it, which is said aloud and counted under the test's name.
+/// The URL of moto, such as `http://127.0.0.1:5000`. `None` if Python is missing, which is
+/// printed and counted under the test's name.
 pub fn endpoint(test: &str) -> anyhow::Result<Option<String>> {
     let Some(python) = python::interpreter(test)? else {
         return Ok(None);
@@ -43,7 +43,7 @@ fn start(python: &Path) -> anyhow::Result<Moto> {
     let stdout = server.stdout.take().context("stdout is piped")?;
     let mut port = String::new();
     BufReader::new(stdout).read_line(&mut port)?;
-    let port: u16 = port.trim().parse().context("it printed no port")?;
+    let port: u16 = port.trim().parse().context("moto printed no port")?;
     Ok(Moto {
         endpoint: format!("http://127.0.0.1:{port}"),
         _server: server,

@@ -1,5 +1,5 @@
-//! The ten points of a load at which tests kill it, in their order. Written once more
-//! here, so that a point that is renamed fails a test.
+//! The ten points at which tests kill a load, in their order. The list is a copy, so that a
+//! renamed point fails a test.
 
 pub const BEFORE_COMMIT: [&str; 6] = [
     "after-lease",
@@ -17,5 +17,5 @@ pub const AFTER_COMMIT: [&str; 4] = [
     "before-done",
 ];
 
-/// Those of them that an executor passes on a cluster.
+/// The points that an executor passes on a cluster.
 pub const OF_EXECUTORS: [&str; 2] = ["during-first-part", "before-receipt"];

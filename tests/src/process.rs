@@ -1,4 +1,4 @@
-//! Running a binary and, when a test wants it, killing or freezing it.
+//! Runs binaries, and kills or freezes them.
 
 use std::ffi::OsStr;
 use std::fs::File;
@@ -12,21 +12,21 @@ use anyhow::{Context, bail};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-/// Longest time one command may take before the test gives it up.
-const PATIENCE: Duration = Duration::from_secs(300);
+/// The time limit of a command.
+const TIMEOUT: Duration = Duration::from_secs(300);
 
-/// The folder cargo put this build's binaries in.
+/// The folder of this build's binaries.
 pub fn binaries() -> anyhow::Result<PathBuf> {
     let own = std::env::current_exe()?;
     // target/PROFILE/deps/it-0123 → target/PROFILE
     let folder = own
         .ancestors()
         .nth(2)
-        .context("a test stands in target/PROFILE/deps")?;
+        .context("a test is in target/PROFILE/deps")?;
     Ok(folder.to_owned())
 }
 
-/// A binary of the workspace; a clear error when it was not built.
+/// The path of a binary of the workspace. It is an error if it is not built.
 pub fn binary(name: &str) -> anyhow::Result<PathBuf> {
     let path = binaries()?.join(name);
     if !path.exists() {
@@ -38,7 +38,7 @@ pub fn binary(name: &str) -> anyhow::Result<PathBuf> {
     Ok(path)
 }
 
-/// A command that is being put together.
+/// A command before it runs.
 #[derive(Debug)]
 pub struct Invocation {
     command: Command,
@@ -46,7 +46,7 @@ pub struct Invocation {
 }
 
 impl Invocation {
-    /// `program`, in `folder`, with nothing of the environment but a home and a path.
+    /// `program` in `folder`, with an environment of only HOME and PATH.
     pub fn new(program: &Path, folder: &Path) -> Self {
         let mut command = Command::new(program);
         command.current_dir(folder).env_clear();
@@ -74,17 +74,18 @@ impl Invocation {
         self
     }
 
-    /// Dies by SIGKILL at one of the named points of a load; `NAME`, `NAME:N`, `stop:NAME`.
+    /// Kills the process with SIGKILL at a named point of a load: `NAME`, or `NAME:N` at its
+    /// N-th pass. `stop:NAME` freezes it instead.
     pub fn crash_at(self, point: &str) -> Self {
         self.env("LAKEBOLT_CRASH_AT", point)
     }
 
-    /// Runs it to its end.
-    pub fn run(self) -> anyhow::Result<Answer> {
+    /// Runs it and waits for its end.
+    pub fn run(self) -> anyhow::Result<Output> {
         self.spawn()?.wait()
     }
 
-    /// Starts it. What it prints goes to files, so that it never waits for a reader.
+    /// Starts it. Its output goes to files, so that it never blocks on a pipe.
     pub fn spawn(mut self) -> anyhow::Result<Running> {
         let stdout = tempfile::tempfile_in(&self.folder)?;
         let stderr = tempfile::tempfile_in(&self.folder)?;
@@ -102,7 +103,7 @@ impl Invocation {
     }
 }
 
-/// A command that runs. It is killed when a test ends without it.
+/// A running command. It is killed when the test drops it.
 #[derive(Debug)]
 pub struct Running {
     child: Child,
@@ -116,7 +117,7 @@ impl Running {
         self.signal(Signal::KILL)
     }
 
-    /// Sends SIGSTOP: the process stands still until `thaw`.
+    /// Sends SIGSTOP: the process is stopped until `thaw`.
     pub fn freeze(&self) -> anyhow::Result<()> {
         self.signal(Signal::STOP)
     }
@@ -131,7 +132,7 @@ impl Running {
         self.signal(Signal::INT)
     }
 
-    /// Sends SIGTERM, as a container's runtime does.
+    /// Sends SIGTERM, as a container runtime does.
     pub fn terminate(&self) -> anyhow::Result<()> {
         self.signal(Signal::TERM)
     }
@@ -142,12 +143,12 @@ impl Running {
         Ok(kill_process(id, signal)?)
     }
 
-    /// Whether it is still there.
+    /// Whether it has not ended.
     pub fn is_running(&mut self) -> anyhow::Result<bool> {
         Ok(self.child.try_wait()?.is_none())
     }
 
-    /// Whether it stands still, by SIGSTOP.
+    /// Whether SIGSTOP has stopped it.
     pub fn is_frozen(&self) -> bool {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id()));
         let state = stat.ok().and_then(|stat| {
@@ -157,7 +158,7 @@ impl Running {
         state == Some('T')
     }
 
-    /// The largest resident size that it has had, in KiB; 0 once it has ended.
+    /// Its largest resident size so far, in KiB; 0 after its end.
     pub fn peak_memory_kib(&self) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()));
         let status = status.unwrap_or_default();
@@ -166,21 +167,21 @@ impl Running {
         size.and_then(|size| size.parse().ok()).unwrap_or_default()
     }
 
-    /// Waits for its end and gives what it said.
-    pub fn wait(mut self) -> anyhow::Result<Answer> {
+    /// Waits for its end and returns its output.
+    pub fn wait(mut self) -> anyhow::Result<Output> {
         let since = Instant::now();
         let status = loop {
             if let Some(status) = self.child.try_wait()? {
                 break status;
             }
-            if since.elapsed() > PATIENCE {
+            if since.elapsed() > TIMEOUT {
                 self.child.kill()?;
-                let said = read_back(&mut self.stderr)?;
-                bail!("no end after {PATIENCE:?}; stderr:\n{said}");
+                let stderr = read_back(&mut self.stderr)?;
+                bail!("still running after {TIMEOUT:?}; stderr:\n{stderr}");
             }
             std::thread::sleep(Duration::from_millis(5));
         };
-        Ok(Answer {
+        Ok(Output {
             status,
             stdout: read_back(&mut self.stdout)?,
             stderr: read_back(&mut self.stderr)?,
@@ -190,7 +191,7 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // It has ended already, unless the test failed before it waited.
+        // The process has ended already, unless the test failed before it waited.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -204,26 +205,26 @@ fn read_back(file: &mut File) -> anyhow::Result<String> {
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-/// How a command ended.
+/// The exit status and the output of a command.
 #[derive(Debug)]
-pub struct Answer {
+pub struct Output {
     status: ExitStatus,
     pub stdout: String,
     pub stderr: String,
 }
 
-impl Answer {
-    /// The exit code; `None` when a signal ended it.
+impl Output {
+    /// The exit code; `None` if a signal ended the command.
     pub fn code(&self) -> Option<i32> {
         self.status.code()
     }
 
-    /// Whether SIGKILL ended it.
+    /// Whether SIGKILL ended the command.
     pub fn was_killed(&self) -> bool {
         self.status.signal() == Some(Signal::KILL.as_raw())
     }
 
-    /// The same, once it is certain that it ended with `code`.
+    /// Returns itself if the exit code is `code`; panics otherwise.
     #[track_caller]
     pub fn expect_code(self, code: i32) -> Self {
         assert_eq!(
@@ -279,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_holds_code_output_and_nothing_of_our_environment() {
+    fn a_command_does_not_inherit_the_environment() {
         let folder = tempfile::tempdir().unwrap();
         let script = "echo \"{\\\"state\\\":\\\"$LAKEBOLT_STATE\\\"}\"; echo no >&2; exit 3";
         let answer = in_folder(folder.path(), script)
@@ -291,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn a_frozen_process_stands_still_until_it_is_thawed() {
+    fn a_frozen_process_is_stopped_until_it_is_thawed() {
         let folder = tempfile::tempdir().unwrap();
         let running = in_folder(folder.path(), "kill -STOP $$; exit 7")
             .spawn()
@@ -305,7 +306,7 @@ mod tests {
     }
 
     #[test]
-    fn a_killed_process_says_so() {
+    fn a_killed_process_is_reported_as_killed() {
         let folder = tempfile::tempdir().unwrap();
         let mut running = in_folder(folder.path(), "exec sleep 60").spawn().unwrap();
         assert!(running.is_running().unwrap());

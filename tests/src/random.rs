@@ -1,7 +1,7 @@
-//! A small generator of our own (splitmix64): the same numbers everywhere, so that a
-//! printed seed is all that a failure needs to be seen again.
+//! A small random number generator (splitmix64). It gives the same numbers on every machine,
+//! so that a printed seed reproduces a failure.
 
-/// Numbers that follow from a seed.
+/// A sequence of numbers that depends only on a seed.
 #[derive(Clone, Debug)]
 pub struct Random(u64);
 
@@ -10,7 +10,7 @@ impl Random {
         Self(seed)
     }
 
-    /// Numbers that follow from a seed and a name, apart from those of other names.
+    /// A sequence that depends on a seed and a name.
     pub fn of(seed: u64, name: &str) -> Self {
         // FNV-1a; the first draw mixes it.
         let mixed = name.bytes().fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| {
@@ -26,7 +26,7 @@ impl Random {
         mixed ^ (mixed >> 31)
     }
 
-    /// A number from 0 to `bound`, which it does not reach.
+    /// A number from 0 to `bound - 1`.
     pub fn below(&mut self, bound: u64) -> u64 {
         self.draw() % bound
     }

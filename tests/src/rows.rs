@@ -1,4 +1,4 @@
-//! What stands in a lake, and what ought to stand there by the raw text.
+//! The rows of a lake, and the rows that the raw logs require.
 
 use std::fs;
 use std::fs::File;
@@ -12,7 +12,7 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use crate::days::{Day, SECONDS};
 use crate::inputs::read_gzip;
 
-/// The columns of an event that tell one flow from another, in the order of `flow`'s text.
+/// The columns of an event that identify a flow, in the order of the texts of `raw_flow`.
 const FLOW_COLUMNS: [&str; 10] = [
     "time",
     "end_time",
@@ -26,7 +26,7 @@ const FLOW_COLUMNS: [&str; 10] = [
     "status_code",
 ];
 
-/// Every file below `folder`, sorted; nothing if there is no such folder.
+/// Every file below `folder`, sorted. A missing folder has no files.
 pub fn files(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let mut folders = vec![folder.to_owned()];
@@ -43,15 +43,14 @@ pub fn files(folder: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// Every object that a reader of the lake may list: whatever ends in `.parquet`,
-/// wherever it stands.
+/// Every object that a reader of the lake may list: each file that ends in `.parquet`.
 pub fn objects(lake: &Path) -> Vec<PathBuf> {
     let mut objects = files(lake);
     objects.retain(|path| path.extension().is_some_and(|end| end == "parquet"));
     objects
 }
 
-/// The flows of a lake as sorted texts.
+/// The flows of a lake, each as one text, sorted.
 pub fn lake_flows(lake: &Path) -> anyhow::Result<Vec<String>> {
     let mut rows = Vec::new();
     for path in objects(lake) {
@@ -64,7 +63,7 @@ pub fn lake_flows(lake: &Path) -> anyhow::Result<Vec<String>> {
     Ok(rows)
 }
 
-/// The rows of an object: for each the named columns as text, NULL as `-`.
+/// The named columns of each row of an object, as text; NULL is `-`.
 pub fn read(path: &Path, columns: &[&str]) -> anyhow::Result<Vec<Vec<String>>> {
     let file = File::open(path).with_context(|| path.display().to_string())?;
     let reader = ParquetRecordBatchReaderBuilder::try_new(file)?.build()?;
@@ -83,7 +82,7 @@ pub fn read(path: &Path, columns: &[&str]) -> anyhow::Result<Vec<Vec<String>>> {
     Ok(rows)
 }
 
-/// Rows of an object, by its footer.
+/// The number of rows of an object, by its footer.
 pub fn count(path: &Path) -> anyhow::Result<u64> {
     let file = File::open(path)?;
     let reader = ParquetRecordBatchReaderBuilder::try_new(file)?;
@@ -91,12 +90,12 @@ pub fn count(path: &Path) -> anyhow::Result<u64> {
     Ok(u64::try_from(rows)?)
 }
 
-/// Rows of all objects of a lake.
+/// The number of rows of all objects of a lake.
 pub fn count_all(lake: &Path) -> anyhow::Result<u64> {
     objects(lake).iter().map(|path| count(path)).sum()
 }
 
-/// The flows that the raw files hold for these days, as sorted texts of the same form.
+/// The flows of these days in the raw files, each as one text, sorted.
 pub fn raw_flows(input: &Path, first: Day, last: Day) -> anyhow::Result<Vec<String>> {
     let mut rows = Vec::new();
     for path in files(input) {
@@ -165,7 +164,7 @@ fn place(path: &Path) -> anyhow::Result<String> {
     Ok(parts[at..parts.len() - 1].join("/"))
 }
 
-/// Fails with the first differences when two sorted lists differ.
+/// Panics with the first differences if two sorted lists differ.
 pub fn assert_same(found: &[String], expected: &[String]) {
     if found == expected {
         return;
@@ -173,7 +172,7 @@ pub fn assert_same(found: &[String], expected: &[String]) {
     let missing: Vec<_> = difference(expected, found);
     let extra: Vec<_> = difference(found, expected);
     panic!(
-        "{} rows stand where {} are expected; {} missing, such as {:#?}; {} too many, such as {:#?}",
+        "{} rows instead of {}; {} missing, such as {:#?}; {} too many, such as {:#?}",
         found.len(),
         expected.len(),
         missing.len(),
@@ -183,7 +182,7 @@ pub fn assert_same(found: &[String], expected: &[String]) {
     );
 }
 
-/// What the sorted `left` has more often than the sorted `right`.
+/// The items that the sorted `left` has more often than the sorted `right`.
 fn difference<'a>(left: &'a [String], right: &[String]) -> Vec<&'a str> {
     let mut right = right.iter().peekable();
     let mut more = Vec::new();
@@ -196,7 +195,7 @@ fn difference<'a>(left: &'a [String], right: &[String]) -> Vec<&'a str> {
     more
 }
 
-/// A leaf column with the structs around it.
+/// A leaf column with its parent structs.
 struct Column {
     path: Vec<ArrayRef>,
 }

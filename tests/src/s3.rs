@@ -1,5 +1,5 @@
-//! A bucket as the tests look at it: objects, incomplete uploads, lifecycle rules.
-//! Plain requests to the stand-in, which checks no signature.
+//! The tests' access to a bucket: objects, incomplete uploads, lifecycle rules. It sends plain
+//! requests to the stand-in, which checks no signatures.
 
 use bytes::Bytes;
 use hyper::Method;
@@ -7,7 +7,7 @@ use hyper::Method;
 use crate::http;
 use crate::http::Reply;
 
-/// Names the service and the region to the stand-in.
+/// The header by which the stand-in finds the service and the region.
 const AUTHORIZATION: &str = "AWS4-HMAC-SHA256 \
      Credential=test/20240101/eu-central-1/s3/aws4_request, SignedHeaders=host, Signature=0";
 
@@ -26,7 +26,7 @@ pub struct Upload {
 }
 
 impl Bucket {
-    /// Makes the bucket, in `eu-central-1`.
+    /// Creates the bucket in `eu-central-1`.
     pub fn create(endpoint: &str, name: &str) -> anyhow::Result<Self> {
         let bucket = Self {
             endpoint: endpoint.to_owned(),
@@ -34,7 +34,7 @@ impl Bucket {
         };
         let body = "<CreateBucketConfiguration><LocationConstraint>eu-central-1\
                     </LocationConstraint></CreateBucketConfiguration>";
-        bucket.ask(Method::PUT, "", body)?;
+        bucket.send(Method::PUT, "", body)?;
         Ok(bucket)
     }
 
@@ -44,21 +44,21 @@ impl Bucket {
     }
 
     pub fn put(&self, key: &str, body: impl Into<Bytes>) -> anyhow::Result<()> {
-        self.ask(Method::PUT, &format!("/{}", encoded(key)), body)?;
+        self.send(Method::PUT, &format!("/{}", encoded(key)), body)?;
         Ok(())
     }
 
     pub fn get(&self, key: &str) -> anyhow::Result<Bytes> {
-        let reply = self.ask(Method::GET, &format!("/{}", encoded(key)), "")?;
+        let reply = self.send(Method::GET, &format!("/{}", encoded(key)), "")?;
         Ok(reply.body)
     }
 
     pub fn delete(&self, key: &str) -> anyhow::Result<()> {
-        self.ask(Method::DELETE, &format!("/{}", encoded(key)), "")?;
+        self.send(Method::DELETE, &format!("/{}", encoded(key)), "")?;
         Ok(())
     }
 
-    /// The keys below `prefix`, in order.
+    /// The keys below `prefix`, sorted.
     pub fn keys(&self, prefix: &str) -> anyhow::Result<Vec<String>> {
         let mut keys = Vec::new();
         let mut after = String::new();
@@ -67,7 +67,7 @@ impl Bucket {
                 "?list-type=2&max-keys=1000&prefix={}{after}",
                 encoded(prefix).replace('/', "%2F")
             );
-            let page = self.ask(Method::GET, &query, "")?.text();
+            let page = self.send(Method::GET, &query, "")?.text();
             keys.extend(elements(&page, "Contents").map(|object| text(object, "Key")));
             if text(&page, "IsTruncated") != "true" {
                 return Ok(keys);
@@ -77,12 +77,12 @@ impl Bucket {
         }
     }
 
-    /// Every incomplete upload, in order.
+    /// Every incomplete upload, sorted.
     pub fn uploads(&self) -> anyhow::Result<Vec<Upload>> {
         let mut uploads = Vec::new();
         let mut after = String::new();
         loop {
-            let page = self.ask(Method::GET, &format!("?uploads{after}"), "")?;
+            let page = self.send(Method::GET, &format!("?uploads{after}"), "")?;
             let page = page.text();
             uploads.extend(elements(&page, "Upload").map(|upload| Upload {
                 key: text(upload, "Key"),
@@ -99,9 +99,9 @@ impl Bucket {
         }
     }
 
-    /// Begins an upload and leaves it.
-    pub fn begin_upload(&self, key: &str) -> anyhow::Result<Upload> {
-        let reply = self.ask(Method::POST, &format!("/{}?uploads", encoded(key)), "")?;
+    /// Starts an upload and leaves it incomplete.
+    pub fn start_upload(&self, key: &str) -> anyhow::Result<Upload> {
+        let reply = self.send(Method::POST, &format!("/{}?uploads", encoded(key)), "")?;
         Ok(Upload {
             key: key.to_owned(),
             id: text(&reply.text(), "UploadId"),
@@ -111,11 +111,11 @@ impl Bucket {
     /// Aborts an upload, as a lifecycle rule would.
     pub fn abort(&self, upload: &Upload) -> anyhow::Result<()> {
         let path = format!("/{}?uploadId={}", encoded(&upload.key), upload.id);
-        self.ask(Method::DELETE, &path, "")?;
+        self.send(Method::DELETE, &path, "")?;
         Ok(())
     }
 
-    /// Has incomplete uploads aborted after so many days, says the bucket.
+    /// Sets a lifecycle rule that aborts incomplete uploads after `days` days.
     pub fn abort_uploads_after(&self, days: u32) -> anyhow::Result<()> {
         let rules = format!(
             "<LifecycleConfiguration><Rule><ID>uploads</ID><Status>Enabled</Status>\
@@ -123,18 +123,18 @@ impl Bucket {
              <DaysAfterInitiation>{days}</DaysAfterInitiation></AbortIncompleteMultipartUpload>\
              </Rule></LifecycleConfiguration>"
         );
-        self.ask(Method::PUT, "?lifecycle", rules)?;
+        self.send(Method::PUT, "?lifecycle", rules)?;
         Ok(())
     }
 
-    /// Has it hold small objects of these keys, which are not stored one by one.
+    /// Fills the bucket with small objects of these keys, without storing each of them.
     pub fn prefill(&self, keys: &[String]) -> anyhow::Result<()> {
         let url = format!("{}/_gate/prefill/{}", self.endpoint, self.name);
         let reply = http::send(Method::PUT, &url, &[], keys.join("\n"))?;
         reply.expect_success("prefill").map(drop)
     }
 
-    fn ask(&self, method: Method, path: &str, body: impl Into<Bytes>) -> anyhow::Result<Reply> {
+    fn send(&self, method: Method, path: &str, body: impl Into<Bytes>) -> anyhow::Result<Reply> {
         let url = format!("{}/{}{path}", self.endpoint, self.name);
         let what = format!("{method} {url}");
         let headers = [("authorization", AUTHORIZATION)];
@@ -142,7 +142,7 @@ impl Bucket {
     }
 }
 
-/// A key as a URL holds it.
+/// A key in percent-encoding.
 fn encoded(key: &str) -> String {
     let byte = |byte: u8| match byte {
         b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'/' => {
@@ -153,7 +153,7 @@ fn encoded(key: &str) -> String {
     key.bytes().map(byte).collect()
 }
 
-/// What stands in each `<name>…</name>` of a document without nested ones.
+/// The content of each `<name>…</name>` of a document, which must not be nested.
 fn elements<'a>(xml: &'a str, name: &str) -> impl Iterator<Item = &'a str> {
     let (open, close) = (format!("<{name}>"), format!("</{name}>"));
     let mut rest = xml;
@@ -165,7 +165,7 @@ fn elements<'a>(xml: &'a str, name: &str) -> impl Iterator<Item = &'a str> {
     })
 }
 
-/// The text of the first `<name>`, empty if there is none.
+/// The text of the first `<name>`; empty if there is none.
 fn text(xml: &str, name: &str) -> String {
     let inner = elements(xml, name).next().unwrap_or_default();
     let marks = [
@@ -185,7 +185,7 @@ mod tests {
     use crate::moto;
 
     #[test]
-    fn a_bucket_lists_strange_keys_and_uploads_in_pages() {
+    fn a_bucket_lists_unusual_keys_and_uploads_in_pages() {
         let Some(endpoint) = moto::endpoint("a_bucket_lists_in_pages").unwrap() else {
             return;
         };
@@ -200,18 +200,18 @@ mod tests {
         bucket.delete(&keys[0]).unwrap();
         assert_eq!(bucket.keys("").unwrap(), keys[1..]);
 
-        let mut begun: Vec<Upload> = (0..20)
-            .map(|number| bucket.begin_upload(&format!("u/{}", number % 3)).unwrap())
+        let mut started: Vec<Upload> = (0..20)
+            .map(|number| bucket.start_upload(&format!("u/{}", number % 3)).unwrap())
             .collect();
-        begun.sort();
-        assert_eq!(bucket.uploads().unwrap(), begun);
-        bucket.abort(&begun[0]).unwrap();
-        assert!(bucket.abort(&begun[0]).is_err(), "it is gone");
-        assert_eq!(bucket.uploads().unwrap(), begun[1..]);
+        started.sort();
+        assert_eq!(bucket.uploads().unwrap(), started);
+        bucket.abort(&started[0]).unwrap();
+        assert!(bucket.abort(&started[0]).is_err(), "it is aborted already");
+        assert_eq!(bucket.uploads().unwrap(), started[1..]);
     }
 
     #[test]
-    fn a_prefilled_bucket_lists_what_it_was_told() {
+    fn a_prefilled_bucket_lists_its_keys() {
         let Some(endpoint) = moto::endpoint("a_prefilled_bucket").unwrap() else {
             return;
         };

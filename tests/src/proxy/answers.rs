@@ -1,4 +1,4 @@
-//! Answers as the services shape them, whole and broken.
+//! Answers in the format of each service, complete and truncated.
 
 use std::fmt;
 use std::pin::Pin;
@@ -8,27 +8,27 @@ use bytes::Bytes;
 use hyper::body::{Body, Frame, SizeHint};
 use hyper::{Response, StatusCode};
 
-/// The connection ends here, on purpose.
+/// The error that ends a connection on purpose.
 #[derive(Debug)]
 pub(crate) struct Broken;
 
 impl fmt::Display for Broken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the proxy was told to end the connection here")
+        f.write_str("the proxy ends the connection, as the test requested")
     }
 }
 
 impl std::error::Error for Broken {}
 
-/// A body that may end before the length that it promised.
+/// A body that may end before its announced length.
 #[derive(Debug)]
-pub(crate) struct Answer {
+pub(crate) struct FaultyBody {
     rest: Option<Bytes>,
-    /// Bytes that were promised and never come.
+    /// Bytes that are announced but never sent.
     missing: u64,
 }
 
-impl Body for Answer {
+impl Body for FaultyBody {
     type Data = Bytes;
     type Error = Broken;
 
@@ -38,7 +38,7 @@ impl Body for Answer {
     ) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
         match self.rest.take() {
             Some(bytes) if self.missing > 0 => {
-                // What has been sent is to leave before the connection ends.
+                // The bytes so far must be sent before the connection ends.
                 context.waker().wake_by_ref();
                 Poll::Ready(Some(Ok(Frame::data(bytes))))
             }
@@ -58,25 +58,25 @@ impl Body for Answer {
     }
 }
 
-pub(crate) fn whole(answer: Response<Bytes>) -> Response<Answer> {
-    answer.map(|body| Answer {
+pub(crate) fn whole(answer: Response<Bytes>) -> Response<FaultyBody> {
+    answer.map(|body| FaultyBody {
         rest: Some(body).filter(|body| !body.is_empty()),
         missing: 0,
     })
 }
 
-/// The first half of the answer's body; all of the answer's head.
-pub(crate) fn truncated(answer: Response<Bytes>) -> Response<Answer> {
+/// The head of the answer and the first half of its body.
+pub(crate) fn truncated(answer: Response<Bytes>) -> Response<FaultyBody> {
     answer.map(|body| {
         let half = body.len() / 2;
-        Answer {
+        FaultyBody {
             rest: Some(body.slice(..half)),
             missing: (body.len() - half) as u64,
         }
     })
 }
 
-pub(crate) fn internal_error(is_dynamo: bool) -> Response<Answer> {
+pub(crate) fn internal_error(is_dynamo: bool) -> Response<FaultyBody> {
     let code = match is_dynamo {
         true => "InternalServerError",
         false => "InternalError",
@@ -85,7 +85,7 @@ pub(crate) fn internal_error(is_dynamo: bool) -> Response<Answer> {
     refused(is_dynamo, 500, code, message)
 }
 
-pub(crate) fn slow_down(is_dynamo: bool) -> Response<Answer> {
+pub(crate) fn slow_down(is_dynamo: bool) -> Response<FaultyBody> {
     match is_dynamo {
         true => {
             let message = "Throughput exceeds the current capacity of your table.";
@@ -95,8 +95,13 @@ pub(crate) fn slow_down(is_dynamo: bool) -> Response<Answer> {
     }
 }
 
-/// An error in the form of its service.
-pub(crate) fn refused(is_dynamo: bool, status: u16, code: &str, message: &str) -> Response<Answer> {
+/// An error in the format of its service.
+pub(crate) fn refused(
+    is_dynamo: bool,
+    status: u16,
+    code: &str,
+    message: &str,
+) -> Response<FaultyBody> {
     let (kind, body) = match is_dynamo {
         true => (
             "application/x-amz-json-1.0",

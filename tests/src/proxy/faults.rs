@@ -1,31 +1,31 @@
-//! What may go wrong with a request, and when it does.
+//! The faults of a proxy, and the rules that choose the requests they hit.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::random::Random;
 
-/// What happens to one request.
+/// A fault of one request.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Fault {
-    /// 500, before the request was passed on.
+    /// Status 500; the request is not forwarded.
     InternalError,
-    /// 503 of S3, throttling of DynamoDB; not passed on.
+    /// Status 503 of S3, throttling of DynamoDB; the request is not forwarded.
     SlowDown,
-    /// The connection ends before the request was passed on.
+    /// The connection is reset; the request is not forwarded.
     Reset,
-    /// The request is served, and the connection ends instead of an answer.
+    /// The request is served, but the connection ends before its answer.
     Lost,
-    /// The request is served, and the answer's body ends in its middle.
+    /// The request is served, but the connection ends in the middle of the body.
     Truncated,
-    /// The answer comes so much later.
+    /// The answer is delayed.
     Slow(Duration),
-    /// An error of this status, code and message; not passed on.
+    /// An error with this status, code and message; the request is not forwarded.
     Refused(u16, &'static str, &'static str),
 }
 
 impl Fault {
-    /// Everything that a client has to live with.
+    /// Every fault that a client must survive.
     pub const EVERY: [Self; 6] = [
         Self::InternalError,
         Self::SlowDown,
@@ -35,7 +35,7 @@ impl Fault {
         Self::Slow(Duration::from_millis(200)),
     ];
 
-    /// Its name in counts.
+    /// The name of the fault in counts.
     pub fn name(&self) -> &'static str {
         match self {
             Self::InternalError => "internal_error",
@@ -49,19 +49,19 @@ impl Fault {
     }
 }
 
-/// Faults by chance: of the requests that ask for one of `operations` (of all, when it
-/// names none), so many in a thousand.
+/// Random faults: `per_mille` of the requests for one of `operations` fail. An empty list
+/// means every operation.
 #[derive(Clone, Debug)]
-pub struct Chance {
+pub struct RandomFaults {
     pub operations: Vec<&'static str>,
     pub per_mille: u64,
     pub faults: Vec<Fault>,
 }
 
-/// A fault at chosen requests: those of `operation` with `text` in their body or URL,
-/// `times` of them after the first `after`.
+/// A fault of chosen requests: those of `operation` with `text` in their body or URL. The
+/// first `after` of them succeed, the next `times` fail.
 #[derive(Clone, Debug)]
-pub struct Script {
+pub struct ScriptedFault {
     pub operation: &'static str,
     pub text: &'static str,
     pub after: u64,
@@ -69,7 +69,7 @@ pub struct Script {
     pub fault: Fault,
 }
 
-impl Script {
+impl ScriptedFault {
     /// The first request of `operation`.
     pub fn first(operation: &'static str, fault: Fault) -> Self {
         Self {
@@ -81,7 +81,7 @@ impl Script {
         }
     }
 
-    /// Every request of `operation`; of any operation when it is empty.
+    /// Every request of `operation`, or every request if it is empty.
     pub fn always(operation: &'static str, fault: Fault) -> Self {
         Self {
             times: u64::MAX,
@@ -89,36 +89,36 @@ impl Script {
         }
     }
 
-    /// Only requests that hold `text`.
+    /// Only requests that contain `text`.
     pub fn with(self, text: &'static str) -> Self {
         Self { text, ..self }
     }
 
-    fn fits(&self, operation: &str, holds: impl Fn(&str) -> bool) -> bool {
+    fn matches(&self, operation: &str, contains: impl Fn(&str) -> bool) -> bool {
         let named = self.operation.is_empty() || self.operation == operation;
-        named && (self.text.is_empty() || holds(self.text))
+        named && (self.text.is_empty() || contains(self.text))
     }
 }
 
-/// When which fault happens, and what has happened.
+/// The rules of a proxy, with counts of its requests and faults.
 #[derive(Debug, Default)]
 pub(crate) struct Faults {
     seed: u64,
-    chances: Vec<Chance>,
-    /// With the number of requests that fitted.
-    scripts: Vec<(Script, u64)>,
+    chances: Vec<RandomFaults>,
+    /// Each with the number of requests that matched it.
+    scripts: Vec<(ScriptedFault, u64)>,
     down: bool,
     requests: BTreeMap<&'static str, u64>,
     done: BTreeMap<(&'static str, &'static str), u64>,
 }
 
 impl Faults {
-    pub(crate) fn set_chances(&mut self, seed: u64, chances: Vec<Chance>) {
+    pub(crate) fn set_random(&mut self, seed: u64, chances: Vec<RandomFaults>) {
         self.seed = seed;
         self.chances = chances;
     }
 
-    pub(crate) fn add_script(&mut self, script: Script) {
+    pub(crate) fn add_script(&mut self, script: ScriptedFault) {
         self.scripts.push((script, 0));
     }
 
@@ -132,29 +132,29 @@ impl Faults {
         self.down = down;
     }
 
-    /// Requests seen of an operation.
+    /// The number of requests of an operation.
     pub(crate) fn requests(&self, operation: &str) -> u64 {
         self.requests.get(operation).copied().unwrap_or_default()
     }
 
-    /// Requests seen of all operations.
+    /// The number of requests of all operations.
     pub(crate) fn all_requests(&self) -> u64 {
         self.requests.values().sum()
     }
 
-    /// What was done, as `OPERATION FAULT` with its number.
-    pub(crate) fn done(&self) -> BTreeMap<String, u64> {
+    /// The counts of injected faults, by `OPERATION FAULT`.
+    pub(crate) fn injected(&self) -> BTreeMap<String, u64> {
         let line = |((operation, fault), count): (&(&str, &str), &u64)| {
             (format!("{operation} {fault}"), *count)
         };
         self.done.iter().map(line).collect()
     }
 
-    /// What is to happen to this request.
+    /// Counts this request and chooses its fault.
     pub(crate) fn decide(
         &mut self,
         operation: &'static str,
-        holds: impl Fn(&str) -> bool,
+        contains: impl Fn(&str) -> bool,
     ) -> Option<Fault> {
         let number = self.requests.entry(operation).or_default();
         *number += 1;
@@ -162,7 +162,7 @@ impl Faults {
         let fault = match self.down {
             true => Some(Fault::Reset),
             false => self
-                .scripted(operation, holds)
+                .scripted(operation, contains)
                 .or_else(|| self.by_chance(operation, number)),
         };
         if let Some(fault) = &fault {
@@ -171,21 +171,21 @@ impl Faults {
         fault
     }
 
-    fn scripted(&mut self, operation: &str, holds: impl Fn(&str) -> bool) -> Option<Fault> {
-        for (script, fitted) in &mut self.scripts {
-            if !script.fits(operation, &holds) {
+    fn scripted(&mut self, operation: &str, contains: impl Fn(&str) -> bool) -> Option<Fault> {
+        for (script, matched) in &mut self.scripts {
+            if !script.matches(operation, &contains) {
                 continue;
             }
-            *fitted += 1;
-            if *fitted > script.after && *fitted - script.after <= script.times {
+            *matched += 1;
+            if *matched > script.after && *matched - script.after <= script.times {
                 return Some(script.fault.clone());
             }
         }
         None
     }
 
-    /// Follows from the seed, the operation and how many of it there were, so that
-    /// requests of other kinds in between change nothing.
+    /// Chooses by the seed, the operation and its request number, so that requests of other
+    /// operations do not change the result.
     fn by_chance(&self, operation: &str, number: u64) -> Option<Fault> {
         let chance = self.chances.iter().find(|chance| {
             chance.operations.is_empty() || chance.operations.contains(&operation)
@@ -208,10 +208,10 @@ mod tests {
     }
 
     #[test]
-    fn a_script_takes_the_requests_that_it_names() {
+    fn a_scripted_fault_hits_only_matching_requests() {
         let mut faults = Faults::default();
-        let script = Script::first("UpdateItem", Fault::Lost).with("publishing");
-        faults.add_script(Script { after: 1, ..script });
+        let script = ScriptedFault::first("UpdateItem", Fault::Lost).with("publishing");
+        faults.add_script(ScriptedFault { after: 1, ..script });
         assert_eq!(decide(&mut faults, "UpdateItem", "publishing"), None);
         assert_eq!(decide(&mut faults, "UpdateItem", "running"), None);
         assert_eq!(decide(&mut faults, "PutItem", "publishing"), None);
@@ -220,19 +220,19 @@ mod tests {
         assert_eq!(decide(&mut faults, "UpdateItem", "publishing"), None);
         assert_eq!(faults.requests("UpdateItem"), 4);
         assert_eq!(faults.all_requests(), 5);
-        assert_eq!(faults.done()["UpdateItem lost"], 1);
+        assert_eq!(faults.injected()["UpdateItem lost"], 1);
     }
 
     #[test]
     fn the_same_seed_gives_the_same_faults() {
         let run = |seed| {
             let mut faults = Faults::default();
-            let chance = Chance {
+            let chance = RandomFaults {
                 operations: Vec::new(),
                 per_mille: 300,
                 faults: Fault::EVERY.to_vec(),
             };
-            faults.set_chances(seed, vec![chance]);
+            faults.set_random(seed, vec![chance]);
             let drawn: Vec<_> = (0..200)
                 .map(|_| decide(&mut faults, "GetObject", ""))
                 .collect();
@@ -245,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_down_resets_everything_until_it_is_up_again() {
+    fn a_service_that_is_down_resets_every_request() {
         let mut faults = Faults::default();
         faults.set_down(true);
         assert_eq!(decide(&mut faults, "GetItem", ""), Some(Fault::Reset));

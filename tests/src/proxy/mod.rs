@@ -1,7 +1,8 @@
-//! A proxy before a stand-in that does what networks and busy services do: errors,
-//! resets, lost and broken answers, by chance from a seed or at chosen requests.
+//! A proxy in front of a stand-in. It injects the faults of networks and busy services:
+//! errors, resets, lost and truncated answers, either at random from a seed or at chosen
+//! requests.
 //!
-//! It passes the Host header on as the client signed it; the stand-ins check no signature.
+//! It forwards the Host header as the client signed it; the stand-ins check no signatures.
 
 mod answers;
 mod faults;
@@ -25,32 +26,32 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
-use self::answers::{Answer, Broken};
+use self::answers::{Broken, FaultyBody};
 use self::faults::Faults;
 use crate::http::{HttpClient, RUNTIME};
 
-pub use self::faults::{Chance, Fault, Script};
+pub use self::faults::{Fault, RandomFaults, ScriptedFault};
 
-/// A running proxy; it ends when the test drops it.
+/// A running proxy. It ends when the test drops it.
 #[derive(Debug)]
-pub struct Proxy {
+pub struct FaultProxy {
     url: String,
     faults: Arc<Mutex<Faults>>,
     server: JoinHandle<()>,
 }
 
-impl Proxy {
-    /// Starts a proxy before `upstream`, such as `http://127.0.0.1:5000`, without faults.
+impl FaultProxy {
+    /// Starts a proxy for `upstream`, such as `http://127.0.0.1:5000`, without faults.
     pub fn start(upstream: &str) -> anyhow::Result<Self> {
         let listener = RUNTIME.block_on(TcpListener::bind("127.0.0.1:0"))?;
         let url = format!("http://{}", listener.local_addr()?);
         let faults = Arc::new(Mutex::new(Faults::default()));
-        let passage = Passage {
+        let handler = Handler {
             upstream: upstream.to_owned(),
             client: Client::builder(TokioExecutor::new()).build(HttpConnector::new()),
             faults: faults.clone(),
         };
-        let server = RUNTIME.spawn(serve(listener, passage));
+        let server = RUNTIME.spawn(serve(listener, handler));
         Ok(Self {
             url,
             faults,
@@ -58,44 +59,44 @@ impl Proxy {
         })
     }
 
-    /// Where it answers.
+    /// The URL of the proxy.
     pub fn url(&self) -> &str {
         &self.url
     }
 
-    /// Has things go wrong by chance from now on.
-    pub fn chances(&self, seed: u64, chances: Vec<Chance>) {
-        self.faults().set_chances(seed, chances);
+    /// Injects random faults from now on.
+    pub fn set_random_faults(&self, seed: u64, chances: Vec<RandomFaults>) {
+        self.faults().set_random(seed, chances);
     }
 
-    /// Has chosen requests go wrong from now on.
-    pub fn script(&self, script: Script) {
+    /// Injects a fault into chosen requests from now on.
+    pub fn add_script(&self, script: ScriptedFault) {
         self.faults().add_script(script);
     }
 
-    /// Has nothing go wrong from now on.
-    pub fn calm(&self) {
+    /// Removes all faults.
+    pub fn clear_faults(&self) {
         self.faults().clear();
     }
 
-    /// Resets every connection until it is set up again.
+    /// Resets every connection while `down` is set.
     pub fn set_down(&self, down: bool) {
         self.faults().set_down(down);
     }
 
-    /// Requests seen of an operation, faulty ones included.
+    /// The number of requests of an operation, including those with faults.
     pub fn requests(&self, operation: &str) -> u64 {
         self.faults().requests(operation)
     }
 
-    /// Requests seen of all operations.
+    /// The number of requests of all operations.
     pub fn all_requests(&self) -> u64 {
         self.faults().all_requests()
     }
 
-    /// What it did, as `OPERATION FAULT` with its number.
-    pub fn done(&self) -> BTreeMap<String, u64> {
-        self.faults().done()
+    /// The counts of injected faults, by `OPERATION FAULT`.
+    pub fn injected(&self) -> BTreeMap<String, u64> {
+        self.faults().injected()
     }
 
     fn faults(&self) -> MutexGuard<'_, Faults> {
@@ -103,38 +104,38 @@ impl Proxy {
     }
 }
 
-impl Drop for Proxy {
+impl Drop for FaultProxy {
     fn drop(&mut self) {
         self.server.abort();
     }
 }
 
-/// What a connection needs to pass requests on.
+/// Handles the requests of a connection.
 #[derive(Clone, Debug)]
-struct Passage {
+struct Handler {
     upstream: String,
     client: HttpClient,
     faults: Arc<Mutex<Faults>>,
 }
 
-async fn serve(listener: TcpListener, passage: Passage) {
+async fn serve(listener: TcpListener, handler: Handler) {
     while let Ok((stream, _)) = listener.accept().await {
-        tokio::spawn(connection(stream, passage.clone()));
+        tokio::spawn(connection(stream, handler.clone()));
     }
 }
 
-async fn connection(stream: TcpStream, passage: Passage) {
-    let service = service_fn(|request| passage.answer(request));
+async fn connection(stream: TcpStream, handler: Handler) {
+    let service = service_fn(|request| handler.answer(request));
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .serve_connection(TokioIo::new(stream), service);
-    // An error here is a fault that was asked for, or a client that was killed.
+    // An error here is an injected fault or a killed client.
     let _ = connection.await;
 }
 
-impl Passage {
-    /// The answer, or `Broken` where the connection is to end without one.
-    async fn answer(&self, request: Request<Incoming>) -> Result<Response<Answer>, Broken> {
+impl Handler {
+    /// The answer, or `Broken` if the connection must end without one.
+    async fn answer(&self, request: Request<Incoming>) -> Result<Response<FaultyBody>, Broken> {
         let (head, body) = request.into_parts();
         let (path, query) = (head.uri.path(), head.uri.query().unwrap_or_default());
         let operation = operations::recognise(&head.method, path, query, &head.headers);
@@ -157,7 +158,7 @@ impl Passage {
             }
             _ => {}
         }
-        let answer = self.pass_on(Request::from_parts(head, body)).await?;
+        let answer = self.forward(Request::from_parts(head, body)).await?;
         match fault {
             Some(Fault::Lost) => Err(Broken),
             Some(Fault::Truncated) => Ok(answers::truncated(answer)),
@@ -169,7 +170,7 @@ impl Passage {
         }
     }
 
-    async fn pass_on(&self, request: Request<Bytes>) -> Result<Response<Bytes>, Broken> {
+    async fn forward(&self, request: Request<Bytes>) -> Result<Response<Bytes>, Broken> {
         let (mut head, body) = request.into_parts();
         let target = head
             .uri

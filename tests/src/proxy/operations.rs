@@ -1,4 +1,4 @@
-//! Which operation of S3 or DynamoDB a request asks for, by AWS's name for it.
+//! Finds the S3 or DynamoDB operation of a request, by AWS's name.
 
 use hyper::{HeaderMap, Method};
 
@@ -77,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn every_request_of_a_load_is_told_apart() {
+    fn every_request_of_a_load_is_recognised() {
         assert_eq!(
             of(&Method::GET, "/b", "list-type=2&prefix=a"),
             "ListObjectsV2"
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn dynamo_names_its_operation_in_a_header() {
+    fn a_header_names_the_operation_of_dynamo() {
         let target = HeaderValue::from_static("DynamoDB_20120810.UpdateItem");
         let headers = HeaderMap::from_iter([("x-amz-target".parse().unwrap(), target)]);
         assert_eq!(recognise(&Method::POST, "/", "", &headers), "UpdateItem");

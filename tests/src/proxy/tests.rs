@@ -6,7 +6,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use super::*;
 use crate::http::send;
 
-/// Answers `echo` to everything, and counts.
+/// A server that answers `echo` to every request and counts the requests.
 fn upstream() -> (String, Arc<Mutex<u64>>) {
     let served = Arc::new(Mutex::new(0));
     let counter = served.clone();
@@ -24,22 +24,22 @@ fn upstream() -> (String, Arc<Mutex<u64>>) {
     (url, served)
 }
 
-fn get(proxy: &Proxy) -> anyhow::Result<crate::http::Reply> {
+fn get(proxy: &FaultProxy) -> anyhow::Result<crate::http::Reply> {
     send(Method::GET, &format!("{}/b/k", proxy.url()), &[], "")
 }
 
 #[test]
-fn without_faults_it_is_not_noticed() {
+fn without_faults_requests_are_forwarded() {
     let (url, served) = upstream();
-    let proxy = Proxy::start(&url).unwrap();
+    let proxy = FaultProxy::start(&url).unwrap();
     assert_eq!(get(&proxy).unwrap().text(), "echo");
     assert_eq!(*served.lock().unwrap(), 1);
     assert_eq!(proxy.requests("GetObject"), 1);
-    assert!(proxy.done().is_empty());
+    assert!(proxy.injected().is_empty());
 }
 
 #[test]
-fn each_fault_is_seen_by_the_client_and_reaches_upstream_or_not() {
+fn each_fault_reaches_the_client_and_only_some_requests_reach_upstream() {
     let cases = [
         (Fault::InternalError, Some(500), 0),
         (Fault::SlowDown, Some(503), 0),
@@ -51,21 +51,21 @@ fn each_fault_is_seen_by_the_client_and_reaches_upstream_or_not() {
     ];
     for (fault, status, reaches) in cases {
         let (url, served) = upstream();
-        let proxy = Proxy::start(&url).unwrap();
-        proxy.script(Script::always("GetObject", fault.clone()));
+        let proxy = FaultProxy::start(&url).unwrap();
+        proxy.add_script(ScriptedFault::always("GetObject", fault.clone()));
         let answer = get(&proxy).ok().map(|reply| reply.status.as_u16());
         assert_eq!(answer, status, "{fault:?}");
         assert_eq!(*served.lock().unwrap(), reaches, "{fault:?}");
-        proxy.calm();
+        proxy.clear_faults();
         assert_eq!(get(&proxy).unwrap().text(), "echo", "after {fault:?}");
     }
 }
 
 #[test]
-fn errors_have_the_form_of_their_service() {
+fn errors_have_the_format_of_their_service() {
     let (url, _) = upstream();
-    let proxy = Proxy::start(&url).unwrap();
-    proxy.script(Script::always("", Fault::SlowDown));
+    let proxy = FaultProxy::start(&url).unwrap();
+    proxy.add_script(ScriptedFault::always("", Fault::SlowDown));
     let s3 = get(&proxy).unwrap().text();
     assert!(s3.contains("<Code>SlowDown</Code>"), "{s3}");
     let target = [("x-amz-target", "DynamoDB_20120810.GetItem")];

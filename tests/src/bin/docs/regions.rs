@@ -8,16 +8,16 @@ const CLOSE: &str = "<!-- end -->";
 /// A region's name and the function that makes the text between its marks.
 pub(crate) type Generator = (&'static str, fn() -> String);
 
-/// A document with all of its regions made anew.
+/// A document with all of its regions generated again.
 pub(crate) struct Renewed {
     pub(crate) text: String,
-    /// The regions that it has.
+    /// The names of its regions.
     pub(crate) found: Vec<&'static str>,
-    /// Those whose text was another one.
+    /// The names of the regions whose text has changed.
     pub(crate) stale: Vec<&'static str>,
 }
 
-/// Makes the regions of a document. A mark is a line without anything else.
+/// Generates the regions of a document. A mark must be alone on its line.
 pub(crate) fn renew(document: &str, generators: &[Generator]) -> anyhow::Result<Renewed> {
     let mut renewed = Renewed {
         text: String::with_capacity(document.len()),
@@ -51,7 +51,7 @@ fn opened(line: &str) -> Option<&str> {
     Some(name.trim())
 }
 
-/// The text up to the closing mark, which is taken too.
+/// The text up to the closing mark. The mark is consumed too.
 fn region<'a>(lines: &mut impl Iterator<Item = &'a str>) -> anyhow::Result<String> {
     let mut text = String::new();
     for line in lines {
@@ -68,7 +68,7 @@ fn region<'a>(lines: &mut impl Iterator<Item = &'a str>) -> anyhow::Result<Strin
 
 fn unknown(name: &str, generators: &[Generator]) -> String {
     let known: Vec<&str> = generators.iter().map(|generator| generator.0).collect();
-    format!("nothing generates `{name}`; known are {}", known.join(", "))
+    format!("`{name}` has no generator; use one of {}", known.join(", "))
 }
 
 #[cfg(test)]
@@ -102,7 +102,7 @@ mod tests {
     #[test]
     fn broken_regions_are_named() {
         let found = error("<!-- generated: three -->\n<!-- end -->\n");
-        assert_eq!(found, "nothing generates `three`; known are one, two");
+        assert_eq!(found, "`three` has no generator; use one of one, two");
         let found = error("<!-- generated: one -->\nold\n");
         assert_eq!(found, "region `one`: there is no `<!-- end -->`");
         let found = error("<!-- generated: one -->\n<!-- generated: two -->\n<!-- end -->\n");

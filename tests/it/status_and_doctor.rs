@@ -2,25 +2,27 @@
 
 use std::fs;
 
-use tests::Lab;
+use tests::Workspace;
 use tests::days::day;
 use tests::inputs::Flows;
 
 #[test]
 fn the_loads_of_one_source_are_found_behind_those_of_others() -> anyhow::Result<()> {
-    let lab = Lab::new()?;
-    Flows::default().write_days(&lab.input(), day("2024-02-10"), day("2024-02-10"), 5)?;
-    lab.run("vpc_flow")?.run()?.expect_code(0);
-    fs::create_dir_all(lab.folder().join("empty"))?;
+    let workspace = Workspace::new()?;
+    Flows::default().write_days(&workspace.input(), day("2024-02-10"), day("2024-02-10"), 5)?;
+    workspace.run("vpc_flow")?.run()?.expect_code(0);
+    fs::create_dir_all(workspace.folder().join("empty"))?;
     for _ in 0..11 {
-        let other = lab
+        let other = workspace
             .lakebolt()?
             .args(["run", "s3_access", "--input", "empty"]);
         let other = other.args(["--output", "lake", "--allow-empty"]);
         other.args(["--daily=1"]).run()?.expect_code(0);
     }
     let listed = |source: &str| -> anyhow::Result<usize> {
-        let status = lab.lakebolt()?.args(["status", source, "--output", "lake"]);
+        let status = workspace
+            .lakebolt()?
+            .args(["status", source, "--output", "lake"]);
         let status = status.args(["--format", "json"]).run()?.expect_code(0);
         let loads = status.json()["loads"].as_array().cloned();
         Ok(loads.unwrap_or_default().len())
@@ -32,9 +34,11 @@ fn the_loads_of_one_source_are_found_behind_those_of_others() -> anyhow::Result<
 
 #[test]
 fn doctor_says_that_a_cluster_cannot_be_reached() -> anyhow::Result<()> {
-    let lab = Lab::new()?;
+    let workspace = Workspace::new()?;
     for more in [vec![], vec!["--output", "lake"]] {
-        let doctor = lab.lakebolt()?.args(["doctor", "--cluster", "127.0.0.1:1"]);
+        let doctor = workspace
+            .lakebolt()?
+            .args(["doctor", "--cluster", "127.0.0.1:1"]);
         let answer = doctor.args(more).args(["--format", "json"]).run()?;
         let told = answer.expect_code(4).json();
         let checks = told["checks"].as_array().cloned().unwrap_or_default();

@@ -1,4 +1,5 @@
-//! A passage between processes of a cluster that can be cut, held, and listened to.
+//! A TCP relay between processes of a cluster. A test can cut its connections, hold traffic
+//! back, and read the recorded bytes.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,112 +12,118 @@ use tokio::task::JoinHandle;
 
 use crate::http::RUNTIME;
 
-/// A running passage; it ends when the test drops it.
+/// A running relay. It ends when the test drops it.
 #[derive(Debug)]
-pub struct Wire {
+pub struct Relay {
     address: SocketAddr,
-    weather: watch::Sender<Weather>,
-    heard: Arc<Mutex<Vec<u8>>>,
+    conditions: watch::Sender<Conditions>,
+    recorded: Arc<Mutex<Vec<u8>>>,
     server: JoinHandle<()>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
-struct Weather {
-    /// Nothing passes, and nobody is told.
+struct Conditions {
+    /// No traffic passes, although connections stay open.
     held: bool,
-    /// How often every connection was cut.
+    /// How many times the connections were cut.
     cuts: u64,
 }
 
-/// What each direction of a connection needs.
+/// The state shared by both directions of a connection.
 #[derive(Clone)]
-struct Passage {
-    weather: watch::Receiver<Weather>,
-    heard: Arc<Mutex<Vec<u8>>>,
+struct Connection {
+    conditions: watch::Receiver<Conditions>,
+    recorded: Arc<Mutex<Vec<u8>>>,
 }
 
-impl Wire {
-    /// Starts a passage to `upstream`, which need not be there yet.
+impl Relay {
+    /// Starts a relay to `upstream`, which need not listen yet.
     pub fn start(upstream: SocketAddr) -> anyhow::Result<Self> {
         let listener = RUNTIME.block_on(TcpListener::bind("127.0.0.1:0"))?;
         let address = listener.local_addr()?;
-        let weather = watch::Sender::new(Weather::default());
-        let heard = Arc::<Mutex<Vec<u8>>>::default();
-        let passage = Passage {
-            weather: weather.subscribe(),
-            heard: heard.clone(),
+        let conditions = watch::Sender::new(Conditions::default());
+        let recorded = Arc::<Mutex<Vec<u8>>>::default();
+        let connection = Connection {
+            conditions: conditions.subscribe(),
+            recorded: recorded.clone(),
         };
-        let server = RUNTIME.spawn(serve(listener, upstream, passage));
+        let server = RUNTIME.spawn(serve(listener, upstream, connection));
         Ok(Self {
             address,
-            weather,
-            heard,
+            conditions,
+            recorded,
             server,
         })
     }
 
-    /// Where it listens.
+    /// The address it listens on.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Ends every connection; new ones are let through.
+    /// Ends every connection; new ones are accepted.
     pub fn cut(&self) {
-        self.weather.send_modify(|weather| weather.cuts += 1);
+        self.conditions
+            .send_modify(|conditions| conditions.cuts += 1);
     }
 
-    /// Lets nothing through while connections stay as they are.
+    /// Holds back all traffic while `held` is set; connections stay open.
     pub fn hold(&self, held: bool) {
-        self.weather.send_modify(|weather| weather.held = held);
+        self.conditions
+            .send_modify(|conditions| conditions.held = held);
     }
 
-    /// Every byte that passed.
-    pub fn heard(&self) -> Vec<u8> {
-        lock(&self.heard).clone()
+    /// All bytes that were relayed.
+    pub fn recorded(&self) -> Vec<u8> {
+        lock(&self.recorded).clone()
     }
 }
 
-impl Drop for Wire {
+impl Drop for Relay {
     fn drop(&mut self) {
         self.cut();
         self.server.abort();
     }
 }
 
-async fn serve(listener: TcpListener, upstream: SocketAddr, passage: Passage) {
+async fn serve(listener: TcpListener, upstream: SocketAddr, connection: Connection) {
     while let Ok((near, _)) = listener.accept().await {
-        let passage = passage.clone();
+        let connection = connection.clone();
         tokio::spawn(async move {
             let Ok(far) = TcpStream::connect(upstream).await else {
                 return;
             };
-            let cuts = passage.weather.borrow().cuts;
-            let mut weather = passage.weather.clone();
+            let cuts = connection.conditions.borrow().cuts;
+            let mut conditions = connection.conditions.clone();
             let (near_in, near_out) = near.into_split();
             let (far_in, far_out) = far.into_split();
             tokio::select! {
-                () = passage.pass(near_in, far_out) => {}
-                () = passage.pass(far_in, near_out) => {}
-                _ = weather.wait_for(|weather| weather.cuts != cuts) => {}
+                () = connection.copy(near_in, far_out) => {}
+                () = connection.copy(far_in, near_out) => {}
+                _ = conditions.wait_for(|conditions| conditions.cuts != cuts) => {}
             }
         });
     }
 }
 
-impl Passage {
-    /// Passes on what comes, until the connection ends.
-    async fn pass(&self, mut from: OwnedReadHalf, mut to: OwnedWriteHalf) {
-        let mut weather = self.weather.clone();
+impl Connection {
+    /// Copies bytes until the connection ends.
+    async fn copy(&self, mut from: OwnedReadHalf, mut to: OwnedWriteHalf) {
+        let mut conditions = self.conditions.clone();
         let mut buffer = vec![0; 64 << 10];
         loop {
             let Ok(size @ 1..) = from.read(&mut buffer).await else {
                 return;
             };
-            // The passage is dropped with its test.
-            if weather.wait_for(|weather| !weather.held).await.is_err() {
+            // The sender is dropped with the relay.
+            if conditions
+                .wait_for(|conditions| !conditions.held)
+                .await
+                .is_err()
+            {
                 return;
             }
-            lock(&self.heard).extend_from_slice(&buffer[..size]);
+            lock(&self.recorded).extend_from_slice(&buffer[..size]);
             if to.write_all(&buffer[..size]).await.is_err() {
                 return;
             }
@@ -136,7 +143,7 @@ mod tests {
 
     use super::*;
 
-    /// A server that answers each byte by the same.
+    /// A server that sends each byte back.
     fn echo() -> SocketAddr {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
@@ -151,8 +158,8 @@ mod tests {
         address
     }
 
-    fn connect(wire: &Wire) -> TcpStream {
-        let stream = TcpStream::connect(wire.address()).unwrap();
+    fn connect(relay: &Relay) -> TcpStream {
+        let stream = TcpStream::connect(relay.address()).unwrap();
         stream
             .set_read_timeout(Some(Duration::from_secs(10)))
             .unwrap();
@@ -167,30 +174,30 @@ mod tests {
     }
 
     #[test]
-    fn it_passes_bytes_on_and_hears_them() {
-        let wire = Wire::start(echo()).unwrap();
-        let mut stream = connect(&wire);
+    fn a_relay_copies_and_records_bytes() {
+        let relay = Relay::start(echo()).unwrap();
+        let mut stream = connect(&relay);
         assert_eq!(exchange(&mut stream, b'x').unwrap(), b'x');
-        assert_eq!(wire.heard(), b"xx");
+        assert_eq!(relay.recorded(), b"xx");
     }
 
     #[test]
-    fn what_is_cut_ends_and_what_comes_later_passes() {
-        let wire = Wire::start(echo()).unwrap();
-        let mut stream = connect(&wire);
+    fn a_cut_ends_connections_and_new_ones_are_accepted() {
+        let relay = Relay::start(echo()).unwrap();
+        let mut stream = connect(&relay);
         exchange(&mut stream, b'a').unwrap();
-        wire.cut();
+        relay.cut();
         let mut rest = Vec::new();
         assert!(!matches!(stream.read_to_end(&mut rest), Ok(1..)));
-        assert_eq!(exchange(&mut connect(&wire), b'b').unwrap(), b'b');
+        assert_eq!(exchange(&mut connect(&relay), b'b').unwrap(), b'b');
     }
 
     #[test]
-    fn what_is_held_comes_once_it_is_let_go() {
-        let wire = Wire::start(echo()).unwrap();
-        let mut stream = connect(&wire);
+    fn held_bytes_arrive_after_the_hold_ends() {
+        let relay = Relay::start(echo()).unwrap();
+        let mut stream = connect(&relay);
         exchange(&mut stream, b'a').unwrap();
-        wire.hold(true);
+        relay.hold(true);
         stream
             .set_read_timeout(Some(Duration::from_millis(200)))
             .unwrap();
@@ -199,7 +206,7 @@ mod tests {
             silence.kind(),
             ErrorKind::WouldBlock | ErrorKind::TimedOut
         ));
-        wire.hold(false);
+        relay.hold(false);
         stream
             .set_read_timeout(Some(Duration::from_secs(10)))
             .unwrap();

@@ -1,4 +1,4 @@
-//! A folder of its own for each test, with input, lake and state.
+//! The folder of a test, with input, lake and state.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,35 +7,35 @@ use tempfile::TempDir;
 
 use crate::days::Day;
 use crate::inputs::Flows;
-use crate::process::{Answer, Invocation, binary};
+use crate::process::{Invocation, Output, binary};
 use crate::rows;
 
-/// A test's folder; it goes when the test ends.
+/// The folder of a test. It is removed when the test ends.
 #[derive(Debug)]
-pub struct Lab {
+pub struct Workspace {
     folder: TempDir,
 }
 
-impl Lab {
+impl Workspace {
     pub fn new() -> anyhow::Result<Self> {
         let folder = tempfile::Builder::new().prefix("lakebolt-it-").tempdir()?;
         Ok(Self { folder })
     }
 
-    /// A lab whose input holds `lines` flows for each of these days, and for the day
-    /// before and the day after, of which a load keeps what falls into its own.
+    /// A workspace with `lines` flows for each of these days, the day before and the day after.
+    /// The file of the day after has a row of the last day.
     pub fn with_flows(first: Day, last: Day, lines: u64) -> anyhow::Result<Self> {
-        let lab = Self::new()?;
-        Flows::default().write_days(&lab.input(), first.plus(-1), last.plus(1), lines)?;
-        Ok(lab)
+        let workspace = Self::new()?;
+        Flows::default().write_days(&workspace.input(), first.plus(-1), last.plus(1), lines)?;
+        Ok(workspace)
     }
 
-    /// The folder itself, which commands run in.
+    /// The folder that commands run in.
     pub fn folder(&self) -> &Path {
         self.folder.path()
     }
 
-    /// Where raw logs are delivered.
+    /// The folder of raw logs.
     pub fn input(&self) -> PathBuf {
         self.folder().join("input")
     }
@@ -45,12 +45,12 @@ impl Lab {
         self.folder().join("lake")
     }
 
-    /// `lakebolt`, ready for its arguments.
+    /// `lakebolt` without arguments.
     pub fn lakebolt(&self) -> anyhow::Result<Invocation> {
         Ok(Invocation::new(&binary("lakebolt")?, self.folder()))
     }
 
-    /// `lakebolt run SOURCE` from the lab's input to its lake, answering in JSON.
+    /// `lakebolt run SOURCE` from `input` to `lake`, with JSON output.
     pub fn run(&self, source: &str) -> anyhow::Result<Invocation> {
         Ok(self
             .lakebolt()?
@@ -65,37 +65,34 @@ impl Lab {
             .args(["--from", &first.to_string(), "--to", &last.to_string()]))
     }
 
-    /// The same once more after a crash: it waits for the dead one's lease to end.
+    /// Like `load`, after a crash: it waits until the dead process's lease expires.
     pub fn load_again(&self, first: Day, last: Day) -> anyhow::Result<Invocation> {
         Ok(self.load(first, last)?.args(["--wait", "120s"]))
     }
 
-    /// `lakebolt sweep` of everything that no live attempt owns, however young.
-    pub fn sweep(&self) -> anyhow::Result<Answer> {
+    /// `lakebolt sweep` of everything that no live attempt owns, without a minimum age.
+    pub fn sweep(&self) -> anyhow::Result<Output> {
         self.lakebolt()?
             .args(["sweep", "lake", "--min-age", "0s"])
             .run()
     }
 
-    /// Fails unless the lake holds exactly the raw rows of these days.
+    /// Fails unless the lake has exactly the raw rows of these days.
     #[track_caller]
     pub fn assert_exact(&self, first: Day, last: Day) -> anyhow::Result<()> {
         let found = rows::lake_flows(&self.lake())?;
         let expected = rows::raw_flows(&self.input(), first, last)?;
-        assert!(
-            !expected.is_empty(),
-            "the test's input holds no row of these days"
-        );
+        assert!(!expected.is_empty(), "the input has no rows of these days");
         rows::assert_same(&found, &expected);
         Ok(())
     }
 
-    /// Files of the work area that hold parts which nobody published.
+    /// Unpublished parts in the work area.
     pub fn staged(&self) -> Vec<PathBuf> {
         rows::files(&self.lake().join(".lakebolt/staging"))
     }
 
-    /// Writes a source folder of the test's own and gives its path.
+    /// Writes a source folder with this severity, and returns its path.
     pub fn source(&self, name: &str, severity: u32) -> anyhow::Result<PathBuf> {
         let folder = self.folder().join(name);
         fs::create_dir_all(&folder)?;
