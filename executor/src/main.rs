@@ -73,7 +73,7 @@ async fn main() -> anyhow::Result<()> {
     };
     let worker = Worker::start(scheduler.clone(), capacity, &args.scratch)?;
     info!(
-        "executor with {} concurrent_tasks polls {}",
+        "executor runs {} tasks at once and polls {}",
         args.concurrent_tasks, args.scheduler
     );
     stops.next().await;

@@ -5,7 +5,7 @@
 
 DuckDB reads both sides. Rows are the same when time, end, addresses, ports,
 packets, bytes, activity, status, account, region and day are, NULLs included, and
-each stands as often on one side as on the other.
+each occurs as often on one side as on the other.
 """
 
 import sys

@@ -69,5 +69,5 @@ class Reader:
         head = self.byte()
         length = head >> 4
         length = self.varint() if length == 15 else length
-        # In a list a boolean takes a byte of its own.
+        # In a list each boolean takes one byte.
         return [self.byte() if head & 0x0F in (1, 2) else self.value(head & 0x0F) for _ in range(length)]

@@ -4,7 +4,7 @@
     validate_jsonschema.py LAKE SCHEMAS [--sample N] [--ocsf COMPILED]
 
 SCHEMAS maps a class's name to its JSON Schema, as JSON, gzipped or not. With
---ocsf, a compiled schema tells the names of class uids; without, the schemas' own
+--ocsf, a compiled schema gives the names of class uids; without, the schemas' own
 class_uid constants and enums do.
 """
 
@@ -28,7 +28,7 @@ def main():
     parser.add_argument("lake")
     parser.add_argument("schemas")
     parser.add_argument("--sample", type=int, default=0, help="validate at most so many events of each object, evenly spread")
-    parser.add_argument("--ocsf", help="compiled schema that tells class uids")
+    parser.add_argument("--ocsf", help="compiled schema with the class uids")
     arguments = parser.parse_args()
     validators = Validators(load(arguments.schemas), arguments.ocsf and load(arguments.ocsf))
     events, wrong, messages = 0, 0, collections.Counter()

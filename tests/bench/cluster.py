@@ -5,7 +5,7 @@
                [--scratch FOLDER] [--only engines,first,death,cancel]
 
 engines  the same load by plain DataFusion, by Ballista in one process, and by a cluster of
-         one executor with two vcores, of one with one, and of two with one each
+         one executor with two task slots, of one with one, and of two with one each
 first    from the client's start to the first part with rows, and to the first row that a
          reader sees
 death    from kill -9 of an executor in its work until the scheduler counts one less, and
@@ -73,7 +73,7 @@ class Lab:
         return ["run", "vpc_flow", "--input", self.input, "--output", "lake", *days, "--progress", "none", *flags]
 
     @contextlib.contextmanager
-    def cluster(self, executors, vcores, **environment):
+    def cluster(self, executors, slots, **environment):
         """A scheduler that knows so many executors; gives its address and the executors."""
         self.clean()
         with socket.socket() as free:
@@ -83,7 +83,7 @@ class Lab:
         try:
             for number in range(executors):
                 own = environment if number == 0 else {}
-                flags = ["--scheduler", address, "--concurrent-tasks", vcores, "--scratch", self.scratch]
+                flags = ["--scheduler", address, "--concurrent-tasks", slots, "--scratch", self.scratch]
                 processes.append(self.start("lakebolt-executor", *flags, **own))
             wait(lambda: metric(address, "lakebolt_executors") == executors)
             yield address, processes[1:]
@@ -144,15 +144,15 @@ def engines(lab):
     ways = {
         "plain DataFusion": ("datafusion", 0, 0),
         "Ballista in one process": ("ballista", 0, 0),
-        "cluster, one executor of two vcores": ("cluster", 1, 2),
-        "cluster, two executors of one vcore": ("cluster", 2, 1),
-        "cluster, one executor of one vcore": ("cluster", 1, 1),
+        "cluster, one executor with two task slots": ("cluster", 1, 2),
+        "cluster, two executors with one task slot": ("cluster", 2, 1),
+        "cluster, one executor with one task slot": ("cluster", 1, 1),
     }
     figures = {name: [] for name in ways}
     for _ in range(lab.arguments.runs):
-        for name, (engine, executors, vcores) in ways.items():
+        for name, (engine, executors, slots) in ways.items():
             if executors:
-                with lab.cluster(executors, vcores) as (address, _):
+                with lab.cluster(executors, slots) as (address, _):
                     figures[name].append(timed(lab.start("lakebolt", *lab.load("--cluster", address))))
             else:
                 lab.clean()

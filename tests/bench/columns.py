@@ -36,7 +36,7 @@ INPUT = [
     ("log_status", "text"),
 ]
 
-# Dotted attribute, type, expression. `start_s` and `end_s` stand for the columns
+# Dotted attribute, type, expression. `start_s` and `end_s` are the columns
 # `start` and `end`, whose names are words of SQL. `moment` is a timestamp in UTC
 # with milliseconds, of an expression in epoch milliseconds; `texts` a list.
 LEAVES = [

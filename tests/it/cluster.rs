@@ -412,7 +412,11 @@ fn an_executor_that_is_told_twice_to_stop_hands_its_tasks_back() -> anyhow::Resu
     leaving.interrupt()?;
     leaving.thaw()?;
     let answer = leaving.wait()?.expect_code(0);
-    assert!(answer.stderr.contains("once more"), "{}", answer.stderr);
+    assert!(
+        answer.stderr.contains("second stop signal"),
+        "{}",
+        answer.stderr
+    );
     setup.expect_no_scratch()?;
     let _other = setup.executor()?.spawn()?;
     setup.expect_exact(load.wait()?)?;
