@@ -202,7 +202,7 @@ impl Collector {
         while let Some(object) = objects.try_next().await? {
             let rest = below(&object.location, &input.path);
             if paths::skip(rest, object.size).is_none() {
-                let facts = paths::tell(input.path.as_ref(), rest);
+                let facts = paths::facts(input.path.as_ref(), rest);
                 let as_folder = |day| paths::is_dated(folder.as_ref(), day);
                 return Ok(!facts.day.is_some_and(as_folder));
             }
@@ -216,7 +216,7 @@ impl Collector {
         if object.size == 0 {
             self.skipped(paths::Skip::Empty);
         } else {
-            self.keep(input, object, paths::tell(folder, name));
+            self.keep(input, object, paths::facts(folder, name));
         }
     }
 
@@ -224,7 +224,7 @@ impl Collector {
         let rest = below(&object.location, &input.path);
         match paths::skip(rest, object.size) {
             Some(skip) => self.skipped(skip),
-            None => self.keep(input, object, paths::tell(input.path.as_ref(), rest)),
+            None => self.keep(input, object, paths::facts(input.path.as_ref(), rest)),
         }
     }
 
@@ -233,7 +233,7 @@ impl Collector {
         *count.or_default() += 1;
     }
 
-    fn keep(&mut self, input: &Located, object: &ObjectMeta, facts: paths::Told) {
+    fn keep(&mut self, input: &Located, object: &ObjectMeta, facts: paths::PathFacts) {
         if facts.day.is_some_and(|day| !self.window.contains(day)) {
             self.inventory.counts.outside += 1;
             return;

@@ -19,7 +19,7 @@ use crate::load::range::Window;
 
 /// The attributes found in a path.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Told {
+pub struct PathFacts {
     pub day: Option<Day>,
     /// Minute of the day, from an hour folder or the name. It orders the objects of a day.
     pub minute: Option<u16>,
@@ -40,7 +40,7 @@ pub enum Skip {
 }
 
 /// Parses the path `base` + `/` + `rest`.
-pub fn tell(base: &str, rest: &str) -> Told {
+pub fn facts(base: &str, rest: &str) -> PathFacts {
     let (folders, name) = rest.rsplit_once('/').unwrap_or(("", rest));
     let folders: Vec<&str> = parts(base).chain(parts(folders)).collect();
     let above = parts(base).count();
@@ -50,13 +50,13 @@ pub fn tell(base: &str, rest: &str) -> Told {
         .or(in_name)
         .or_else(|| date_of_folders(&folders, 1..=above));
     let owner = |of: fn(&str) -> Option<&str>| {
-        let told = folders.iter().rev().copied().find_map(of);
+        let found = folders.iter().rev().copied().find_map(of);
         // Twelve digits of a name may also be a time.
         let mut pieces = name.split(['_', '.']).filter(|piece| !is_time(piece));
-        let told = told.or_else(|| pieces.find_map(of));
-        told.map(str::to_owned)
+        let found = found.or_else(|| pieces.find_map(of));
+        found.map(str::to_owned)
     };
-    Told {
+    PathFacts {
         day: date.map(|date| date.day),
         minute: date.and_then(|date| date.minute),
         region: owner(region),
@@ -390,14 +390,14 @@ mod tests {
 
     /// `day minute region account` of a path below `base`, with `-` for missing values.
     fn shown(base: &str, rest: &str) -> String {
-        let told = tell(base, rest);
+        let found = facts(base, rest);
         let or_dash = |text: Option<String>| text.unwrap_or("-".to_owned());
         format!(
             "{} {} {} {}",
-            or_dash(told.day.map(|day| day.to_string())),
-            or_dash(told.minute.map(|minute| minute.to_string())),
-            or_dash(told.region),
-            or_dash(told.account),
+            or_dash(found.day.map(|day| day.to_string())),
+            or_dash(found.minute.map(|minute| minute.to_string())),
+            or_dash(found.region),
+            or_dash(found.account),
         )
     }
 
@@ -406,7 +406,7 @@ mod tests {
     }
 
     #[test]
-    fn the_folders_of_aws_logs_tell_everything() {
+    fn the_folders_of_aws_logs_name_everything() {
         check(
             "AWSLogs/123456789012/vpcflowlogs/us-east-1/2024/01/15/123456789012_vpcflowlogs_us-east-1_fl-1234abcd_20240115T0005Z_fe123456.log.gz",
             "2024-01-15 5 us-east-1 123456789012",
@@ -426,7 +426,7 @@ mod tests {
     }
 
     #[test]
-    fn hive_folders_tell_everything() {
+    fn hive_folders_name_everything() {
         check(
             "AWSLogs/aws-account-id=123456789012/aws-service=vpcflowlogs/aws-region=us-isob-east-1/year=2024/month=01/day=15/hour=07/a.parquet",
             "2024-01-15 420 us-isob-east-1 123456789012",
@@ -445,7 +445,7 @@ mod tests {
     }
 
     #[test]
-    fn plain_folders_tell_their_day() {
+    fn plain_folders_name_their_day() {
         check("2024/01/15/a.log", "2024-01-15 - - -");
         check("vpc-flow-logs/2019/12/31/23/a.log", "2019-12-31 1380 - -");
         check("2024-01-15/a", "2024-01-15 - - -");
@@ -455,7 +455,7 @@ mod tests {
     }
 
     #[test]
-    fn names_tell_the_day_where_folders_do_not() {
+    fn file_names_give_the_day_where_folders_do_not() {
         check("2024-01-15-10-11-12-ABCDEF0123456789", "2024-01-15 611 - -");
         check(
             "access/prefix2024-01-15-10-11-12-ABCDEF",
@@ -554,7 +554,7 @@ mod tests {
         #[test]
         fn every_path_has_an_answer(base in ".*", rest in ".*", digits in "[0-9TZ=/_.-]{0,40}") {
             for rest in [&rest, &digits] {
-                tell(&base, rest);
+                facts(&base, rest);
                 skip(rest, 1);
                 may_hold(rest, &Window { from: None, to: Day(0) });
             }
@@ -572,7 +572,7 @@ mod tests {
                 format!("eventDay={year}{month:02}{number:02}/a"),
                 format!("a_{year}{month:02}{number:02}T0102Z_b"),
             ] {
-                prop_assert_eq!(tell("", &path).day, Some(day), "{}", path);
+                prop_assert_eq!(facts("", &path).day, Some(day), "{}", path);
             }
         }
     }

@@ -66,10 +66,12 @@ impl Registry {
         Some(live)
     }
 
+    /// The load of this id, if this process runs it.
     pub fn find(&self, load_id: &str) -> Option<Arc<Live>> {
         lock(&self.0).get(load_id).cloned()
     }
 
+    /// Forgets the load.
     pub fn remove(&self, load_id: &str) {
         lock(&self.0).remove(load_id);
     }
@@ -90,6 +92,7 @@ impl Registry {
         states
     }
 
+    /// The number of loads.
     pub fn len(&self) -> usize {
         lock(&self.0).len()
     }
@@ -118,6 +121,7 @@ impl Live {
         self.stop();
     }
 
+    /// Whether a user cancelled the load.
     pub fn is_cancelled(&self) -> bool {
         self.cancelled.load(Ordering::Relaxed)
     }
@@ -127,6 +131,7 @@ impl Live {
         self.cancel.subscribe()
     }
 
+    /// Changes the state that watchers see.
     pub fn set_state(&self, state: LoadState) {
         self.snapshot().info.state = state.as_str().to_owned();
     }

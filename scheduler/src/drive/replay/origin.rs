@@ -75,7 +75,7 @@ impl Replayed {
 }
 
 /// Reads the day, region and account from the object's path below its input.
-fn path_facts(object: &str, inputs: &[String]) -> Option<paths::Told> {
+fn path_facts(object: &str, inputs: &[String]) -> Option<paths::PathFacts> {
     let object = located(object).ok()?;
     let inputs = inputs.iter().filter_map(|input| located(input).ok());
     let mut bases = inputs.filter_map(|input| {
@@ -84,7 +84,7 @@ fn path_facts(object: &str, inputs: &[String]) -> Option<paths::Told> {
         Some((input.path.to_string(), below.join("/")))
     });
     let (base, rest) = bases.next()?;
-    Some(paths::tell(&base, &rest))
+    Some(paths::facts(&base, &rest))
 }
 
 /// Returns the object's first line if it names the fields. Fails if the object is gone:
