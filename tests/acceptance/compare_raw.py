@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Compares a lake with the raw VPC flow logs it was made of, row for row.
+"""Compares a lake with its raw VPC flow logs, row by row.
 
     compare_raw.py INPUT LAKE FROM TO
 
-DuckDB reads both sides. Rows are the same when time, end, addresses, ports,
-packets, bytes, activity, status, account, region and day are, NULLs included, and
-each occurs as often on one side as on the other.
+DuckDB reads both sides. Two rows are the same if time, end, addresses, ports, packets,
+bytes, activity, status, account, region and day are the same, including NULLs. Each row
+must occur equally often on both sides.
 """
 
 import sys

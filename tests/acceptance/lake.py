@@ -1,4 +1,4 @@
-"""What the acceptance scripts share: finding objects and reporting findings."""
+"""Shared by the acceptance scripts: finding objects and reporting findings."""
 
 import pathlib
 import re
@@ -8,7 +8,7 @@ PLACE = re.compile(r"/region=(?P<region>[a-z0-9-]+)/accountId=(?P<account>\d{12}
 
 
 def objects(folder):
-    """Every Parquet object below a folder, in the order of their paths."""
+    """Every Parquet object below a folder, sorted by path."""
     folder = pathlib.Path(folder)
     found = [folder] if folder.is_file() else sorted(folder.rglob("*.parquet"))
     if not found:
@@ -17,7 +17,7 @@ def objects(folder):
 
 
 class Findings:
-    """Collects what is wrong, by rule; few examples of each are printed."""
+    """Counts the broken rules, and keeps a few examples of each."""
 
     def __init__(self):
         self.checked = {}
@@ -34,7 +34,7 @@ class Findings:
             examples.append(str(example))
 
     def report(self):
-        """Prints each rule and gives the exit code."""
+        """Prints each rule and returns the exit code."""
         for name, times in self.checked.items():
             wrong = self.counts.get(name, 0)
             print(f"{'FAIL' if wrong else 'pass'}  {name}  ({wrong} of {times} wrong)" if wrong else f"pass  {name}  ({times} checked)")

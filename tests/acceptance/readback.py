@@ -3,7 +3,7 @@
 
     readback.py LAKE
 
-Page headers are parsed here from the files' bytes, since no reader shows them.
+Page headers are parsed from the bytes of the files, since no reader exposes them.
 """
 
 import datetime
@@ -38,7 +38,7 @@ def main():
 
 
 def check(path, findings, schemas):
-    """Every rule that one object shows."""
+    """Checks every rule of a single object."""
     file = pq.ParquetFile(path)
     metadata, schema = file.metadata, file.schema_arrow
     schemas.setdefault(str(path).split("/region=")[0], set()).add(str(file.schema).split("\n", 1)[1])
@@ -89,7 +89,7 @@ def rows(path, table, place, findings):
 
 
 def with_duckdb(found, findings):
-    """DuckDB reads every object together, by the names of its columns."""
+    """Checks that DuckDB reads all objects of a source together."""
     paths = [str(path) for path in found]
     database = duckdb.connect()
     roots = {}
@@ -101,7 +101,7 @@ def with_duckdb(found, findings):
         )
         seen = {column[0] for column in lake.description}
         findings.rule("DuckDB sees the partitions", {"region", "accountId", "eventDay"} <= seen, root)
-        # A class for every row and a time in its day: DuckDB decodes these columns.
+        # Every row has a class, and its time is in its day; so DuckDB decodes these columns.
         count = database.execute(
             """SELECT count(*) FROM read_parquet($members, hive_partitioning = true, hive_types_autocast = false)
                WHERE class_uid IS NOT NULL AND strftime(make_timestamp(time * 1000), '%Y%m%d') = "eventDay" """,

@@ -1,8 +1,8 @@
-"""The little of Thrift's compact protocol that Parquet's page headers need."""
+"""The part of Thrift's compact protocol that Parquet's page headers use."""
 
 
 def page_headers(data, start, end):
-    """Each page's type and uncompressed size, from `start` to `end`."""
+    """The type and the uncompressed size of each page from `start` to `end`."""
     position = start
     while position < end:
         header = Reader(data, position)
@@ -12,7 +12,7 @@ def page_headers(data, start, end):
 
 
 class Reader:
-    """Reads structs as dictionaries from field number to value."""
+    """Reads structs as dictionaries of field numbers to values."""
 
     def __init__(self, data, position):
         self.data = data
@@ -69,5 +69,5 @@ class Reader:
         head = self.byte()
         length = head >> 4
         length = self.varint() if length == 15 else length
-        # In a list each boolean takes one byte.
+        # In a list each boolean is one byte.
         return [self.byte() if head & 0x0F in (1, 2) else self.value(head & 0x0F) for _ in range(length)]

@@ -3,9 +3,9 @@
 
     validate_jsonschema.py LAKE SCHEMAS [--sample N] [--ocsf COMPILED]
 
-SCHEMAS maps a class's name to its JSON Schema, as JSON, gzipped or not. With
---ocsf, a compiled schema gives the names of class uids; without, the schemas' own
-class_uid constants and enums do.
+SCHEMAS is a JSON file, gzipped or not, that maps the names of classes to JSON Schemas. The
+name of a class uid comes from the compiled schema of --ocsf, else from the class_uid
+constants and enums of SCHEMAS.
 """
 
 import argparse
@@ -27,7 +27,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("lake")
     parser.add_argument("schemas")
-    parser.add_argument("--sample", type=int, default=0, help="validate at most so many events of each object, evenly spread")
+    parser.add_argument("--sample", type=int, default=0, help="validate at most N events of each object, evenly spread")
     parser.add_argument("--ocsf", help="compiled schema with the class uids")
     arguments = parser.parse_args()
     validators = Validators(load(arguments.schemas), arguments.ocsf and load(arguments.ocsf))
@@ -50,7 +50,7 @@ def load(path):
 
 
 class Validators:
-    """One compiled validator for each class."""
+    """Compiles one validator for each class."""
 
     def __init__(self, schemas, ocsf):
         self.schemas = schemas
@@ -80,7 +80,7 @@ def uids(schemas):
 
 
 def read(path, sample):
-    """An object's events as JSON would have them: without nulls and empty objects."""
+    """The events of an object as in JSON: without nulls and empty objects."""
     table = pq.ParquetFile(path).read()
     if sample and table.num_rows > sample:
         step = table.num_rows // sample
@@ -95,7 +95,7 @@ def prune(value):
         pruned = ((key, prune(item)) for key, item in value.items())
         return {key: item for key, item in pruned if item is not None and item != {}}
     if isinstance(value, list):
-        # A map arrives as pairs; an empty list says nothing.
+        # A map arrives as pairs. An empty list counts as null.
         if value and all(isinstance(item, tuple) for item in value):
             return prune(dict(value))
         return [prune(item) for item in value if item is not None] or None

@@ -1,19 +1,19 @@
 #!/usr/bin/env python3
-"""What a cluster costs and how soon it acts, on one machine.
+"""Measures the cost and the latencies of a cluster on one machine.
 
     cluster.py --bin target/release --input FOLDER [--from DAY --to DAY] [--runs 3]
                [--scratch FOLDER] [--only engines,first,death,cancel]
 
-engines  the same load by plain DataFusion, by Ballista in one process, and by a cluster of
-         one executor with two task slots, of one with one, and of two with one each
-first    from the client's start to the first part with rows, and to the first row that a
-         reader sees
-death    from kill -9 of an executor in its work until the scheduler counts one less, and
-         until the load is done by the other; defaults for every timeout
-cancel   from `lakebolt cancel` until the client has ended, and until no work is left; after
-         five seconds there must still be none
+engines  the same load with plain DataFusion, with Ballista in one process, and on clusters:
+         one executor with two task slots, one with one slot, two with one slot each
+first    from the start of the client to the first part with rows, and to the first row that
+         a reader sees
+death    from kill -9 of a busy executor until the scheduler counts one executor less, and
+         until the other one has finished the load; every timeout has its default
+cancel   from `lakebolt cancel` until the client has ended, and until no work files are left;
+         five seconds later there must still be none
 
-Everything runs on loopback and local disk; each figure is of whole processes.
+Everything runs on loopback and local disk. Each figure includes the start of the processes.
 """
 
 import argparse
@@ -32,9 +32,9 @@ import urllib.request
 
 def main():
     arguments = parser().parse_args()
-    lab = Lab(arguments)
+    workspace = Workspace(arguments)
     for name in arguments.only.split(","):
-        {"engines": engines, "first": first_row, "death": death, "cancel": cancel}[name](lab)
+        {"engines": engines, "first": first_row, "death": death, "cancel": cancel}[name](workspace)
 
 
 def parser():
@@ -49,7 +49,7 @@ def parser():
     return parser
 
 
-class Lab:
+class Workspace:
     """A scratch folder, and the processes that run in it."""
 
     def __init__(self, arguments):
@@ -74,7 +74,7 @@ class Lab:
 
     @contextlib.contextmanager
     def cluster(self, executors, slots, **environment):
-        """A scheduler that knows so many executors; gives its address and the executors."""
+        """Starts a scheduler and executors; gives the scheduler's address and the executors."""
         self.clean()
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
@@ -119,7 +119,7 @@ def wait(holds, patience=300):
     since = time.monotonic()
     while not holds():
         if time.monotonic() - since > patience:
-            raise SystemExit("waited in vain; see SCRATCH/log")
+            raise SystemExit("timed out; see SCRATCH/log")
         time.sleep(0.01)
     return time.monotonic() - since
 
@@ -139,51 +139,51 @@ def report(name, figures):
     return middle
 
 
-def engines(lab):
-    """Ways in turn rather than one after the other, so that all see the same machine."""
-    ways = {
+def engines(workspace):
+    """Runs the variants in turn, so that slow phases of the machine affect all of them."""
+    variants = {
         "plain DataFusion": ("datafusion", 0, 0),
         "Ballista in one process": ("ballista", 0, 0),
-        "cluster, one executor with two task slots": ("cluster", 1, 2),
-        "cluster, two executors with one task slot": ("cluster", 2, 1),
-        "cluster, one executor with one task slot": ("cluster", 1, 1),
+        "cluster, one executor with two slots": ("cluster", 1, 2),
+        "cluster, two executors with one slot": ("cluster", 2, 1),
+        "cluster, one executor with one slot": ("cluster", 1, 1),
     }
-    figures = {name: [] for name in ways}
-    for _ in range(lab.arguments.runs):
-        for name, (engine, executors, slots) in ways.items():
+    figures = {name: [] for name in variants}
+    for _ in range(workspace.arguments.runs):
+        for name, (engine, executors, slots) in variants.items():
             if executors:
-                with lab.cluster(executors, slots) as (address, _):
-                    figures[name].append(timed(lab.start("lakebolt", *lab.load("--cluster", address))))
+                with workspace.cluster(executors, slots) as (address, _):
+                    figures[name].append(timed(workspace.start("lakebolt", *workspace.load("--cluster", address))))
             else:
-                lab.clean()
-                figures[name].append(timed(lab.start("lakebolt", *lab.load("--engine", engine))))
+                workspace.clean()
+                figures[name].append(timed(workspace.start("lakebolt", *workspace.load("--engine", engine))))
     middles = {name: report(name, seconds) for name, seconds in figures.items()}
     plain = middles["plain DataFusion"]
     for name, middle in middles.items():
         print(f"{name:<44} {100 * (middle / plain - 1):+.1f} % of plain DataFusion")
 
 
-def first_row(lab):
+def first_row(workspace):
     written, visible = [], []
-    for _ in range(lab.arguments.runs):
-        with lab.cluster(2, 1) as (address, _):
+    for _ in range(workspace.arguments.runs):
+        with workspace.cluster(2, 1) as (address, _):
             since = time.monotonic()
-            client = lab.start("lakebolt", *lab.load("--cluster", address))
-            wait(lambda: any(path.stat().st_size for path in lab.parts()))
+            client = workspace.start("lakebolt", *workspace.load("--cluster", address))
+            wait(lambda: any(path.stat().st_size for path in workspace.parts()))
             written.append(time.monotonic() - since)
-            wait(lab.objects)
+            wait(workspace.objects)
             visible.append(time.monotonic() - since)
             timed(client)
     report("submit to the first part with rows", written)
     report("submit to the first row that a reader sees", visible)
 
 
-def death(lab):
+def death(workspace):
     noticed, done = [], []
-    for _ in range(lab.arguments.runs):
-        # It dies with its work done and not yet reported.
-        with lab.cluster(2, 1, LAKEBOLT_CRASH_AT="before-receipt:2") as (address, executors):
-            client = lab.start("lakebolt", *lab.load("--cluster", address))
+    for _ in range(workspace.arguments.runs):
+        # The executor dies after it has finished a split and before it reports that.
+        with workspace.cluster(2, 1, LAKEBOLT_CRASH_AT="before-receipt:2") as (address, executors):
+            client = workspace.start("lakebolt", *workspace.load("--cluster", address))
             if executors[0].wait() != -signal.SIGKILL:
                 raise SystemExit("the executor was not killed")
             since = time.monotonic()
@@ -195,23 +195,23 @@ def death(lab):
     report("an executor's death until the load is done", done)
 
 
-def cancel(lab):
+def cancel(workspace):
     ended, clean = [], []
-    for _ in range(lab.arguments.runs):
-        with lab.cluster(2, 1) as (address, _):
-            client = lab.start("lakebolt", *lab.load("--cluster", address))
-            wait(lambda: any(path.stat().st_size for path in lab.parts()))
-            listed = [lab.bin / "lakebolt", "status", "--cluster", address, "--format", "json"]
-            load = json.loads(subprocess.run(listed, stdout=subprocess.PIPE, check=True).stdout)["loads"][0]
+    for _ in range(workspace.arguments.runs):
+        with workspace.cluster(2, 1) as (address, _):
+            client = workspace.start("lakebolt", *workspace.load("--cluster", address))
+            wait(lambda: any(path.stat().st_size for path in workspace.parts()))
+            status = [workspace.bin / "lakebolt", "status", "--cluster", address, "--format", "json"]
+            load = json.loads(subprocess.run(status, stdout=subprocess.PIPE, check=True).stdout)["loads"][0]
             since = time.monotonic()
-            subprocess.run([lab.bin / "lakebolt", "cancel", load["load_id"], "--cluster", address], check=True)
+            subprocess.run([workspace.bin / "lakebolt", "cancel", load["load_id"], "--cluster", address], check=True)
             client.wait()
             ended.append(time.monotonic() - since)
-            wait(lambda: not lab.work())
+            wait(lambda: not workspace.work())
             clean.append(time.monotonic() - since)
             time.sleep(max(0, 5 - clean[-1]))
-            if lab.work() or lab.objects():
-                raise SystemExit("five seconds after the cancel there was work again")
+            if workspace.work() or workspace.objects():
+                raise SystemExit("five seconds after the cancel there were work files or objects")
     report("cancel until the client has ended", ended)
     report("cancel until no work is left", clean)
 

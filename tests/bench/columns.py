@@ -1,7 +1,7 @@
-"""The one list of the OCSF columns that every engine writes, so that all do the same job.
+"""The list of OCSF columns that every engine writes, so that all do the same job.
 
-An expression is SQL over the columns of a version 2 flow (dashes are NULL), plus
-`region`, from the file's path. Every peer's SQL understands all of it.
+An expression is SQL over the columns of a version 2 flow (dashes are NULL), and `region`
+from the file's path. The SQL of every peer supports all expressions.
 """
 
 ENUM = "CASE WHEN action = 'ACCEPT' THEN {} WHEN action = 'REJECT' THEN {} ELSE {} END"
@@ -36,15 +36,15 @@ INPUT = [
     ("log_status", "text"),
 ]
 
-# Dotted attribute, type, expression. `start_s` and `end_s` are the columns
-# `start` and `end`, whose names are words of SQL. `moment` is a timestamp in UTC
-# with milliseconds, of an expression in epoch milliseconds; `texts` a list.
+# Dotted attribute, type, expression. `start_s` and `end_s` are the columns `start` and
+# `end`, whose names are keywords of SQL. `moment` is a UTC timestamp with milliseconds,
+# from an expression in epoch milliseconds; `texts` is a list.
 LEAVES = [
     ("activity_id", "int", by_action(6, 5, 0)),
     ("activity_name", "text", by_action("Traffic", "Refuse", "Unknown")),
     ("action_id", "int", by_action(1, 2, 0)),
     ("action", "text", by_action("Allowed", "Denied", "Unknown")),
-    # Without an action it is Other, in the status's own words.
+    # Without an action it is Other, with the text of the status.
     ("disposition_id", "int", by_action(1, 2, 99)),
     ("disposition", "text", "CASE WHEN action = 'ACCEPT' THEN 'Allowed' WHEN action = 'REJECT' THEN 'Blocked' ELSE log_status END"),
     ("category_uid", "int", "4"),
@@ -69,7 +69,7 @@ LEAVES = [
     ("metadata.version", "text", "'1.1.0'"),
     ("metadata.profiles", "texts", ["cloud", "datetime", "security_control"]),
     ("cloud.provider", "text", "'AWS'"),
-    # What version 2 lacks is a column of NULLs, as in lakebolt's one schema for all versions.
+    # A field that version 2 lacks is NULL: lakebolt has one schema for all versions.
     ("cloud.region", "text", "NULL"),
     ("cloud.zone", "text", "NULL"),
     ("cloud.account.uid", "text", "account_id"),

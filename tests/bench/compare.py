@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Compares two outputs row for row: the columns that columns.py names, and the day.
+"""Compares two outputs row by row: the columns that columns.py names, and the day.
 
     compare.py ONE OTHER
 
-Order does not matter, repeats do. First by counts and hashes of each day; where
-these differ, the rows themselves are shown.
+The order of rows does not matter, duplicates do. It compares the counts and hashes of each
+day first, and shows the rows of days that differ.
 """
 
 import sys
@@ -15,7 +15,7 @@ import columns
 
 
 def compare(one, other):
-    """What is different, as lines; nothing when the outputs agree."""
+    """The differences as lines; none if the outputs agree."""
     database = duckdb.connect()
     names = []
     for name, folder in [("one", one), ("other", other)]:

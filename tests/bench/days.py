@@ -1,4 +1,4 @@
-"""What the peers' scripts share: the days asked for and the files to read for them."""
+"""Shared by the peers' scripts: the selected days and the files to read for them."""
 
 import argparse
 import datetime
@@ -7,14 +7,14 @@ import pathlib
 DAY = 86_400
 
 
-def parser(about):
-    """Arguments of a peer: INPUT OUTPUT FROM TO [--ordered], as numbers and files too."""
-    parser = argparse.ArgumentParser(description=about)
+def parser(description):
+    """Parses the arguments of a peer, INPUT OUTPUT FROM TO [--ordered], and finds its files."""
+    parser = argparse.ArgumentParser(description=description)
     parser.add_argument("input")
     parser.add_argument("output")
     parser.add_argument("first", type=datetime.date.fromisoformat)
     parser.add_argument("last", type=datetime.date.fromisoformat)
-    parser.add_argument("--ordered", action="store_true", help="rows of a partition in the order of time")
+    parser.add_argument("--ordered", action="store_true", help="sort the rows of a partition by time")
     parse = parser.parse_args
 
     def parse_args():

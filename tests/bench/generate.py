@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Makes months of VPC flow logs or CloudTrail as AWS delivers them.
+"""Generates months of VPC flow logs or CloudTrail as AWS delivers them.
 
     generate.py vpc FOLDER                      the reference input: 7.2 M rows, 120 files, 60 days
     generate.py vpc FOLDER --rows 1000000 --files 100000
     generate.py cloudtrail FOLDER --rows 400000
 
-The same arguments and seed give the same bytes. What was made is described in FOLDER.json.
+The same arguments and seed give the same bytes. FOLDER.json describes the result.
 """
 
 import argparse
@@ -22,7 +22,7 @@ import time
 
 import numpy as np
 
-# Processes share the cores already.
+# Several processes run already, one for each core.
 os.environ.setdefault("POLARS_MAX_THREADS", "1")
 
 EPOCH = datetime.date(1970, 1, 1)
@@ -44,12 +44,12 @@ def main():
     started = time.monotonic()
     make = {"vpc": make_flows, "cloudtrail": make_trail}[arguments.kind]
     with multiprocessing.get_context("fork").Pool(arguments.processes) as pool:
-        made = []
+        written = []
         for sizes in pool.imap_unordered(make, jobs, chunksize=1):
-            made.append(sizes)
+            written.append(sizes)
             if sys.stderr.isatty():
-                print(f"\r{len(made)}/{len(jobs)} groups", end="", file=sys.stderr, flush=True)
-    describe(arguments, out, made, time.monotonic() - started)
+                print(f"\r{len(written)}/{len(jobs)} groups", end="", file=sys.stderr, flush=True)
+    describe(arguments, out, written, time.monotonic() - started)
 
 
 def parser():
@@ -62,12 +62,12 @@ def parser():
     parser.add_argument("--days", type=int, default=60)
     parser.add_argument("--accounts", type=int, default=2)
     parser.add_argument("--regions", type=int, default=1)
-    parser.add_argument("--skew", type=float, default=0.0, help="0: files of one size; 1: the n-th file holds 1/n of the first")
-    parser.add_argument("--nodata", type=float, default=0.001, help="share of NODATA rows; a fifth as many SKIPDATA")
+    parser.add_argument("--skew", type=float, default=0.0, help="0: all files have one size; 1: the n-th file has 1/n of the rows of the first")
+    parser.add_argument("--nodata", type=float, default=0.001, help="share of NODATA rows; SKIPDATA rows are a fifth of that")
     parser.add_argument("--ipv6", type=float, default=0.01, help="share of IPv6 flows")
     parser.add_argument("--straddle", type=float, default=0.0005, help="share of rows that start up to ten minutes before their file's window")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--level", type=int, default=6, help="of gzip")
+    parser.add_argument("--level", type=int, default=6, help="compression level of gzip")
     parser.add_argument("--processes", type=int, default=multiprocessing.cpu_count())
     return parser
 
@@ -100,13 +100,13 @@ def layout(arguments):
 
 
 def windows(group, random, straddle):
-    """Each row's file and start: in its file's share of the day, or somewhat before it."""
+    """The start of each row: in its file's window of the day, or shortly before it."""
     rows = group["rows"]
     length = DAY / len(rows)
     file = np.repeat(np.arange(len(rows)), rows)
     midnight = (group["day"] - EPOCH).days * DAY
     offset = (file + random.random(len(file))) * length
-    # Delivery is by capture window: almost in order of time, not quite.
+    # AWS delivers by capture window, so rows are only roughly in the order of time.
     order = np.argsort(offset + random.random(len(offset)) * 60, kind="stable")
     order = order[np.argsort(file[order], kind="stable")]
     offset = offset[order]
@@ -132,7 +132,7 @@ def make_flows(job):
 
 @functools.lru_cache(maxsize=8)
 def pools(seed, account):
-    """An account's interfaces, their addresses, and those they talk to; IPv4 and IPv6."""
+    """An account's interfaces, their addresses, and the addresses of their peers."""
     random = np.random.default_rng([seed, account])
     interfaces = np.array([f"eni-0{random.integers(16**8):08x}{random.integers(16**8):08x}" for _ in range(240)])
     own = np.array([f"10.{i % 8}.{random.integers(256)}.{random.integers(1, 255)}" for i in range(240)])
@@ -183,7 +183,7 @@ def flows(arguments, group, random, start, count):
 
 
 def dashes(pl):
-    """NODATA and SKIPDATA rows have no flow."""
+    """Writes dashes for the flow columns of NODATA and SKIPDATA rows."""
     empty = FLOW_COLUMNS[3:10] + ["action"]
     has = pl.col("log-status") == "OK"
     return [pl.when(has).then(pl.col(name)).otherwise(pl.lit("-")).alias(name) for name in empty]
@@ -220,7 +220,7 @@ CALLS = [
 
 
 def trail(group, random, start):
-    """The events as JSON texts, in the shape of real ones."""
+    """The events as JSON texts, with the shape of real events."""
     count = len(start)
     call = random.choice(len(CALLS), count, p=[0.3, 0.14, 0.2, 0.1, 0.01, 0.01, 0.02, 0.17, 0.02, 0.03])
     user, a, b, ip = (random.integers(0, top, count) for top in (40, 500, 100_000, 3000))
@@ -258,7 +258,7 @@ def trail_name(group, at, digest):
 
 
 def deliver(arguments, group, midnight, length, service, name, text):
-    """Writes a group's files; gives their rows and bytes."""
+    """Writes the files of a group; returns their rows and bytes."""
     day = group["day"]
     folder = pathlib.Path(arguments.folder, "AWSLogs", group["account"], service, group["region"], f"{day:%Y/%m/%d}")
     folder.mkdir(parents=True, exist_ok=True)
@@ -273,10 +273,10 @@ def deliver(arguments, group, midnight, length, service, name, text):
     return sizes
 
 
-def describe(arguments, out, made, seconds):
-    sizes = [size for group in made for size in group]
+def describe(arguments, out, groups, seconds):
+    sizes = [size for group in groups for size in group]
     packed = sorted(size for _, size in sizes)
-    about = {
+    description = {
         "kind": arguments.kind,
         "rows": sum(rows for rows, _ in sizes),
         "files": len(sizes),
@@ -290,8 +290,11 @@ def describe(arguments, out, made, seconds):
         "skew": arguments.skew,
         "seed": arguments.seed,
     }
-    out.with_name(out.name + ".json").write_text(json.dumps(about, indent=1) + "\n")
-    print(f"{about['rows']:,} rows, {about['files']:,} files, {about['bytes'] / 1e6:,.1f} MB in {seconds:.1f} s")
+    out.with_name(out.name + ".json").write_text(json.dumps(description, indent=1) + "\n")
+    print(
+        f"{description['rows']:,} rows, {description['files']:,} files, "
+        f"{description['bytes'] / 1e6:,.1f} MB in {seconds:.1f} s"
+    )
 
 
 if __name__ == "__main__":

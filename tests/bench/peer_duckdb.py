@@ -1,4 +1,4 @@
-"""VPC flow text → OCSF Parquet with DuckDB, as a user writes it."""
+"""VPC flow text → OCSF Parquet with DuckDB, as a user would write it."""
 
 import argparse
 
@@ -36,7 +36,7 @@ def main():
 
 
 def value(node):
-    """DuckDB's expression of a column or of a struct."""
+    """The DuckDB expression of a column or a struct."""
     if isinstance(node, dict):
         return "struct_pack(" + ", ".join(f'"{name}" := {value(child)}' for name, child in node.items()) + ")"
     kind, expression = node

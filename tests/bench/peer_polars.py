@@ -1,4 +1,4 @@
-"""VPC flow text → OCSF Parquet with Polars' streaming engine, as a user writes it."""
+"""VPC flow text → OCSF Parquet with Polars' streaming engine, as a user would write it."""
 
 import polars as pl
 
@@ -12,7 +12,7 @@ def main():
     arguments = days.parser(__doc__).parse_args()
     names = {"start": "start_s", "end": "end_s"}
     schema = {names.get(name, name): TYPES[kind] for name, kind in columns.INPUT}
-    # The header's names are no SQL names, so it is skipped.
+    # The header is skipped, since its names are not SQL names.
     flows = pl.scan_csv(
         arguments.files, separator=" ", has_header=False, skip_rows=1, schema=schema, null_values="-", include_file_paths="path",
     )
@@ -31,7 +31,7 @@ def main():
 
 
 def value(node):
-    """Polars' expression of a column or of a struct."""
+    """The Polars expression of a column or a struct."""
     if isinstance(node, dict):
         return pl.struct(*(value(child).alias(name) for name, child in node.items()))
     kind, expression = node

@@ -1,4 +1,4 @@
-"""VPC flow text → OCSF Parquet with PySpark local[2], as a user writes it."""
+"""VPC flow text → OCSF Parquet with PySpark local[2], as a user would write it."""
 
 from pyspark.sql import SparkSession
 
@@ -39,7 +39,7 @@ def main():
 
 
 def value(node):
-    """Spark's expression of a column or of a struct."""
+    """The Spark expression of a column or a struct."""
     if isinstance(node, dict):
         return "named_struct(" + ", ".join(f"'{name}', {value(child)}" for name, child in node.items()) + ")"
     kind, expression = node

@@ -4,11 +4,11 @@
     run.py --lakebolt PATH --input FOLDER [--from DAY --to DAY] [--runs 3]
            [--peers pyspark,duckdb,polars] [--readings plain,ordered] [--scratch FOLDER]
 
-Each engine is one whole process, from its start to its end, alone on the machine.
-`plain`: peers as a user writes them, hive-partitioned and unsorted. `ordered`: peers
-asked for the order by time that lakebolt's objects always have. The peers come from
-PyPI into a virtual environment below the scratch folder. Results go to
-SCRATCH/results.json too; outputs are compared row for row.
+Each engine runs alone on the machine, and is measured from the start of its process to its
+end. `plain`: peers as a user would write them, hive-partitioned and unsorted. `ordered`:
+peers that sort by time, as lakebolt always does. The peers are installed from PyPI into a
+virtual environment in the scratch folder. Results are also written to SCRATCH/results.json,
+and the outputs are compared row by row.
 """
 
 import argparse
@@ -56,7 +56,7 @@ def parser():
 
 
 def environment(scratch):
-    """The interpreter of a virtual environment that holds the peers."""
+    """The interpreter of a virtual environment with the peers."""
     wanted = (HERE / "requirements.txt").read_text()
     venv, stamp = scratch / "venv", scratch / "venv/requirements.txt"
     python = venv / "bin/python"
@@ -68,13 +68,13 @@ def environment(scratch):
 
 
 def describe(arguments):
-    """The machine and the input, so that a figure means something."""
-    about = pathlib.Path(arguments.input.rstrip("/") + ".json")
-    made = json.loads(about.read_text()) if about.exists() else {}
+    """The machine and the input, which the figures depend on."""
+    path = pathlib.Path(arguments.input.rstrip("/") + ".json")
+    description = json.loads(path.read_text()) if path.exists() else {}
     return {
         "machine": f"{cpu()}, {os.cpu_count()} cores, {meminfo('MemTotal') / 2**20:.1f} GiB, load {os.getloadavg()[0]:.2f} at the start",
         "system": f"{platform.system()} {platform.release()}, Python {platform.python_version()}",
-        "input": " ".join(f"{name}={value}" for name, value in made.items()) or arguments.input,
+        "input": " ".join(f"{name}={value}" for name, value in description.items()) or arguments.input,
         "days": f"{arguments.first} to {arguments.last}",
     }
 
@@ -94,14 +94,14 @@ def meminfo(name):
 
 
 def jobs(arguments):
-    """Engine and reading of every row of the table."""
+    """The engine and the reading of each row of the table."""
     found = [("lakebolt", "ordered")] if arguments.lakebolt else []
     peers = [peer for peer in arguments.peers.split(",") if peer]
     return found + [(peer, reading) for reading in arguments.readings.split(",") for peer in peers]
 
 
 def measure(arguments, scratch, python, engine, reading):
-    """Runs one engine some times; its figures are medians, its memory the worst."""
+    """Runs an engine several times; times are medians, the memory is the maximum."""
     output = scratch / f"out-{engine}-{reading}"
     runs = []
     for number in range(arguments.runs):
@@ -146,10 +146,10 @@ def command(arguments, python, engine, reading, output):
 
 
 def watch(command, log):
-    """Wall and CPU seconds of a process with its children, and their largest sum of memory."""
-    with open(log, "wb") as said:
+    """Wall and CPU seconds of a process and its children, and the peak of their memory."""
+    with open(log, "wb") as output:
         started = time.monotonic()
-        process = subprocess.Popen(command, stdout=said, stderr=said)
+        process = subprocess.Popen(command, stdout=output, stderr=output)
         peak, seconds = 0, {}
         while process.poll() is None:
             resident = 0
@@ -163,21 +163,21 @@ def watch(command, log):
 
 
 def family(pid):
-    """A process and all below it."""
-    members, open_ends = [], [pid]
-    while open_ends:
-        member = open_ends.pop()
+    """A process and all of its descendants."""
+    members, pending = [], [pid]
+    while pending:
+        member = pending.pop()
         members.append(member)
         for task in pathlib.Path(f"/proc/{member}/task").glob("*/children"):
             try:
-                open_ends += map(int, task.read_text().split())
+                pending += map(int, task.read_text().split())
             except OSError:
                 pass
     return members
 
 
 def status(pid, name):
-    """A size of a process in KiB; 0 when it has gone."""
+    """A size of a process in KiB; 0 if it has ended."""
     try:
         for line in pathlib.Path(f"/proc/{pid}/status").read_text().splitlines():
             if line.startswith(name + ":"):
@@ -202,7 +202,7 @@ def rows(python, output):
 
 
 def compare(python, results):
-    """What each output says differently from the first, by engine and reading."""
+    """The differences of each output from the first, by engine and reading."""
     first, *others = [result for result in results if not result["failed"]]
     agree = {}
     for other in others:

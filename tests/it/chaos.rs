@@ -1,8 +1,8 @@
-//! A small load on a cluster of real processes that die, freeze and lose each other, on
-//! storage and tables that are away for a while. Whatever happens, every row stands once.
+//! Small loads on a cluster of real processes, while processes are killed or frozen, and
+//! connections, storage or tables fail for a while. Every row must be in the lake once.
 //!
-//! A round follows from its seed: which crash points its processes are armed with, and
-//! what strikes when storage and tables have served so many requests.
+//! The seed of a round determines its failures: the crash points of its processes, and the
+//! failures that are injected after some number of requests to storage and tables.
 
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -17,16 +17,17 @@ use tests::{
     CloudWorkspace, Cluster, FaultProxy, Invocation, Output, Relay, Running, cloud, config, rows,
 };
 
-/// Rounds that run at once: each is three processes and a client.
+/// The number of rounds that run in parallel. Each has three processes and a client.
 const PARALLEL: usize = 3;
-/// Between the seeds of two rounds: few rounds see some failure of every sort, and as many
-/// as there are kinds see each.
+/// The difference between the seeds of two rounds. A few rounds have failures of every sort,
+/// and as many rounds as there are kinds of failures have each.
 const STEP: u64 = 3;
-/// A round that takes longer hangs.
+/// The time limit of a round.
 const TIMEOUT: Duration = Duration::from_secs(280);
-/// Requests after which the last failure falls; a quiet load makes about twice as many.
+/// All failures are injected within this number of requests. A load without failures makes
+/// about twice as many.
 const LAST_REQUEST: u64 = 160;
-/// Where no request comes any more, the next failure falls all the same.
+/// The next failure is also injected if there was no request for this time.
 const IDLE: Duration = Duration::from_secs(4);
 
 fn first() -> Day {
@@ -37,19 +38,19 @@ fn last() -> Day {
     day("2024-03-02")
 }
 
-/// What happens to a cluster.
+/// A failure in a cluster.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Failure {
     ExecutorKilled,
-    /// Both, and only one comes back.
+    /// Both executors are killed, and only one is restarted.
     ExecutorsKilled,
     ExecutorFrozen,
     SchedulerKilled,
     SchedulerFrozen,
     ClientKilled,
-    /// Every connection of executors to the scheduler ends.
+    /// Every connection of executors to the scheduler is closed.
     ConnectionsCut,
-    /// Nothing passes between executors and scheduler for a while.
+    /// No traffic passes between executors and scheduler for a while.
     TrafficHeld,
     TablesUnavailable,
     StorageUnavailable,
@@ -71,22 +72,24 @@ const FAILURES: [Failure; 11] = [
     Failure::StorageBusy,
 ];
 
-/// Everything about a round that is chosen by its seed.
+/// The properties of a round, which its seed determines.
 #[derive(Debug)]
 struct Plan {
     replaces: bool,
-    /// Crash points of the scheduler and of the first executor, as they are armed.
+    /// The crash points of the scheduler and of the first executor.
     scheduler: Option<String>,
     executor: Option<String>,
-    /// What strikes once so many requests were seen, the last first.
+    /// Failures, each with the number of requests after which it is injected, in descending
+    /// order.
     failures: Vec<(u64, Failure)>,
-    /// How long each outage takes, and each dead process stays away.
+    /// The length of each outage.
     outage: Duration,
+    /// The time after which a dead process is restarted.
     restart_delay: Duration,
 }
 
 impl Plan {
-    /// Seeds that follow each other go through every kind of failure.
+    /// Makes a plan. Consecutive seeds go through every kind of failure.
     fn of(seed: u64, seconds: u64) -> Self {
         let mut random = Random::new(seed);
         let mut points: Vec<String> = BEFORE_COMMIT
@@ -128,7 +131,7 @@ impl Plan {
     }
 }
 
-/// A cluster on S3 and DynamoDB with something between each two of its parts.
+/// A cluster on S3 and DynamoDB, with a proxy or relay on each connection.
 struct Setup {
     workspace: CloudWorkspace,
     s3: FaultProxy,
@@ -174,14 +177,14 @@ impl Setup {
         Ok(load.args(["--cluster", &self.cluster.listen.to_string()]))
     }
 
-    /// A command about loads on the cluster.
+    /// A command for the cluster.
     fn lakebolt(&self, arguments: &[&str]) -> anyhow::Result<Invocation> {
         let client = self.workspace.lakebolt()?.args(arguments);
         let address = self.cluster.listen.to_string();
         Ok(client.args(["--format", "json", "--cluster", &address]))
     }
 
-    /// The id of the newest load that the scheduler knows; none where it does not answer.
+    /// The id of the newest load of the scheduler; none if the scheduler does not answer.
     fn newest(&self) -> anyhow::Result<Option<String>> {
         let listed = self.lakebolt(&["status"])?.run()?;
         if listed.code() != Some(0) {
@@ -192,11 +195,11 @@ impl Setup {
     }
 }
 
-/// A process that comes back some time after it died, and is thawed some time after it froze.
+/// A process that is restarted some time after its death, and thawed some time after a freeze.
 struct Process {
     start: fn(&Cluster) -> anyhow::Result<Invocation>,
     process: Option<Running>,
-    /// When it is to be started or thawed.
+    /// When to restart or thaw it.
     due: Option<Instant>,
     stays_dead: bool,
 }
@@ -232,7 +235,7 @@ impl Process {
         self.process.as_ref().map_or(Ok(()), Running::freeze)
     }
 
-    /// Brings it back where it is time.
+    /// Restarts or thaws it if it is time.
     fn restore(&mut self, setup: &Setup, plan: &Plan) -> anyhow::Result<()> {
         if let Some(process) = &mut self.process
             && !process.is_running()?
@@ -259,7 +262,7 @@ impl Process {
         Ok(())
     }
 
-    /// Stops it as an operator would.
+    /// Stops it with SIGTERM, as an operator would.
     fn stop(self) -> anyhow::Result<()> {
         let Some(process) = self.process else {
             return Ok(());
@@ -271,17 +274,17 @@ impl Process {
     }
 }
 
-/// A round on its way.
+/// A running round.
 struct Round<'a> {
     setup: &'a Setup,
     plan: Plan,
     scheduler: Process,
     executors: [Process; 2],
     client: Option<Running>,
-    /// What was there before, which is not this round's.
+    /// The newest load before this round.
     earlier: Option<String>,
     outages: Vec<(Instant, Failure)>,
-    /// Requests seen, and since when no further one.
+    /// The number of requests so far, and the time of the last one.
     seen: (u64, Instant),
     injected: Vec<String>,
 }
@@ -312,11 +315,15 @@ impl<'a> Round<'a> {
         })
     }
 
-    /// Follows the load to its end, and gives what the client says of it.
+    /// Follows the load to its end, and returns the client's output.
     fn run_to_end(&mut self) -> anyhow::Result<Output> {
         let (since, before) = (Instant::now(), self.seen.0);
         loop {
-            anyhow::ensure!(since.elapsed() < TIMEOUT, "no end: {:#?}", self.injected);
+            anyhow::ensure!(
+                since.elapsed() < TIMEOUT,
+                "the round hangs after {:#?}",
+                self.injected
+            );
             self.inject(before)?;
             self.end_outages(false);
             self.scheduler.restore(self.setup, &self.plan)?;
@@ -336,7 +343,7 @@ impl<'a> Round<'a> {
         }
     }
 
-    /// Lets what is due happen.
+    /// Injects the next failure if it is due.
     fn inject(&mut self, before: u64) -> anyhow::Result<()> {
         let requests = self.setup.requests();
         if requests != self.seen.0 {
@@ -377,7 +384,7 @@ impl<'a> Round<'a> {
         Ok(())
     }
 
-    /// Ends the outages that are over, or all of them.
+    /// Ends the outages that are due, or all of them.
     fn end_outages(&mut self, all: bool) {
         for (until, failure) in std::mem::take(&mut self.outages) {
             if !all && Instant::now() < until {
@@ -394,8 +401,8 @@ impl<'a> Round<'a> {
         }
     }
 
-    /// Another client in the place of one that was killed: it watches the load, or asks for it
-    /// where the first had not come to that. None while no scheduler answers.
+    /// Starts a new client after one was killed. It watches the load, or submits it if the
+    /// first client did not. None while no scheduler answers.
     fn follow(&self) -> anyhow::Result<Option<Running>> {
         if !self.setup.cluster.is_ready() {
             return Ok(None);
@@ -407,7 +414,7 @@ impl<'a> Round<'a> {
         }
     }
 
-    /// Stands everything up again and has done what is not.
+    /// Ends all failures, retries the load if it failed, and checks the lake.
     fn end(mut self, ended: Output) -> anyhow::Result<()> {
         self.end_outages(true);
         self.setup.relay.hold(false);
@@ -445,7 +452,7 @@ impl<'a> Round<'a> {
         self.scheduler.stop()?;
         let workspace = &self.setup.workspace;
         workspace.assert_exact(first(), last())?;
-        // Of a load that was asked for twice, the second time tells only what it did itself.
+        // The outcome of a retry has only the periods that it ran itself.
         if !again {
             let periods = ["2024-01 done", "2024-02 done", "2024-03 done"];
             assert_eq!(ended.periods(), periods, "{}", ended.stderr);
@@ -457,7 +464,7 @@ impl<'a> Round<'a> {
     }
 }
 
-/// What storage does that has more to do than it can.
+/// The faults of an overloaded storage.
 fn busy() -> RandomFaults {
     RandomFaults {
         operations: Vec::new(),
@@ -476,12 +483,12 @@ fn adds_up(outcome: &Value) {
     let ledgers = periods.iter().map(|period| &period["rows"]);
     for rows in ledgers.chain([&outcome["rows"]]) {
         let count = |name: &str| rows[name].as_u64().unwrap_or_default();
-        let came = count("read") + count("duplicated");
-        let went: u64 = ["written", "quarantined", "filtered", "other_period"]
+        let inputs = count("read") + count("duplicated");
+        let outputs: u64 = ["written", "quarantined", "filtered", "other_period"]
             .map(count)
             .iter()
             .sum();
-        assert_eq!(came, went, "{rows}");
+        assert_eq!(inputs, outputs, "{rows}");
     }
 }
 
@@ -501,7 +508,7 @@ fn round(seed: u64, seconds: u64) -> anyhow::Result<()> {
 }
 
 #[test]
-fn whatever_dies_a_load_on_a_cluster_ends_exact() {
+fn a_load_on_a_failing_cluster_ends_with_exact_rows() {
     let rounds = config::fault_rounds(8);
     let seconds = config::fault_seconds(4);
     let seed = config::fault_seed();

@@ -1,5 +1,5 @@
-//! A cluster of real processes, driven by the real client: whichever of them dies, the load
-//! ends, and every row stands once.
+//! A cluster of real processes and a real client. If any process dies, the load still ends,
+//! and every row is in the lake once.
 
 use serde_json::Value;
 use tests::certificates::Certificates;
@@ -42,13 +42,13 @@ impl Setup {
         self.cluster.executor()
     }
 
-    /// An executor that freezes in the midst of a load.
+    /// An executor that freezes during a load.
     fn freezing_executor(&self) -> anyhow::Result<Running> {
         let executor = self.executor()?;
         executor.crash_at("stop:before-receipt:2").spawn()
     }
 
-    /// The client, ready for its command.
+    /// A command for the cluster.
     fn lakebolt(&self, arguments: &[&str]) -> anyhow::Result<Invocation> {
         let client = self.workspace.lakebolt()?.args(arguments);
         Ok(client.args([
@@ -66,19 +66,19 @@ impl Setup {
             .args(&self.cluster.tls))
     }
 
-    /// What the cluster says of its newest load.
+    /// The newest load of the cluster.
     fn newest(&self) -> anyhow::Result<Value> {
         let answer = self.lakebolt(&["status"])?.run()?.expect_code(0);
         Ok(answer.json()["loads"][0].clone())
     }
 
-    /// The id of its newest load.
+    /// The id of the newest load.
     fn newest_id(&self) -> anyhow::Result<String> {
         let load = self.newest()?;
         Ok(load["load_id"].as_str().unwrap_or_default().to_owned())
     }
 
-    /// Fails unless the load is done and its rows stand once.
+    /// Fails unless the load is done and its rows are in the lake once.
     #[track_caller]
     fn expect_exact(&self, answer: Output) -> anyhow::Result<Output> {
         let answer = answer.expect_code(0);
@@ -91,7 +91,7 @@ impl Setup {
         Ok(answer)
     }
 
-    /// Sweeps, after which no work of a load is left.
+    /// Sweeps, and fails if the work area has files of a load afterwards.
     #[track_caller]
     fn expect_swept(&self) -> anyhow::Result<()> {
         let sweep = ["sweep", "lake", "--min-age", "0s", "--state"];
@@ -105,7 +105,7 @@ impl Setup {
         Ok(())
     }
 
-    /// Fails where an executor left its scratch.
+    /// Fails if an executor left its scratch folder.
     #[track_caller]
     fn expect_no_scratch(&self) -> anyhow::Result<()> {
         let names = std::fs::read_dir(self.workspace.folder())?.flatten();
@@ -115,7 +115,7 @@ impl Setup {
         Ok(())
     }
 
-    /// Fails where work of a load is left.
+    /// Fails if the work area has files of a load.
     #[track_caller]
     fn expect_clean(&self) {
         let left = rows::files(&self.workspace.lake().join(".lakebolt/attempts"));
@@ -165,7 +165,7 @@ fn a_cluster_loads_what_the_embedded_engine_loads() -> anyhow::Result<()> {
 }
 
 #[test]
-fn a_source_of_the_users_own_travels() -> anyhow::Result<()> {
+fn a_source_of_the_user_is_sent_to_the_cluster() -> anyhow::Result<()> {
     let setup = Setup::new()?;
     let _scheduler = setup.scheduler()?;
     let _executor = setup.executor()?.spawn()?;
@@ -177,7 +177,7 @@ fn a_source_of_the_users_own_travels() -> anyhow::Result<()> {
 }
 
 #[test]
-fn a_scheduler_that_is_killed_and_comes_back_ends_the_load() -> anyhow::Result<()> {
+fn a_restarted_scheduler_finishes_the_load() -> anyhow::Result<()> {
     let setup = Setup::new()?;
     let scheduler = setup.scheduler()?;
     let frozen = setup.freezing_executor()?;
@@ -189,17 +189,17 @@ fn a_scheduler_that_is_killed_and_comes_back_ends_the_load() -> anyhow::Result<(
     frozen.thaw()?;
     let _other = setup.executor()?.spawn()?;
     let answer = setup.expect_exact(load.wait()?)?;
-    let said = answer
+    let notes = answer
         .stderr
         .matches("is unavailable; waiting for it")
         .count();
-    assert_eq!(said, 1, "{}", answer.stderr);
+    assert_eq!(notes, 1, "{}", answer.stderr);
     setup.expect_swept()
 }
 
-/// What it published before its death is told as done, with its rows, by the next.
+/// The next scheduler reports the periods that a dead one published, with their rows.
 #[test]
-fn what_a_dead_scheduler_has_published_is_reported_as_done() -> anyhow::Result<()> {
+fn periods_that_a_dead_scheduler_published_are_reported_as_done() -> anyhow::Result<()> {
     for point in ["after-commit:2", "before-done:1"] {
         let setup = Setup::new()?;
         let scheduler = setup.cluster.scheduler()?.crash_at(point).spawn()?;
@@ -215,11 +215,11 @@ fn what_a_dead_scheduler_has_published_is_reported_as_done() -> anyhow::Result<(
 }
 
 #[test]
-fn a_scheduler_that_is_told_to_stop_leaves_its_loads_to_the_next() -> anyhow::Result<()> {
+fn a_stopped_scheduler_leaves_its_loads_to_the_next_one() -> anyhow::Result<()> {
     let setup = Setup::new()?;
     let scheduler = setup.scheduler()?;
     let load = setup.load()?.spawn()?;
-    until("the load is taken on", || {
+    until("the load is accepted", || {
         setup.newest().is_ok_and(|load| load["state"] == "running")
     });
     scheduler.interrupt()?;
@@ -230,9 +230,9 @@ fn a_scheduler_that_is_told_to_stop_leaves_its_loads_to_the_next() -> anyhow::Re
     setup.expect_exact(load.wait()?).map(drop)
 }
 
-/// What it held is free at once, and not when its leases have run out.
+/// Its periods are free at once, before the leases expire.
 #[test]
-fn a_scheduler_that_is_told_to_stop_gives_its_leases_back() -> anyhow::Result<()> {
+fn a_stopped_scheduler_releases_its_leases() -> anyhow::Result<()> {
     let setup = Setup::new()?;
     let scheduler = setup.scheduler()?;
     let frozen = setup.freezing_executor()?;
@@ -264,7 +264,7 @@ fn a_scheduler_that_is_told_to_stop_gives_its_leases_back() -> anyhow::Result<()
 }
 
 #[test]
-fn a_client_that_dies_stops_nothing() -> anyhow::Result<()> {
+fn a_load_continues_if_its_client_dies() -> anyhow::Result<()> {
     let setup = Setup::new()?;
     let _scheduler = setup.scheduler()?;
     let frozen = setup.freezing_executor()?;
@@ -279,18 +279,18 @@ fn a_client_that_dies_stops_nothing() -> anyhow::Result<()> {
     setup.expect_exact(watch.wait()?)?;
     let status = setup.lakebolt(&["status", "--load", &id])?.run()?;
     assert_eq!(status.json()["loads"][0]["outcome"]["exit_code"], 0);
-    // One that has ended tells its end again, also by the beginning of its id.
+    // `watch` also prints the outcome of an ended load, and accepts the start of an id.
     let watch = setup.lakebolt(&["watch", &id[..8]])?.run()?.expect_code(0);
     assert_eq!(watch.periods().len(), 2);
     Ok(())
 }
 
 #[test]
-fn a_client_that_is_interrupted_leaves_the_load_alone() -> anyhow::Result<()> {
+fn a_load_continues_if_its_client_is_interrupted() -> anyhow::Result<()> {
     let setup = Setup::new()?;
     let _scheduler = setup.scheduler()?;
     let client = setup.load()?.spawn()?;
-    until("the load is taken on", || {
+    until("the load is accepted", || {
         setup.newest().is_ok_and(|load| load["state"] == "running")
     });
     client.interrupt()?;
@@ -307,7 +307,7 @@ fn a_client_that_is_interrupted_leaves_the_load_alone() -> anyhow::Result<()> {
 }
 
 #[test]
-fn a_cancelled_load_stops_and_leaves_nothing() -> anyhow::Result<()> {
+fn a_cancelled_load_stops_and_leaves_no_files() -> anyhow::Result<()> {
     let setup = Setup::new()?;
     let _scheduler = setup.scheduler()?;
     let frozen = setup.freezing_executor()?;
@@ -321,7 +321,7 @@ fn a_cancelled_load_stops_and_leaves_nothing() -> anyhow::Result<()> {
     assert_eq!(setup.newest()?["state"], "cancelled");
     frozen.terminate()?;
     frozen.wait()?.expect_code(0);
-    // Its receipt came after the end: whoever is late cleans up after itself.
+    // Its receipt came after the end of the load, so the executor removes its own files.
     setup.expect_clean();
     assert_eq!(rows::objects(&setup.workspace.lake()).len(), 0);
 
@@ -343,9 +343,9 @@ fn an_executor_that_is_killed_is_replaced() -> anyhow::Result<()> {
 }
 
 #[test]
-fn an_executor_that_is_told_to_stop_ends_its_task_and_leaves_no_scratch() -> anyhow::Result<()> {
+fn a_stopped_executor_ends_its_task_and_leaves_no_scratch() -> anyhow::Result<()> {
     let setup = Setup::new()?;
-    // It waits for a scheduler that is not there yet.
+    // The executor waits for the scheduler, which starts later.
     let leaving = setup
         .executor()?
         .crash_at("stop:before-receipt:2")
@@ -379,7 +379,7 @@ fn an_executor_without_time_to_drain_hands_its_tasks_back() -> anyhow::Result<()
 }
 
 #[test]
-fn a_cluster_is_asked_for_the_loads_of_one_source_and_whether_it_is_well() -> anyhow::Result<()> {
+fn status_lists_the_loads_of_one_source_and_doctor_checks_the_cluster() -> anyhow::Result<()> {
     let setup = Setup::new()?;
     let _scheduler = setup.scheduler()?;
     let _executor = setup.executor()?.spawn()?;
@@ -401,7 +401,7 @@ fn a_cluster_is_asked_for_the_loads_of_one_source_and_whether_it_is_well() -> an
 }
 
 #[test]
-fn an_executor_that_is_told_twice_to_stop_hands_its_tasks_back() -> anyhow::Result<()> {
+fn a_second_signal_makes_an_executor_hand_its_tasks_back() -> anyhow::Result<()> {
     let setup = Setup::new()?;
     let _scheduler = setup.scheduler()?;
     let load = setup.load()?.spawn()?;
@@ -424,7 +424,7 @@ fn an_executor_that_is_told_twice_to_stop_hands_its_tasks_back() -> anyhow::Resu
 }
 
 #[test]
-fn what_is_wrong_with_a_cluster_is_said_in_one_line() -> anyhow::Result<()> {
+fn errors_of_a_cluster_are_one_line() -> anyhow::Result<()> {
     let setup = Setup::new()?;
     let plan = setup
         .workspace
@@ -440,13 +440,13 @@ fn what_is_wrong_with_a_cluster_is_said_in_one_line() -> anyhow::Result<()> {
 }
 
 #[test]
-fn with_certificates_nobody_without_one_is_served() -> anyhow::Result<()> {
+fn with_certificates_only_clients_with_one_are_served() -> anyhow::Result<()> {
     let mut setup = Setup::new()?;
     let ours = Certificates::make(&setup.workspace.folder().join("ours"))?.flags();
     let foreign = Certificates::make(&setup.workspace.folder().join("foreign"))?.flags();
     setup.cluster.tls = ours.clone();
     let _scheduler = setup.cluster.scheduler()?.spawn()?;
-    // It would take the load's tasks and lose them.
+    // If this executor were accepted, it would lose the tasks of the load.
     setup.cluster.tls.clear();
     let _bare = setup.executor()?.spawn()?;
     setup.cluster.tls = ours.clone();
@@ -455,7 +455,7 @@ fn with_certificates_nobody_without_one_is_served() -> anyhow::Result<()> {
     let status = setup.lakebolt(&["status"])?.args(&ours).run()?;
     assert_eq!(status.expect_code(0).json()["loads"][0]["state"], "done");
 
-    // Each trusts the scheduler, or not, and has nothing that the scheduler trusts.
+    // The scheduler trusts none of these clients; only some of them trust the scheduler.
     let mut stranger = foreign.clone();
     stranger[1].clone_from(&ours[1]);
     for flags in [Vec::new(), foreign, stranger] {

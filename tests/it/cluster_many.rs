@@ -1,5 +1,5 @@
-//! Loads of many months on a cluster: spread over its executors, and told truly, also after
-//! the scheduler died. And what a cluster's processes say to each other holds no secret.
+//! Loads of many months on a cluster. They are spread over its executors, and their status is
+//! correct, even after the scheduler died. Also: the traffic of a cluster contains no secrets.
 
 use std::fs;
 use std::path::Path;
@@ -10,7 +10,7 @@ use tests::days::{Day, day};
 use tests::inputs::Flows;
 use tests::{CloudWorkspace, Cluster, Invocation, Output, Relay, Running, Workspace, cloud, rows};
 
-/// A workspace with flows of so many months from January 2023, a file each fifth day.
+/// A workspace with flows of `number` months from January 2023, a file every fifth day.
 fn months(number: u8) -> anyhow::Result<(Workspace, Cluster, Day, Day)> {
     let workspace = Workspace::new()?;
     let (first, last) = (day("2023-01-01"), day(&format!("2023-{number:02}-28")));
@@ -33,7 +33,7 @@ fn load(
         .spawn()
 }
 
-/// Fails unless so many periods are done, and their counts are together the load's.
+/// Fails unless `number` periods are done and their counts add up to those of the load.
 #[track_caller]
 fn expect_whole(answer: &Output, number: usize) {
     let periods = answer.periods();
@@ -60,7 +60,7 @@ fn twelve_months_are_spread_over_two_executors() -> anyhow::Result<()> {
             .spawn()
     };
     let executors = [executor()?, executor()?];
-    until("both executors are there", || {
+    until("both executors are registered", || {
         let metrics = cluster.http("/metrics").unwrap_or_default();
         metrics.contains("lakebolt_executors 2")
     });
@@ -74,16 +74,16 @@ fn twelve_months_are_spread_over_two_executors() -> anyhow::Result<()> {
     for executor in executors {
         eprintln!("executor: {} KiB at most", executor.peak_memory_kib());
         executor.terminate()?;
-        let said = executor.wait()?.expect_code(0).stderr;
-        let tasks = said.matches("split done").count();
+        let log = executor.wait()?.expect_code(0).stderr;
+        let tasks = log.matches("split done").count();
         eprintln!("executor: {tasks} splits");
-        assert!(tasks > 0, "it had no work:\n{said}");
+        assert!(tasks > 0, "the executor had no work:\n{log}");
     }
     Ok(())
 }
 
 #[test]
-fn a_scheduler_that_dies_while_three_months_run_and_five_wait_is_told_of_truly()
+fn status_is_correct_after_a_scheduler_died_while_three_months_ran_and_five_waited()
 -> anyhow::Result<()> {
     let (workspace, cluster, first, last) = months(8)?;
     let scheduler = cluster.serve()?;
@@ -122,7 +122,7 @@ fn a_scheduler_that_dies_while_three_months_run_and_five_wait_is_told_of_truly()
     Ok(())
 }
 
-/// What may be nowhere but in the environment of the processes.
+/// Secrets that may only be in the environment of the processes.
 const SECRETS: [(&str, &str); 3] = [
     ("AWS_ACCESS_KEY_ID", "AKIAKEYOFTHISTESTALONE"),
     ("AWS_SECRET_ACCESS_KEY", "secret-of-this-test-alone"),
@@ -130,9 +130,10 @@ const SECRETS: [(&str, &str); 3] = [
 ];
 
 #[test]
-fn no_secret_is_on_the_wire_in_a_log_or_in_the_work_area() -> anyhow::Result<()> {
+fn no_secret_is_in_the_traffic_a_log_or_the_work_area() -> anyhow::Result<()> {
     let (first, last) = (day("2024-01-30"), day("2024-02-02"));
-    let Some(workspace) = CloudWorkspace::with_flows("no_secret_is_on_the_wire", first, last, 50)?
+    let Some(workspace) =
+        CloudWorkspace::with_flows("no_secret_is_in_the_traffic", first, last, 50)?
     else {
         return Ok(());
     };
@@ -161,8 +162,8 @@ fn no_secret_is_on_the_wire_in_a_log_or_in_the_work_area() -> anyhow::Result<()>
     let (executor, scheduler) = (executor.wait()?, scheduler.wait()?);
 
     let mut places = vec![
-        ("wire of the executor", of_executors.recorded()),
-        ("wire of the client", of_client.recorded()),
+        ("traffic of the executor", of_executors.recorded()),
+        ("traffic of the client", of_client.recorded()),
         ("REST", jobs.into_bytes()),
         ("log of the client", client.stderr.into_bytes()),
         ("result", client.stdout.into_bytes()),
@@ -173,7 +174,7 @@ fn no_secret_is_on_the_wire_in_a_log_or_in_the_work_area() -> anyhow::Result<()>
         places.push(("work area", workspace.bucket.get(&key)?.to_vec()));
     }
     for (place, bytes) in places {
-        assert!(!bytes.is_empty(), "nothing was heard: {place}");
+        assert!(!bytes.is_empty(), "nothing was recorded: {place}");
         for (name, secret) in SECRETS {
             let holds = bytes
                 .windows(secret.len())
@@ -188,9 +189,9 @@ fn with_secret(client: Invocation, (name, value): &(&str, &str)) -> Invocation {
     client.env(name, value)
 }
 
-/// Nothing of a load may be left on an executor's disk once it has ended.
+/// An executor's disk has no files of a load after its end.
 #[test]
-fn executors_leave_nothing_on_disk() -> anyhow::Result<()> {
+fn executors_leave_no_files_on_disk() -> anyhow::Result<()> {
     let (workspace, cluster, first, last) = months(2)?;
     let _scheduler = cluster.serve()?;
     let executor = cluster.executor()?.spawn()?;

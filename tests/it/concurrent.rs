@@ -1,5 +1,5 @@
-//! Two at once: one works, the other waits or is refused, and readers see whole
-//! periods only.
+//! Concurrent loads: one runs, the others wait or are refused. Readers see only complete
+//! periods.
 
 use std::time::{Duration, Instant};
 
@@ -22,7 +22,7 @@ fn workspace(rows: u64) -> anyhow::Result<Workspace> {
 }
 
 #[test]
-fn of_two_runs_at_once_one_works_and_the_other_is_refused() -> anyhow::Result<()> {
+fn one_of_two_concurrent_runs_is_refused() -> anyhow::Result<()> {
     let workspace = workspace(2000)?;
     let frozen = workspace
         .load(first(), last())?
@@ -40,7 +40,7 @@ fn of_two_runs_at_once_one_works_and_the_other_is_refused() -> anyhow::Result<()
 }
 
 #[test]
-fn of_many_runs_at_once_no_row_stands_twice() -> anyhow::Result<()> {
+fn concurrent_runs_duplicate_no_row() -> anyhow::Result<()> {
     let workspace = workspace(500)?;
     let runs = [0, 1, 2].map(|_| {
         workspace
@@ -54,7 +54,7 @@ fn of_many_runs_at_once_no_row_stands_twice() -> anyhow::Result<()> {
 }
 
 #[test]
-fn of_two_full_loads_at_once_each_leaves_every_row_once() -> anyhow::Result<()> {
+fn two_concurrent_full_loads_write_every_row_once() -> anyhow::Result<()> {
     let workspace = workspace(500)?;
     let start = || {
         workspace
@@ -68,7 +68,7 @@ fn of_two_full_loads_at_once_each_leaves_every_row_once() -> anyhow::Result<()> 
 }
 
 #[test]
-fn a_lister_sees_nothing_of_an_attempt_until_its_commit() -> anyhow::Result<()> {
+fn readers_see_no_object_of_an_attempt_before_its_commit() -> anyhow::Result<()> {
     let workspace = workspace(5000)?;
     let frozen = workspace
         .load(first(), last())?

@@ -1,5 +1,5 @@
-//! Configuration that is wrong: refused with file, line, key and remedy, before
-//! anything is touched.
+//! Invalid configuration is rejected with file, line, key and remedy, before anything is
+//! written.
 
 use std::fs;
 
@@ -7,9 +7,9 @@ use tests::Workspace;
 use tests::days::day;
 use tests::inputs::Flows;
 
-/// What is broken in a source that is fine otherwise, and a word the message must hold.
+/// Edits that break a valid source, each with a word that the message must contain.
 static BROKEN: &[(&str, &str, &str, &str)] = &[
-    // file, what stands there, what is put there, what the message names
+    // file, old text, new text, word of the message
     ("flow.toml", "severity_id = 1", "severity = 1", "severity"),
     (
         "flow.toml",
@@ -74,7 +74,7 @@ static BROKEN: &[(&str, &str, &str, &str)] = &[
 ];
 
 #[test]
-fn every_broken_source_is_refused_with_its_file_and_key() -> anyhow::Result<()> {
+fn every_broken_source_is_rejected_with_its_file_and_key() -> anyhow::Result<()> {
     for (file, good, bad, named) in BROKEN {
         let workspace = Workspace::new()?;
         let source = workspace.source("broken", 1)?;
@@ -102,7 +102,7 @@ fn every_broken_source_is_refused_with_its_file_and_key() -> anyhow::Result<()> 
 }
 
 #[test]
-fn a_good_source_passes_lint() -> anyhow::Result<()> {
+fn a_valid_source_passes_lint() -> anyhow::Result<()> {
     let workspace = Workspace::new()?;
     workspace.source("good", 1)?;
     workspace
@@ -114,7 +114,7 @@ fn a_good_source_passes_lint() -> anyhow::Result<()> {
 }
 
 #[test]
-fn run_refuses_a_broken_source_before_it_touches_anything() -> anyhow::Result<()> {
+fn run_rejects_a_broken_source_before_it_writes_anything() -> anyhow::Result<()> {
     let workspace = Workspace::new()?;
     Flows::default().write_days(&workspace.input(), day("2024-02-10"), day("2024-02-10"), 5)?;
     let source = workspace.source("broken", 1)?;
@@ -128,7 +128,7 @@ fn run_refuses_a_broken_source_before_it_touches_anything() -> anyhow::Result<()
 }
 
 #[test]
-fn wrong_usage_ends_with_2() -> anyhow::Result<()> {
+fn invalid_usage_exits_with_2() -> anyhow::Result<()> {
     let workspace = Workspace::new()?;
     let wrong = [
         "run vpc_flow --input i --output o --from 2024-01-01 --to 2024-01-02 --days 3",
@@ -143,14 +143,14 @@ fn wrong_usage_ends_with_2() -> anyhow::Result<()> {
         workspace.lakebolt()?.args(&arguments).run()?.expect_code(2);
         assert!(
             !workspace.folder().join("o").exists(),
-            "{line:?} touched the target"
+            "{line:?} wrote to the target"
         );
     }
     Ok(())
 }
 
 #[test]
-fn a_refusal_is_one_json_object_too() -> anyhow::Result<()> {
+fn a_rejected_load_prints_one_json_object() -> anyhow::Result<()> {
     let workspace = Workspace::new()?;
     let run = workspace
         .run("no_such_source")?

@@ -1,5 +1,5 @@
-//! What is done and what remains to be done: open months, late files, changed
-//! mappings, other datasets.
+//! Which days a load skips and which it loads: open months, late files, changed mappings,
+//! other datasets.
 
 use std::fs;
 
@@ -43,14 +43,14 @@ fn a_day_that_may_still_get_input_is_not_complete_and_is_loaded_again() -> anyho
         "{}",
         status.stdout
     );
-    // More of the open day arrives.
+    // More input of the open day arrives.
     flows.write(&workspace.input(), today, 7, 30)?;
     workspace.load(today.plus(-2), today)?.run()?.expect_code(0);
     workspace.assert_exact(today.plus(-2), today)
 }
 
 #[test]
-fn a_late_file_is_taken_up_by_the_next_run() -> anyhow::Result<()> {
+fn a_late_file_is_loaded_by_the_next_run() -> anyhow::Result<()> {
     let workspace = workspace()?;
     workspace.load(first(), last())?.run()?.expect_code(0);
     Flows::default().write(&workspace.input(), day("2024-02-11"), 9, 25)?;
@@ -63,7 +63,7 @@ fn a_late_file_is_taken_up_by_the_next_run() -> anyhow::Result<()> {
 }
 
 #[test]
-fn a_changed_mapping_is_reported_and_reloaded_only_when_asked() -> anyhow::Result<()> {
+fn a_changed_mapping_is_reported_and_reloaded_only_on_request() -> anyhow::Result<()> {
     let workspace = workspace()?;
     workspace.source("my_flows", 1)?;
     workspace
@@ -81,8 +81,8 @@ fn a_changed_mapping_is_reported_and_reloaded_only_when_asked() -> anyhow::Resul
         .expect_code(0);
     assert_eq!(answer.periods(), ["2024-02 skipped"]);
     let json = answer.json();
-    let said = format!("{} {}", json["warnings"], json["periods"][0]["reason"]);
-    assert!(said.contains("stale"), "{}", answer.stdout);
+    let text = format!("{} {}", json["warnings"], json["periods"][0]["reason"]);
+    assert!(text.contains("stale"), "{}", answer.stdout);
     assert_eq!(rows::objects(&workspace.lake()), before);
     let reload = workspace
         .run("./my_flows")?
@@ -105,7 +105,7 @@ fn severities(workspace: &Workspace) -> anyhow::Result<Vec<String>> {
 }
 
 #[test]
-fn a_deleted_object_is_noticed_and_its_days_are_loaded_again() -> anyhow::Result<()> {
+fn the_days_of_a_deleted_object_are_loaded_again() -> anyhow::Result<()> {
     let workspace = workspace()?;
     workspace.load(first(), last())?.run()?.expect_code(0);
     fs::remove_file(&rows::objects(&workspace.lake())[0])?;
@@ -159,7 +159,7 @@ fn another_name_or_shape_is_another_dataset() -> anyhow::Result<()> {
 }
 
 #[test]
-fn another_input_of_the_same_dataset_is_refused_without_full_load() -> anyhow::Result<()> {
+fn another_input_of_the_same_dataset_is_rejected_without_full_load() -> anyhow::Result<()> {
     let workspace = workspace()?;
     workspace.load(first(), last())?.run()?.expect_code(0);
     let elsewhere = workspace.folder().join("elsewhere");
@@ -199,7 +199,8 @@ fn no_input_object_is_an_error_unless_allowed() -> anyhow::Result<()> {
 }
 
 #[test]
-fn a_broken_tail_and_unreadable_lines_are_quarantined_with_their_place() -> anyhow::Result<()> {
+fn a_truncated_file_and_unreadable_lines_are_quarantined_with_their_position() -> anyhow::Result<()>
+{
     let workspace = workspace()?;
     let flows = Flows::default();
     let path = flows.write(&workspace.input(), day("2024-02-11"), 3, 400)?;
@@ -226,7 +227,7 @@ fn a_broken_tail_and_unreadable_lines_are_quarantined_with_their_place() -> anyh
 }
 
 #[test]
-fn more_quarantined_than_allowed_fails_and_publishes_nothing() -> anyhow::Result<()> {
+fn a_period_with_too_many_rejected_rows_fails_and_publishes_nothing() -> anyhow::Result<()> {
     let workspace = Workspace::new()?;
     let path = Flows::default().path(&workspace.input(), first(), 0);
     tests::inputs::write_gzip(

@@ -1,5 +1,5 @@
-//! A process that dies: whatever the moment, the same command run again ends with
-//! exactly the period's rows, and nothing is left behind.
+//! A process that is killed at any moment. The same command, run again, ends with exactly the
+//! rows of the period and leaves no other files.
 
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -20,12 +20,12 @@ fn workspace() -> anyhow::Result<Workspace> {
     Workspace::with_flows(first(), last(), 80)
 }
 
-/// Dies at `point`; the dead one's mess is checked by `meanwhile`, then all is mended.
+/// Kills a load at `point`, runs `check`, then runs the load again and checks the lake.
 fn crash_and_recover(
     workspace: &Workspace,
     point: &str,
     full_load: bool,
-    meanwhile: impl Fn(&Workspace) -> anyhow::Result<()>,
+    check: impl Fn(&Workspace) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
     let flags: &[&str] = if full_load { &["--full-load"] } else { &[] };
     let crashed = workspace
@@ -38,7 +38,7 @@ fn crash_and_recover(
         "{point} was not reached: {}",
         crashed.stderr
     );
-    meanwhile(workspace)?;
+    check(workspace)?;
     workspace
         .load_again(first(), last())?
         .args(flags)
@@ -55,8 +55,8 @@ fn crash_and_recover(
 }
 
 #[test]
-fn a_first_load_survives_its_death_before_the_commit_and_shows_nothing_of_it() -> anyhow::Result<()>
-{
+fn a_first_load_that_dies_before_the_commit_publishes_nothing_and_can_be_repeated()
+-> anyhow::Result<()> {
     for point in BEFORE_COMMIT {
         crash_and_recover(&workspace()?, point, false, |workspace| {
             let seen = rows::objects(&workspace.lake());
@@ -68,7 +68,7 @@ fn a_first_load_survives_its_death_before_the_commit_and_shows_nothing_of_it() -
 }
 
 #[test]
-fn a_first_load_survives_its_death_after_the_commit() -> anyhow::Result<()> {
+fn a_first_load_that_dies_after_the_commit_can_be_repeated() -> anyhow::Result<()> {
     for point in AFTER_COMMIT {
         crash_and_recover(&workspace()?, point, false, |_| Ok(()))?;
     }
@@ -76,8 +76,7 @@ fn a_first_load_survives_its_death_after_the_commit() -> anyhow::Result<()> {
 }
 
 #[test]
-fn a_replacing_load_survives_its_death_before_the_commit_and_keeps_the_old_rows()
--> anyhow::Result<()> {
+fn a_full_load_that_dies_before_the_commit_keeps_the_old_rows() -> anyhow::Result<()> {
     for point in BEFORE_COMMIT {
         let workspace = workspace()?;
         workspace.load(first(), last())?.run()?.expect_code(0);
@@ -89,7 +88,7 @@ fn a_replacing_load_survives_its_death_before_the_commit_and_keeps_the_old_rows(
 }
 
 #[test]
-fn a_replacing_load_survives_its_death_after_the_commit() -> anyhow::Result<()> {
+fn a_full_load_that_dies_after_the_commit_can_be_repeated() -> anyhow::Result<()> {
     for point in AFTER_COMMIT {
         let workspace = workspace()?;
         workspace.load(first(), last())?.run()?.expect_code(0);
@@ -99,7 +98,7 @@ fn a_replacing_load_survives_its_death_after_the_commit() -> anyhow::Result<()> 
 }
 
 #[test]
-fn a_plain_rerun_after_a_dead_replacement_is_exact_too() -> anyhow::Result<()> {
+fn a_plain_rerun_after_a_dead_full_load_is_exact() -> anyhow::Result<()> {
     for point in [
         "before-commit",
         "after-commit",
@@ -120,7 +119,7 @@ fn a_plain_rerun_after_a_dead_replacement_is_exact_too() -> anyhow::Result<()> {
 }
 
 #[test]
-fn a_load_that_dies_again_and_again_ends_exact() -> anyhow::Result<()> {
+fn a_load_that_dies_several_times_ends_exact() -> anyhow::Result<()> {
     let workspace = workspace()?;
     for point in [
         "during-first-part",
@@ -132,7 +131,7 @@ fn a_load_that_dies_again_and_again_ends_exact() -> anyhow::Result<()> {
             .load_again(first(), last())?
             .crash_at(point)
             .run()?;
-        // Once the commit has been, a later run may have nothing left that reaches a point.
+        // After the commit, a later run may end before it reaches a point.
         assert!(
             crash.was_killed() || crash.code() == Some(0),
             "{}",
@@ -144,7 +143,7 @@ fn a_load_that_dies_again_and_again_ends_exact() -> anyhow::Result<()> {
 }
 
 #[test]
-fn killed_at_any_moment_a_load_ends_exact() -> anyhow::Result<()> {
+fn a_load_killed_at_any_moment_ends_exact() -> anyhow::Result<()> {
     let workspace = Workspace::with_flows(first(), last(), 3000)?;
     let since = Instant::now();
     workspace.load(first(), last())?.run()?.expect_code(0);
@@ -170,7 +169,7 @@ fn killed_at_any_moment_a_load_ends_exact() -> anyhow::Result<()> {
 }
 
 #[test]
-fn a_frozen_load_that_wakes_after_another_took_over_does_no_harm() -> anyhow::Result<()> {
+fn a_thawed_load_does_no_harm_after_another_has_replaced_it() -> anyhow::Result<()> {
     for point in ["during-first-part", "before-receipt", "before-commit"] {
         let workspace = workspace()?;
         let frozen = workspace
@@ -180,7 +179,7 @@ fn a_frozen_load_that_wakes_after_another_took_over_does_no_harm() -> anyhow::Re
         until_frozen(&frozen, point);
         workspace.load_again(first(), last())?.run()?.expect_code(0);
         frozen.thaw()?;
-        // It finds its attempt taken from it and publishes nothing.
+        // The thawed load has lost its lease and publishes nothing.
         let woken = frozen.wait()?.expect_code(5);
         assert_eq!(woken.json()["output"]["objects"], 0, "after {point}");
         workspace.assert_exact(first(), last())?;
@@ -208,7 +207,7 @@ fn until_frozen(load: &tests::Running, point: &str) {
 }
 
 #[test]
-fn an_interrupted_load_stops_cleanly_and_can_be_taken_up() -> anyhow::Result<()> {
+fn an_interrupted_load_stops_cleanly_and_can_be_repeated() -> anyhow::Result<()> {
     let workspace = Workspace::with_flows(first(), last(), 20_000)?;
     let mut load = workspace.load(first(), last())?.spawn()?;
     sleep(Duration::from_millis(700));
@@ -217,7 +216,7 @@ fn an_interrupted_load_stops_cleanly_and_can_be_taken_up() -> anyhow::Result<()>
     }
     let answer = load.wait()?;
     assert!(matches!(answer.code(), Some(0 | 130)), "{}", answer.stderr);
-    // A clean stop gives its lease back: no waiting.
+    // A clean stop releases the lease, so the next load does not wait.
     workspace.load(first(), last())?.run()?.expect_code(0);
     workspace.assert_exact(first(), last())
 }

@@ -1,8 +1,8 @@
-//! Executors that die or stand still while a load runs on them: another one takes
-//! over, and every row stands once.
+//! Executors that die or freeze while a load runs on them. Another one takes over, and every
+//! row is in the lake once.
 //!
-//! Scheduler and executors are processes of their own; the driver runs in the test. An
-//! executor has one vcore, so that it ends its old task before it takes another.
+//! Scheduler and executors are separate processes; the driver runs in the test. An executor
+//! has one task slot, so that it ends its old task before it takes another.
 
 use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
@@ -26,7 +26,7 @@ use tokio::runtime::Runtime;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-/// The least that a scheduler accepts.
+/// The minimum that a scheduler accepts.
 const EXECUTOR_TIMEOUT: Duration = Duration::from_secs(6);
 const TIMEOUT: Duration = Duration::from_secs(120);
 
@@ -38,7 +38,7 @@ fn last() -> Day {
     day("2024-02-15")
 }
 
-/// A scheduler with no executor yet, and an input of ten splits, two of them margin.
+/// A scheduler without executors, and an input of ten splits; two are of the days around.
 struct Cluster {
     workspace: Workspace,
     runtime: Runtime,
@@ -51,7 +51,7 @@ impl Cluster {
         Self::with(2000)
     }
 
-    /// A cluster whose input has so many rows a day.
+    /// A cluster whose input has `rows` rows a day.
     fn with(rows: u64) -> anyhow::Result<Self> {
         let workspace = Workspace::new()?;
         Flows::default().write_days(&workspace.input(), first().plus(-1), last().plus(1), rows)?;
@@ -143,7 +143,7 @@ impl Cluster {
         })
     }
 
-    /// Waits for the load, which must have written exactly the input's rows.
+    /// Waits for the load, and fails unless it has written exactly the rows of the input.
     #[track_caller]
     fn expect_exact(&self, load: JoinHandle<Outcome>) -> anyhow::Result<()> {
         let outcome = self.runtime.block_on(async {
@@ -154,8 +154,8 @@ impl Cluster {
         });
         assert_eq!(outcome.state, LoadState::Done, "{outcome:#?}");
         assert!(outcome.rows.adds_up(), "{:?}", outcome.rows);
-        let standing = rows::objects(&self.workspace.lake()).len();
-        assert_eq!(outcome.output.objects, u64::try_from(standing)?);
+        let published = rows::objects(&self.workspace.lake()).len();
+        assert_eq!(outcome.output.objects, u64::try_from(published)?);
         assert_eq!(
             outcome.rows.written,
             rows::count_all(&self.workspace.lake())?
@@ -163,7 +163,7 @@ impl Cluster {
         self.workspace.assert_exact(first(), last())
     }
 
-    /// Receipts that stand in the work area.
+    /// The number of receipts in the work area.
     fn receipts(&self) -> usize {
         let files = rows::files(&self.workspace.lake().join(".lakebolt/attempts"));
         let is_receipt =
@@ -171,7 +171,7 @@ impl Cluster {
         files.iter().filter(is_receipt).count()
     }
 
-    /// Sweeps, after which nothing but the lake may stand.
+    /// Sweeps, and fails unless only the lake is left.
     #[track_caller]
     fn expect_swept(&self) -> anyhow::Result<()> {
         self.workspace.sweep()?.expect_code(0);
@@ -187,10 +187,13 @@ impl Cluster {
 }
 
 #[track_caller]
-fn until(what: &str, mut holds: impl FnMut() -> bool) {
+fn until(condition: &str, mut holds: impl FnMut() -> bool) {
     let since = Instant::now();
     while !holds() {
-        assert!(since.elapsed() < TIMEOUT, "waited in vain: {what}");
+        assert!(
+            since.elapsed() < TIMEOUT,
+            "timed out waiting until {condition}"
+        );
         sleep(Duration::from_millis(10));
     }
 }
@@ -201,7 +204,7 @@ fn now() -> DateTime<Utc> {
 }
 
 #[test]
-fn an_executor_frozen_past_the_timeout_is_replaced_and_does_no_harm_when_it_wakes()
+fn an_executor_frozen_past_the_timeout_is_replaced_and_does_no_harm_when_thawed()
 -> anyhow::Result<()> {
     for point in ["stop:before-receipt:2", "stop:during-first-part:2"] {
         let cluster = Cluster::start()?;
@@ -212,7 +215,7 @@ fn an_executor_frozen_past_the_timeout_is_replaced_and_does_no_harm_when_it_wake
         let other = cluster.executor()?.spawn()?;
         cluster.expect_exact(load)?;
 
-        // The woken one ends its old task before it can take one of the next load.
+        // The thawed executor ends its old task before it takes one of the next load.
         other.kill()?;
         frozen.thaw()?;
         cluster.expect_exact(cluster.load(true)?)?;
@@ -222,7 +225,7 @@ fn an_executor_frozen_past_the_timeout_is_replaced_and_does_no_harm_when_it_wake
 }
 
 #[test]
-fn executors_that_wake_while_their_job_still_runs_leave_every_row_once() -> anyhow::Result<()> {
+fn executors_thawed_while_their_job_runs_write_every_row_once() -> anyhow::Result<()> {
     let cluster = Cluster::start()?;
     let load = cluster.load(false)?;
     let one = cluster
@@ -234,7 +237,7 @@ fn executors_that_wake_while_their_job_still_runs_leave_every_row_once() -> anyh
         .crash_at("stop:before-receipt:2")
         .spawn()?;
     until("both freeze", || one.is_frozen() && other.is_frozen());
-    // Longer than the timeout: their finished splits are to be run again as well.
+    // Longer than the timeout, so that their finished splits run again too.
     sleep(EXECUTOR_TIMEOUT + Duration::from_secs(3));
     one.thaw()?;
     other.thaw()?;
@@ -243,7 +246,7 @@ fn executors_that_wake_while_their_job_still_runs_leave_every_row_once() -> anyh
 }
 
 #[test]
-fn an_executor_killed_after_one_of_its_splits_was_finished_is_replaced() -> anyhow::Result<()> {
+fn an_executor_killed_after_it_finished_a_split_is_replaced() -> anyhow::Result<()> {
     let cluster = Cluster::start()?;
     let load = cluster.load(false)?;
     let killed = cluster.executor()?.crash_at("before-receipt:2").spawn()?;
@@ -255,7 +258,7 @@ fn an_executor_killed_after_one_of_its_splits_was_finished_is_replaced() -> anyh
 }
 
 #[test]
-fn a_load_whose_executors_all_died_goes_on_with_the_next_one() -> anyhow::Result<()> {
+fn a_load_continues_on_a_new_executor_after_all_others_died() -> anyhow::Result<()> {
     let cluster = Cluster::start()?;
     let load = cluster.load(false)?;
     let doomed = || cluster.executor()?.crash_at("before-receipt:2").spawn();
@@ -268,7 +271,7 @@ fn a_load_whose_executors_all_died_goes_on_with_the_next_one() -> anyhow::Result
 }
 
 #[test]
-fn of_two_working_executors_one_may_freeze_or_die_at_any_moment() -> anyhow::Result<()> {
+fn one_of_two_executors_may_freeze_or_die_at_any_moment() -> anyhow::Result<()> {
     for harm in [Running::freeze, Running::kill] {
         let cluster = Cluster::with(8000)?;
         let load = cluster.load(false)?;

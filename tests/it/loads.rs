@@ -1,10 +1,10 @@
-//! Loads that go well: the days asked for, no others, and never twice.
+//! Successful loads: they load the selected days, no others, and none twice.
 
 use tests::days::day;
 use tests::inputs::Flows;
 use tests::{Workspace, inputs, rows};
 
-/// Two months are delivered, and the days around them.
+/// A workspace with flows of some days of two months.
 fn two_months(rows: u64) -> anyhow::Result<Workspace> {
     let workspace = Workspace::new()?;
     Flows::default().write_days(
@@ -17,7 +17,7 @@ fn two_months(rows: u64) -> anyhow::Result<Workspace> {
 }
 
 #[test]
-fn two_months_are_clipped_to_the_days_asked_for() -> anyhow::Result<()> {
+fn two_months_are_clipped_to_the_selected_days() -> anyhow::Result<()> {
     let workspace = two_months(60)?;
     let answer = workspace
         .load(day("2024-01-22"), day("2024-02-21"))?
@@ -45,13 +45,13 @@ fn every_row_read_is_in_the_ledger_once() -> anyhow::Result<()> {
     assert_eq!(answer.rows("quarantined"), 0);
     assert!(
         answer.rows("other_period") > 0,
-        "the margin's rows belong elsewhere"
+        "the files of the margin have rows of other periods"
     );
     Ok(())
 }
 
 #[test]
-fn a_second_run_skips_and_leaves_the_objects_alone() -> anyhow::Result<()> {
+fn a_second_run_skips_every_period_and_keeps_the_objects() -> anyhow::Result<()> {
     let workspace = two_months(40)?;
     workspace
         .load(day("2024-01-22"), day("2024-02-21"))?
@@ -68,7 +68,7 @@ fn a_second_run_skips_and_leaves_the_objects_alone() -> anyhow::Result<()> {
 }
 
 #[test]
-fn a_wider_range_loads_only_the_days_not_yet_covered() -> anyhow::Result<()> {
+fn a_wider_range_loads_only_the_missing_days() -> anyhow::Result<()> {
     let workspace = two_months(40)?;
     workspace
         .load(day("2024-01-22"), day("2024-02-10"))?
@@ -91,7 +91,7 @@ fn a_wider_range_loads_only_the_days_not_yet_covered() -> anyhow::Result<()> {
 }
 
 #[test]
-fn a_full_load_replaces_every_object_and_no_row_stands_twice() -> anyhow::Result<()> {
+fn a_full_load_replaces_every_object_and_duplicates_no_row() -> anyhow::Result<()> {
     let workspace = two_months(40)?;
     workspace
         .load(day("2024-01-22"), day("2024-02-21"))?
@@ -106,7 +106,7 @@ fn a_full_load_replaces_every_object_and_no_row_stands_twice() -> anyhow::Result
     let after = rows::objects(&workspace.lake());
     assert!(
         before.iter().all(|object| !after.contains(object)),
-        "names are never reused"
+        "a full load writes new objects"
     );
     workspace.assert_exact(day("2024-01-22"), day("2024-02-21"))
 }
@@ -126,7 +126,7 @@ fn a_full_load_of_some_days_keeps_the_months_other_days() -> anyhow::Result<()> 
 }
 
 #[test]
-fn a_daily_load_and_a_historical_one_over_it_hold_each_row_once() -> anyhow::Result<()> {
+fn a_historical_load_over_a_daily_one_has_each_row_once() -> anyhow::Result<()> {
     let workspace = Workspace::new()?;
     let yesterday = tests::Day::today().plus(-1);
     Flows::default().write_days(&workspace.input(), yesterday.plus(-6), yesterday, 40)?;
@@ -144,7 +144,7 @@ fn a_daily_load_and_a_historical_one_over_it_hold_each_row_once() -> anyhow::Res
 }
 
 #[test]
-fn several_accounts_and_regions_stand_in_folders_of_their_own() -> anyhow::Result<()> {
+fn each_account_and_region_has_its_own_folder() -> anyhow::Result<()> {
     let workspace = Workspace::new()?;
     for (seed, region) in (2..).zip(["eu-central-1", "us-east-1"]) {
         let flows = Flows {
@@ -188,7 +188,7 @@ fn no_range_means_every_day_found_in_the_input() -> anyhow::Result<()> {
     let workspace = Workspace::new()?;
     Flows::default().write_days(&workspace.input(), day("2024-03-30"), day("2024-04-02"), 30)?;
     workspace.run("vpc_flow")?.run()?.expect_code(0);
-    // The first file's first flow began on a day of which there is no file.
+    // The first flow of the first file starts on a day without a file.
     let found = rows::lake_flows(&workspace.lake())?;
     let expected = rows::raw_flows(&workspace.input(), day("2024-03-30"), day("2024-04-02"))?;
     assert!(expected.iter().all(|row| found.contains(row)));

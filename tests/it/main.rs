@@ -1,5 +1,5 @@
-//! The integration tests: one binary, a module for each promise. They run the real
-//! `lakebolt`, so build it first (`cargo xtask test` does).
+//! The integration tests: one binary with a module for each guarantee. They run the real
+//! `lakebolt`, which must be built first (`cargo xtask test` does that).
 
 mod chaos;
 mod cluster;

@@ -1,4 +1,4 @@
-//! What other people's readers make of a lake, and what `verify` says of it.
+//! Independent readers and `verify` accept a lake.
 
 use tests::days::{Day, day};
 use tests::inputs::Flows;
@@ -49,7 +49,7 @@ fn the_demo_runs_twice_and_passes_verify() -> anyhow::Result<()> {
 }
 
 #[test]
-fn pyarrow_and_duckdb_find_every_rule_kept() -> anyhow::Result<()> {
+fn pyarrow_and_duckdb_find_no_broken_rule() -> anyhow::Result<()> {
     let workspace = loaded()?;
     if let Some(script) = python::script("readback", "readback.py", workspace.folder())? {
         script.arg("lake").run()?.expect_code(0);
@@ -72,7 +72,7 @@ fn duckdb_over_the_raw_text_finds_the_same_rows() -> anyhow::Result<()> {
 }
 
 #[test]
-fn every_event_is_valid_by_an_independent_schema() -> anyhow::Result<()> {
+fn every_event_is_valid_by_an_independent_validator() -> anyhow::Result<()> {
     let Some(schema) = python::beside("ocsf/jsonschema-1.1.0-all-profiles.json.gz") else {
         return Ok(());
     };

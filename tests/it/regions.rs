@@ -1,4 +1,5 @@
-//! Regions that rows, paths and flags tell: folders of the lake, and never anything else.
+//! The regions of rows, paths and flags become names of folders in the lake; other text is
+//! rejected.
 
 use std::fs;
 
@@ -6,7 +7,7 @@ use tests::{Workspace, rows};
 
 const FOLDER: &str = "AWSLogs/123456789012/vpcflowlogs/eu-west-1/2024/02/10";
 
-/// A workspace whose one file holds a flow for each of `regions`.
+/// A workspace with one file that has a flow for each of `regions`.
 fn workspace(regions: &[&str]) -> anyhow::Result<Workspace> {
     let workspace = Workspace::new()?;
     let folder = workspace.input().join(FOLDER);
@@ -24,7 +25,7 @@ fn workspace(regions: &[&str]) -> anyhow::Result<Workspace> {
 }
 
 #[test]
-fn a_row_whose_region_is_no_folders_name_is_quarantined() -> anyhow::Result<()> {
+fn a_row_with_an_invalid_region_is_quarantined() -> anyhow::Result<()> {
     let bad = ["?", "a#b", "../../tmp/x", "a//b", "%2F"];
     let workspace = workspace(&[&["eu-central-1", "-"], bad.as_slice()].concat())?;
     let run = workspace.run("vpc_flow")?.args(["--max-quarantine", "100"]);
@@ -46,7 +47,7 @@ fn a_row_whose_region_is_no_folders_name_is_quarantined() -> anyhow::Result<()> 
         let is_there = |path: &&std::path::PathBuf| path.to_string_lossy().contains(&part);
         objects.iter().filter(is_there).count()
     };
-    // The row that tells none stands in its path's.
+    // The row without a region is in the folder of its path's region.
     assert_eq!((in_region("eu-central-1"), in_region("eu-west-1")), (1, 1));
     assert_eq!(objects.len(), 2);
     workspace
@@ -58,7 +59,7 @@ fn a_row_whose_region_is_no_folders_name_is_quarantined() -> anyhow::Result<()> 
 }
 
 #[test]
-fn a_region_that_is_asked_for_is_a_folders_name() -> anyhow::Result<()> {
+fn an_invalid_region_flag_is_rejected() -> anyhow::Result<()> {
     let workspace = workspace(&["-"])?;
     for region in ["../x", "a/b", "?", ""] {
         let run = workspace.run("vpc_flow")?.args(["--region", region]);
@@ -67,6 +68,6 @@ fn a_region_that_is_asked_for_is_a_folders_name() -> anyhow::Result<()> {
     }
     let run = workspace.run("vpc_flow")?.env("LAKEBOLT_REGION", "a/b");
     assert!(run.run()?.expect_code(2).stderr.contains("region"));
-    assert!(!workspace.lake().exists(), "nothing is touched");
+    assert!(!workspace.lake().exists(), "nothing is written");
     Ok(())
 }

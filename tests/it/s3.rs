@@ -1,5 +1,5 @@
-//! Loads from S3 into S3 with their state in DynamoDB: the rows of a local load, and
-//! nothing else in the bucket.
+//! Loads from S3 to S3 with their state in DynamoDB. They write the same rows as a local load,
+//! and no other objects.
 
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -19,8 +19,8 @@ fn last() -> Day {
 }
 
 #[test]
-fn a_load_on_s3_gives_the_rows_of_the_local_one_and_leaves_nothing_else() -> anyhow::Result<()> {
-    let test = "a_load_on_s3_gives_the_rows_of_the_local_one";
+fn a_load_on_s3_writes_the_rows_of_a_local_one_and_no_other_objects() -> anyhow::Result<()> {
+    let test = "a_load_on_s3_writes_the_rows_of_a_local_one";
     let Some(workspace) = CloudWorkspace::with_flows(test, first(), last(), 2000)? else {
         return Ok(());
     };
@@ -69,9 +69,8 @@ fn a_second_run_on_s3_skips_and_a_full_load_replaces_every_object() -> anyhow::R
 }
 
 #[test]
-fn a_lister_sees_nothing_before_the_commit_and_after_done_exactly_the_period() -> anyhow::Result<()>
-{
-    let test = "a_lister_sees_nothing_before_the_commit";
+fn readers_see_no_object_before_the_commit_and_exactly_the_period_after_it() -> anyhow::Result<()> {
+    let test = "readers_see_no_object_before_the_commit";
     let Some(workspace) = CloudWorkspace::with_flows(test, first(), last(), 5000)? else {
         return Ok(());
     };
@@ -80,7 +79,7 @@ fn a_lister_sees_nothing_before_the_commit_and_after_done_exactly_the_period() -
     assert!(seen.iter().flatten().all(|object| done.contains(object)));
     workspace.assert_exact(first(), last())?;
 
-    // A replacement: the old objects all the time until the commit, the new ones after Done.
+    // A full load: readers see the old objects until the commit, and the new ones after Done.
     polled(&workspace, &["--full-load"], &done)?;
     let replaced = workspace.objects()?;
     assert!(done.iter().all(|object| !replaced.contains(object)));
@@ -88,8 +87,8 @@ fn a_lister_sees_nothing_before_the_commit_and_after_done_exactly_the_period() -
     workspace.assert_swept()
 }
 
-/// Loads with `flags` while keys are polled: `before` and nothing else is seen until
-/// the commit. Gives what was seen after it.
+/// Loads with `flags` and polls the keys meanwhile. Fails unless the keys are `before` until
+/// the commit; returns the keys of each later poll.
 fn polled(
     workspace: &CloudWorkspace,
     flags: &[&str],
@@ -104,8 +103,15 @@ fn polled(
     let since = Instant::now();
     while !load.is_frozen() {
         assert_eq!(workspace.objects()?, before);
-        assert!(load.is_running()?, "it ended: {}", load.wait()?.stderr);
-        assert!(since.elapsed() < Duration::from_secs(120), "no commit");
+        assert!(
+            load.is_running()?,
+            "the load ended: {}",
+            load.wait()?.stderr
+        );
+        assert!(
+            since.elapsed() < Duration::from_secs(120),
+            "the commit was not reached"
+        );
         polls += 1;
     }
     assert_eq!(workspace.objects()?, before);
@@ -115,7 +121,7 @@ fn polled(
         seen.push(workspace.objects()?);
     }
     load.wait()?.expect_code(0);
-    assert!(polls > 3, "the load was over before it could be watched");
+    assert!(polls > 3, "the load ended before it could be polled");
     Ok(seen)
 }
 
@@ -132,7 +138,7 @@ fn hive_and_hour_layouts_are_read() -> anyhow::Result<()> {
         // AWSLogs/ACCOUNT/vpcflowlogs/REGION/YYYY/MM/DD/NAME
         let parts: Vec<&str> = name.split('/').collect();
         let &[_, account, service, region, year, month, day, file] = parts.as_slice() else {
-            panic!("{name} has another layout");
+            panic!("{name} has an unexpected layout");
         };
         format!(
             "in/AWSLogs/aws-account-id={account}/aws-service={service}/aws-region={region}\
@@ -141,13 +147,13 @@ fn hive_and_hour_layouts_are_read() -> anyhow::Result<()> {
     };
     rows_from_keys("hive_layouts_are_read", &hive)?;
     let hours = |name: &str| {
-        let (folder, file) = name.rsplit_once('/').expect("a file stands in a folder");
+        let (folder, file) = name.rsplit_once('/').expect("a file has a folder");
         format!("in/{folder}/07/{file}")
     };
     rows_from_keys("hour_layouts_are_read", &hours)
 }
 
-/// Uploads flows under the keys that `key` makes of their usual ones, and loads them.
+/// Uploads flows with keys that `key` makes from the usual ones, and loads them.
 fn rows_from_keys(test: &str, key: &dyn Fn(&str) -> String) -> anyhow::Result<()> {
     let Some(workspace) = CloudWorkspace::new(test)? else {
         return Ok(());
@@ -163,8 +169,8 @@ fn rows_from_keys(test: &str, key: &dyn Fn(&str) -> String) -> anyhow::Result<()
 }
 
 #[test]
-fn rejected_rows_are_set_aside_in_the_bucket_with_the_periods_parts() -> anyhow::Result<()> {
-    let test = "rejected_rows_are_set_aside_in_the_bucket";
+fn rejected_rows_are_quarantined_in_the_bucket() -> anyhow::Result<()> {
+    let test = "rejected_rows_are_quarantined_in_the_bucket";
     let Some(workspace) = CloudWorkspace::with_flows(test, first(), last(), 100)? else {
         return Ok(());
     };
@@ -175,18 +181,18 @@ fn rejected_rows_are_set_aside_in_the_bucket_with_the_periods_parts() -> anyhow:
     workspace.upload()?;
     let answer = workspace.load(first(), last())?.run()?.expect_code(0);
     assert_eq!(answer.rows("quarantined"), 1, "{}", answer.stdout);
-    let aside = workspace.bucket.keys("lakebolt-quarantine/")?;
-    assert_eq!(aside.len(), 1, "{aside:?}");
-    // A full load replaces what was set aside as well.
+    let rejected = workspace.bucket.keys("lakebolt-quarantine/")?;
+    assert_eq!(rejected.len(), 1, "{rejected:?}");
+    // A full load also replaces the quarantined rows.
     let again = workspace.load(first(), last())?.arg("--full-load");
     again.run()?.expect_code(0);
     let after = workspace.bucket.keys("lakebolt-quarantine/")?;
-    assert!(after.len() == 1 && after != aside, "{after:?}");
+    assert!(after.len() == 1 && after != rejected, "{after:?}");
     workspace.assert_swept()
 }
 
 #[test]
-fn a_bucket_that_aborts_uploads_within_a_day_is_warned_of() -> anyhow::Result<()> {
+fn a_load_warns_of_a_bucket_that_aborts_uploads_within_a_day() -> anyhow::Result<()> {
     let test = "a_bucket_that_aborts_uploads_within_a_day";
     let Some(workspace) = CloudWorkspace::with_flows(test, first(), last(), 40)? else {
         return Ok(());
@@ -195,12 +201,12 @@ fn a_bucket_that_aborts_uploads_within_a_day_is_warned_of() -> anyhow::Result<()
         let outcome = load.run()?.expect_code(0).json();
         Ok(outcome["warnings"].to_string())
     };
-    let quiet = warnings(workspace.load(first(), last())?)?;
-    assert!(!quiet.contains("lifecycle"), "{quiet}");
+    let before = warnings(workspace.load(first(), last())?)?;
+    assert!(!before.contains("lifecycle"), "{before}");
     workspace.bucket.abort_uploads_after(1)?;
-    let loud = warnings(workspace.load(first(), last())?.arg("--full-load"))?;
-    assert!(loud.contains("lifecycle"), "{loud}");
-    // Who may not read the rules is not stopped by that.
+    let after = warnings(workspace.load(first(), last())?.arg("--full-load"))?;
+    assert!(after.contains("lifecycle"), "{after}");
+    // A load also works without permission to read the lifecycle rules.
     let proxy = FaultProxy::start(&workspace.s3)?;
     let denied = Fault::Refused(403, "AccessDenied", "Access Denied");
     proxy.add_script(ScriptedFault::always(
@@ -234,43 +240,52 @@ fn a_plan_shows_objects_and_bytes_without_reading_an_object() -> anyhow::Result<
 }
 
 #[test]
-fn doctor_reaches_buckets_and_tables_and_leaves_nothing_behind() -> anyhow::Result<()> {
-    let test = "doctor_reaches_buckets_and_tables";
+fn doctor_checks_buckets_and_tables_and_leaves_no_files() -> anyhow::Result<()> {
+    let test = "doctor_checks_buckets_and_tables";
     let Some(workspace) = CloudWorkspace::with_flows(test, first(), last(), 40)? else {
         return Ok(());
     };
     let before = workspace.bucket.keys("")?;
     let states = |checked: &Value| -> Vec<String> {
         let checks = checked["checks"].as_array().into_iter().flatten();
-        let told = checks.map(|check| format!("{} {}", check["check"], check["state"]));
-        told.map(|line| line.replace('"', "")).collect()
+        let lines = checks.map(|check| format!("{} {}", check["check"], check["state"]));
+        lines.map(|line| line.replace('"', "")).collect()
     };
-    let well = workspace
+    let all_present = workspace
         .command(workspace.lakebolt()?, "doctor", "vpc_flow")
         .run()?;
-    let told = states(&well.expect_code(0).json());
+    let states_found = states(&all_present.expect_code(0).json());
     for what in ["bucket", "input", "work_area", "state"] {
-        assert!(told.contains(&format!("{what} ok")), "{told:?}");
+        assert!(
+            states_found.contains(&format!("{what} ok")),
+            "{states_found:?}"
+        );
     }
-    let elsewhere = workspace
+    let missing_bucket = workspace
         .lakebolt()?
         .args(["doctor", "vpc_flow", "--format", "json"]);
-    let elsewhere = elsewhere
+    let missing_bucket = missing_bucket
         .args(["--input", &workspace.bucket.uri("in/")])
         .args(["--output", "s3://no-such-bucket-here/lake"])
         .args(["--state", &workspace.state()])
         .run()?;
-    let told = states(&elsewhere.expect_code(4).json());
-    assert!(told.contains(&"input ok".to_owned()), "{told:?}");
-    assert!(told.contains(&"work_area fail".to_owned()), "{told:?}");
+    let states_found = states(&missing_bucket.expect_code(4).json());
+    assert!(
+        states_found.contains(&"input ok".to_owned()),
+        "{states_found:?}"
+    );
+    assert!(
+        states_found.contains(&"work_area fail".to_owned()),
+        "{states_found:?}"
+    );
     assert_eq!(workspace.bucket.keys("")?, before);
     assert!(workspace.bucket.uploads()?.is_empty(), "an upload is left");
     Ok(())
 }
 
 #[test]
-fn objects_in_a_bucket_are_shown_and_a_damaged_one_is_named() -> anyhow::Result<()> {
-    let test = "objects_in_a_bucket_are_shown";
+fn show_prints_objects_of_a_bucket_and_names_a_damaged_one() -> anyhow::Result<()> {
+    let test = "show_prints_objects_of_a_bucket";
     let Some(workspace) = CloudWorkspace::with_flows(test, first(), last(), 40)? else {
         return Ok(());
     };
@@ -338,7 +353,7 @@ fn small_objects(count: usize) -> Vec<String> {
     (0..count).map(key).collect()
 }
 
-/// Waits for the end; the largest resident size that was seen, in KiB.
+/// Waits for the end, and measures the largest resident size in KiB.
 fn peak_memory(mut running: Running) -> anyhow::Result<(u64, Output)> {
     let mut peak = 0;
     while running.is_running()? {

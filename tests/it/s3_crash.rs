@@ -1,7 +1,8 @@
-//! A process that dies while it loads into S3: whatever the moment, the same command
-//! run again ends with exactly the period's rows, and no upload is left.
+//! A process that is killed at any moment of a load to S3. The same command, run again, ends
+//! with exactly the rows of the period and leaves no upload.
 //!
-//! The points are tried at once, since most of the time a rerun waits for a lease to end.
+//! The points run in parallel, since a rerun spends most of its time waiting for a lease to
+//! expire.
 
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -24,7 +25,7 @@ fn workspace(test: &str) -> anyhow::Result<Option<CloudWorkspace>> {
     CloudWorkspace::with_flows(test, first(), last(), 60)
 }
 
-/// Dies at `point`.
+/// Kills a load at `point`.
 fn crash(workspace: &CloudWorkspace, point: &str, flags: &[&str]) -> anyhow::Result<()> {
     let load = workspace.load(first(), last())?.args(flags).crash_at(point);
     let crashed = load.run()?;
@@ -33,7 +34,7 @@ fn crash(workspace: &CloudWorkspace, point: &str, flags: &[&str]) -> anyhow::Res
     Ok(())
 }
 
-/// The same command again, and what is to stand then.
+/// Runs the same command again, and checks the lake.
 fn recover(workspace: &CloudWorkspace, flags: &[&str]) -> anyhow::Result<()> {
     let again = workspace.load_again(first(), last())?.args(flags);
     again.run()?.expect_code(0);
@@ -43,9 +44,9 @@ fn recover(workspace: &CloudWorkspace, flags: &[&str]) -> anyhow::Result<()> {
 }
 
 #[test]
-fn a_first_load_into_s3_survives_its_death_before_the_commit_and_shows_nothing_of_it() {
+fn a_first_load_to_s3_that_dies_before_the_commit_publishes_nothing_and_can_be_repeated() {
     in_parallel(&BEFORE_COMMIT, |point| {
-        let Some(workspace) = workspace("a_first_load_into_s3_dies_before_the_commit")? else {
+        let Some(workspace) = workspace("a_first_load_to_s3_dies_before_the_commit")? else {
             return Ok(());
         };
         crash(&workspace, point, &[])?;
@@ -56,9 +57,9 @@ fn a_first_load_into_s3_survives_its_death_before_the_commit_and_shows_nothing_o
 }
 
 #[test]
-fn a_first_load_into_s3_survives_its_death_after_the_commit() {
+fn a_first_load_to_s3_that_dies_after_the_commit_can_be_repeated() {
     in_parallel(&AFTER_COMMIT, |point| {
-        let Some(workspace) = workspace("a_first_load_into_s3_dies_after_the_commit")? else {
+        let Some(workspace) = workspace("a_first_load_to_s3_dies_after_the_commit")? else {
             return Ok(());
         };
         crash(&workspace, point, &[])?;
@@ -67,9 +68,9 @@ fn a_first_load_into_s3_survives_its_death_after_the_commit() {
 }
 
 #[test]
-fn a_replacing_load_into_s3_survives_its_death_before_the_commit_and_keeps_the_old_rows() {
+fn a_full_load_to_s3_that_dies_before_the_commit_keeps_the_old_rows() {
     in_parallel(&BEFORE_COMMIT, |point| {
-        let Some(workspace) = workspace("a_replacing_load_into_s3_dies_before_the_commit")? else {
+        let Some(workspace) = workspace("a_full_load_to_s3_dies_before_the_commit")? else {
             return Ok(());
         };
         workspace.load(first(), last())?.run()?.expect_code(0);
@@ -82,9 +83,9 @@ fn a_replacing_load_into_s3_survives_its_death_before_the_commit_and_keeps_the_o
 }
 
 #[test]
-fn a_replacing_load_into_s3_survives_its_death_after_the_commit() {
+fn a_full_load_to_s3_that_dies_after_the_commit_can_be_repeated() {
     in_parallel(&AFTER_COMMIT, |point| {
-        let Some(workspace) = workspace("a_replacing_load_into_s3_dies_after_the_commit")? else {
+        let Some(workspace) = workspace("a_full_load_to_s3_dies_after_the_commit")? else {
             return Ok(());
         };
         workspace.load(first(), last())?.run()?.expect_code(0);
@@ -95,12 +96,12 @@ fn a_replacing_load_into_s3_survives_its_death_after_the_commit() {
     });
 }
 
-/// A plain rerun finishes the replacement that was committed.
+/// A plain rerun finishes the full load that was committed.
 #[test]
-fn a_plain_rerun_after_a_dead_replacement_on_s3_is_exact_too() {
+fn a_plain_rerun_after_a_dead_full_load_on_s3_is_exact() {
     let points = ["before-commit", "after-commit", "between-completions"];
     in_parallel(&points, |point| {
-        let Some(workspace) = workspace("a_plain_rerun_after_a_dead_replacement_on_s3")? else {
+        let Some(workspace) = workspace("a_plain_rerun_after_a_dead_full_load_on_s3")? else {
             return Ok(());
         };
         workspace.load(first(), last())?.run()?.expect_code(0);
@@ -119,9 +120,9 @@ fn assert_removed(workspace: &CloudWorkspace, before: &[String]) -> anyhow::Resu
 }
 
 #[test]
-fn parts_that_a_lifecycle_rule_aborted_after_the_commit_are_loaded_again() {
+fn parts_aborted_by_a_lifecycle_rule_after_the_commit_are_loaded_again() {
     in_parallel(&["after-commit", "between-completions"], |point| {
-        let Some(workspace) = workspace("parts_that_a_lifecycle_rule_aborted")? else {
+        let Some(workspace) = workspace("parts_aborted_by_a_lifecycle_rule")? else {
             return Ok(());
         };
         crash_while_publishing(&workspace, point, &[])?;
@@ -131,9 +132,9 @@ fn parts_that_a_lifecycle_rule_aborted_after_the_commit_are_loaded_again() {
 }
 
 #[test]
-fn a_replacement_whose_parts_were_aborted_keeps_the_old_rows_until_it_has_new_ones() {
+fn a_full_load_with_aborted_parts_keeps_the_old_rows_until_it_has_new_ones() {
     in_parallel(&["after-commit", "between-completions"], |point| {
-        let Some(workspace) = workspace("a_replacement_whose_parts_were_aborted")? else {
+        let Some(workspace) = workspace("a_full_load_with_aborted_parts")? else {
             return Ok(());
         };
         workspace.load(first(), last())?.run()?.expect_code(0);
@@ -153,7 +154,7 @@ fn a_replacement_whose_parts_were_aborted_keeps_the_old_rows_until_it_has_new_on
         for keys in seen {
             assert!(
                 holds(&keys, &before) || holds(&keys, &after),
-                "{point}: rows were gone: {keys:#?}"
+                "{point}: rows were missing: {keys:#?}"
             );
         }
         assert_removed(&workspace, &before)?;
@@ -161,7 +162,7 @@ fn a_replacement_whose_parts_were_aborted_keeps_the_old_rows_until_it_has_new_on
     });
 }
 
-/// Dies at `point` after the commit, with at most one upload completed.
+/// Kills a load at `point` after the commit, with at most one upload completed.
 fn crash_while_publishing(
     workspace: &CloudWorkspace,
     point: &str,
@@ -187,7 +188,7 @@ fn abort_all(workspace: &CloudWorkspace) -> anyhow::Result<()> {
 }
 
 #[test]
-fn killed_at_any_moment_a_load_into_s3_ends_exact() -> anyhow::Result<()> {
+fn a_load_to_s3_killed_at_any_moment_ends_exact() -> anyhow::Result<()> {
     let Some(measured) = CloudWorkspace::with_flows("killed_on_s3", first(), last(), 2000)? else {
         return Ok(());
     };

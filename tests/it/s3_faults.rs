@@ -1,5 +1,5 @@
-//! Storage and tables that fail: lost answers, broken bodies, throttling, resets. A load
-//! ends done, or says that it did not and is done when run again; rows are exact.
+//! Faults of storage and tables: lost answers, truncated bodies, throttling, resets. A load
+//! succeeds, or it reports a failure and succeeds when it is run again. Its rows are exact.
 
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -9,7 +9,7 @@ use tests::days::{Day, day};
 use tests::proxy::{Fault, RandomFaults, ScriptedFault};
 use tests::{CloudWorkspace, FaultProxy, Invocation, config};
 
-/// Rounds that run at once.
+/// The number of rounds that run in parallel.
 const PARALLEL: usize = 4;
 
 fn first() -> Day {
@@ -20,7 +20,7 @@ fn last() -> Day {
     day("2024-02-12")
 }
 
-/// A workspace with a proxy before each of its services.
+/// A workspace with a proxy in front of each service.
 struct FaultyCloud {
     workspace: CloudWorkspace,
     s3: FaultProxy,
@@ -53,8 +53,8 @@ impl FaultyCloud {
 }
 
 #[test]
-fn a_commit_that_was_applied_while_its_answer_was_lost_is_known_to_be_one() -> anyhow::Result<()> {
-    let test = "a_commit_that_was_applied_while_its_answer_was_lost";
+fn a_commit_whose_answer_was_lost_is_recognised() -> anyhow::Result<()> {
+    let test = "a_commit_whose_answer_was_lost_is_recognised";
     let Some(cloud) = FaultyCloud::new(test)? else {
         return Ok(());
     };
@@ -66,7 +66,7 @@ fn a_commit_that_was_applied_while_its_answer_was_lost_is_known_to_be_one() -> a
     assert!(!cloud.dynamo.injected().is_empty(), "no commit was seen");
     cloud.assert_recovered()?;
 
-    // As a replacement too, and with every write of the table answered by silence once.
+    // Again as a full load, with one lost answer of every write operation of the table.
     cloud.dynamo.clear_faults();
     for operation in ["UpdateItem", "PutItem", "TransactWriteItems"] {
         cloud
@@ -80,9 +80,8 @@ fn a_commit_that_was_applied_while_its_answer_was_lost_is_known_to_be_one() -> a
 }
 
 #[test]
-fn a_completion_that_was_applied_while_its_answer_was_lost_is_known_to_be_one() -> anyhow::Result<()>
-{
-    let test = "a_completion_that_was_applied_while_its_answer_was_lost";
+fn a_completion_whose_answer_was_lost_is_recognised() -> anyhow::Result<()> {
+    let test = "a_completion_whose_answer_was_lost_is_recognised";
     let Some(cloud) = FaultyCloud::new(test)? else {
         return Ok(());
     };
@@ -99,8 +98,8 @@ fn a_completion_that_was_applied_while_its_answer_was_lost_is_known_to_be_one() 
 }
 
 #[test]
-fn an_upload_whose_creation_was_answered_by_silence_is_swept() -> anyhow::Result<()> {
-    let test = "an_upload_whose_creation_was_answered_by_silence";
+fn an_upload_whose_creation_was_not_answered_is_swept() -> anyhow::Result<()> {
+    let test = "an_upload_whose_creation_was_not_answered";
     let Some(cloud) = FaultyCloud::new(test)? else {
         return Ok(());
     };
@@ -112,8 +111,8 @@ fn an_upload_whose_creation_was_answered_by_silence_is_swept() -> anyhow::Result
 }
 
 #[test]
-fn inputs_whose_bodies_break_off_are_read_again_and_no_row_is_lost() -> anyhow::Result<()> {
-    let test = "inputs_whose_bodies_break_off";
+fn inputs_with_truncated_bodies_are_read_again_and_no_row_is_lost() -> anyhow::Result<()> {
+    let test = "inputs_with_truncated_bodies";
     let Some(cloud) = FaultyCloud::new(test)? else {
         return Ok(());
     };
@@ -133,8 +132,8 @@ fn inputs_whose_bodies_break_off_are_read_again_and_no_row_is_lost() -> anyhow::
 }
 
 #[test]
-fn a_storage_that_is_away_for_some_seconds_costs_time_only() -> anyhow::Result<()> {
-    let test = "a_storage_that_is_away_for_some_seconds";
+fn a_load_survives_some_seconds_without_storage() -> anyhow::Result<()> {
+    let test = "a_load_survives_some_seconds_without_storage";
     let Some(cloud) = FaultyCloud::new(test)? else {
         return Ok(());
     };
@@ -151,7 +150,7 @@ fn a_storage_that_is_away_for_some_seconds_costs_time_only() -> anyhow::Result<(
 }
 
 #[test]
-fn rounds_of_faults_end_done_or_are_done_when_run_again() -> anyhow::Result<()> {
+fn loads_with_random_faults_succeed_at_once_or_when_run_again() -> anyhow::Result<()> {
     let rounds = config::fault_rounds(20);
     let seed = config::fault_seed();
     eprintln!("rounds of faults: LAKEBOLT_FAULT_SEED={seed} LAKEBOLT_FAULT_ROUNDS={rounds}");
@@ -162,7 +161,7 @@ fn rounds_of_faults_end_done_or_are_done_when_run_again() -> anyhow::Result<()> 
     Ok(())
 }
 
-/// A first load (even seeds) or a replacement (odd ones) in bad all_faults.
+/// A first load (even seeds) or a full load (odd seeds) with random faults.
 fn round(seed: u64) -> anyhow::Result<()> {
     let Some(cloud) = FaultyCloud::new("rounds_of_faults")? else {
         return Ok(());
@@ -174,14 +173,14 @@ fn round(seed: u64) -> anyhow::Result<()> {
     }
     cloud.s3.set_random_faults(seed, vec![all_faults(60)]);
     cloud.dynamo.set_random_faults(seed, vec![all_faults(40)]);
-    let code = cloud.load()?.args(flags).run()?;
-    let said = format!("seed {seed}: {}\n{}", code.stdout, code.stderr);
-    assert!(matches!(code.code(), Some(0 | 3 | 4)), "{said}");
+    let answer = cloud.load()?.args(flags).run()?;
+    let output = format!("seed {seed}: {}\n{}", answer.stdout, answer.stderr);
+    assert!(matches!(answer.code(), Some(0 | 3 | 4)), "{output}");
     cloud.s3.clear_faults();
     cloud.dynamo.clear_faults();
-    if code.code() != Some(0) {
+    if answer.code() != Some(0) {
         let again = cloud.load()?.args(flags).run()?;
-        assert_eq!(again.code(), Some(0), "{said}\nthen: {}", again.stderr);
+        assert_eq!(again.code(), Some(0), "{output}\nthen: {}", again.stderr);
     }
     let done = (cloud.s3.injected(), cloud.dynamo.injected());
     cloud

@@ -1,5 +1,5 @@
-//! What is wrong with an account, a bucket or a table is said in one clear line, before
-//! anything was written.
+//! Errors of an account, a bucket or a table are reported in one line, before anything is
+//! written.
 
 use serde_json::{Value, json};
 use tests::days::day;
@@ -14,7 +14,7 @@ fn load(workspace: &CloudWorkspace) -> anyhow::Result<Invocation> {
     workspace.load(day("2024-02-10"), day("2024-02-12"))
 }
 
-/// Fails unless it ended with 2 or 4, said so in one line and left nothing behind.
+/// Fails unless the command exited with 2 or 4, printed one line and wrote no objects.
 #[track_caller]
 fn expect_refused(
     workspace: &CloudWorkspace,
@@ -35,8 +35,8 @@ fn expect_refused(
     Ok(())
 }
 
-/// One line of error with the words a user needs, and what to do about it, in the
-/// outcome; one line in the log.
+/// Fails unless the outcome has a one-line error with these words and a remedy, and the log
+/// has one error line.
 #[track_caller]
 fn assert_clear(answer: &Output, names: &[&str]) {
     let (error, remedy) = error_of(&answer.json());
@@ -53,9 +53,9 @@ fn assert_clear(answer: &Output, names: &[&str]) {
             assert!(!text.contains(markup), "{markup} in: {text}");
         }
     }
-    let said = format!("{error}; {remedy}").to_lowercase();
+    let message = format!("{error}; {remedy}").to_lowercase();
     for name in names {
-        assert!(said.contains(name), "no `{name}` in: {said}");
+        assert!(message.contains(name), "no `{name}` in: {message}");
     }
     let logged = answer.stderr.lines();
     let is_error = |line: &&str| line.starts_with("error: ") || line.contains(" ERROR ");
@@ -65,7 +65,7 @@ fn assert_clear(answer: &Output, names: &[&str]) {
     assert_eq!(continued, None, "{}", answer.stderr);
 }
 
-/// Message and remedy of what a load, or its only period, failed with.
+/// The message and the remedy of the failure of a load or of its only period.
 fn error_of(outcome: &Value) -> (String, String) {
     let error = match &outcome["error"] {
         Value::Null => &outcome["periods"][0]["error"],
@@ -165,13 +165,13 @@ fn wrong_region_wrong_clock_and_no_permission_are_one_line_each() -> anyhow::Res
         let run = load(&workspace)?.env("AWS_ENDPOINT_URL_S3", proxy.url());
         expect_refused(&workspace, &run.run()?, &[named, &workspace.bucket.name])?;
         let tries = proxy.requests("ListObjectsV2");
-        assert!(tries < 8, "{code}: tried {tries} times what cannot succeed");
+        assert!(tries < 8, "{code}: retried a permanent error {tries} times");
     }
     Ok(())
 }
 
 #[test]
-fn no_permission_to_write_is_one_line_and_leaves_nothing() -> anyhow::Result<()> {
+fn no_permission_to_write_is_one_line_and_leaves_no_objects() -> anyhow::Result<()> {
     let test = "no_permission_to_write_is_one_line";
     let Some(workspace) = workspace(test)? else {
         return Ok(());
@@ -191,7 +191,7 @@ fn no_permission_to_write_is_one_line_and_leaves_nothing() -> anyhow::Result<()>
         assert!(workspace.objects()?.is_empty(), "{operation}");
         workspace.assert_swept()?;
     }
-    // With the permission it works.
+    // With the permission the load succeeds.
     workspace
         .load_again(day("2024-02-10"), day("2024-02-12"))?
         .run()?
@@ -236,11 +236,11 @@ fn a_table_of_another_shape_is_one_line() -> anyhow::Result<()> {
     ) else {
         return Ok(());
     };
-    // The names that `config init` gives, with keys that it would not.
+    // Tables with the names of `config init`, but with other keys.
     let model_prefix = model.state().replace("dynamodb:", "");
     let prefix = workspace.state().replace("dynamodb:", "");
     let tables = tables_of(&workspace.dynamo, &model_prefix)?;
-    assert!(!tables.is_empty(), "config init made no table");
+    assert!(!tables.is_empty(), "config init created no table");
     for table in tables {
         let name = table.replacen(&model_prefix, &prefix, 1);
         let odd = json!({
@@ -255,17 +255,17 @@ fn a_table_of_another_shape_is_one_line() -> anyhow::Result<()> {
     expect_refused(&workspace, &load(&workspace)?.run()?, &["key", &prefix])
 }
 
-/// Tables whose names start with `PREFIX-`, of all pages.
+/// All tables whose names start with `PREFIX-`.
 fn tables_of(endpoint: &str, prefix: &str) -> anyhow::Result<Vec<String>> {
     let mut tables = Vec::new();
-    let mut ask = json!({});
+    let mut query = json!({});
     loop {
-        let page = dynamo::call(endpoint, "ListTables", &ask)?;
+        let page = dynamo::call(endpoint, "ListTables", &query)?;
         let names = page["TableNames"].as_array().cloned().unwrap_or_default();
         tables.extend(names.iter().filter_map(Value::as_str).map(str::to_owned));
         match &page["LastEvaluatedTableName"] {
             Value::Null => break,
-            last => ask = json!({"ExclusiveStartTableName": last}),
+            last => query = json!({"ExclusiveStartTableName": last}),
         }
     }
     tables.retain(|name| name.starts_with(&format!("{prefix}-")));

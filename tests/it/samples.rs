@@ -1,12 +1,12 @@
-//! Sample lines of every shape, ours and the public ones beside the checkout: each
-//! line ends in exactly one place.
+//! Sample lines of every shape: the shipped ones, and public ones beside the checkout. Each
+//! line is counted exactly once.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use tests::{Workspace, python, rows};
 
-/// The sample folders of a source that are there.
+/// The sample folders of a source that exist.
 fn folders(source: &str) -> Vec<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent();
     let own = root.map(|root| root.join("plans/sources").join(source).join("samples"));
@@ -27,13 +27,13 @@ fn logs(source: &str) -> impl Iterator<Item = PathBuf> {
     })
 }
 
-/// Loads a file alone and checks that its lines are accounted for.
-fn account(source: &str, file: &Path, lines: usize) -> anyhow::Result<()> {
+/// Loads a single file and checks that each of its lines is counted once.
+fn check(source: &str, file: &Path, lines: usize) -> anyhow::Result<()> {
     let workspace = Workspace::new()?;
     fs::create_dir_all(workspace.input())?;
     let name = file.file_name().unwrap_or_default();
     fs::copy(file, workspace.input().join(name))?;
-    // Samples tell no day: whatever day is asked for, every line is read and owned once.
+    // Paths of samples name no day, so a load of any day reads every line.
     let run = workspace
         .run(source)?
         .args(["--from", "2023-01-31", "--to", "2023-01-31"]);
@@ -59,26 +59,26 @@ fn account(source: &str, file: &Path, lines: usize) -> anyhow::Result<()> {
 }
 
 #[test]
-fn every_line_of_the_flow_samples_is_accounted_for() -> anyhow::Result<()> {
+fn every_line_of_the_flow_samples_is_counted() -> anyhow::Result<()> {
     for file in logs("vpc_flow") {
         let text = fs::read_to_string(&file)?;
         let lines = text.lines().filter(|line| !line.trim().is_empty());
-        // A header names columns: it holds no digit-only token. A public file ends in its
-        // own format string, which is no header where it stands.
+        // A header has column names and no numeric token. A public file ends with its own
+        // format string, which is not a header.
         let flows = lines.filter(|line| {
             line.starts_with("format:") || line.split(' ').any(|token| token.parse::<u64>().is_ok())
         });
-        account("vpc_flow", &file, flows.count())?;
+        check("vpc_flow", &file, flows.count())?;
     }
     Ok(())
 }
 
 #[test]
-fn every_line_of_the_s3_access_samples_is_accounted_for() -> anyhow::Result<()> {
+fn every_line_of_the_s3_access_samples_is_counted() -> anyhow::Result<()> {
     for file in logs("s3_access") {
         let text = fs::read_to_string(&file)?;
         let lines = text.lines().filter(|line| !line.trim().is_empty());
-        account("s3_access", &file, lines.count())?;
+        check("s3_access", &file, lines.count())?;
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! What `status` and `doctor` tell of a machine and of a cluster.
+//! `status` and `doctor`, on one machine and for a cluster.
 
 use std::fs;
 
@@ -7,7 +7,7 @@ use tests::days::day;
 use tests::inputs::Flows;
 
 #[test]
-fn the_loads_of_one_source_are_found_behind_those_of_others() -> anyhow::Result<()> {
+fn status_finds_the_loads_of_a_source_among_newer_ones() -> anyhow::Result<()> {
     let workspace = Workspace::new()?;
     Flows::default().write_days(&workspace.input(), day("2024-02-10"), day("2024-02-10"), 5)?;
     workspace.run("vpc_flow")?.run()?.expect_code(0);
@@ -33,22 +33,25 @@ fn the_loads_of_one_source_are_found_behind_those_of_others() -> anyhow::Result<
 }
 
 #[test]
-fn doctor_says_that_a_cluster_cannot_be_reached() -> anyhow::Result<()> {
+fn doctor_reports_an_unreachable_cluster() -> anyhow::Result<()> {
     let workspace = Workspace::new()?;
     for more in [vec![], vec!["--output", "lake"]] {
         let doctor = workspace
             .lakebolt()?
             .args(["doctor", "--cluster", "127.0.0.1:1"]);
         let answer = doctor.args(more).args(["--format", "json"]).run()?;
-        let told = answer.expect_code(4).json();
-        let checks = told["checks"].as_array().cloned().unwrap_or_default();
+        let report = answer.expect_code(4).json();
+        let checks = report["checks"].as_array().cloned().unwrap_or_default();
         let of = |name: &str| checks.iter().find(|check| check["check"] == name);
         let cluster = of("cluster").expect("it is checked");
         assert_eq!(cluster["state"], "fail");
         assert_eq!(cluster["target"], "127.0.0.1:1");
         let message = cluster["message"].as_str().unwrap_or_default();
         assert!(message.contains("cannot reach"), "{cluster}");
-        assert!(of("engine").is_none() && of("scratch").is_none(), "{told}");
+        assert!(
+            of("engine").is_none() && of("scratch").is_none(),
+            "{report}"
+        );
     }
     Ok(())
 }

@@ -1,5 +1,5 @@
-//! Two drivers on one table in DynamoDB: one works, the other waits or is refused, and
-//! one that was away for longer than its lease publishes nothing.
+//! Two drivers on one table in DynamoDB. One runs, the other waits or is refused. A driver
+//! that was frozen for longer than its lease publishes nothing.
 
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -33,8 +33,8 @@ fn until_frozen(load: &Running, point: &str) {
 }
 
 #[test]
-fn of_two_drivers_on_one_table_one_works_and_the_other_is_refused() -> anyhow::Result<()> {
-    let Some(workspace) = workspace("of_two_drivers_on_one_table_one_works")? else {
+fn one_of_two_drivers_on_one_table_is_refused() -> anyhow::Result<()> {
+    let Some(workspace) = workspace("one_of_two_drivers_on_one_table_is_refused")? else {
         return Ok(());
     };
     let point = "stop:during-first-part";
@@ -49,8 +49,8 @@ fn of_two_drivers_on_one_table_one_works_and_the_other_is_refused() -> anyhow::R
 }
 
 #[test]
-fn of_drivers_that_wait_each_ends_well_and_no_row_stands_twice() -> anyhow::Result<()> {
-    let Some(workspace) = workspace("of_drivers_that_wait_each_ends_well")? else {
+fn drivers_that_wait_all_succeed_and_duplicate_no_row() -> anyhow::Result<()> {
+    let Some(workspace) = workspace("drivers_that_wait_all_succeed")? else {
         return Ok(());
     };
     let runs = [&[][..], &["--full-load"], &[]].map(|flags| {
@@ -66,7 +66,7 @@ fn of_drivers_that_wait_each_ends_well_and_no_row_stands_twice() -> anyhow::Resu
 }
 
 #[test]
-fn a_driver_frozen_past_its_lease_publishes_nothing_when_it_wakes() {
+fn a_driver_frozen_past_its_lease_publishes_nothing_when_thawed() {
     let points = [
         "during-first-part",
         "before-receipt",
@@ -91,10 +91,10 @@ fn a_driver_frozen_past_its_lease_publishes_nothing_when_it_wakes() {
     });
 }
 
-/// The commit was made before the freeze: whoever takes over publishes what was committed,
-/// and the first owner's late completions and deletions change nothing.
+/// The commit was made before the freeze. The driver that takes over publishes the committed
+/// parts, and the late completions and deletions of the first driver change nothing.
 #[test]
-fn a_driver_frozen_while_publishing_does_no_harm_when_it_wakes() {
+fn a_driver_frozen_while_publishing_does_no_harm_when_thawed() {
     let points = [
         "after-commit",
         "between-completions",
