@@ -17,7 +17,7 @@ use crate::sink::classify::{Rejection, system};
 use crate::sink::part::{PartFacts, PartNames, PartWriter};
 use crate::storage::parts::UnpublishedWriter;
 
-/// Bytes of raw rows that are held before they are encoded.
+/// Bytes of a day's rows that are held before they are encoded.
 const HELD_BYTES: usize = 4 << 20;
 
 /// Collects a split's rejected rows, one part for each day that owns some.
@@ -96,7 +96,12 @@ impl Quarantine {
         row.offset = number(OFFSET);
         row.reason.clone_from(&rejection.reason);
         row.detail.clone_from(&rejection.detail);
-        row.raw = raw.is_valid(at).then(|| raw.value(at).to_vec());
+        let mut bytes = row.raw.take().unwrap_or_default();
+        bytes.clear();
+        row.raw = raw.is_valid(at).then(|| {
+            bytes.extend_from_slice(raw.value(at));
+            bytes
+        });
     }
 
     async fn flush(

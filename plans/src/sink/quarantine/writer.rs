@@ -13,8 +13,8 @@ use crate::sink::part;
 
 /// Rows of one batch.
 const BATCH_ROWS: usize = 8192;
-/// Bytes of a row besides its raw bytes, roughly.
-const ROW_BYTES: usize = 128;
+/// Bytes of a row's numbers, and of the offsets of its texts.
+const FIXED_BYTES: usize = 2 * 8 + 7 * 4;
 
 /// Rows that cannot be written as a quarantine file.
 #[derive(Debug, thiserror::Error)]
@@ -57,8 +57,22 @@ pub(super) struct BatchBuilder {
     load_id: StringBuilder,
     attempt: StringBuilder,
     pub(super) rows: usize,
-    /// Roughly.
+    /// What the rows take in memory.
     pub(super) bytes: usize,
+}
+
+/// What a row takes in a batch.
+fn size(row: &QuarantinedRow) -> usize {
+    let texts = [
+        &row.source,
+        &row.object,
+        &row.reason,
+        &row.detail,
+        &row.load_id,
+        &row.attempt,
+    ];
+    let texts: usize = texts.iter().map(|text| text.len()).sum();
+    FIXED_BYTES + texts + row.raw.as_ref().map_or(0, Vec::len)
 }
 
 impl BatchBuilder {
@@ -73,7 +87,7 @@ impl BatchBuilder {
         self.load_id.append_value(&row.load_id);
         self.attempt.append_value(&row.attempt);
         self.rows += 1;
-        self.bytes += ROW_BYTES + row.raw.as_ref().map_or(0, Vec::len);
+        self.bytes += size(row);
     }
 
     /// The rows in the order of the schema.
