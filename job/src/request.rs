@@ -212,6 +212,8 @@ fn terms(settings: &Settings, places: &Places, inputs: Vec<String>) -> Result<Te
         range: settings.range()?,
         full_load: settings.full_load.unwrap_or(false),
         on_stale: settings.on_stale(),
+        on_vanished: settings.on_vanished(),
+        accept_broken: settings.accept_broken.unwrap_or(false),
         margin: settings.margin.unwrap_or(MARGIN),
         lateness: settings.lateness.unwrap_or(LATENESS),
         region: settings.region.clone(),

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use scheduler::load::days::Day;
-use scheduler::load::terms::{OnStale, Range, Shape};
+use scheduler::load::terms::{OnStale, OnVanished, Range, Shape};
 
 use crate::failure::Failure;
 use crate::values;
@@ -48,6 +48,17 @@ pub(crate) enum StaleRule {
     Report,
     /// Load them again.
     Reload,
+}
+
+/// The rule for days with new rows while objects that gave them rows are gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum VanishedRule {
+    /// Report them and keep them.
+    Report,
+    /// Publish them from the objects that exist.
+    Replace,
+    /// Publish the rows of the new objects beside the others.
+    Add,
 }
 
 /// The engine that runs the plans.
@@ -174,6 +185,17 @@ layered! {
         #[arg(long, value_enum, value_name = "RULE", help_heading = "State")]
         pub(crate) on_stale: Option<StaleRule>,
 
+        /// Report days with new rows while objects that gave them rows are gone, publish them
+        /// from what exists (replace), or add the new rows [default: report]
+        #[arg(long, value_enum, value_name = "RULE", help_heading = "State")]
+        pub(crate) on_vanished: Option<VanishedRule>,
+
+        /// Complete days whose input has damaged objects, with what could be read of them
+        #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true,
+              default_missing_value = "true", hide_possible_values = true,
+              help_heading = "State")]
+        pub(crate) accept_broken: Option<bool>,
+
         /// How long to wait for a period that another load is loading, such as 30s [default: 0]
         #[arg(long, value_name = "DURATION", value_parser = values::duration, help_heading = "State")]
         pub(crate) wait: Option<Duration>,
@@ -284,6 +306,14 @@ impl Settings {
         match self.on_stale {
             None | Some(StaleRule::Report) => OnStale::Report,
             Some(StaleRule::Reload) => OnStale::Reload,
+        }
+    }
+
+    pub(crate) fn on_vanished(&self) -> OnVanished {
+        match self.on_vanished {
+            None | Some(VanishedRule::Report) => OnVanished::Report,
+            Some(VanishedRule::Replace) => OnVanished::Replace,
+            Some(VanishedRule::Add) => OnVanished::Add,
         }
     }
 

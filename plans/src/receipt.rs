@@ -32,6 +32,49 @@ pub struct Receipt {
     pub raw_bytes: u64,
     /// Bytes that were spilled to local disk.
     pub scratch_bytes: u64,
+    /// What each object of the split gave, in the order of the split.
+    #[serde(default)]
+    pub objects: Vec<ObjectRows>,
+}
+
+/// The rows of one input object, by the day that owns them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ObjectRows {
+    /// Days (since 1970-01-01) with the number of their rows. Counts every row that the day
+    /// accounts for, whether it was written, quarantined or filtered, and also rows of days that
+    /// the attempt does not load.
+    pub days: Vec<(i32, u64)>,
+    /// The day of the rows that were rejected because the object is damaged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub damaged: Option<i32>,
+}
+
+impl ObjectRows {
+    /// Counts one row of `day`.
+    pub fn count(&mut self, day: i32) {
+        // Rows of one day follow each other.
+        match self.days.last_mut() {
+            Some((last, rows)) if *last == day => *rows += 1,
+            _ => self.count_another(day),
+        }
+    }
+
+    fn count_another(&mut self, day: i32) {
+        match self.days.iter().position(|(known, _)| *known == day) {
+            Some(index) => {
+                self.days[index].1 += 1;
+                let last = self.days.len() - 1;
+                self.days.swap(index, last);
+            }
+            None => self.days.push((day, 1)),
+        }
+    }
+
+    /// The number of rows that `day` owns.
+    pub fn rows_of(&self, day: i32) -> u64 {
+        let found = self.days.iter().find(|(known, _)| *known == day);
+        found.map_or(0, |(_, rows)| *rows)
+    }
 }
 
 /// One unpublished output object.

@@ -49,8 +49,7 @@ fn object(path: &Path) -> InputObject {
         size: fs::metadata(path).expect("a sample").len(),
         etag: None,
         region: Some("us-east-1".to_owned()),
-        account: None,
-        day: None,
+        ..InputObject::default()
     }
 }
 

@@ -101,10 +101,10 @@ fn splits(root: &Path, attempt: &str, seconds: &[i64]) -> Vec<SplitRef> {
             store: "file:///".to_owned(),
             path: input.to_string_lossy().trim_start_matches('/').to_owned(),
             size: text.len() as u64,
-            etag: None,
             region: Some("eu-west-1".to_owned()),
             account: Some("111122223333".to_owned()),
             day: Some(DAY),
+            ..InputObject::default()
         };
         let id = format!("{number:04}");
         let list = serde_json::to_vec(&Split {

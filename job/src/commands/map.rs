@@ -85,10 +85,7 @@ pub(super) fn object(path: &Path, context: &Context) -> Result<InputObject, Fail
         store: located.uri,
         path: located.path.to_string(),
         size: metadata.len(),
-        etag: None,
-        region: None,
-        account: None,
-        day: None,
+        ..InputObject::default()
     })
 }
 

@@ -54,8 +54,8 @@ pub use rules::{
 };
 pub use work::{
     ATTEMPTS, AttemptFiles, MANIFESTS, PROBES, SCRATCH, STAGING, attempt_name, attempt_of_file,
-    attempt_of_manifest, attempt_of_staged, is_heartbeat, is_probe, load_of, manifest_name,
-    path_below, probe_file, probe_name,
+    attempt_of_manifest, attempt_of_staged, is_heartbeat, is_probe, list_name, load_of,
+    manifest_name, path_below, probe_file, probe_name,
 };
 
 use sha2::{Digest, Sha256};

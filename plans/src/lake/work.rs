@@ -20,6 +20,7 @@ const OWNER: &str = "owner.json";
 const RECEIPTS: &str = "receipts";
 const HEARTBEAT: &str = ".heartbeat";
 const JSON: &str = ".json";
+const OBJECTS: &str = ".objects";
 const PROBE: &str = "lakebolt-probe-";
 
 /// The names of an attempt's files.
@@ -110,9 +111,17 @@ pub fn manifest_name(dataset: &str, month: impl Display, attempt: &str) -> Strin
     format!("{MANIFESTS}/{dataset}/{month}-{attempt}{JSON}")
 }
 
-/// The attempt that wrote a manifest, from the manifest's name.
+/// The list of the objects that an attempt read, beside its manifest. Its name does not tell
+/// readers of the target that it is a Parquet file.
+pub fn list_name(dataset: &str, month: impl Display, attempt: &str) -> String {
+    let dataset = digest8(dataset);
+    format!("{MANIFESTS}/{dataset}/{month}-{attempt}{OBJECTS}")
+}
+
+/// The attempt that wrote a manifest or its list of objects, from the file's name.
 pub fn attempt_of_manifest(manifest: &str) -> Option<&str> {
-    let name = manifest.rsplit('/').next()?.strip_suffix(JSON)?;
+    let name = manifest.rsplit('/').next()?;
+    let name = name.strip_suffix(JSON).or(name.strip_suffix(OBJECTS))?;
     name.get("yyyy-MM-".len()..)
 }
 
@@ -199,6 +208,8 @@ mod tests {
             format!("manifests/{digest}/2024-02-abc-2024-02-3.json")
         );
         assert_eq!(attempt_of_manifest(&name), Some("abc-2024-02-3"));
+        let list = list_name("vpc_flow-default", "2024-02", "abc-2024-02-3");
+        assert_eq!(attempt_of_manifest(&list), Some("abc-2024-02-3"));
         assert_eq!(attempt_of_manifest("manifests/x/y.txt"), None);
     }
 

@@ -13,7 +13,7 @@ pub struct Split {
 }
 
 /// One object of the input, with the facts from its path.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InputObject {
     /// URI of its store (`file:///` or `s3://bucket`).
     pub store: String,
@@ -33,6 +33,13 @@ pub struct InputObject {
     /// Day in its path, in days since 1970-01-01.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub day: Option<i32>,
+    /// Days that its events may be away from its day, if this differs from the attempt's margin.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub margin: Option<u32>,
+    /// The day that owns its rows without a readable time, if its path names no day and this
+    /// differs from the attempt's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fallback_day: Option<i32>,
 }
 
 /// A reference to a split, which plans contain.

@@ -18,8 +18,8 @@ use super::group::{BadPlace, Group, Groups};
 use super::program::PhysicalProgram;
 use super::rows::RowTerms;
 use super::sort::Key;
-use crate::decode::{DETAIL, OBJECT, REJECT};
-use crate::receipt::Ledger;
+use crate::decode::{DETAIL, OBJECT, REJECT, is_damage};
+use crate::receipt::{Ledger, ObjectRows};
 use crate::scan::split::{InputObject, Split};
 
 const DAY_MS: i64 = 86_400_000;
@@ -39,6 +39,8 @@ pub(crate) struct Classifier {
     terms: RowTerms,
     objects: Vec<Places>,
     groups: Groups,
+    /// What each object of the split gave so far.
+    pub given: Vec<ObjectRows>,
     pub ledger: Ledger,
     pub filtered: BTreeMap<String, u64>,
 }
@@ -46,6 +48,10 @@ pub(crate) struct Classifier {
 /// What an object's path says about its rows.
 struct Places {
     day: Option<i32>,
+    /// Days that its events may be away from its day.
+    margin: u32,
+    /// The day that owns its rows without a readable time.
+    fallback_day: i32,
     region: Arc<str>,
     account: Arc<str>,
 }
@@ -80,6 +86,7 @@ impl Classifier {
             objects: objects
                 .map(|object| Places::of(object, &program.source, &terms))
                 .collect(),
+            given: vec![ObjectRows::default(); split.objects.len()],
             program,
             terms,
             groups: Groups::default(),
@@ -145,45 +152,52 @@ impl Classifier {
         })
     }
 
-    fn decide(&self, columns: &Columns, row: usize) -> Decision {
+    fn decide(&mut self, columns: &Columns, row: usize) -> Decision {
+        let object = columns.object.value(row) as usize;
         if columns.reject.is_valid(row) {
-            let day = self.fallback_day(columns, row);
-            let detail = if columns.detail.is_valid(row) {
-                columns.detail.value(row)
-            } else {
-                ""
+            let (day, reason) = (self.objects[object].fallback_day, columns.reject.value(row));
+            if is_damage(reason) {
+                self.given[object].damaged = Some(day);
+            }
+            let detail = match columns.detail.is_valid(row) {
+                true => columns.detail.value(row),
+                false => "",
             };
-            return self.reject(row, day, columns.reject.value(row), detail);
+            return self.reject(object, row, day, (reason, detail));
         }
         let route = self.route_of(columns, row);
         let times = &columns.routes[route.unwrap_or(0)].times;
         let time = times.is_valid(row).then(|| times.value(row));
-        match self.owner(columns, row, time) {
-            Owner::Misplaced { day, reason } => self.reject(row, day, reason, &time_detail(time)),
-            Owner::Day(day) if !self.owns(day) => Decision::OtherPeriod,
+        match self.objects[object].owner(time) {
+            Owner::Misplaced { day, reason } => {
+                self.reject(object, row, day, (reason, &time_detail(time)))
+            }
             Owner::Day(day) => {
+                self.given[object].count(day);
+                if !self.owns(day) {
+                    return Decision::OtherPeriod;
+                }
                 if let Some(reason) = self.filter_of(columns, row) {
                     return Decision::Filtered(reason);
                 }
                 match (route, time) {
                     (Some(route), Some(time)) => Decision::Kept { route, time, day },
-                    _ => self.reject(row, day, "unrouted", "no event of the source takes the row"),
+                    _ => rejected(
+                        row,
+                        day,
+                        ("unrouted", "no event of the source takes the row"),
+                    ),
                 }
             }
         }
     }
 
-    fn reject(&self, row: usize, day: i32, reason: &str, detail: &str) -> Decision {
-        if !self.owns(day) {
-            return Decision::OtherPeriod;
+    fn reject(&mut self, object: usize, row: usize, day: i32, why: (&str, &str)) -> Decision {
+        self.given[object].count(day);
+        match self.owns(day) {
+            true => rejected(row, day, why),
+            false => Decision::OtherPeriod,
         }
-        let (reason, detail) = (reason.to_owned(), detail.to_owned());
-        Decision::Rejected(Rejection {
-            row,
-            day,
-            reason,
-            detail,
-        })
     }
 
     fn route_of(&self, columns: &Columns, row: usize) -> Option<usize> {
@@ -200,30 +214,6 @@ impl Classifier {
             .iter()
             .position(|mask| mask.is_valid(row) && mask.value(row))?;
         Some(self.program.filters[index].1.clone())
-    }
-
-    fn owner(&self, columns: &Columns, row: usize, time: Option<i64>) -> Owner {
-        let object_day = self.objects[columns.object.value(row) as usize].day;
-        match (time.map(|time| time.div_euclid(DAY_MS) as i32), object_day) {
-            (Some(day), None) => Owner::Day(day),
-            (Some(day), Some(object)) if day.abs_diff(object) <= self.terms.margin => {
-                Owner::Day(day)
-            }
-            (Some(_), Some(object)) => Owner::Misplaced {
-                day: object,
-                reason: "time_outside_margin",
-            },
-            (None, _) => Owner::Misplaced {
-                day: self.fallback_day(columns, row),
-                reason: "time_missing",
-            },
-        }
-    }
-
-    fn fallback_day(&self, columns: &Columns, row: usize) -> i32 {
-        self.objects[columns.object.value(row) as usize]
-            .day
-            .unwrap_or(self.terms.undated_day)
     }
 
     fn keep(
@@ -289,6 +279,15 @@ impl Classifier {
     }
 }
 
+fn rejected(row: usize, day: i32, (reason, detail): (&str, &str)) -> Decision {
+    Decision::Rejected(Rejection {
+        row,
+        day,
+        reason: reason.to_owned(),
+        detail: detail.to_owned(),
+    })
+}
+
 enum Decision {
     Kept { route: usize, time: i64, day: i32 },
     Rejected(Rejection),
@@ -309,10 +308,29 @@ impl Places {
         let account = object.account.clone().or_else(|| terms.account.clone());
         let account = account.unwrap_or_else(|| format!("external_{source}"));
         let region = object.region.as_deref().unwrap_or("unknown");
+        let undated = object.fallback_day.unwrap_or(terms.undated_day);
         Self {
             day: object.day,
+            margin: object.margin.unwrap_or(terms.margin),
+            fallback_day: object.day.unwrap_or(undated),
             region: region.into(),
             account: account.into(),
+        }
+    }
+
+    /// The owner of a row with this time.
+    fn owner(&self, time: Option<i64>) -> Owner {
+        match (time.map(|time| time.div_euclid(DAY_MS) as i32), self.day) {
+            (Some(day), None) => Owner::Day(day),
+            (Some(day), Some(object)) if day.abs_diff(object) <= self.margin => Owner::Day(day),
+            (Some(_), Some(object)) => Owner::Misplaced {
+                day: object,
+                reason: "time_outside_margin",
+            },
+            (None, _) => Owner::Misplaced {
+                day: self.fallback_day,
+                reason: "time_missing",
+            },
         }
     }
 }

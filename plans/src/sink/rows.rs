@@ -17,7 +17,7 @@ use super::group::Group;
 use super::program::{PhysicalProgram, PhysicalRoute};
 use super::sort::Key;
 use crate::attempt::AttemptSpec;
-use crate::receipt::Ledger;
+use crate::receipt::{Ledger, ObjectRows};
 use crate::scan::split::Split;
 
 /// Which rows are kept, and where rows go whose columns do not say.
@@ -139,6 +139,11 @@ impl RowSteps {
     /// The counts of the rows classified so far.
     pub(crate) fn ledger(&self) -> Ledger {
         self.classifier.ledger
+    }
+
+    /// What each object of the split gave so far, in the order of the split.
+    pub(crate) fn given(&self) -> &[ObjectRows] {
+        &self.classifier.given
     }
 
     /// The filtered rows by reason.

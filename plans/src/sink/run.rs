@@ -295,6 +295,7 @@ impl SplitRun {
             input_bytes: split.objects.iter().map(|object| object.size).sum(),
             raw_bytes: self.raw_bytes,
             scratch_bytes: self.scratch_bytes,
+            objects: self.steps.given().to_vec(),
         })
     }
 }

@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::coverage::DayChange;
 use crate::input::digest::{DayInput, InputDigest};
 use crate::load::days::{Day, Moment};
 use crate::load::range::AskedPeriod;
-use crate::load::terms::OnStale;
+use crate::load::terms::{OnStale, OnVanished};
 use crate::status::{DayCoverage, PeriodRecord};
 
 /// All inputs of the decision.
@@ -19,16 +20,22 @@ pub struct DecisionInput<'a> {
     pub asked: &'a [AskedPeriod],
     /// The listed input of each requested day.
     pub inputs: &'a BTreeMap<Day, DayInput>,
+    /// How the input of covered days has changed. A changed day without an entry was loaded by
+    /// an older version, which kept no list of its objects.
+    pub changes: &'a BTreeMap<Day, DayChange>,
     /// The dataset's records.
     pub records: &'a [PeriodRecord],
     pub config_digest: &'a str,
+    pub margin: u32,
     /// Covered days with missing published objects.
     pub missing_parts: &'a BTreeSet<Day>,
     pub full_load: bool,
-    /// When a resumed load was accepted, possibly by another process. Days that it has loaded
-    /// since are not loaded again.
-    pub since: Option<Moment>,
+    /// The load itself. Days that it has covered already, possibly in another process, are not
+    /// loaded again.
+    pub load_id: &'a str,
     pub on_stale: OnStale,
+    pub on_vanished: OnVanished,
+    pub accept_broken: bool,
     /// The delay after which a day is closed, see `LoadRequest::closing_delay`.
     pub lateness: Duration,
     pub now: Moment,
@@ -41,11 +48,18 @@ pub struct DecisionInput<'a> {
 pub struct Remaining {
     pub period: crate::load::range::Period,
     pub load: BTreeMap<Day, LoadReason>,
+    /// Days with new objects, while objects that gave them rows are gone. Only the new objects
+    /// are read, to know whether they hold rows of these days.
+    pub check: BTreeSet<Day>,
     pub skip: BTreeMap<Day, SkipReason>,
-    /// Skipped days that were loaded with another configuration, to be reported.
+    /// Skipped days that were loaded with another configuration or margin, to be reported.
     pub stale: BTreeSet<Day>,
     /// Skipped days that are over and only need to be marked as closed.
     pub close: BTreeSet<Day>,
+    /// Skipped days that were marked as owed or rewritten, and no longer are.
+    pub unmark: BTreeSet<Day>,
+    /// Skipped days whose damaged objects the request accepts.
+    pub accept: BTreeSet<Day>,
     /// Whether the month will be complete once these days are loaded and closed.
     pub completes: bool,
 }
@@ -64,6 +78,8 @@ pub enum LoadReason {
     /// The day is still open, and its input changed.
     OpenDay,
     StaleConfiguration,
+    /// Objects that gave the day rows are gone, and `--on-vanished replace` gives them up.
+    VanishedInput,
 }
 
 /// Why a day is not loaded.
@@ -77,6 +93,10 @@ pub enum SkipReason {
     Stale,
     /// Some of the day's input objects no longer exist. Its published rows are kept.
     InputGone,
+    /// New objects hold rows of the day, and objects that gave it rows are gone.
+    Rewritten,
+    /// Damaged objects gave the day fewer rows than they should have.
+    Broken,
     /// Published objects are missing, and so are some of the input objects they came from.
     BothGone,
     /// The day is in the future and has no input.
@@ -90,6 +110,19 @@ pub enum RemainingError {
         "the dataset was loaded from another input: name it with --as, or replace it with --full-load"
     )]
     AnotherInput,
+}
+
+impl Remaining {
+    /// Whether marks of skipped days are to be removed.
+    pub fn changes_marks(&self) -> bool {
+        !self.unmark.is_empty() || !self.accept.is_empty()
+    }
+
+    /// Whether nothing is to be loaded, checked or changed.
+    pub fn is_nothing(&self) -> bool {
+        let nothing_to_read = self.load.is_empty() && self.check.is_empty();
+        nothing_to_read && self.close.is_empty() && !self.changes_marks()
+    }
 }
 
 /// Decides the remaining work of each requested period, in the same order.
@@ -111,12 +144,16 @@ pub fn decide(input: &DecisionInput) -> Result<Vec<Remaining>, RemainingError> {
 }
 
 /// Returns the days before `before` that earlier loads left incomplete: requested but not
-/// covered, or covered before they were closed.
+/// covered, covered before they were closed, or covered with rows missing.
 pub fn revisit(records: &[PeriodRecord], before: Day) -> BTreeSet<Day> {
     let mut days = BTreeSet::new();
     for record in records {
         let covered = &record.covered_days;
-        let open = |day: &&Day| covered.get(day).is_none_or(|covered| !covered.closed);
+        let open = |day: &&Day| {
+            covered
+                .get(day)
+                .is_none_or(|covered| !covered.is_complete())
+        };
         days.extend(record.asked_days.iter().chain(covered.keys()).filter(open));
     }
     days.retain(|day| *day < before);
@@ -125,6 +162,7 @@ pub fn revisit(records: &[PeriodRecord], before: Day) -> BTreeSet<Day> {
 
 enum Verdict {
     Load(LoadReason),
+    Check,
     Skip(SkipReason),
 }
 
@@ -133,15 +171,21 @@ impl DecisionInput<'_> {
         let mut remaining = Remaining {
             period: asked.period,
             load: BTreeMap::new(),
+            check: BTreeSet::new(),
             skip: BTreeMap::new(),
             stale: BTreeSet::new(),
             close: BTreeSet::new(),
+            unmark: BTreeSet::new(),
+            accept: BTreeSet::new(),
             completes: false,
         };
         for day in &asked.days {
             match self.day(*day) {
                 Verdict::Load(reason) => {
                     remaining.load.insert(*day, reason);
+                }
+                Verdict::Check => {
+                    remaining.check.insert(*day);
                 }
                 Verdict::Skip(reason) => self.skip(*day, reason, &mut remaining),
             }
@@ -154,11 +198,18 @@ impl DecisionInput<'_> {
         let Some(coverage) = self.coverage(day) else {
             return;
         };
-        if coverage.config_digest != self.config_digest {
+        if self.is_stale(coverage) {
             remaining.stale.insert(day);
         }
         if !coverage.closed && self.is_closed(day) {
             remaining.close.insert(day);
+        }
+        let is_marked = coverage.owed.is_some() || coverage.rewritten.is_some();
+        if is_marked && !matches!(reason, SkipReason::Rewritten | SkipReason::BothGone) {
+            remaining.unmark.insert(day);
+        }
+        if coverage.broken.is_some() && self.accept_broken {
+            remaining.accept.insert(day);
         }
     }
 
@@ -172,21 +223,39 @@ impl DecisionInput<'_> {
             return Load(FullLoad);
         }
         let missing = self.missing_parts.contains(&day);
+        let replaces = self.on_vanished == OnVanished::Replace;
         match self.input(day, coverage) {
             // The published rest of the day is better than loading the rest of its input.
-            Input::Gone if missing => Skip(SkipReason::BothGone),
-            Input::Gone => Skip(SkipReason::InputGone),
+            Input::Gone | Input::Rewritten if missing && !replaces => Skip(SkipReason::BothGone),
+            Input::Gone if !missing => Skip(SkipReason::InputGone),
+            Input::Rewritten if replaces => Load(VanishedInput),
             _ if missing => Load(PartsMissing),
-            Input::Same => self.unchanged(day, coverage),
+            Input::Rewritten if self.is_known(day, coverage) => Skip(SkipReason::Rewritten),
+            Input::Rewritten => Check,
+            Input::Same | Input::Gone => self.unchanged(day, coverage),
             Input::Changed if coverage.closed => Load(LateFiles),
             Input::Changed if self.is_closed(day) => Load(InputChanged),
             Input::Changed => Load(OpenDay),
         }
     }
 
-    /// Returns true if this load itself loaded the day before it was resumed.
+    /// Whether an earlier load has read the same new objects of a rewritten day, and nothing is
+    /// to be done about them.
+    fn is_known(&self, day: Day, coverage: &DayCoverage) -> bool {
+        let found = self.inputs.get(&day).map(|input| input.digest.to_string());
+        let known = coverage.rewritten.as_ref().map(|known| &known.input_digest);
+        self.on_vanished == OnVanished::Report && known.is_some() && known == found.as_ref()
+    }
+
+    fn is_stale(&self, coverage: &DayCoverage) -> bool {
+        let other_margin = coverage.margin.is_some_and(|margin| margin != self.margin);
+        coverage.config_digest != self.config_digest || other_margin
+    }
+
+    /// Returns true if this load itself has covered the day, before it was resumed or before an
+    /// answer was lost.
     fn is_ours(&self, coverage: &DayCoverage) -> bool {
-        self.since.is_some_and(|since| coverage.loaded_at >= since)
+        coverage.load_id == self.load_id
     }
 
     fn uncovered(&self, day: Day) -> Verdict {
@@ -201,9 +270,10 @@ impl DecisionInput<'_> {
     }
 
     fn unchanged(&self, day: Day, coverage: &DayCoverage) -> Verdict {
-        let stale = coverage.config_digest != self.config_digest;
-        match (stale, self.on_stale) {
+        let is_broken = coverage.broken.is_some() && !self.accept_broken;
+        match (self.is_stale(coverage), self.on_stale) {
             (true, OnStale::Reload) => Verdict::Load(LoadReason::StaleConfiguration),
+            _ if is_broken => Verdict::Skip(SkipReason::Broken),
             (true, OnStale::Report) => Verdict::Skip(SkipReason::Stale),
             (false, _) if self.is_closed(day) => Verdict::Skip(SkipReason::Covered),
             (false, _) => Verdict::Skip(SkipReason::CoveredOpen),
@@ -230,6 +300,14 @@ impl DecisionInput<'_> {
         let Some(found) = self.inputs.get(&day).map(|input| &input.digest) else {
             return Input::Gone;
         };
+        if let Some(change) = self.changes.get(&day) {
+            return match (change.has_new(), change.gone.is_empty()) {
+                (false, true) => Input::Same,
+                (false, false) => Input::Gone,
+                (true, true) => Input::Changed,
+                (true, false) => Input::Rewritten,
+            };
+        }
         let loaded = coverage.input_digest.parse::<InputDigest>();
         match loaded {
             Ok(loaded) if loaded == *found => Input::Same,
@@ -242,15 +320,26 @@ impl DecisionInput<'_> {
     fn closed_afterwards(&self, remaining: &[Remaining]) -> BTreeSet<Day> {
         let mut done = BTreeSet::new();
         for record in self.records {
-            let closed = record.covered_days.iter().filter(|(_, day)| day.closed);
-            done.extend(closed.map(|(day, _)| *day));
+            let complete = |(_, day): &(&Day, &DayCoverage)| day.is_complete();
+            let complete = record.covered_days.iter().filter(complete);
+            done.extend(complete.map(|(day, _)| *day));
         }
         for remaining in remaining {
-            done.extend(&remaining.close);
-            let loaded = remaining.load.keys();
-            done.extend(loaded.filter(|day| self.is_closed(**day)));
+            done.extend(&remaining.close | &(&remaining.unmark | &remaining.accept));
+            done.extend(remaining.load.keys());
+            done.retain(|day| self.will_be_complete(*day, remaining));
         }
         done
+    }
+
+    /// Whether a day of `remaining` is complete after its work; other days are.
+    fn will_be_complete(&self, day: Day, remaining: &Remaining) -> bool {
+        if remaining.load.contains_key(&day) {
+            return self.is_closed(day);
+        }
+        let skipped = remaining.skip.get(&day);
+        let incomplete = [SkipReason::Rewritten, SkipReason::Broken];
+        !remaining.check.contains(&day) && !skipped.is_some_and(|why| incomplete.contains(why))
     }
 
     fn completes(&self, remaining: &Remaining, done: &BTreeSet<Day>) -> bool {
@@ -268,8 +357,12 @@ impl DecisionInput<'_> {
 /// A day's input compared with its state at the last load.
 enum Input {
     Same,
+    /// There are new objects or versions, and none that gave the day rows is gone.
     Changed,
+    /// Objects that gave the day rows are gone, and there are no new ones.
     Gone,
+    /// Both.
+    Rewritten,
 }
 
 impl fmt::Display for LoadReason {
@@ -281,7 +374,8 @@ impl fmt::Display for LoadReason {
             Self::LateFiles => "late files",
             Self::InputChanged => "new or changed objects",
             Self::OpenDay => "new or changed objects of an open day",
-            Self::StaleConfiguration => "loaded with another configuration",
+            Self::StaleConfiguration => "loaded with another configuration or margin",
+            Self::VanishedInput => "input was rewritten, and is replaced as requested",
         })
     }
 }
@@ -291,7 +385,9 @@ impl fmt::Display for SkipReason {
         f.write_str(match self {
             Self::Covered => "covered",
             Self::CoveredOpen => "nothing new yet",
-            Self::Stale => "covered, with another configuration",
+            Self::Stale => "covered, with another configuration or margin",
+            Self::Rewritten => "covered, but its input was rewritten",
+            Self::Broken => "covered, but some of its input objects are damaged",
             Self::InputGone => "covered, but some input objects no longer exist",
             Self::BothGone => {
                 "published objects are missing, and so is the input to load them again"
@@ -306,6 +402,7 @@ mod tests {
     use super::*;
     use crate::load::days::Month;
     use crate::load::range::{Unit, cut};
+    use crate::status::{Broken, Rewritten};
 
     const CONFIG: &str = "config";
     const DAY: Duration = Duration::from_secs(86_400);
@@ -330,8 +427,11 @@ mod tests {
         inputs: BTreeMap<Day, DayInput>,
         records: Vec<PeriodRecord>,
         missing: BTreeSet<Day>,
+        changes: BTreeMap<Day, DayChange>,
         full_load: bool,
         on_stale: OnStale,
+        on_vanished: OnVanished,
+        accept_broken: bool,
         now: Moment,
         another_input: bool,
     }
@@ -350,8 +450,11 @@ mod tests {
                 unit: Unit::Month,
                 records: Vec::new(),
                 missing: BTreeSet::new(),
+                changes: BTreeMap::new(),
                 full_load: false,
                 on_stale: OnStale::Report,
+                on_vanished: OnVanished::Report,
+                accept_broken: false,
                 now: moment(&format!("{today}T12:00:00Z")),
                 another_input: false,
             }
@@ -388,11 +491,11 @@ mod tests {
             input: &str,
             closed: bool,
         ) -> Self {
+            let loaded_at = moment("2024-01-01T00:00:00Z");
             let coverage = DayCoverage {
-                config_digest: config.to_owned(),
-                input_digest: input.to_owned(),
-                closed,
-                loaded_at: moment("2024-01-01T00:00:00Z"),
+                load_id: "before".to_owned(),
+                margin: Some(1),
+                ..DayCoverage::new(config, input, closed, loaded_at)
             };
             for day in day(from).to(day(to)) {
                 let record = self.record(day.month());
@@ -409,9 +512,13 @@ mod tests {
                 records: &self.records,
                 config_digest: CONFIG,
                 missing_parts: &self.missing,
+                changes: &self.changes,
+                margin: 1,
                 full_load: self.full_load,
-                since: None,
+                load_id: "now",
                 on_stale: self.on_stale,
+                on_vanished: self.on_vanished,
+                accept_broken: self.accept_broken,
                 lateness: 2 * DAY,
                 now: self.now,
                 another_input: self.another_input,
@@ -444,7 +551,9 @@ mod tests {
             };
             (*day, format!("skip: {why}{stale}{close}"))
         });
-        let verdicts: BTreeMap<Day, String> = loads.chain(skips).collect();
+        let checks = remaining.check.iter();
+        let checks = checks.map(|day| (*day, "check".to_owned()));
+        let verdicts: BTreeMap<Day, String> = loads.chain(skips).chain(checks).collect();
         let mut runs: Vec<(Day, Day, String)> = Vec::new();
         for (day, verdict) in verdicts {
             match runs.last_mut() {
@@ -582,13 +691,13 @@ mod tests {
         case(OnStale::Report).check(&[
             "2024-01 complete",
             "01..01 skip: covered",
-            "02..02 skip: covered, with another configuration, stale",
+            "02..02 skip: covered, with another configuration or margin, stale",
             "03..03 load: late files",
         ]);
         case(OnStale::Reload).check(&[
             "2024-01 complete",
             "01..01 skip: covered",
-            "02..02 load: loaded with another configuration",
+            "02..02 load: loaded with another configuration or margin",
             "03..03 load: late files",
         ]);
     }
@@ -607,6 +716,128 @@ mod tests {
             "01..01 skip: covered",
             "02..02 load: published objects are missing",
         ]);
+    }
+
+    /// A closed day, its change, its marks and the flags; what is done.
+    #[test]
+    fn what_is_done_depends_on_what_is_new_and_what_is_gone() {
+        let new = || DayChange {
+            new: BTreeSet::from(["new".to_owned()]),
+            ..DayChange::default()
+        };
+        let gone = || DayChange {
+            gone: BTreeMap::from([("gone".to_owned(), 3)]),
+            ..DayChange::default()
+        };
+        let both = || DayChange {
+            gone: gone().gone,
+            ..new()
+        };
+        use OnVanished::{Add, Replace, Report};
+        for (change, rewritten, on_vanished, expected) in [
+            (DayChange::default(), false, Report, "skip: covered"),
+            (DayChange::default(), true, Report, "skip: covered"),
+            (new(), false, Report, "load: late files"),
+            (new(), true, Report, "load: late files"),
+            (
+                gone(),
+                false,
+                Report,
+                "skip: covered, but some input objects no longer exist",
+            ),
+            (both(), false, Report, "check"),
+            (
+                both(),
+                true,
+                Report,
+                "skip: covered, but its input was rewritten",
+            ),
+            (both(), true, Add, "check"),
+            (
+                both(),
+                true,
+                Replace,
+                "load: input was rewritten, and is replaced as requested",
+            ),
+        ] {
+            let mut case = Case::new("2024-01-01", "2024-01-01", "2024-06-01").covered(
+                "2024-01-01",
+                "2024-01-01",
+                "2:then",
+                true,
+            );
+            let of_day = case.record(day("2024-01-01").month());
+            let coverage = of_day.covered_days.get_mut(&day("2024-01-01"));
+            coverage.expect("it is covered").rewritten = rewritten.then(|| Rewritten {
+                gone_objects: 1,
+                gone_rows: 1,
+                new_objects: 1,
+                new_rows: 1,
+                input_digest: "2:now".to_owned(),
+            });
+            case.changes.insert(day("2024-01-01"), change.clone());
+            case.on_vanished = on_vanished;
+            let remaining = case.decide().expect("an answer").remove(0);
+            let shown = show(&remaining);
+            assert_eq!(shown[1], format!("01..01 {expected}"), "{change:?}");
+            let complete = !expected.contains("rewritten") && expected != "check";
+            assert_eq!(remaining.completes, complete || on_vanished == Replace);
+            let unmarks = rewritten && expected == "skip: covered";
+            assert_eq!(!remaining.unmark.is_empty(), unmarks, "{change:?}");
+        }
+    }
+
+    #[test]
+    fn a_broken_day_is_not_complete_until_it_is_accepted() {
+        let mut case = Case::new("2024-01-01", "2024-01-01", "2024-06-01").covered(
+            "2024-01-01",
+            "2024-01-01",
+            "2:now",
+            true,
+        );
+        let of_day = case.record(day("2024-01-01").month());
+        let coverage = of_day.covered_days.get_mut(&day("2024-01-01"));
+        coverage.expect("it is covered").broken = Some(Broken { objects: 1 });
+        let broken = "01..01 skip: covered, but some of its input objects are damaged";
+        case.check(&["2024-01", broken]);
+        case.accept_broken = true;
+        case.check(&["2024-01 complete", "01..01 skip: covered"]);
+        let remaining = case.decide().expect("an answer").remove(0);
+        assert_eq!(remaining.accept.len(), 1);
+    }
+
+    #[test]
+    fn a_full_load_does_not_load_again_what_it_has_loaded_itself() {
+        let mut case = Case::new("2024-01-01", "2024-01-02", "2024-06-01").covered(
+            "2024-01-01",
+            "2024-01-02",
+            "2:now",
+            true,
+        );
+        case.full_load = true;
+        let of_day = case.record(day("2024-01-01").month());
+        let coverage = of_day.covered_days.get_mut(&day("2024-01-01"));
+        coverage.expect("it is covered").load_id = "now".to_owned();
+        case.check(&[
+            "2024-01 complete",
+            "01..01 skip: covered",
+            "02..02 load: full load",
+        ]);
+    }
+
+    #[test]
+    fn a_day_of_another_margin_is_stale() {
+        let mut case = Case::new("2024-01-01", "2024-01-01", "2024-06-01").covered(
+            "2024-01-01",
+            "2024-01-01",
+            "2:now",
+            true,
+        );
+        let of_day = case.record(day("2024-01-01").month());
+        let coverage = of_day.covered_days.get_mut(&day("2024-01-01"));
+        coverage.expect("it is covered").margin = Some(7);
+        let stale = "01..01 skip: covered, with another configuration or margin, stale";
+        case.check(&["2024-01 complete", stale]);
     }
 
     #[test]

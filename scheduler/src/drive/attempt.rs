@@ -1,18 +1,21 @@
 //! Runs one attempt up to its receipts: lists the splits, makes and submits the plan, and
 //! collects the receipts. Readers of the target see nothing of it yet.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use plans::attempt::AttemptSpec;
 use plans::crash_point;
 use plans::lake::{AttemptFiles, attempt_name, digest8};
-use plans::scan::split::{Split, SplitRef};
+use plans::receipt::ObjectRows;
+use plans::scan::split::{InputObject, Split, SplitRef};
 use serde::{Deserialize, Serialize};
 use tracing::warn;
 
 use super::context::Load;
 use super::watch::Watch;
-use crate::input::inventory::Inventory;
+use crate::decide::coverage::ReadObject;
+use crate::input::identity;
+use crate::input::inventory::{Inventory, Reach};
 use crate::input::splits;
 use crate::input::splits::Packing;
 use crate::load::dataset;
@@ -42,11 +45,21 @@ pub struct Attempt<'a> {
     pub asked: &'a AskedPeriod,
     pub inventory: &'a Inventory,
     pub days: BTreeSet<Day>,
+    /// How far the rows of an object may be away from its day.
+    pub reach: Reach,
     pub undated_day: Day,
     /// The URI that rejected rows are written to.
     pub quarantine: String,
     pub name: String,
     pub number: u64,
+}
+
+/// The result of an attempt before it is published.
+#[derive(Debug, Default)]
+pub struct Written {
+    pub collected: Collected,
+    /// Every object that was read, and what it gave, ordered by URI.
+    pub objects: Vec<ReadObject>,
 }
 
 /// The splits handed to the engine and the input they read.
@@ -68,6 +81,7 @@ impl<'a> Attempt<'a> {
             load,
             asked,
             inventory,
+            reach: load.survey.reach(&days),
             days,
             undated_day: load.survey.undated_day,
             quarantine: load.request().terms.quarantine.clone(),
@@ -76,24 +90,70 @@ impl<'a> Attempt<'a> {
         }
     }
 
-    /// Reads the input objects and writes unpublished parts. Returns the collected receipts.
-    pub async fn write(&self) -> Result<Collected, Failure> {
-        let objects = self
-            .inventory
-            .to_read(&self.days, self.load.request().terms.margin);
-        self.write_splits(splits::pack(objects, &self.days, &Packing::default()))
-            .await
+    /// Reads the input objects of its days and writes unpublished parts.
+    pub async fn write(&self) -> Result<Written, Failure> {
+        let objects = self.inventory.to_read(&self.days, &self.reach);
+        self.write_objects(objects).await
+    }
+
+    /// Reads these objects and writes unpublished parts.
+    pub async fn write_objects(&self, mut objects: Vec<InputObject>) -> Result<Written, Failure> {
+        for object in &mut objects {
+            object.fallback_day = match object.day {
+                Some(_) => None,
+                None => Some(self.fallback_day(object).0),
+            };
+        }
+        let mut packed = splits::pack(objects, &self.days, &Packing::default());
+        let mut collected = self.write_splits(&mut packed).await?;
+        let given = std::mem::take(&mut collected.objects);
+        let objects = self.given(packed, given);
+        Ok(Written { collected, objects })
+    }
+
+    /// The day that owns an undated object's rows without a readable time.
+    fn fallback_day(&self, object: &InputObject) -> Day {
+        let known = self.load.survey.fallback_days.get(&identity::uri(object));
+        known.copied().unwrap_or(self.undated_day)
+    }
+
+    /// Joins the objects of the splits with what their receipts say about them.
+    fn given(
+        &self,
+        packed: Vec<Split>,
+        mut given: BTreeMap<String, Vec<ObjectRows>>,
+    ) -> Vec<ReadObject> {
+        let mut objects = Vec::new();
+        for split in packed {
+            let rows = given.remove(&split.id).unwrap_or_default().into_iter();
+            let rows = rows.chain(std::iter::repeat_with(ObjectRows::default));
+            for (object, given) in split.objects.into_iter().zip(rows) {
+                objects.push(ReadObject {
+                    uri: identity::uri(&object),
+                    fallback_day: self.fallback_day(&object),
+                    object,
+                    given,
+                });
+            }
+        }
+        objects.sort_by(|a, b| a.uri.cmp(&b.uri));
+        objects
     }
 
     /// Does the same as [`Attempt::write`] for splits that are packed already.
-    pub async fn write_splits(&self, packed: Vec<Split>) -> Result<Collected, Failure> {
-        let listed = self.list(&packed).await?;
+    pub async fn write_splits(&self, packed: &mut [Split]) -> Result<Collected, Failure> {
+        let margin = self.load.request().terms.margin;
+        for object in packed.iter_mut().flat_map(|split| &mut split.objects) {
+            let own = self.reach.of(object.day.map(Day));
+            object.margin = (own != margin).then_some(own);
+        }
+        let listed = self.list(packed).await?;
         crash_point::reach("after-listing");
         self.report_started(&listed);
         if listed.splits.is_empty() {
             return Ok(Collected::default());
         }
-        let wanted: BTreeSet<String> = packed.into_iter().map(|split| split.id).collect();
+        let wanted: BTreeSet<String> = packed.iter().map(|split| split.id.clone()).collect();
         let ended = self.execute(listed).await;
         let collected = self.collect(ended, &wanted).await?;
         self.check_days(&collected)?;

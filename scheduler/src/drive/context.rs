@@ -1,8 +1,9 @@
 //! The state that all steps of a load share: the driver with its ports and timing, and the
 //! load being driven. The steps import this file; it imports none of them.
 
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use datafusion::physical_plan::ExecutionPlan;
@@ -13,8 +14,9 @@ use tokio::sync::watch;
 use tracing::{error, info};
 
 use super::activity::Activity;
+use super::owed::Claim;
 use super::survey::Survey;
-use crate::load::days::Moment;
+use crate::load::days::{Day, Moment};
 use crate::load::notification::{Notification, Observer};
 use crate::load::outcome::{PeriodOutcome, PeriodState};
 use crate::load::terms::LoadRequest;
@@ -80,6 +82,19 @@ pub struct Load<'a> {
     pub id: String,
     pub survey: Survey<'a>,
     pub lease_client: LeaseClient,
+    /// The days that this load works on.
+    pub scheduled: BTreeSet<Day>,
+    notes: Mutex<Notes>,
+}
+
+/// What the periods of a load find out, besides their outcomes.
+#[derive(Debug, Default)]
+pub(super) struct Notes {
+    /// Rows of days that no load has covered, by day and object.
+    pub not_loaded: BTreeMap<Day, HashMap<String, u64>>,
+    /// Rows whose days are looked at when the load ends.
+    pub deferred: Vec<Claim>,
+    pub warnings: BTreeSet<String>,
 }
 
 impl Driver {
@@ -111,7 +126,35 @@ impl Driver {
     }
 }
 
-impl Load<'_> {
+impl<'a> Load<'a> {
+    /// A load that works on the `scheduled` days.
+    pub(super) fn new(
+        driver: &'a Driver,
+        lease_client: LeaseClient,
+        survey: Survey<'a>,
+        scheduled: BTreeSet<Day>,
+    ) -> Self {
+        Self {
+            driver,
+            id: survey.load_id.clone(),
+            survey,
+            lease_client,
+            scheduled,
+            notes: Mutex::default(),
+        }
+    }
+
+    /// The notes of all periods. Never held across an await.
+    pub(super) fn notes(&self) -> MutexGuard<'_, Notes> {
+        self.notes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds a warning to the outcome, and reports it.
+    pub(super) fn warn(&self, warning: String) {
+        self.report(&Notification::Warning(warning.clone()));
+        self.notes().warnings.insert(warning);
+    }
+
     /// Returns the request that started the load.
     pub fn request(&self) -> &LoadRequest {
         self.survey.request

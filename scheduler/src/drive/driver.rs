@@ -14,20 +14,21 @@ use uuid::Uuid;
 
 use super::context::{Driver, Load, log};
 use super::frame::PeriodRun;
-use super::survey::{LoadTimes, Selection, Survey, refuse_empty};
+use super::survey::{Selection, Survey, refuse_empty};
+use crate::decide::incomplete::{NOT_LOADED, incomplete};
 use crate::decide::remaining::Remaining;
 use crate::decide::warnings::warnings;
 use crate::load::dataset;
-use crate::load::days::{Moment, Month};
-use crate::load::failure::Failure;
+use crate::load::days::{Day, Month};
+use crate::load::failure::{Failure, Kind};
 use crate::load::notification::Notification;
-use crate::load::outcome::{Outcome, PeriodOutcome, PeriodState};
-use crate::load::range::AskedPeriod;
+use crate::load::outcome::{DayNote, Outcome, PeriodOutcome, PeriodState};
+use crate::load::range::{AskedPeriod, MAX_DAYS};
 use crate::load::recorded::{Origin, RecordedRequest};
-use crate::load::terms::LoadRequest;
+use crate::load::terms::{LoadRequest, Range};
 use crate::publish::lease::{LeaseClient, WAIT_PAUSE};
 use crate::publish::work;
-use crate::status::LoadRecord;
+use crate::status::{LoadRecord, PeriodRecord};
 
 impl Driver {
     /// Loads the days of the request that are not loaded yet.
@@ -50,8 +51,7 @@ impl Driver {
             &record.source,
             record.started_at,
         );
-        let since = Some(record.started_at);
-        let driven = self.drive(request, selection, since, &mut outcome).await;
+        let driven = self.drive(request, selection, &mut outcome).await;
         self.ended(outcome, driven)
     }
 
@@ -62,7 +62,7 @@ impl Driver {
 
     async fn load(&self, request: &LoadRequest, selection: &Selection) -> Outcome {
         let mut outcome = self.outcome_of(request);
-        let driven = self.drive(request, selection, None, &mut outcome).await;
+        let driven = self.drive(request, selection, &mut outcome).await;
         self.concluded(outcome, driven).await
     }
 
@@ -92,33 +92,133 @@ impl Driver {
         &self,
         request: &LoadRequest,
         selection: &Selection,
-        since: Option<Moment>,
         outcome: &mut Outcome,
     ) -> Result<(), Failure> {
         if matches!(selection, Selection::Days(days) if days.is_empty()) {
             return Ok(());
         }
-        let when = LoadTimes {
-            now: self.now(),
-            since,
-        };
-        let survey = Survey::make(request, selection, self.status.clone(), when).await?;
+        let first = self.round(request, selection, outcome).await?;
+        if !matches!(selection, Selection::Range(_)) || request.terms.range != Range::Everything {
+            return Ok(());
+        }
+        // A load without a range asks for every day that holds rows, also where no path names it.
+        let mut asked = first;
+        loop {
+            let more = self.unasked(request, &asked, outcome).await?;
+            if more.is_empty() || self.is_cancelled() {
+                return Ok(());
+            }
+            let selection = Selection::Days(more.clone());
+            self.round(request, &selection, outcome).await?;
+            asked.extend(more);
+        }
+    }
+
+    /// The days before today that are known to hold rows and were not asked for yet.
+    async fn unasked(
+        &self,
+        request: &LoadRequest,
+        asked: &BTreeSet<Day>,
+        outcome: &Outcome,
+    ) -> Result<BTreeSet<Day>, Failure> {
+        let today = outcome.started_at.day();
+        let owed = outcome.incomplete.owed.iter();
+        let notes = outcome.not_loaded.iter().chain(owed);
+        let days = notes.map(|note| note.day).filter(|day| *day < today);
+        let days: BTreeSet<Day> = days.filter(|day| !asked.contains(day)).collect();
+        if days.len() > MAX_DAYS as usize {
+            let message = format!("the input holds rows of {} days", days.len());
+            let remedy = format!("give a range with --from and --to, of at most {MAX_DAYS} days");
+            return Err(Failure::new(Kind::Usage, "bad_range", message, &remedy));
+        }
+        tracing::debug!(dataset = %dataset::id(request), days = days.len(), "days beside those asked for");
+        Ok(days)
+    }
+
+    /// Surveys the selected days and loads what remains of them. Returns the days asked for.
+    async fn round(
+        &self,
+        request: &LoadRequest,
+        selection: &Selection,
+        outcome: &mut Outcome,
+    ) -> Result<BTreeSet<Day>, Failure> {
+        let (status, id) = (self.status.clone(), &outcome.load_id);
+        let mut survey = Survey::make(request, selection, status, id, self.now()).await?;
         let remaining = survey.remaining().await?;
         refuse_empty(&survey)?;
-        outcome.warnings = warnings(&remaining);
-        outcome.warnings.extend(prepare(request, &survey).await?);
+        let mut found = warnings(&remaining);
+        found.extend(survey.vanished(&remaining));
+        found.extend(prepare(request, &survey).await?);
         self.begin(request, outcome).await?;
-        let load = Load {
-            driver: self,
-            lease_client: LeaseClient {
-                wait: Duration::ZERO,
-                ..self.lease_client(request, &outcome.load_id)
-            },
-            id: outcome.load_id.clone(),
-            survey,
+        let lease_client = LeaseClient {
+            wait: Duration::ZERO,
+            ..self.lease_client(request, &outcome.load_id)
         };
-        load.report_listed(&outcome.warnings);
-        outcome.periods = load.periods(&remaining).await;
+        let scheduled = Survey::scheduled(&remaining);
+        let load = Load::new(self, lease_client, survey, scheduled);
+        load.report_listed(&found);
+        outcome.warnings.extend(found);
+        for period in load.periods(&remaining).await {
+            outcome.add(period);
+        }
+        load.settle_deferred().await?;
+        let asked = load.survey.asked.iter().flat_map(|asked| &asked.days);
+        let asked: BTreeSet<Day> = asked.copied().collect();
+        self.note(&load, &asked, outcome).await?;
+        Ok(asked)
+    }
+
+    /// Reads the dataset's records. What was published is not given up for a status store that
+    /// is unavailable for a while.
+    async fn records(&self, dataset: &str) -> Result<Vec<PeriodRecord>, Failure> {
+        let since = Instant::now();
+        loop {
+            let failure = match self.status.periods(dataset).await {
+                Ok(records) => return Ok(records),
+                Err(error) => Failure::from(error),
+            };
+            if !failure.retryable || since.elapsed() >= self.timing.patience {
+                return Err(failure);
+            }
+            tokio::time::sleep(self.timing.backoff).await;
+        }
+    }
+
+    /// Adds what the load found out about days that miss rows.
+    async fn note(
+        &self,
+        load: &Load<'_>,
+        asked: &BTreeSet<Day>,
+        outcome: &mut Outcome,
+    ) -> Result<(), Failure> {
+        let notes = std::mem::take(&mut *load.notes());
+        outcome.warnings.extend(notes.warnings);
+        let records = self.records(&load.survey.dataset).await?;
+        let ever: BTreeSet<Day> = outcome
+            .periods
+            .iter()
+            .flat_map(|period| &period.days)
+            .copied()
+            .collect();
+        outcome.incomplete = incomplete(&records, Some(&(&ever | asked)));
+        let covered = |day: &Day| {
+            let mut of_month = records.iter().filter(|record| record.period == day.month());
+            of_month.any(|record| record.covered_days.contains_key(day))
+        };
+        let mut not_loaded = std::mem::take(&mut outcome.not_loaded);
+        for (day, objects) in notes.not_loaded {
+            let rows = objects.values().sum();
+            not_loaded.push(DayNote::new(
+                day,
+                objects.len() as u64,
+                Some(rows),
+                NOT_LOADED,
+            ));
+        }
+        not_loaded.retain(|note| !asked.contains(&note.day) && !covered(&note.day));
+        not_loaded.sort_by_key(|note| note.day);
+        not_loaded.dedup_by_key(|note| note.day);
+        outcome.not_loaded = not_loaded;
         Ok(())
     }
 

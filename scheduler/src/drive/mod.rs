@@ -3,9 +3,12 @@
 
 pub mod activity;
 pub mod attempt;
+pub mod changes;
+mod check;
 pub mod context;
 pub mod driver;
 pub mod frame;
+mod owed;
 pub mod period;
 pub mod plan;
 pub mod replay;

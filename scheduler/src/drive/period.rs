@@ -4,9 +4,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use super::attempt::Attempt;
+use plans::lake::list_name;
+
+use super::attempt::{Attempt, Written as AttemptWritten};
 use super::frame::PeriodRun;
+use super::owed;
 use super::survey::KnownPeriod;
+use crate::decide::coverage::ReadObject;
 use crate::decide::remaining::{LoadReason, Remaining};
 use crate::input::inventory::Inventory;
 use crate::input::listing;
@@ -14,19 +18,24 @@ use crate::load::days::Day;
 use crate::load::failure::{Failure, Kind};
 use crate::load::notification::Notification;
 use crate::load::outcome::{PeriodOutcome, PeriodState};
-use crate::publish::commit::close;
+use crate::publish::commit::{Publisher, close};
 use crate::publish::lease::{Lease, LeaseError};
+use crate::publish::lists;
+use crate::publish::lists::ListedObject;
 use crate::publish::manifest::{Manifest, Written};
 use crate::publish::receipts::Collected;
-use crate::status::{DayCoverage, State};
+use crate::status::{Broken, DayCoverage, PeriodRecord, State};
+
+/// The quarantine limit applies from this number of rejected rows on.
+const LEAST_QUARANTINED: u64 = 20;
 
 /// The days to load and the state they were derived from, decided under the lease.
-struct Decision {
-    known: KnownPeriod,
-    inventory: Option<Inventory>,
-    remaining: Remaining,
+pub(super) struct Decision {
+    pub(super) known: KnownPeriod,
+    pub(super) inventory: Option<Inventory>,
+    pub(super) remaining: Remaining,
     /// The remaining days, and the days that need repair.
-    days: BTreeSet<Day>,
+    pub(super) days: BTreeSet<Day>,
 }
 
 impl PeriodRun<'_> {
@@ -118,34 +127,172 @@ impl PeriodRun<'_> {
         if lease.record().await.state.is_committed() {
             publisher.finish(lease).await?;
         }
-        let decision = self.until_stopped(lease, self.decide(lease)).await?;
-        if decision.days.is_empty() {
+        let mut decision = self.until_stopped(lease, self.decide(lease)).await?;
+        let (loads, checks) = (
+            !decision.days.is_empty(),
+            !decision.remaining.check.is_empty(),
+        );
+        if !loads || decision.remaining.changes_marks() {
             self.close(lease, &decision.remaining).await?;
-            let (remaining, record) = (&decision.remaining, lease.record().await);
-            let settled = self.load.settled(self.asked, remaining, Some(&record));
-            return Ok(settled.await?);
         }
+        let mut outcome = None;
+        if loads {
+            let (done, manifest) = self.load_days(lease, &publisher, &decision).await?;
+            decision.known.manifest = Some((manifest.name(), manifest));
+            outcome = Some(done);
+        }
+        if checks {
+            let checked = self.check_days(lease, &publisher, &decision).await?;
+            match &mut outcome {
+                Some(outcome) => outcome.merge(checked),
+                None => outcome = Some(checked),
+            }
+        }
+        if let Some(outcome) = outcome {
+            return Ok(outcome);
+        }
+        let (remaining, record) = (&decision.remaining, lease.record().await);
+        let settled = self.load.settled(self.asked, remaining, Some(&record));
+        Ok(settled.await?)
+    }
+
+    /// Reads all objects of the days to load and publishes the days again.
+    async fn load_days(
+        &self,
+        lease: &Lease,
+        publisher: &Publisher,
+        decision: &Decision,
+    ) -> Result<(PeriodOutcome, Manifest), Failure> {
+        let record = self.running(lease).await?;
+        let inventory = self.inventory(decision);
+        let days = decision.days.clone();
+        let attempt = Attempt::new(self.load, self.asked, inventory, days, &record);
+        let mut written = self.until_stopped(lease, attempt.write()).await?;
+        self.check_quarantine(&written.collected)?;
+        self.warn_of_shorter_versions(decision, &written);
+        let kept = kept(decision, &written);
+        written.collected.give_up(&kept);
+        let others = owed::claims(&attempt.days, &written.objects);
+        let other_days = owed::days(&others);
+        self.settle(lease, others).await?;
+        let listed = written.objects.iter().map(ReadObject::listed).collect();
+        let list = self.put_list(&attempt, listed).await?;
+        let (noted, coverage) = self
+            .coverage(&attempt, &written)
+            .into_iter()
+            .partition(|(day, _)| kept.contains(day));
+        let manifest = Written {
+            asked: self.asked.days.clone(),
+            closes: decision.remaining.close.clone(),
+            coverage,
+            noted: self.unchanged(decision, noted),
+            listed: attempt.days.clone(),
+            list: Some(list),
+            other_days,
+            ..self.written(&attempt.name, &written.collected)
+        };
+        let manifest = Manifest::of(manifest, decision.known.base());
+        let window = self.publish(publisher, lease, &manifest).await?;
+        let reason = why(&decision.remaining, &decision.days);
+        let mut done = self.done(&(&decision.days - &kept), &written.collected, window);
+        done.reason = reason;
+        Ok((done, manifest))
+    }
+
+    /// Makes sure that the period is Running under a new attempt.
+    pub(super) async fn running(&self, lease: &Lease) -> Result<PeriodRecord, Failure> {
         if lease.record().await.state != State::Running {
             lease.next_attempt("").await?;
         }
-        let record = lease.record().await;
-        let inventory = decision.inventory.as_ref();
-        let inventory = inventory.unwrap_or(&self.load.survey.inventory);
-        let days = decision.days.clone();
-        let attempt = Attempt::new(self.load, self.asked, inventory, days, &record);
-        let collected = self.until_stopped(lease, attempt.write()).await?;
-        self.check_quarantine(&collected)?;
-        let manifest = self.manifest(&decision, &attempt, &collected);
-        let window = self.publish(&publisher, lease, &manifest).await?;
-        Ok(self.done(&decision, &collected, window))
+        Ok(lease.record().await)
+    }
+
+    /// The listing that the decision was made from.
+    pub(super) fn inventory<'d>(&'d self, decision: &'d Decision) -> &'d Inventory {
+        let again = decision.inventory.as_ref();
+        again.unwrap_or(&self.load.survey.inventory)
+    }
+
+    /// Stores the list of the objects that describe the attempt's days.
+    pub(super) async fn put_list(
+        &self,
+        attempt: &Attempt<'_>,
+        objects: Vec<ListedObject>,
+    ) -> Result<String, Failure> {
+        let survey = &self.load.survey;
+        let name = list_name(&survey.dataset, self.asked.period.month(), &attempt.name);
+        let encoded = tokio::task::spawn_blocking(move || lists::encode(&objects));
+        let encoded = encoded.await.map_err(|error| unwritable(&error))?;
+        let bytes = encoded.map_err(|error| unwritable(&error))?;
+        survey.work.put_bytes_durable(&name, bytes).await?;
+        Ok(name)
+    }
+
+    /// The coverage of days that are kept: as it was, but of the present input.
+    pub(super) fn unchanged(
+        &self,
+        decision: &Decision,
+        days: BTreeMap<Day, DayCoverage>,
+    ) -> BTreeMap<Day, DayCoverage> {
+        let record = decision.known.record.as_ref();
+        let before = |day: &Day| record.and_then(|record| record.covered_days.get(day));
+        let unchanged = |(day, now): (Day, DayCoverage)| {
+            let coverage = match before(&day) {
+                Some(before) => DayCoverage {
+                    input_digest: self.digest(self.inventory(decision), day, before),
+                    closed: now.closed,
+                    owed: None,
+                    rewritten: None,
+                    broken: now.broken,
+                    ..before.clone()
+                },
+                None => now,
+            };
+            (day, coverage)
+        };
+        days.into_iter().map(unchanged).collect()
+    }
+
+    /// The digest of a covered day's input, as the day was loaded.
+    pub(super) fn digest(&self, inventory: &Inventory, day: Day, covered: &DayCoverage) -> String {
+        let margin = self.load.survey.margin_of(Some(covered));
+        inventory.digest(day, margin).to_string()
+    }
+
+    /// Warns of new versions that give fewer rows than the versions that they replace.
+    fn warn_of_shorter_versions(&self, decision: &Decision, written: &AttemptWritten) {
+        let days = &decision.days;
+        let changes = &decision.known.changes;
+        let given = |uri: &str| {
+            let found = written.objects.iter().find(|object| object.uri == uri);
+            let days = found.into_iter().flat_map(|object| &object.given.days);
+            days.map(|(_, rows)| rows).sum::<u64>()
+        };
+        let comparisons: Vec<_> = days
+            .iter()
+            .filter_map(|day| changes.comparison(*day))
+            .collect();
+        for (old, index) in comparisons.iter().flat_map(|compared| &compared.superseded) {
+            let before: u64 = old.rows.iter().map(|(_, rows)| rows).sum();
+            let now = given(&changes.standing[*index].uri);
+            if now < before {
+                self.load.warn(format!(
+                    "{}: its new version gives {now} rows, and the one before gave {before}",
+                    old.uri
+                ));
+            }
+        }
     }
 
     /// Repeats the decision under the lease, because another load may have changed the period.
     async fn decide(&self, lease: &Lease) -> Result<Decision, Failure> {
         let survey = &self.load.survey;
-        let known = survey.known(lease.record().await, &self.asked.days).await?;
+        let mut known = survey.known(lease.record().await, &self.asked.days).await?;
         let inventory = self.listed_again(lease, &known.repair()).await?;
         let listing = inventory.as_ref().unwrap_or(&survey.inventory);
+        survey
+            .compare(&mut known, &self.asked.days, listing)
+            .await?;
         let remaining = survey.decide_again(self.asked, &known, listing)?;
         let loaded: BTreeSet<Day> = remaining.load.keys().copied().collect();
         Ok(Decision {
@@ -177,13 +324,13 @@ impl PeriodRun<'_> {
         Ok(Some(listing::list(inputs, window).await?))
     }
 
-    fn check_quarantine(&self, collected: &Collected) -> Result<(), Failure> {
+    pub(super) fn check_quarantine(&self, collected: &Collected) -> Result<(), Failure> {
         let ledger = collected.ledger;
         let own = ledger.read.saturating_sub(ledger.other_period).max(1);
         #[expect(clippy::cast_precision_loss, reason = "a percentage for people")]
         let share = 100.0 * ledger.quarantined as f64 / own as f64;
         let most = self.load.request().terms.max_quarantine;
-        if share <= most {
+        if share <= most || ledger.quarantined < LEAST_QUARANTINED {
             return Ok(());
         }
         let message = format!(
@@ -200,40 +347,45 @@ impl PeriodRun<'_> {
         ))
     }
 
-    fn manifest(&self, decision: &Decision, attempt: &Attempt, collected: &Collected) -> Manifest {
-        let written = Written {
-            asked: self.asked.days.clone(),
-            closes: decision.remaining.close.clone(),
-            coverage: self.coverage(attempt),
-            ..self.written(&attempt.name, collected)
-        };
-        Manifest::of(written, decision.known.base())
-    }
-
-    fn coverage(&self, attempt: &Attempt) -> BTreeMap<Day, DayCoverage> {
-        let (survey, request) = (&self.load.survey, self.load.request());
+    /// The coverage of the attempt's days.
+    pub(super) fn coverage(
+        &self,
+        attempt: &Attempt,
+        written: &AttemptWritten,
+    ) -> BTreeMap<Day, DayCoverage> {
+        let (survey, terms) = (&self.load.survey, &self.load.request().terms);
         let loaded_at = self.load.driver.now();
+        let mut damaged: BTreeMap<Day, u64> = BTreeMap::new();
+        let of_objects = written.objects.iter().map(|object| object.given.damaged);
+        for day in of_objects.flatten().filter(|_| !terms.accept_broken) {
+            *damaged.entry(Day(day)).or_default() += 1;
+        }
         let cover = |day: &Day| {
-            let digest = attempt.inventory.digest(*day, request.terms.margin);
+            let digest = attempt.inventory.digest(*day, terms.margin).to_string();
+            let closed = day.is_closed(terms.closing_delay(), survey.now);
+            let config = &self.load.request().source.program.digest;
             let coverage = DayCoverage {
-                config_digest: request.source.program.digest.clone(),
-                input_digest: digest.to_string(),
-                closed: day.is_closed(request.terms.closing_delay(), survey.now),
-                loaded_at,
+                load_id: self.load.id.clone(),
+                margin: Some(terms.margin),
+                broken: damaged.get(day).map(|objects| Broken { objects: *objects }),
+                ..DayCoverage::new(config, &digest, closed, loaded_at)
             };
             (*day, coverage)
         };
         attempt.days.iter().map(cover).collect()
     }
 
-    fn done(&self, decision: &Decision, collected: &Collected, window: Duration) -> PeriodOutcome {
-        let days = decision.days.iter().copied().collect();
-        let reason = why(&decision.remaining, &decision.days);
+    pub(super) fn done(
+        &self,
+        days: &BTreeSet<Day>,
+        collected: &Collected,
+        window: Duration,
+    ) -> PeriodOutcome {
         let mut outcome = PeriodOutcome::new(
             &self.asked.period.to_string(),
-            days,
+            days.iter().copied().collect(),
             PeriodState::Done,
-            &reason,
+            "",
         );
         outcome.rows = collected.ledger;
         outcome.reasons.clone_from(&collected.reasons);
@@ -244,7 +396,8 @@ impl PeriodRun<'_> {
         outcome
     }
 
-    /// Marks covered days as closed when they are over and had no new input.
+    /// Marks covered days as closed when they are over and had no new input, and removes marks
+    /// that no longer apply.
     async fn close(&self, lease: &Lease, remaining: &Remaining) -> Result<(), LeaseError> {
         let (now, delay) = (
             self.load.survey.now,
@@ -253,10 +406,46 @@ impl PeriodRun<'_> {
         lease
             .change(|record| {
                 close(record, &remaining.close);
+                for (day, coverage) in &mut record.covered_days {
+                    if remaining.unmark.contains(day) {
+                        (coverage.owed, coverage.rewritten) = (None, None);
+                    }
+                    if remaining.accept.contains(day) {
+                        coverage.broken = None;
+                    }
+                }
                 record.load_completed = record.is_complete(delay, now);
             })
             .await
     }
+}
+
+/// Covered days that new objects gave no row, although they were read for them.
+fn kept(decision: &Decision, written: &AttemptWritten) -> BTreeSet<Day> {
+    let for_new_objects = |day: &&Day| {
+        let reason = decision.remaining.load.get(day);
+        reason.is_some_and(|reason| {
+            use LoadReason::{InputChanged, LateFiles, OpenDay};
+            matches!(reason, LateFiles | InputChanged | OpenDay)
+        })
+    };
+    let gives_nothing = |day: &&Day| {
+        let change = decision.known.changes.of_day.get(day);
+        change.is_some_and(|change| {
+            change.superseded_rows == 0 && change.given(**day, &written.objects).1 == 0
+        })
+    };
+    let days = decision.days.iter();
+    days.filter(for_new_objects)
+        .filter(gives_nothing)
+        .copied()
+        .collect()
+}
+
+fn unwritable(error: &dyn std::error::Error) -> Failure {
+    let remedy = "nothing was published: please report it";
+    let message = format!("the list of the objects that were read cannot be written: {error}");
+    Failure::new(Kind::Bug, "list_unwritable", message, remedy)
 }
 
 fn is_cut_off(outcome: &PeriodOutcome) -> bool {

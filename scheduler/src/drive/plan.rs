@@ -1,17 +1,18 @@
 //! Shows the decisions that `run` would make for each period, without loading anything.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
 use super::context::Driver;
-use super::survey::{LoadTimes, Selection, Survey, refuse_empty};
+use super::survey::{Selection, Survey, refuse_empty};
+use crate::decide::incomplete::incomplete;
 use crate::decide::remaining::{LoadReason, Remaining, SkipReason};
 use crate::decide::warnings::warnings;
 use crate::input::paths::Skip;
 use crate::load::days::Day;
 use crate::load::failure::Failure;
-use crate::load::outcome::Volume;
+use crate::load::outcome::{Incomplete, Volume};
 use crate::load::range::{AskedPeriod, Period};
 use crate::load::terms::LoadRequest;
 use crate::status::State;
@@ -30,6 +31,9 @@ pub struct LoadPlan {
     /// Objects that are not read, counted by reason.
     pub ignored: BTreeMap<Skip, u64>,
     pub periods: Vec<PeriodPlan>,
+    /// Days that miss rows.
+    #[serde(flatten)]
+    pub incomplete: Incomplete,
     pub warnings: Vec<String>,
 }
 
@@ -38,6 +42,8 @@ pub struct LoadPlan {
 pub struct PeriodPlan {
     pub period: Period,
     pub load: BTreeMap<Day, LoadReason>,
+    /// Days whose new objects would be read, to know whether they hold rows of these days.
+    pub check: BTreeSet<Day>,
     pub skip: BTreeMap<Day, SkipReason>,
     /// The input that would be read, including the margin.
     pub input: Volume,
@@ -52,8 +58,8 @@ impl Driver {
     /// Makes the same decisions as `run` and writes nothing.
     pub async fn plan(&self, request: &LoadRequest) -> Result<LoadPlan, Failure> {
         let (status, now) = (self.status.clone(), self.now());
-        let when = LoadTimes { now, since: None };
-        let survey = Survey::make(request, &Selection::Range(now.day()), status, when).await?;
+        let selection = Selection::Range(now.day());
+        let mut survey = Survey::make(request, &selection, status, "", now).await?;
         let remaining = survey.remaining().await?;
         refuse_empty(&survey)?;
         let periods = survey.asked.iter().zip(&remaining);
@@ -72,6 +78,7 @@ impl Driver {
             periods: periods
                 .map(|(asked, remaining)| period(&survey, asked, remaining))
                 .collect(),
+            incomplete: incomplete(&survey.records, None),
             warnings: warnings(&remaining),
         })
     }
@@ -81,6 +88,7 @@ fn period(survey: &Survey, asked: &AskedPeriod, remaining: &Remaining) -> Period
     PeriodPlan {
         period: asked.period,
         load: remaining.load.clone(),
+        check: remaining.check.clone(),
         skip: remaining.skip.clone(),
         input: survey.volume(remaining.load.keys()),
         state: survey

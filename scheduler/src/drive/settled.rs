@@ -56,7 +56,7 @@ impl Load<'_> {
         let completes = record.is_some_and(|record| {
             record.state == State::Done && !record.load_completed && record.is_complete(delay, now)
         });
-        remaining.load.is_empty() && remaining.close.is_empty() && !unfinished && !completes
+        remaining.is_nothing() && !unfinished && !completes
     }
 }
 

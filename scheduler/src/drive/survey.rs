@@ -1,16 +1,19 @@
 //! The state that a load finds before it starts: the requested days, the input, and the
 //! records of earlier loads. From these follows the remaining work. The survey only reads.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use futures::{StreamExt, TryStreamExt, stream};
 use plans::storage::parts;
 use plans::storage::parts::PartStore;
 
+use super::changes;
+use super::changes::Changes;
+use crate::decide::coverage::DayChange;
 use crate::decide::remaining;
-use crate::decide::remaining::{DecisionInput, Remaining};
-use crate::input::inventory::Inventory;
+use crate::decide::remaining::{DecisionInput, Remaining, SkipReason};
+use crate::input::inventory::{Inventory, Reach};
 use crate::input::listing::{self, InventoryError};
 use crate::load::days::{Day, Moment, Month};
 use crate::load::failure::{Failure, Kind};
@@ -24,7 +27,7 @@ use crate::publish::commit;
 use crate::publish::manifest::Manifest;
 use crate::publish::work::Work;
 use crate::status::LoadRecord;
-use crate::status::{PeriodRecord, State, StatusStore};
+use crate::status::{DayCoverage, PeriodRecord, State, StatusStore};
 
 const AT_ONCE: usize = 32;
 
@@ -33,8 +36,6 @@ const AT_ONCE: usize = 32;
 pub struct Survey<'a> {
     pub request: &'a LoadRequest,
     pub now: Moment,
-    /// When the load was accepted. Only set when the load is resumed.
-    pub since: Option<Moment>,
     pub dataset: String,
     pub inputs: Vec<String>,
     pub status: Arc<dyn StatusStore>,
@@ -44,19 +45,24 @@ pub struct Survey<'a> {
     pub inventory: Inventory,
     pub asked: Vec<AskedPeriod>,
     pub records: Vec<PeriodRecord>,
+    /// The load's id. Empty for a plan.
+    pub load_id: String,
     /// True if earlier loads of the dataset read another input.
     pub another_input: bool,
-    /// The day that owns rows of undated objects whose time cannot be read. It is the same for
-    /// every load.
+    /// The day that owns rows without a readable time in undated objects that no earlier load
+    /// has read.
     pub undated_day: Day,
+    /// The same day, for undated objects that earlier loads have read, by their URIs.
+    pub fallback_days: HashMap<String, Day>,
+    /// How the input of covered days has changed.
+    changes: Changes,
 }
 
-/// The reference times of a load.
-#[derive(Clone, Copy, Debug)]
-pub struct LoadTimes {
-    pub now: Moment,
-    /// When the load was accepted. Only set when it is resumed.
-    pub since: Option<Moment>,
+/// The current manifest of a month.
+#[derive(Clone, Debug)]
+pub struct SurveyedManifest {
+    pub month: Month,
+    pub manifest: Manifest,
 }
 
 /// The days that a load covers.
@@ -76,6 +82,8 @@ pub struct KnownPeriod {
     pub manifest: Option<(String, Manifest)>,
     /// Covered days with missing objects.
     pub missing: BTreeSet<Day>,
+    /// How the input of its covered days has changed.
+    pub changes: Changes,
 }
 
 impl KnownPeriod {
@@ -98,51 +106,40 @@ impl<'a> Survey<'a> {
         request: &'a LoadRequest,
         selection: &Selection,
         status: Arc<dyn StatusStore>,
-        LoadTimes { now, since }: LoadTimes,
+        load_id: &str,
+        now: Moment,
     ) -> Result<Self, Failure> {
-        let work = Work::open(&request.terms.work)?;
-        let part_store = part_store(request)?;
-        let dataset = dataset::id(request);
-        let records = status.periods(&dataset).await?;
-        let revisit = revisited(request, selection, &records);
-        let window = window(request, selection, &revisit)?;
-        let inventory = listing::list(&request.terms.inputs, window).await?;
-        let days = asked_days(request, selection, &revisit, &inventory)?;
-        let inputs = dataset::inputs(request);
-        let latest = latest(&work, &records).await?;
-        let other = |latest: &Manifest| latest.inputs != inputs;
-        Ok(Self {
-            another_input: latest.as_ref().is_some_and(other),
-            undated_day: undated_day(latest.as_ref(), &records, &days, now),
-            asked: range::cut(&days, unit(request, selection)),
-            inputs,
-            request,
-            now,
-            since,
-            dataset,
-            status,
-            work,
-            part_store,
-            window,
-            inventory,
-            records,
-        })
+        let mut survey = Self::unlisted(request, status, load_id, now).await?;
+        let manifests = changes::manifests(&survey.work, &survey.records).await?;
+        let revisit = revisited(request, selection, &survey.records);
+        survey.window = window(request, selection, &revisit, survey.widest_margin())?;
+        survey.inventory = listing::list(&request.terms.inputs, survey.window).await?;
+        let inventory = &survey.inventory;
+        let mut days = asked_days(request, selection, &revisit, inventory)?;
+        if let (Selection::Range(today), Range::Everything) = (selection, request.terms.range) {
+            days.extend(survey.known_to_hold_rows(&manifests, *today));
+        }
+        let other = |found: &SurveyedManifest| found.manifest.inputs != survey.inputs;
+        survey.another_input = manifests.iter().any(other);
+        survey.undated_day = undated_day(&manifests, &survey.records, &days, now);
+        survey.asked = range::cut(&days, unit(request, selection));
+        survey.fallback_days = survey.fallback_days(&manifests).await?;
+        survey.changes = survey.all_changes(&manifests).await?;
+        Ok(survey)
     }
 
     /// Makes a survey without listing the input. This is enough to work on published data.
     pub async fn unlisted(
         request: &'a LoadRequest,
         status: Arc<dyn StatusStore>,
+        load_id: &str,
         now: Moment,
     ) -> Result<Self, Failure> {
         let dataset = dataset::id(request);
         let records = status.periods(&dataset).await?;
-        let work = Work::open(&request.terms.work)?;
-        let latest = latest(&work, &records).await?;
         Ok(Self {
             request,
             now,
-            since: None,
             inputs: dataset::inputs(request),
             part_store: part_store(request)?,
             window: Window {
@@ -151,23 +148,144 @@ impl<'a> Survey<'a> {
             },
             inventory: Inventory::default(),
             asked: Vec::new(),
+            load_id: load_id.to_owned(),
             another_input: false,
-            undated_day: undated_day(latest.as_ref(), &records, &BTreeSet::new(), now),
-            work,
+            undated_day: now.day(),
+            fallback_days: HashMap::new(),
+            changes: Changes::default(),
+            work: Work::open(&request.terms.work)?,
             dataset,
             status,
             records,
         })
     }
 
-    /// Returns the remaining work of each requested period.
-    pub async fn remaining(&self) -> Result<Vec<Remaining>, Failure> {
+    /// Days before today that own rows which earlier loads have read for other days, and that
+    /// no load has accounted for.
+    fn known_to_hold_rows(&self, manifests: &[SurveyedManifest], today: Day) -> BTreeSet<Day> {
+        let contributions = manifests
+            .iter()
+            .flat_map(|found| &found.manifest.contributions);
+        let read = contributions.flat_map(|contribution| &contribution.other_days);
+        let mut days: BTreeSet<Day> = read.copied().collect();
+        days.retain(|day| self.coverage(*day).is_none());
+        for record in &self.records {
+            let owed = record
+                .covered_days
+                .iter()
+                .filter(|(_, covered)| covered.owed.is_some());
+            days.extend(owed.map(|(day, _)| *day));
+        }
+        days.retain(|day| *day < today);
+        days
+    }
+
+    async fn all_changes(&self, manifests: &[SurveyedManifest]) -> Result<Changes, Failure> {
+        let mut changes = Changes::default();
+        for SurveyedManifest { month, manifest } in manifests {
+            let Some(record) = self.record(*month) else {
+                continue;
+            };
+            let days = self.asked_of(*month);
+            let found = self.changes(record, manifest, &self.inventory, &days);
+            changes.extend(found.await?);
+        }
+        Ok(changes)
+    }
+
+    /// The coverage of a day, as the survey read it.
+    pub fn coverage(&self, day: Day) -> Option<&DayCoverage> {
+        self.record(day.month())?.covered_days.get(&day)
+    }
+
+    /// The margin that a day was loaded with. Older versions did not record it.
+    pub(super) fn margin_of(&self, coverage: Option<&DayCoverage>) -> u32 {
+        let recorded = coverage.and_then(|coverage| coverage.margin);
+        recorded.unwrap_or(self.request.terms.margin)
+    }
+
+    /// The greatest margin of the request and of the days that are covered.
+    pub(super) fn widest_margin(&self) -> u32 {
+        let covered = self
+            .records
+            .iter()
+            .flat_map(|record| record.covered_days.values());
+        let recorded = covered.filter_map(|coverage| coverage.margin);
+        recorded.max().unwrap_or(0).max(self.request.terms.margin)
+    }
+
+    /// The reach of input objects for an attempt that loads `days`. Covered days that it does
+    /// not load keep the margin that they were loaded with.
+    pub(super) fn reach(&self, days: &BTreeSet<Day>) -> Reach {
+        let mut reach = Reach::same(self.request.terms.margin);
+        for (day, coverage) in self.records.iter().flat_map(|record| &record.covered_days) {
+            if !days.contains(day) {
+                reach.set(*day, self.margin_of(Some(coverage)));
+            }
+        }
+        reach
+    }
+
+    /// Returns the remaining work of each requested period. The day that owns unreadable rows
+    /// of undated objects becomes one that this load loads.
+    pub async fn remaining(&mut self) -> Result<Vec<Remaining>, Failure> {
         let mut missing = BTreeSet::new();
         for record in &self.records {
             let asked: BTreeSet<Day> = self.asked_of(record.period);
             missing.extend(self.missing(record, &asked).await?);
         }
-        self.decide(&self.asked, &self.records, &missing, &self.inventory)
+        let changes = &self.changes.of_day;
+        let remaining = self.decide(
+            &self.asked,
+            &self.records,
+            &missing,
+            changes,
+            &self.inventory,
+        )?;
+        let has_lists = |record: &PeriodRecord| {
+            let mut covered = record.covered_days.values();
+            covered.all(|coverage| coverage.margin.is_some())
+        };
+        let mut loaded = remaining.iter().flat_map(|remaining| remaining.load.keys());
+        if let Some(first) = loaded.next().filter(|_| self.records.iter().all(has_lists)) {
+            self.undated_day = *first;
+        }
+        Ok(remaining)
+    }
+
+    /// Warnings about objects that gave rows to covered days and are gone.
+    pub(super) fn vanished(&self, remaining: &[Remaining]) -> Vec<String> {
+        let mut warnings = Vec::new();
+        for remaining in remaining {
+            for (day, change) in &self.changes.of_day {
+                let is_replaced = remaining.load.contains_key(day);
+                let is_kept = remaining.skip.get(day) == Some(&SkipReason::InputGone);
+                if change.gone.is_empty() || !(is_replaced || is_kept) {
+                    continue;
+                }
+                let (objects, rows) = (change.gone.len(), change.gone_rows());
+                let names: Vec<_> = change.gone.keys().take(3).map(String::as_str).collect();
+                let names = names.join(", ");
+                warnings.push(match is_replaced {
+                    true => format!(
+                        "{day}: {rows} published rows came from {objects} objects that are gone \
+                         ({names}); they are replaced by what exists now"
+                    ),
+                    false => format!(
+                        "{day}: {objects} objects that gave it {rows} rows are gone ({names}); \
+                         its published rows are kept"
+                    ),
+                });
+            }
+        }
+        warnings
+    }
+
+    /// The days that `remaining` loads, and those whose new objects it reads.
+    pub fn scheduled(remaining: &[Remaining]) -> BTreeSet<Day> {
+        let days = remaining.iter();
+        let days = days.flat_map(|remaining| remaining.load.keys().chain(&remaining.check));
+        days.copied().collect()
     }
 
     /// Returns the remaining work of one period according to its latest record.
@@ -179,7 +297,8 @@ impl<'a> Survey<'a> {
     ) -> Result<Remaining, Failure> {
         let records: Vec<PeriodRecord> = known.record.iter().cloned().collect();
         let asked = std::slice::from_ref(asked);
-        let remaining = self.decide(asked, &records, &known.missing, inventory)?;
+        let changes = &known.changes.of_day;
+        let remaining = self.decide(asked, &records, &known.missing, changes, inventory)?;
         let first = remaining.into_iter().next();
         first.ok_or_else(|| {
             let message = "a requested period has no decision";
@@ -199,7 +318,21 @@ impl<'a> Survey<'a> {
             manifest,
             missing,
             record: Some(record),
+            changes: Changes::default(),
         })
+    }
+
+    /// Compares the input of the period's covered days with a listing.
+    pub async fn compare(
+        &self,
+        known: &mut KnownPeriod,
+        days: &BTreeSet<Day>,
+        inventory: &Inventory,
+    ) -> Result<(), Failure> {
+        if let (Some(record), Some((_, manifest))) = (&known.record, &known.manifest) {
+            known.changes = self.changes(record, manifest, inventory, days).await?;
+        }
+        Ok(())
     }
 
     /// Creates the record of a period that no load has worked on yet.
@@ -218,7 +351,8 @@ impl<'a> Survey<'a> {
     /// Returns the number and size of the objects that loading `days` reads.
     pub fn volume<'d>(&self, days: impl IntoIterator<Item = &'d Day>) -> Volume {
         let mut volume = Volume::default();
-        for object in self.inventory.to_read(days, self.request.terms.margin) {
+        let days: BTreeSet<Day> = days.into_iter().copied().collect();
+        for object in self.inventory.to_read(&days, &self.reach(&days)) {
             volume.objects += 1;
             volume.bytes += object.size;
         }
@@ -227,7 +361,7 @@ impl<'a> Survey<'a> {
 
     /// Returns the window to list when `days` are loaded besides the requested ones.
     pub fn window_with(&self, days: &BTreeSet<Day>) -> Window {
-        let margin = i32::try_from(self.request.terms.margin).unwrap_or(i32::MAX);
+        let margin = i32::try_from(self.widest_margin()).unwrap_or(i32::MAX);
         let mut window = self.window;
         if let (Some(first), Some(last)) = (days.first(), days.last()) {
             let first = first.plus(margin.saturating_neg());
@@ -242,19 +376,28 @@ impl<'a> Survey<'a> {
         asked: &[AskedPeriod],
         records: &[PeriodRecord],
         missing: &BTreeSet<Day>,
+        changes: &BTreeMap<Day, DayChange>,
         inventory: &Inventory,
     ) -> Result<Vec<Remaining>, Failure> {
         let days = asked.iter().flat_map(|asked| &asked.days);
-        let inputs: BTreeMap<_, _> = inventory.inputs(days, self.request.terms.margin);
+        let margin = |day: Day| {
+            let record = records.iter().find(|record| record.period == day.month());
+            self.margin_of(record.and_then(|record| record.covered_days.get(&day)))
+        };
+        let inputs: BTreeMap<_, _> = inventory.inputs(days, margin);
         let input = DecisionInput {
             asked,
             inputs: &inputs,
+            changes,
             records,
             config_digest: &self.request.source.program.digest,
+            margin: self.request.terms.margin,
             missing_parts: missing,
             full_load: self.request.terms.full_load,
-            since: self.since,
+            load_id: &self.load_id,
             on_stale: self.request.terms.on_stale,
+            on_vanished: self.request.terms.on_vanished,
+            accept_broken: self.request.terms.accept_broken,
             lateness: self.request.terms.closing_delay(),
             now: self.now,
             another_input: self.another_input,
@@ -368,16 +511,6 @@ pub(super) async fn manifest(
     Ok(Some((name.clone(), manifest)))
 }
 
-/// Reads the manifest of the latest load that published something.
-async fn latest(work: &Work, records: &[PeriodRecord]) -> Result<Option<Manifest>, Failure> {
-    let published = records.iter().filter(|record| record.manifest.is_some());
-    let Some(latest) = published.max_by_key(|record| record.started_at) else {
-        return Ok(None);
-    };
-    let manifest = manifest(work, latest).await?;
-    Ok(manifest.map(|(_, manifest)| manifest))
-}
-
 fn unit(request: &LoadRequest, selection: &Selection) -> Unit {
     match selection {
         Selection::Range(_) => request.terms.range.unit(),
@@ -408,6 +541,7 @@ fn window(
     request: &LoadRequest,
     selection: &Selection,
     revisit: &BTreeSet<Day>,
+    margin: u32,
 ) -> Result<Window, Failure> {
     let (range, today) = match selection {
         Selection::Range(today) => (request.terms.range, *today),
@@ -419,7 +553,7 @@ fn window(
             (Range::Between { from, to }, to)
         }
     };
-    let window = range::window(range, today, request.terms.margin, revisit);
+    let window = range::window(range, today, margin, revisit);
     window.map_err(|error| bad_range(&error))
 }
 
@@ -449,18 +583,20 @@ fn bad_range(error: &range::RangeError) -> Failure {
     Failure::of(Kind::Usage, "bad_range", error, remedy)
 }
 
-/// Returns the same day for every load of a dataset, so that such rows are quarantined only
-/// once.
+/// The day that older versions gave unreadable rows of undated objects to, else the first day
+/// of the dataset.
 fn undated_day(
-    latest: Option<&Manifest>,
+    manifests: &[SurveyedManifest],
     records: &[PeriodRecord],
     asked: &BTreeSet<Day>,
     now: Moment,
 ) -> Day {
-    let recorded = latest.and_then(|manifest| manifest.undated_day);
+    let mut recorded = manifests
+        .iter()
+        .filter_map(|found| found.manifest.undated_day);
     let mut covered = records.iter().flat_map(|record| record.covered_days.keys());
-    let first = recorded.as_ref().or_else(|| covered.by_ref().min());
-    first.or(asked.first()).copied().unwrap_or(now.day())
+    let first = recorded.next().or_else(|| covered.by_ref().min().copied());
+    first.or(asked.first().copied()).unwrap_or(now.day())
 }
 
 impl From<InventoryError> for Failure {

@@ -263,9 +263,16 @@ impl Sweep {
             }
             Err(error) => return Err(error.into()),
         };
+        live.manifests.extend(manifest.lists.values().cloned());
         let unsettled = matches!(record.state, State::Publishing | State::Repairing);
         if unsettled || !manifest.repair.is_empty() {
-            live.manifests.extend(manifest.previous.clone());
+            if let Some(previous) = &manifest.previous {
+                live.manifests.insert(previous.clone());
+                // Missing if it was replaced long ago.
+                if let Ok(previous) = self.work().get::<Manifest>(previous).await {
+                    live.manifests.extend(previous.lists.into_values());
+                }
+            }
             live.attempts.extend(staged_by(&manifest));
             live.digests.extend(uploaded_by(&manifest));
             live.attempts.insert(manifest.attempt);
@@ -434,10 +441,11 @@ mod tests {
         world.run(&request, &[]).await;
         request.terms.full_load = true;
         world.run(&request, &[]).await;
-        assert_eq!(world.files("lake/.lakebolt/manifests").len(), 2);
+        let each = 2; // A manifest and its list of objects.
+        assert_eq!(world.files("lake/.lakebolt/manifests").len(), 2 * each);
         let swept = sweep(&world, far, Duration::ZERO).run().await.unwrap();
-        assert_eq!(swept.removed.len(), 1);
-        assert_eq!(world.files("lake/.lakebolt/manifests").len(), 1);
+        assert_eq!(swept.removed.len(), each);
+        assert_eq!(world.files("lake/.lakebolt/manifests").len(), each);
         request.terms.full_load = false;
         assert_eq!(world.run(&request, &[]).await.exit_code, 0);
     }
@@ -478,14 +486,14 @@ mod tests {
         request.terms.name = "other".to_owned();
         request.terms.work = world.uri("other");
         world.run(&request, &[]).await;
-        assert_eq!(world.files("other").len(), 1);
+        assert_eq!(world.files("other").len(), 2, "a manifest and its list");
         request.terms.work = world.uri("lake/.lakebolt");
         let abandoned = world.path("lake/.lakebolt/probes/lakebolt-probe-1");
         std::fs::create_dir_all(abandoned.parent().unwrap()).unwrap();
         std::fs::write(&abandoned, "null").unwrap();
         let swept = sweep(&world, far, Duration::ZERO).run().await.unwrap();
         assert_eq!(swept.removed.len(), 1, "{swept:?}");
-        assert_eq!(world.files("other").len(), 1);
+        assert_eq!(world.files("other").len(), 2);
     }
 
     #[tokio::test]

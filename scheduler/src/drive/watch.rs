@@ -202,6 +202,7 @@ mod tests {
                 input_bytes: 10,
                 raw_bytes: 0,
                 scratch_bytes: 0,
+                objects: Vec::new(),
             };
             let name = AttemptFiles("a").receipt(&format!("{split}-{run}"));
             self.work.put(&name, &receipt).await.unwrap();

@@ -55,6 +55,43 @@ pub(super) struct Listed {
     pub(super) minute: Option<u16>,
 }
 
+/// How many days the rows of an object may be away from its day. The margin of a day's own
+/// objects decides, so that two loads with different margins agree about each row.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reach {
+    margin: u32,
+    /// Days whose objects have another margin.
+    others: BTreeMap<Day, u32>,
+}
+
+impl Reach {
+    /// The same margin for every day.
+    pub fn same(margin: u32) -> Self {
+        Self {
+            margin,
+            others: BTreeMap::new(),
+        }
+    }
+
+    /// Sets the margin of a day's objects.
+    pub fn set(&mut self, day: Day, margin: u32) {
+        if margin != self.margin {
+            self.others.insert(day, margin);
+        }
+    }
+
+    /// The margin of the objects of a day.
+    pub fn of(&self, day: Option<Day>) -> u32 {
+        let other = day.and_then(|day| self.others.get(&day));
+        other.copied().unwrap_or(self.margin)
+    }
+
+    fn widest(&self) -> u32 {
+        let others = self.others.values().copied();
+        others.max().unwrap_or(0).max(self.margin)
+    }
+}
+
 /// The attributes that all objects of a folder share.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Place {
@@ -84,19 +121,18 @@ impl Inventory {
         listed.map(|listed| self.object(listed, None))
     }
 
-    /// Returns the objects that loading `days` reads: those of the days and their margins, and
-    /// the undated ones. Each object appears once.
+    /// Returns the objects that loading `days` reads: those whose reach includes one of the
+    /// days, and the undated ones. Each object appears once.
     pub fn to_read<'a>(
         &self,
         days: impl IntoIterator<Item = &'a Day>,
-        margin: u32,
+        reach: &Reach,
     ) -> Vec<InputObject> {
         let mut objects = BTreeMap::new();
         for day in days {
-            objects.extend(
-                self.around(*day, margin)
-                    .map(|(day, list)| (day, &list.list)),
-            );
+            let near = self.around(*day, reach.widest());
+            let near = near.filter(|(own, _)| own.0.abs_diff(day.0) <= reach.of(Some(*own)));
+            objects.extend(near.map(|(day, list)| (day, &list.list)));
         }
         let dated = objects.into_iter().flat_map(|(day, list)| {
             list.iter()
@@ -122,14 +158,14 @@ impl Inventory {
         }
     }
 
-    /// Returns the input of each of `days`, for `remaining::decide`.
+    /// Returns the input of each of `days` with its margin, for `remaining::decide`.
     pub fn inputs<'a>(
         &self,
         days: impl IntoIterator<Item = &'a Day>,
-        margin: u32,
+        margin: impl Fn(Day) -> u32,
     ) -> BTreeMap<Day, DayInput> {
         let input = |day: &Day| DayInput {
-            digest: self.digest(*day, margin),
+            digest: self.digest(*day, margin(*day)),
             objects: self.by_day.get(day).map_or(0, |found| found.list.len()) as u64,
         };
         days.into_iter().map(|day| (*day, input(day))).collect()
@@ -162,6 +198,7 @@ impl Inventory {
             region: place.region.clone(),
             account: place.account.clone(),
             day: day.map(|day| day.0),
+            ..InputObject::default()
         }
     }
 

@@ -319,6 +319,7 @@ mod tests {
     use std::path::Path as FilePath;
 
     use super::*;
+    use crate::input::inventory::Reach;
     use crate::input::paths::Skip;
     use crate::load::days::Day;
 
@@ -492,10 +493,10 @@ mod tests {
         }
         let days: Vec<Day> = day("2024-01-01").to(day("2024-01-09")).collect();
         let all = window("2024-01-01", "2024-01-09");
-        let before = listed(root.path(), all).await.inputs(&days, 1);
-        assert_eq!(listed(root.path(), all).await.inputs(&days, 1), before);
+        let before = listed(root.path(), all).await.inputs(&days, |_| 1);
+        assert_eq!(listed(root.path(), all).await.inputs(&days, |_| 1), before);
         write(root.path(), "dt=2024-01-05/late.log", "x");
-        let after = listed(root.path(), all).await.inputs(&days, 1);
+        let after = listed(root.path(), all).await.inputs(&days, |_| 1);
         let changed: Vec<String> = days
             .iter()
             .filter(|day| before[day].digest != after[day].digest)
@@ -503,7 +504,7 @@ mod tests {
             .collect();
         assert_eq!(changed, ["2024-01-04", "2024-01-05", "2024-01-06"]);
         write(root.path(), "undated.log", "x");
-        let undated = listed(root.path(), all).await.inputs(&days, 1);
+        let undated = listed(root.path(), all).await.inputs(&days, |_| 1);
         assert!(
             days.iter()
                 .all(|day| undated[day].digest != after[day].digest)
@@ -524,7 +525,7 @@ mod tests {
         write(root.path(), "undated.log", "x");
         let inventory = listed(root.path(), window("2024-01-01", "2024-01-09")).await;
         let days = BTreeSet::from(["2024-01-03", "2024-01-04", "2024-01-09"].map(day));
-        let read = inventory.to_read(&days, 1);
+        let read = inventory.to_read(&days, &Reach::same(1));
         let names: Vec<&str> = read
             .iter()
             .filter_map(|read| read.path.rsplit('/').next())

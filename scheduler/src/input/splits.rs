@@ -193,10 +193,9 @@ mod tests {
             store: "file:///".to_owned(),
             path: name.to_owned(),
             size,
-            etag: None,
-            region: None,
             account: Some(account.to_owned()),
             day,
+            ..InputObject::default()
         }
     }
 

@@ -29,7 +29,66 @@ pub struct Outcome {
     pub input: Volume,
     pub output: Volume,
     pub warnings: Vec<String>,
+    /// Days that miss rows.
+    #[serde(flatten)]
+    pub incomplete: Incomplete,
+    /// Rows that were read, of days that were never loaded and not asked for.
+    #[serde(default)]
+    pub not_loaded: Vec<DayNote>,
     pub error: Option<Failure>,
+}
+
+/// Days that miss rows, with the reason and the remedy.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Incomplete {
+    /// Covered days with rows in objects that were not read for them.
+    #[serde(default)]
+    pub owed: Vec<DayNote>,
+    /// Covered days with rows in new objects, while objects that gave them rows are gone.
+    #[serde(default)]
+    pub rewritten: Vec<DayNote>,
+    /// Covered days with damaged input objects.
+    #[serde(default)]
+    pub broken: Vec<DayNote>,
+}
+
+/// A day that misses rows.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DayNote {
+    pub day: Day,
+    /// The objects that hold the rows, or are damaged.
+    pub objects: u64,
+    /// The rows of these objects, where they are known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rows: Option<u64>,
+    /// Objects that gave rows to the day and are gone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gone_objects: Option<u64>,
+    /// The published rows that came from them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gone_rows: Option<u64>,
+    pub remedy: String,
+}
+
+impl DayNote {
+    /// A note about `rows` of a day in `objects`.
+    pub fn new(day: Day, objects: u64, rows: Option<u64>, remedy: &str) -> Self {
+        Self {
+            day,
+            objects,
+            rows,
+            gone_objects: None,
+            gone_rows: None,
+            remedy: remedy.to_owned(),
+        }
+    }
+}
+
+impl Incomplete {
+    /// Whether days that were asked for miss rows, so that the load must not look successful.
+    pub fn is_failure(&self) -> bool {
+        !self.rewritten.is_empty() || !self.broken.is_empty()
+    }
 }
 
 /// The state of a load, as its record and its outcome report it.
@@ -120,6 +179,8 @@ impl Outcome {
             input: Volume::default(),
             output: Volume::default(),
             warnings: Vec::new(),
+            incomplete: Incomplete::default(),
+            not_loaded: Vec::new(),
             error: None,
         }
     }
@@ -140,6 +201,16 @@ impl Outcome {
         self
     }
 
+    /// Adds the outcome of a period. Another pass over the same period is added to the first.
+    pub fn add(&mut self, period: PeriodOutcome) {
+        let known = self.periods.iter_mut();
+        let mut known = known.filter(|known| known.period == period.period);
+        match known.next() {
+            Some(known) => known.merge(period),
+            None => self.periods.push(period),
+        }
+    }
+
     /// How the process that ran the load should end.
     pub fn exit(&self) -> ExitCode {
         if let Some(error) = &self.error {
@@ -152,6 +223,7 @@ impl Outcome {
         let kinds: Vec<Kind> = failures.map(|failure| failure.kind).collect();
         let all = |kind| kinds.iter().all(|other| *other == kind);
         match kinds.first() {
+            None if self.incomplete.is_failure() => ExitCode::PeriodsFailed,
             None => ExitCode::Done,
             Some(_) if kinds.contains(&Kind::Cancelled) => ExitCode::Cancelled,
             Some(kind) if all(*kind) => kind.exit_code(),
@@ -214,6 +286,45 @@ impl PeriodOutcome {
             seconds: 0.0,
             publish_seconds: 0.0,
             error: None,
+        }
+    }
+
+    /// Adds what another pass over the same period did.
+    pub fn merge(&mut self, other: Self) {
+        let days: std::collections::BTreeSet<Day> =
+            self.days.iter().chain(&other.days).copied().collect();
+        self.days = days.into_iter().collect();
+        if self.state == PeriodState::Skipped || other.state == PeriodState::Failed {
+            self.state = other.state;
+        }
+        if !other.reason.is_empty() && self.reason != other.reason {
+            self.reason = format!("{}, {}", self.reason, other.reason);
+        }
+        self.attempts += other.attempts;
+        self.rows += other.rows;
+        for (reason, rows) in other.reasons {
+            *self.reasons.entry(reason).or_default() += rows;
+        }
+        for class in other.classes {
+            self.add_class(class);
+        }
+        self.input += other.input;
+        self.output += other.output;
+        self.quarantine = self.quarantine.take().or(other.quarantine);
+        self.seconds += other.seconds;
+        self.publish_seconds += other.publish_seconds;
+        self.error = self.error.take().or(other.error);
+    }
+
+    fn add_class(&mut self, class: ClassOutcome) {
+        let known = self.classes.iter_mut();
+        let mut known = known.filter(|known| known.class_uid == class.class_uid);
+        match known.next() {
+            Some(known) => {
+                known.rows += class.rows;
+                known.objects += class.objects;
+            }
+            None => self.classes.push(class),
         }
     }
 

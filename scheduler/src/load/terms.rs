@@ -58,6 +58,12 @@ pub struct Terms {
     pub range: Range,
     pub full_load: bool,
     pub on_stale: OnStale,
+    /// `--on-vanished`
+    #[serde(default)]
+    pub on_vanished: OnVanished,
+    /// `--accept-broken`
+    #[serde(default)]
+    pub accept_broken: bool,
     /// Days.
     pub margin: u32,
     pub lateness: Duration,
@@ -110,6 +116,20 @@ pub enum OnStale {
     Report,
     /// They are loaded again.
     Reload,
+}
+
+/// What happens to a day when new objects hold rows of it while objects that gave it rows are
+/// gone. Nobody can know whether the new objects hold the old rows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnVanished {
+    /// The day is kept as it is and reported as rewritten.
+    #[default]
+    Report,
+    /// The day is published again from the objects that exist.
+    Replace,
+    /// The rows of the new objects are published beside the others.
+    Add,
 }
 
 impl Terms {

@@ -43,6 +43,14 @@ pub struct Manifest {
     pub closing_delay: u64,
     /// The coverage of the days that this attempt loaded.
     pub coverage: BTreeMap<Day, DayCoverage>,
+    /// The coverage of days whose published objects are kept: objects were read for them that
+    /// gave them no row, or whose rows are published beside the others, or cannot be.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub noted: BTreeMap<Day, DayCoverage>,
+    /// The list of the objects that each covered day was made of, by its name in the work area.
+    /// Days that an older version loaded have none.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub lists: BTreeMap<Day, String>,
     /// Every live object of the period, including those of days that were not loaded.
     pub objects: BTreeMap<Day, Vec<LiveObject>>,
     /// Unpublished parts to make visible.
@@ -86,6 +94,9 @@ pub struct Contribution {
     pub attempt: String,
     pub days: BTreeSet<Day>,
     pub ledger: Ledger,
+    /// Days that the attempt did not load, but has read rows of.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub other_days: BTreeSet<Day>,
 }
 
 /// The result of an attempt, from which its manifest is made.
@@ -104,6 +115,11 @@ pub struct Written {
     pub closes: BTreeSet<Day>,
     pub closing_delay: u64,
     pub coverage: BTreeMap<Day, DayCoverage>,
+    pub noted: BTreeMap<Day, DayCoverage>,
+    /// The days that the attempt's list of objects describes, and its name.
+    pub listed: BTreeSet<Day>,
+    pub list: Option<String>,
+    pub other_days: BTreeSet<Day>,
     pub parts: Vec<Part>,
     pub losers: Vec<PartHandle>,
     pub input: Volume,
@@ -116,6 +132,8 @@ impl Manifest {
     pub fn of(written: Written, base: Option<(&str, &Manifest)>) -> Self {
         let days: BTreeSet<Day> = written.coverage.keys().copied().collect();
         let previous = base.map(|(_, manifest)| manifest);
+        let contributions = contributions(previous, &days, &written);
+        let lists = lists(previous, &written);
         let mut losers = written.losers;
         losers.extend(previous.map(Self::stranded).unwrap_or_default());
         Self {
@@ -133,6 +151,8 @@ impl Manifest {
             closes: written.closes,
             closing_delay: written.closing_delay,
             coverage: written.coverage,
+            noted: written.noted,
+            lists,
             objects: objects(previous, &days, &written.parts),
             added: written.parts.into_iter().map(|part| part.handle).collect(),
             removed: removed(previous, &days),
@@ -140,7 +160,7 @@ impl Manifest {
             input: written.input,
             ledger: written.ledger,
             reasons: written.reasons,
-            contributions: contributions(previous, &days, &written.attempt, written.ledger),
+            contributions,
             attempt: written.attempt,
             repair: BTreeSet::new(),
         }
@@ -176,6 +196,7 @@ impl Manifest {
             attempt: written.attempt.clone(),
             days,
             ledger: written.ledger,
+            other_days: BTreeSet::new(),
         });
         Self {
             objects,
@@ -198,6 +219,7 @@ impl Manifest {
             created_at: now,
             previous: Some(own_name.to_owned()),
             coverage: BTreeMap::new(),
+            noted: BTreeMap::new(),
             objects,
             removed,
             input: Volume::default(),
@@ -217,6 +239,7 @@ impl Manifest {
             created_at: now,
             previous: Some(self.name()),
             coverage: BTreeMap::new(),
+            noted: BTreeMap::new(),
             closes: BTreeSet::new(),
             added: Vec::new(),
             removed: self.added.iter().map(|part| part.uri.clone()).collect(),
@@ -310,16 +333,27 @@ fn removed(base: Option<&Manifest>, days: &BTreeSet<Day>) -> BTreeSet<String> {
 fn contributions(
     base: Option<&Manifest>,
     days: &BTreeSet<Day>,
-    attempt: &str,
-    ledger: Ledger,
+    written: &Written,
 ) -> Vec<Contribution> {
     let mut all = without(base.map_or(&[], |base| &base.contributions), days);
     all.push(Contribution {
-        attempt: attempt.to_owned(),
-        days: days.clone(),
-        ledger,
+        attempt: written.attempt.clone(),
+        days: days.iter().chain(written.noted.keys()).copied().collect(),
+        ledger: written.ledger,
+        other_days: written.other_days.clone(),
     });
     all
+}
+
+fn lists(base: Option<&Manifest>, written: &Written) -> BTreeMap<Day, String> {
+    let mut lists = base.map(|base| base.lists.clone()).unwrap_or_default();
+    for day in written.coverage.keys() {
+        lists.remove(day);
+    }
+    if let Some(list) = &written.list {
+        lists.extend(written.listed.iter().map(|day| (*day, list.clone())));
+    }
+    lists
 }
 
 /// Subtracts `rows` quarantined rows from the contributions: the replay counts them now.

@@ -4,6 +4,7 @@
 pub mod cleanup;
 pub mod commit;
 pub mod lease;
+pub mod lists;
 pub mod manifest;
 pub mod owner;
 pub mod receipts;

@@ -4,10 +4,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use plans::lake::{AttemptFiles, is_heartbeat};
-use plans::receipt::{Ledger, Part, PartKind, Receipt};
+use plans::receipt::{Ledger, ObjectRows, Part, PartKind, Receipt};
 use plans::storage::parts::PartHandle;
 
 use super::work::{Work, WorkError};
+use crate::load::days::Day;
 use crate::load::failure::{Failure, Kind};
 use crate::load::outcome::Volume;
 
@@ -52,6 +53,8 @@ pub struct Collected {
     pub input: Volume,
     pub raw_bytes: u64,
     pub scratch_bytes: u64,
+    /// What each object gave, by split, in the order of the split.
+    pub objects: BTreeMap<String, Vec<ObjectRows>>,
 }
 
 /// Reads an attempt's receipts and chooses one for each of `splits`.
@@ -147,6 +150,25 @@ fn disagreement(receipt: &Receipt) -> Option<String> {
 }
 
 impl Collected {
+    /// Gives up the parts of days that are not published. Their rows stay accounted for by what
+    /// is published of these days, so they count as another period's.
+    pub fn give_up(&mut self, days: &BTreeSet<Day>) {
+        let is_given_up = |part: &Part| days.contains(&Day(part.day));
+        let (given_up, kept): (Vec<Part>, Vec<Part>) = std::mem::take(&mut self.parts)
+            .into_iter()
+            .partition(is_given_up);
+        self.parts = kept;
+        for part in given_up {
+            let counted = match part.kind {
+                PartKind::Events => &mut self.ledger.written,
+                PartKind::Quarantine => &mut self.ledger.quarantined,
+            };
+            *counted -= part.rows;
+            self.ledger.other_period += part.rows;
+            self.losers.push(part.handle);
+        }
+    }
+
     fn add(&mut self, receipt: Receipt) {
         self.ledger += receipt.ledger;
         for (reason, rows) in receipt.reasons {
@@ -159,6 +181,7 @@ impl Collected {
         };
         self.raw_bytes += receipt.raw_bytes;
         self.scratch_bytes += receipt.scratch_bytes;
+        self.objects.insert(receipt.split, receipt.objects);
     }
 }
 
@@ -207,6 +230,7 @@ mod tests {
             input_bytes: 10,
             raw_bytes: 100,
             scratch_bytes: 0,
+            objects: Vec::new(),
         };
         (format!("{split}-{task}.json"), receipt)
     }

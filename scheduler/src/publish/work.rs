@@ -131,6 +131,16 @@ impl Work {
         value: &T,
     ) -> Result<(), WorkError> {
         self.put(name, value).await?;
+        self.synced(name).await
+    }
+
+    /// Does the same as [`Work::put_bytes`], but survives a power loss once it returns.
+    pub async fn put_bytes_durable(&self, name: &str, bytes: Bytes) -> Result<(), WorkError> {
+        self.put_bytes(name, bytes).await?;
+        self.synced(name).await
+    }
+
+    async fn synced(&self, name: &str) -> Result<(), WorkError> {
         let Some(top) = self.folder.clone() else {
             return Ok(());
         };
@@ -149,10 +159,15 @@ impl Work {
         put.map(drop).map_err(|source| self.failed(name, source))
     }
 
+    /// Reads the object `name`.
+    pub async fn get_bytes(&self, name: &str) -> Result<Bytes, WorkError> {
+        let read = async { self.store.get(&self.path(name)).await?.bytes().await };
+        read.await.map_err(|source| self.failed(name, source))
+    }
+
     /// Reads and parses the JSON object `name`.
     pub async fn get<T: DeserializeOwned>(&self, name: &str) -> Result<T, WorkError> {
-        let read = async { self.store.get(&self.path(name)).await?.bytes().await };
-        let bytes = read.await.map_err(|source| self.failed(name, source))?;
+        let bytes = self.get_bytes(name).await?;
         serde_json::from_slice(&bytes).map_err(|error| WorkError::Unreadable {
             uri: self.uri_of(name),
             what: error.to_string(),

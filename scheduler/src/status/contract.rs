@@ -6,7 +6,10 @@ use std::sync::Arc;
 use plans::receipt::Ledger;
 use tokio::task::JoinSet;
 
-use super::{DayCoverage, Expected, LoadRecord, PeriodRecord, State, StatusError, StatusStore};
+use super::{
+    Broken, DayCoverage, Expected, LoadRecord, Owed, PeriodRecord, Rewritten, State, StatusError,
+    StatusStore,
+};
 use crate::load::days::{Moment, Month};
 use crate::load::outcome::LoadState;
 use crate::load::recorded;
@@ -255,11 +258,23 @@ fn load(load_id: &str, started_at: &str) -> LoadRecord {
 }
 
 fn full_record() -> PeriodRecord {
+    let loaded_at = moment("2024-03-01T10:11:12.345Z");
     let coverage = DayCoverage {
-        config_digest: "c0ffee".to_owned(),
-        input_digest: "12:abcd".to_owned(),
-        closed: true,
-        loaded_at: moment("2024-03-01T10:11:12.345Z"),
+        load_id: "load-1".to_owned(),
+        margin: Some(u32::MAX),
+        owed: Some(Owed {
+            objects: 1,
+            rows: u64::MAX,
+        }),
+        rewritten: Some(Rewritten {
+            gone_objects: 1,
+            gone_rows: 2,
+            new_objects: 3,
+            new_rows: 4,
+            input_digest: "12:abcd".to_owned(),
+        }),
+        broken: Some(Broken { objects: 5 }),
+        ..DayCoverage::new("c0ffee", "12:abcd", true, loaded_at)
     };
     let days = ["2024-01-01", "2024-01-31"].map(|day| day.parse().expect("a day"));
     PeriodRecord {

@@ -69,6 +69,77 @@ pub struct DayCoverage {
     /// The day had ended, and the lateness after it, when its input was listed.
     pub closed: bool,
     pub loaded_at: Moment,
+    /// The load that covered the day. Empty in records of older versions.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub load_id: String,
+    /// The margin that the day was loaded with. Records of older versions lack it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub margin: Option<u32>,
+    /// Rows of the day in objects that were not read for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owed: Option<Owed>,
+    /// New objects hold rows of the day while objects that gave it rows are gone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rewritten: Option<Rewritten>,
+    /// Damaged objects gave the day fewer rows than they should have.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub broken: Option<Broken>,
+}
+
+/// Rows of a covered day in objects that were not read for it. The next load of the day reads
+/// them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Owed {
+    pub objects: u64,
+    pub rows: u64,
+}
+
+/// What is known of a day whose input was rewritten: nobody can know whether the new objects
+/// hold the rows of those that are gone. The published rows are kept.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rewritten {
+    /// Objects that gave rows to the day and no longer exist.
+    pub gone_objects: u64,
+    /// Published rows that came from them.
+    pub gone_rows: u64,
+    /// New objects with rows of the day, which are not published.
+    pub new_objects: u64,
+    pub new_rows: u64,
+    /// The digest of the input that this was found in.
+    pub input_digest: String,
+}
+
+/// Damaged objects of a day. What could be read of them is published.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Broken {
+    pub objects: u64,
+}
+
+impl DayCoverage {
+    /// The coverage of a day that nothing is missing of.
+    pub fn new(config_digest: &str, input_digest: &str, closed: bool, loaded_at: Moment) -> Self {
+        Self {
+            config_digest: config_digest.to_owned(),
+            input_digest: input_digest.to_owned(),
+            closed,
+            loaded_at,
+            load_id: String::new(),
+            margin: None,
+            owed: None,
+            rewritten: None,
+            broken: None,
+        }
+    }
+
+    /// Whether no row of the day is known to be missing.
+    pub fn is_whole(&self) -> bool {
+        self.owed.is_none() && self.rewritten.is_none() && self.broken.is_none()
+    }
+
+    /// Whether the day needs no other load: nothing is missing, and no more input is expected.
+    pub fn is_complete(&self) -> bool {
+        self.closed && self.is_whole()
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -153,17 +224,16 @@ impl PeriodRecord {
         }
     }
 
-    /// The value of `load_completed`: the month is over and everything asked for is covered
-    /// and closed.
+    /// The value of `load_completed`: the month is over, and every day asked for is covered and
+    /// complete.
     pub fn is_complete(&self, lateness: Duration, now: Moment) -> bool {
-        let closed = |day| {
-            self.covered_days
-                .get(day)
-                .is_some_and(|covered| covered.closed)
+        let complete = |day| {
+            let covered = self.covered_days.get(day);
+            covered.is_some_and(DayCoverage::is_complete)
         };
         !self.asked_days.is_empty()
             && self.period.last_day().is_closed(lateness, now)
-            && self.asked_days.iter().all(closed)
+            && self.asked_days.iter().all(complete)
     }
 }
 
@@ -329,12 +399,7 @@ mod tests {
     fn a_month_is_complete_when_it_is_over_and_all_that_was_asked_for_is_closed() {
         let lateness = Duration::from_secs(48 * 60 * 60);
         let over = moment("2024-02-03T00:00:00Z");
-        let coverage = |closed| DayCoverage {
-            config_digest: String::new(),
-            input_digest: String::new(),
-            closed,
-            loaded_at: over,
-        };
+        let coverage = |closed| DayCoverage::new("", "", closed, over);
         let mut record = january();
         assert!(!record.is_complete(lateness, over), "nothing was asked for");
         let day = |text: &str| text.parse::<Day>().expect("a day");
@@ -348,6 +413,24 @@ mod tests {
             .covered_days
             .insert(day("2024-01-10"), coverage(true));
         assert!(record.is_complete(lateness, over));
+        let owed = Some(Owed {
+            objects: 1,
+            rows: 1,
+        });
+        for incomplete in [
+            DayCoverage {
+                owed,
+                ..coverage(true)
+            },
+            DayCoverage {
+                broken: Some(Broken { objects: 1 }),
+                ..coverage(true)
+            },
+        ] {
+            let mut record = record.clone();
+            record.covered_days.insert(day("2024-01-10"), incomplete);
+            assert!(!record.is_complete(lateness, over), "rows are missing");
+        }
         let open = moment("2024-02-02T23:59:59.999Z");
         assert!(!record.is_complete(lateness, open), "the month is open");
     }

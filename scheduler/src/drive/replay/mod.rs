@@ -62,14 +62,11 @@ impl Driver {
         request: &LoadRequest,
         outcome: &mut Outcome,
     ) -> Result<(), Failure> {
-        let survey = Survey::unlisted(request, self.status.clone(), outcome.started_at).await?;
+        let (status, now) = (self.status.clone(), outcome.started_at);
+        let survey = Survey::unlisted(request, status, &outcome.load_id, now).await?;
         self.begin(request, outcome).await?;
-        let load = Load {
-            driver: self,
-            lease_client: self.lease_client(request, &outcome.load_id),
-            id: outcome.load_id.clone(),
-            survey,
-        };
+        let lease_client = self.lease_client(request, &outcome.load_id);
+        let load = Load::new(self, lease_client, survey, BTreeSet::new());
         for record in &load.survey.records {
             let Some(period) = load.replay(record).await? else {
                 continue;
@@ -142,10 +139,10 @@ impl Replay<'_> {
         }
         let record = lease.record().await;
         let attempt = self.attempt(&record, &rows);
-        let splits = self.splits(&attempt, &rows).await?;
+        let mut splits = self.splits(&attempt, &rows).await?;
         let mut collected = self
             .period
-            .until_stopped(lease, attempt.write_splits(splits))
+            .until_stopped(lease, attempt.write_splits(&mut splits))
             .await?;
         refuse_strays(&collected)?;
         self.quarantine_again(&attempt, &rows, &mut collected)
@@ -214,6 +211,8 @@ impl Replay<'_> {
             days,
             record,
         );
+        // A replay loads no day again, so each day keeps its margin.
+        attempt.reach = survey.reach(&BTreeSet::new());
         attempt.undated_day = undated.unwrap_or(survey.undated_day);
         if !survey.work.is_local() {
             let rejected = AttemptFiles(&attempt.name).rejected();
@@ -240,10 +239,10 @@ impl Replay<'_> {
                     store: store.uri.clone(),
                     path: work.path(&name).to_string(),
                     size: replayed.text.len() as u64,
-                    etag: None,
                     region: replayed.region.clone(),
                     account: replayed.account.clone(),
                     day: replayed.day.map(|day| day.0),
+                    ..InputObject::default()
                 });
             }
             splits.push(Split { id, objects });

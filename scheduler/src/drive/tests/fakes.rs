@@ -16,7 +16,7 @@ use datafusion::prelude::lit;
 use plans::attempt::AttemptSpec;
 use plans::lake::{AttemptFiles, PartName, event_folder};
 use plans::mapping::{Class, Program, Route};
-use plans::receipt::{Ledger, Part, PartKind, Receipt};
+use plans::receipt::{Ledger, ObjectRows, Part, PartKind, Receipt};
 use plans::scan::split::Split;
 use plans::sink::quarantine;
 use plans::sink::quarantine::QuarantinedRow;
@@ -121,6 +121,7 @@ impl Engine {
             input_bytes: split.objects.iter().map(|object| object.size).sum(),
             raw_bytes: 0,
             scratch_bytes: 0,
+            objects: Vec::new(),
         };
         let accepts_bad = self.accepts_bad.load(Ordering::Relaxed);
         for ((kind, day), lines) in sorted(spec, &split, &mut receipt, accepts_bad) {
@@ -147,17 +148,26 @@ fn sorted(spec: &AttemptSpec, split: &Split, receipt: &mut Receipt, accepts_bad:
     let mut sorted = Sorted::new();
     for object in &split.objects {
         let text = std::fs::read_to_string(format!("/{}", object.path)).unwrap();
-        let own = object.day.unwrap_or(spec.undated_day);
+        let fallback = object.fallback_day.unwrap_or(spec.undated_day);
+        let (own, margin) = (
+            object.day.unwrap_or(fallback),
+            object.margin.unwrap_or(spec.margin),
+        );
+        let mut given = ObjectRows::default();
         for (number, line) in (1..).zip(text.lines()) {
             receipt.ledger.read += 1;
             let good = line.strip_prefix("bad ").filter(|_| accepts_bad);
             let line = good.unwrap_or(line);
             let time = line.get(..10).and_then(|day| day.parse::<Day>().ok());
-            let near = |day: &Day| own.abs_diff(day.0) <= spec.margin || object.day.is_none();
+            let near = |day: &Day| own.abs_diff(day.0) <= margin || object.day.is_none();
             let (kind, day) = match time.filter(near) {
                 Some(day) => (0, day.0),
                 None => (1, own),
             };
+            given.count(day);
+            if line.starts_with("truncated") {
+                given.damaged = Some(day);
+            }
             if !spec.days.contains(&day) {
                 receipt.ledger.other_period += 1;
             } else if kind == 0 {
@@ -171,6 +181,7 @@ fn sorted(spec: &AttemptSpec, split: &Split, receipt: &mut Receipt, accepts_bad:
                 lines.push((line.to_owned(), format!("file:///{}", object.path), number));
             }
         }
+        receipt.objects.push(given);
     }
     sorted
 }

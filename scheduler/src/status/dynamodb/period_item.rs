@@ -5,6 +5,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use plans::receipt::Ledger;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use super::attributes::{Attributes, BadAttribute, Item, bad, number, text};
 use super::tables::{RunStatus, renamed};
@@ -122,12 +124,40 @@ fn state_word(state: State) -> &'static str {
 }
 
 fn day_item(coverage: &DayCoverage) -> AttributeValue {
-    AttributeValue::M(HashMap::from([
+    let mut item = HashMap::from([
         ("config_digest".to_owned(), text(&coverage.config_digest)),
         ("input_digest".to_owned(), text(&coverage.input_digest)),
         ("closed".to_owned(), AttributeValue::Bool(coverage.closed)),
         ("loaded_at".to_owned(), text(coverage.loaded_at)),
-    ]))
+    ]);
+    let sometimes = [
+        ("load_id", Some(text(&coverage.load_id))),
+        ("margin", coverage.margin.as_ref().and_then(json)),
+        ("owed", coverage.owed.as_ref().and_then(json)),
+        ("rewritten", coverage.rewritten.as_ref().and_then(json)),
+        ("broken", coverage.broken.as_ref().and_then(json)),
+    ];
+    for (name, value) in sometimes {
+        item.extend(value.map(|value| (name.to_owned(), value)));
+    }
+    AttributeValue::M(item)
+}
+
+/// An optional attribute of a day, as JSON text.
+fn json<T: Serialize>(value: &T) -> Option<AttributeValue> {
+    serde_json::to_string(value).ok().map(text)
+}
+
+fn from_json<T: DeserializeOwned>(
+    of: &Attributes<'_>,
+    name: &'static str,
+) -> Result<Option<T>, BadAttribute> {
+    if of.get(name).is_none() {
+        return Ok(None);
+    }
+    let text = of.text(name)?;
+    let value = serde_json::from_str(&text);
+    value.map(Some).map_err(|error| bad(name, error))
 }
 
 /// Refuses other versions: they may use the same attributes with another meaning.
@@ -176,6 +206,11 @@ fn day_coverage(of: &Attributes<'_>) -> Result<DayCoverage, BadAttribute> {
         input_digest: of.text("input_digest")?,
         closed: of.flag("closed")?,
         loaded_at: of.parsed("loaded_at")?,
+        load_id: of.optional_text("load_id")?.unwrap_or_default(),
+        margin: from_json(of, "margin")?,
+        owed: from_json(of, "owed")?,
+        rewritten: from_json(of, "rewritten")?,
+        broken: from_json(of, "broken")?,
     })
 }
 

@@ -65,12 +65,8 @@ async fn people_and_the_framework_read_the_item_by_attribute_name() {
     let mut record = january();
     (record.attempt, record.state, record.load_completed) = (u64::MAX, State::Done, true);
     record.asked_days.insert(day("2024-01-31"));
-    let coverage = DayCoverage {
-        config_digest: "c1".to_owned(),
-        input_digest: "i1".to_owned(),
-        closed: true,
-        loaded_at: "2024-03-01T00:00:00Z".parse().expect("a moment"),
-    };
+    let loaded_at = "2024-03-01T00:00:00Z".parse().expect("a moment");
+    let coverage = DayCoverage::new("c1", "i1", true, loaded_at);
     record.covered_days.insert(day("2024-01-31"), coverage);
     store.put(&record, &Expected::Absent).await.expect("put");
     let request = server.client().get_item().table_name("test-0-run-status");

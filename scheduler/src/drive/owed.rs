@@ -1,0 +1,247 @@
+//! Accounts for rows that were read, but belong to days that the attempt does not load.
+//!
+//! Such a row is either known to its day, because the day was loaded from the same object; or
+//! its day is owed the row and marked so; or its day was never loaded, which is only counted.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use plans::lake::attempt_name;
+use tracing::{info, warn};
+
+use super::changes;
+use super::context::Load;
+use super::frame::PeriodRun;
+use super::survey;
+use crate::decide::coverage::ReadObject;
+use crate::input::identity::Identity;
+use crate::load::days::{Day, Month};
+use crate::load::failure::Failure;
+use crate::publish::lease::{Lease, LeaseClient};
+use crate::publish::lists::ListedObject;
+use crate::status::{Owed, PeriodRecord, State};
+
+/// Rows of a day in an object that was read for other days.
+#[derive(Clone, Debug)]
+pub(super) struct Claim {
+    day: Day,
+    uri: String,
+    identity: Identity,
+    rows: u64,
+}
+
+/// The rows that an attempt has read of days that it does not load.
+pub(super) fn claims(days: &BTreeSet<Day>, objects: &[ReadObject]) -> Vec<Claim> {
+    let mut claims = Vec::new();
+    for object in objects {
+        let others = object.given.days.iter();
+        for (day, rows) in others.filter(|(day, _)| !days.contains(&Day(*day))) {
+            claims.push(Claim {
+                day: Day(*day),
+                uri: object.uri.clone(),
+                identity: Identity::of(&object.object),
+                rows: *rows,
+            });
+        }
+    }
+    claims
+}
+
+/// The days of `claims`.
+pub(super) fn days(claims: &[Claim]) -> BTreeSet<Day> {
+    claims.iter().map(|claim| claim.day).collect()
+}
+
+impl PeriodRun<'_> {
+    /// Marks the days that are owed rows, before the rows' objects count as read. Days that
+    /// this load works on itself are looked at when it ends.
+    pub(super) async fn settle(&self, lease: &Lease, claims: Vec<Claim>) -> Result<(), Failure> {
+        let own = self.asked.period.month();
+        let of_load = |month| {
+            let asked = self.load.survey.asked.iter();
+            asked
+                .map(|asked| asked.period.month())
+                .any(|of| of == month)
+        };
+        for (month, claims) in by_month(claims) {
+            let is_later = |claim: &Claim| match month == own {
+                true => self.load.scheduled.contains(&claim.day),
+                false => of_load(month),
+            };
+            let (later, now): (Vec<Claim>, Vec<Claim>) = claims.into_iter().partition(is_later);
+            self.load.notes().deferred.extend(later);
+            if month == own {
+                let record = lease.record().await;
+                let owed = self.load.owed(&record, now).await?;
+                if !owed.is_empty() {
+                    lease.change(|record| mark(record, &owed)).await?;
+                }
+            } else {
+                self.load.settle_month(month, now).await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Load<'_> {
+    /// Marks the days that are owed rows, of months that this load has worked on.
+    pub(super) async fn settle_deferred(&self) -> Result<(), Failure> {
+        let deferred = std::mem::take(&mut self.notes().deferred);
+        for (month, claims) in by_month(deferred) {
+            self.settle_month(month, claims).await?;
+        }
+        Ok(())
+    }
+
+    /// Marks days of a month whose lease this load does not hold.
+    async fn settle_month(&self, month: Month, claims: Vec<Claim>) -> Result<(), Failure> {
+        let (status, dataset) = (&self.driver.status, &self.survey.dataset);
+        let Some(record) = status.get(dataset, month).await? else {
+            self.count_not_loaded(claims);
+            return Ok(());
+        };
+        let owed = self.owed(&record, claims.clone()).await?;
+        if owed.is_empty() {
+            return Ok(());
+        }
+        let client = LeaseClient {
+            wait: self.driver.timing.lease * 2,
+            ..self.lease_client.clone()
+        };
+        let blank = PeriodRecord::new(dataset, month, &record.source_log_type);
+        let lease = client.acquire(&blank).await?;
+        self.remove_abandoned(&lease).await;
+        if lease.record().await.state.is_committed() {
+            let publisher = self.survey.publisher(self.driver.clock);
+            publisher.finish(&lease).await?;
+        }
+        // Another load may have read the objects meanwhile.
+        let owed = self.owed(&lease.record().await, claims).await?;
+        let was_failed = lease
+            .found()
+            .is_some_and(|found| found.state == State::Failed);
+        let marked = lease.release(|record| {
+            mark(record, &owed);
+            record.state = match &record.manifest {
+                _ if was_failed => State::Failed,
+                Some(_) => State::Done,
+                None => State::Pending,
+            };
+        });
+        Ok(marked.await?)
+    }
+
+    /// Our lease fences the previous attempt. Its owner can no longer clean up, so we do.
+    async fn remove_abandoned(&self, lease: &Lease) {
+        let left = |record: &&PeriodRecord| matches!(record.state, State::Running | State::Failed);
+        let Some(record) = lease.found().filter(left) else {
+            return;
+        };
+        let name = attempt_name(&record.load_id, record.period, record.attempt);
+        if let Err(error) = self.survey.cleanup().remove(&name).await {
+            warn!(%error, "cannot remove an attempt's work files");
+        }
+    }
+
+    /// The covered days whose lists lack the objects of `claims`. Counts the rows of days that
+    /// are not covered.
+    async fn owed(
+        &self,
+        record: &PeriodRecord,
+        claims: Vec<Claim>,
+    ) -> Result<BTreeMap<Day, Owed>, Failure> {
+        let covered = |claim: &Claim| record.covered_days.contains_key(&claim.day);
+        let (claims, not_loaded): (Vec<_>, Vec<_>) = claims.into_iter().partition(covered);
+        self.count_not_loaded(not_loaded);
+        let mut owed: BTreeMap<Day, Owed> = BTreeMap::new();
+        if claims.is_empty() {
+            return Ok(owed);
+        }
+        let Some((_, manifest)) = survey::manifest(&self.survey.work, record).await? else {
+            return Ok(owed);
+        };
+        let mut of_list: BTreeMap<&String, Vec<Claim>> = BTreeMap::new();
+        for claim in claims {
+            // Older versions kept no list: nobody knows what such a day was made of.
+            if let Some(list) = manifest.lists.get(&claim.day) {
+                of_list.entry(list).or_default().push(claim);
+            }
+        }
+        for (list, claims) in of_list {
+            let read = changes::read(&self.survey.work, list).await?;
+            let read = Read::of(&read);
+            for claim in claims {
+                let margin = self.survey.margin_of(record.covered_days.get(&claim.day));
+                if !read.holds(&claim, margin) {
+                    let owed = owed.entry(claim.day).or_default();
+                    owed.objects += 1;
+                    owed.rows += claim.rows;
+                }
+            }
+        }
+        Ok(owed)
+    }
+
+    fn count_not_loaded(&self, claims: Vec<Claim>) {
+        let mut notes = self.notes();
+        for claim in claims {
+            let of_day = notes.not_loaded.entry(claim.day).or_default();
+            of_day.insert(claim.uri, claim.rows);
+        }
+    }
+}
+
+/// The objects of a list, to look claims up in.
+struct Read<'a> {
+    by_name: HashMap<(&'a str, u64), &'a ListedObject>,
+    by_content: HashMap<u64, &'a ListedObject>,
+}
+
+impl<'a> Read<'a> {
+    fn of(list: &'a [ListedObject]) -> Self {
+        let by_name = list.iter();
+        let by_name =
+            by_name.map(|object| ((object.uri.as_str(), object.identity.version), object));
+        let by_content = list.iter().map(|object| (object.identity.content, object));
+        Self {
+            by_name: by_name.collect(),
+            by_content: by_content.collect(),
+        }
+    }
+
+    /// Whether the claim's object was read for the claim's day.
+    fn holds(&self, claim: &Claim, margin: u32) -> bool {
+        let named = self
+            .by_name
+            .get(&(claim.uri.as_str(), claim.identity.version));
+        let found = named.or_else(|| self.by_content.get(&claim.identity.content));
+        let was_read = |object: &ListedObject| {
+            object.reaches(claim.day, margin) || object.rows_of(claim.day) > 0
+        };
+        found.is_some_and(|object| was_read(object))
+    }
+}
+
+fn by_month(claims: Vec<Claim>) -> BTreeMap<Month, Vec<Claim>> {
+    let mut months: BTreeMap<Month, Vec<Claim>> = BTreeMap::new();
+    for claim in claims {
+        months.entry(claim.day.month()).or_default().push(claim);
+    }
+    months
+}
+
+/// Marks days as owed. The month is then not complete.
+fn mark(record: &mut PeriodRecord, owed: &BTreeMap<Day, Owed>) {
+    for (day, owed) in owed {
+        let Some(coverage) = record.covered_days.get_mut(day) else {
+            continue;
+        };
+        info!(%day, rows = owed.rows, "{day} is owed rows of objects that were not read for it");
+        let before = coverage.owed.unwrap_or_default();
+        coverage.owed = Some(Owed {
+            objects: before.objects.max(owed.objects),
+            rows: before.rows.max(owed.rows),
+        });
+        record.load_completed = false;
+    }
+}
