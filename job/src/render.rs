@@ -3,7 +3,9 @@
 use std::fmt::Write;
 
 use plans::receipt::Ledger;
-use scheduler::load::outcome::{LoadState, Outcome, PeriodOutcome, PeriodState};
+use scheduler::load::outcome::{
+    DayNote, Incomplete, LoadState, Outcome, PeriodOutcome, PeriodState,
+};
 
 use crate::failure::Failure;
 use crate::table::{Table, bytes, count, plural, seconds};
@@ -39,6 +41,15 @@ pub(crate) fn outcome(outcome: &Outcome, place: &str) -> String {
     );
     for warning in &outcome.warnings {
         push(&mut text, format!("warning: {warning}"));
+    }
+    for line in incomplete(&outcome.incomplete) {
+        push(&mut text, line);
+    }
+    for note in &outcome.not_loaded {
+        push(
+            &mut text,
+            format!("not loaded: {}\n help: {}", note_of_rows(note), note.remedy),
+        );
     }
     text.push_str(&quarantine_lines(&outcome.periods));
     text.push_str(&error_lines(outcome, place));
@@ -97,6 +108,44 @@ pub(crate) fn ledger_line(rows: &Ledger) -> String {
         count(rows.quarantined),
         count(rows.filtered),
         count(rows.other_period),
+    )
+}
+
+/// A line for each day that misses rows, with its remedy.
+pub(crate) fn incomplete(found: &Incomplete) -> Vec<String> {
+    let mut lines = Vec::new();
+    for note in &found.owed {
+        let rows = note_of_rows(note);
+        lines.push(format!(
+            "owed: {rows} that the day was not loaded from\n help: {}",
+            note.remedy
+        ));
+    }
+    for note in &found.rewritten {
+        let gone = plural(note.gone_objects.unwrap_or_default(), "object");
+        let of_gone = plural(note.gone_rows.unwrap_or_default(), "published row");
+        lines.push(format!(
+            "rewritten: {} are not published, since {gone} with {of_gone} are gone\n help: {}",
+            note_of_rows(note),
+            note.remedy
+        ));
+    }
+    for note in &found.broken {
+        let objects = plural(note.objects, "damaged object");
+        lines.push(format!(
+            "broken: {} has {objects}\n help: {}",
+            note.day, note.remedy
+        ));
+    }
+    lines
+}
+
+fn note_of_rows(note: &DayNote) -> String {
+    let rows = plural(note.rows.unwrap_or_default(), "row");
+    format!(
+        "{} has {rows} in {}",
+        note.day,
+        plural(note.objects, "object")
     )
 }
 

@@ -10,6 +10,7 @@ mod coverage;
 mod crash;
 mod executors;
 mod loads;
+mod ownership;
 mod readers;
 mod regions;
 mod s3;

@@ -17,7 +17,7 @@ use crate::failure::Failure;
 use crate::interrupt::Interrupt;
 use crate::settings::OutputFormat;
 use crate::table::{Table, bytes, count, plural};
-use crate::{output, wire};
+use crate::{output, render, wire};
 
 pub(super) fn run(args: LoadArgs, context: &Context) -> Result<ExitCode, Failure> {
     let prepared = loads::prepare(args, context)?;
@@ -67,7 +67,15 @@ fn human(plan: &LoadPlan) -> String {
 
 fn cells(period: &PeriodPlan) -> [String; 7] {
     let state = period.state.map_or_else(String::new, |state| words(&state));
-    let why = [reasons(&period.load), reasons(&period.skip)];
+    let check = period
+        .check
+        .iter()
+        .map(|day| (*day, Check::NewObjectsToRead));
+    let why = [
+        reasons(&period.load),
+        reasons(&check.collect()),
+        reasons(&period.skip),
+    ];
     let why: Vec<String> = why
         .into_iter()
         .filter(|reasons| !reasons.is_empty())
@@ -75,12 +83,19 @@ fn cells(period: &PeriodPlan) -> [String; 7] {
     [
         period.period.to_string(),
         state,
-        count(period.load.len() as u64),
+        count((period.load.len() + period.check.len()) as u64),
         count(period.skip.len() as u64),
         count(period.input.objects),
         bytes(period.input.bytes),
         why.join("; "),
     ]
+}
+
+/// Why a day is checked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Check {
+    /// Objects that gave it rows are gone, and there are new ones.
+    NewObjectsToRead,
 }
 
 /// `9 days never loaded (2024-01-22 to 2024-01-30)`, for each reason.
@@ -135,6 +150,7 @@ fn details(plan: &LoadPlan) -> Vec<String> {
     }
     lines.push(format!("rejected rows go to {}", local(&plan.quarantine)));
     lines.push(format!("configuration {}", plan.config_digest));
+    lines.extend(render::incomplete(&plan.incomplete));
     lines.extend(
         plan.warnings
             .iter()

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use scheduler::decide::incomplete::incomplete;
 use scheduler::load::days::Moment;
 use scheduler::status::{LoadRecord, PeriodRecord, StatusStore};
 use serde_json::json;
@@ -106,6 +107,10 @@ fn human(found: &Found) -> String {
     if !found.periods.is_empty() {
         text.push_str(&period_table(&found.periods));
         text.push('\n');
+        for line in render::incomplete(&incomplete(&found.periods, None)) {
+            text.push_str(&line);
+            text.push('\n');
+        }
     }
     if found.loads.is_empty() {
         text.push_str("no loads\n");
@@ -178,10 +183,14 @@ fn word(state: &scheduler::status::State) -> String {
 }
 
 fn as_json(state: &str, found: &Found) -> serde_json::Value {
+    let incomplete = incomplete(&found.periods, None);
     json!({
         "schema_version": 1,
         "state": state,
         "periods": found.periods,
+        "owed": incomplete.owed,
+        "rewritten": incomplete.rewritten,
+        "broken": incomplete.broken,
         "loads": found.loads,
     })
 }

@@ -81,7 +81,7 @@ impl<'a> Attempt<'a> {
             load,
             asked,
             inventory,
-            reach: load.survey.reach(&days),
+            reach: load.survey.reach(&BTreeSet::new()),
             days,
             undated_day: load.survey.undated_day,
             quarantine: load.request().terms.quarantine.clone(),

@@ -66,7 +66,7 @@ impl Survey<'_> {
             return Ok(changes);
         }
         let reach = self.reach(&BTreeSet::new());
-        let widest = Reach::same(self.widest_margin());
+        let widest = Reach::same(self.margin());
         let objects = inventory
             .to_read(changes.list_of.keys(), &widest)
             .into_iter();

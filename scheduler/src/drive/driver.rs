@@ -30,6 +30,9 @@ use crate::publish::lease::{LeaseClient, WAIT_PAUSE};
 use crate::publish::work;
 use crate::status::{LoadRecord, PeriodRecord};
 
+/// Rounds of one load. Each loads the days that the one before found to hold further rows.
+const MOST_ROUNDS: u32 = 4;
+
 impl Driver {
     /// Loads the days of the request that are not loaded yet.
     pub async fn run(&self, request: &LoadRequest) -> Outcome {
@@ -97,41 +100,41 @@ impl Driver {
         if matches!(selection, Selection::Days(days) if days.is_empty()) {
             return Ok(());
         }
-        let first = self.round(request, selection, outcome).await?;
-        if !matches!(selection, Selection::Range(_)) || request.terms.range != Range::Everything {
-            return Ok(());
-        }
-        // A load without a range asks for every day that holds rows, also where no path names it.
-        let mut asked = first;
-        loop {
-            let more = self.unasked(request, &asked, outcome).await?;
+        let mut asked = self.round(request, selection, outcome).await?;
+        let is_open = matches!(selection, Selection::Range(_))
+            && matches!(request.terms.range, Range::Everything);
+        for _ in 0..MOST_ROUNDS {
+            let more = Self::left(&asked, is_open, outcome)?;
             if more.is_empty() || self.is_cancelled() {
-                return Ok(());
+                break;
             }
-            let selection = Selection::Days(more.clone());
+            asked.extend(&more);
+            let selection = Selection::Days(more);
             self.round(request, &selection, outcome).await?;
-            asked.extend(more);
         }
+        let mut owed = outcome.incomplete.owed.iter();
+        outcome.incomplete.owes_asked = owed.any(|note| asked.contains(&note.day));
+        Ok(())
     }
 
-    /// The days before today that are known to hold rows and were not asked for yet.
-    async fn unasked(
-        &self,
-        request: &LoadRequest,
+    /// The days that a round of this load found to hold rows which it has not loaded. A load
+    /// without a range asks for every day before today that holds rows, also where no path
+    /// names it.
+    fn left(
         asked: &BTreeSet<Day>,
+        is_open: bool,
         outcome: &Outcome,
     ) -> Result<BTreeSet<Day>, Failure> {
         let today = outcome.started_at.day();
+        let is_left = |day: &Day| asked.contains(day) || is_open && *day < today;
         let owed = outcome.incomplete.owed.iter();
         let notes = outcome.not_loaded.iter().chain(owed);
-        let days = notes.map(|note| note.day).filter(|day| *day < today);
-        let days: BTreeSet<Day> = days.filter(|day| !asked.contains(day)).collect();
+        let days: BTreeSet<Day> = notes.map(|note| note.day).filter(is_left).collect();
         if days.len() > MAX_DAYS as usize {
             let message = format!("the input holds rows of {} days", days.len());
             let remedy = format!("give a range with --from and --to, of at most {MAX_DAYS} days");
             return Err(Failure::new(Kind::Usage, "bad_range", message, &remedy));
         }
-        tracing::debug!(dataset = %dataset::id(request), days = days.len(), "days beside those asked for");
         Ok(days)
     }
 

@@ -166,7 +166,8 @@ impl PeriodRun<'_> {
         let record = self.running(lease).await?;
         let inventory = self.inventory(decision);
         let days = decision.days.clone();
-        let attempt = Attempt::new(self.load, self.asked, inventory, days, &record);
+        let mut attempt = Attempt::new(self.load, self.asked, inventory, days, &record);
+        attempt.reach = self.load.survey.reach(&decision.renewed());
         let mut written = self.until_stopped(lease, attempt.write()).await?;
         self.check_quarantine(&written.collected)?;
         self.warn_of_shorter_versions(decision, &written);
@@ -361,12 +362,13 @@ impl PeriodRun<'_> {
             *damaged.entry(Day(day)).or_default() += 1;
         }
         let cover = |day: &Day| {
-            let digest = attempt.inventory.digest(*day, terms.margin).to_string();
+            let margin = attempt.reach.of(Some(*day));
+            let digest = attempt.inventory.digest(*day, margin).to_string();
             let closed = day.is_closed(terms.closing_delay(), survey.now);
             let config = &self.load.request().source.program.digest;
             let coverage = DayCoverage {
                 load_id: self.load.id.clone(),
-                margin: Some(terms.margin),
+                margin: Some(margin),
                 broken: damaged.get(day).map(|objects| Broken { objects: *objects }),
                 ..DayCoverage::new(config, &digest, closed, loaded_at)
             };
@@ -417,6 +419,16 @@ impl PeriodRun<'_> {
                 record.load_completed = record.is_complete(delay, now);
             })
             .await
+    }
+}
+
+impl Decision {
+    /// Covered days that are loaded with the present configuration and margin on request.
+    fn renewed(&self) -> BTreeSet<Day> {
+        use LoadReason::{FullLoad, StaleConfiguration};
+        let loaded = self.remaining.load.iter();
+        let renewed = loaded.filter(|(_, why)| matches!(why, FullLoad | StaleConfiguration));
+        renewed.map(|(day, _)| *day).collect()
     }
 }
 

@@ -90,7 +90,7 @@ fn period(survey: &Survey, asked: &AskedPeriod, remaining: &Remaining) -> Period
         load: remaining.load.clone(),
         check: remaining.check.clone(),
         skip: remaining.skip.clone(),
-        input: survey.volume(remaining.load.keys()),
+        input: survey.volume(remaining.load.keys().chain(&remaining.check)),
         state: survey
             .record(asked.period.month())
             .map(|record| record.state),

@@ -112,7 +112,7 @@ impl<'a> Survey<'a> {
         let mut survey = Self::unlisted(request, status, load_id, now).await?;
         let manifests = changes::manifests(&survey.work, &survey.records).await?;
         let revisit = revisited(request, selection, &survey.records);
-        survey.window = window(request, selection, &revisit, survey.widest_margin())?;
+        survey.window = window(request, selection, &revisit, survey.margin())?;
         survey.inventory = listing::list(&request.terms.inputs, survey.window).await?;
         let inventory = &survey.inventory;
         let mut days = asked_days(request, selection, &revisit, inventory)?;
@@ -198,14 +198,16 @@ impl<'a> Survey<'a> {
         self.record(day.month())?.covered_days.get(&day)
     }
 
-    /// The margin that a day was loaded with. Older versions did not record it.
+    /// The margin that a day was loaded with, or that it would be loaded with. Older versions
+    /// did not record it.
     pub(super) fn margin_of(&self, coverage: Option<&DayCoverage>) -> u32 {
         let recorded = coverage.and_then(|coverage| coverage.margin);
-        recorded.unwrap_or(self.request.terms.margin)
+        recorded.unwrap_or_else(|| self.margin())
     }
 
-    /// The greatest margin of the request and of the days that are covered.
-    pub(super) fn widest_margin(&self) -> u32 {
+    /// The margin of days that are loaded now: the greatest of the request and of all covered
+    /// days. It never shrinks: days that keep the greater margin have taken rows by it.
+    pub(super) fn margin(&self) -> u32 {
         let covered = self
             .records
             .iter()
@@ -214,12 +216,12 @@ impl<'a> Survey<'a> {
         recorded.max().unwrap_or(0).max(self.request.terms.margin)
     }
 
-    /// The reach of input objects for an attempt that loads `days`. Covered days that it does
-    /// not load keep the margin that they were loaded with.
-    pub(super) fn reach(&self, days: &BTreeSet<Day>) -> Reach {
-        let mut reach = Reach::same(self.request.terms.margin);
+    /// The reach of input objects for an attempt. Covered days keep the margin that they were
+    /// loaded with, except the `renewed` ones.
+    pub(super) fn reach(&self, renewed: &BTreeSet<Day>) -> Reach {
+        let mut reach = Reach::same(self.margin());
         for (day, coverage) in self.records.iter().flat_map(|record| &record.covered_days) {
-            if !days.contains(day) {
+            if !renewed.contains(day) {
                 reach.set(*day, self.margin_of(Some(coverage)));
             }
         }
@@ -351,8 +353,7 @@ impl<'a> Survey<'a> {
     /// Returns the number and size of the objects that loading `days` reads.
     pub fn volume<'d>(&self, days: impl IntoIterator<Item = &'d Day>) -> Volume {
         let mut volume = Volume::default();
-        let days: BTreeSet<Day> = days.into_iter().copied().collect();
-        for object in self.inventory.to_read(&days, &self.reach(&days)) {
+        for object in self.inventory.to_read(days, &self.reach(&BTreeSet::new())) {
             volume.objects += 1;
             volume.bytes += object.size;
         }
@@ -361,7 +362,7 @@ impl<'a> Survey<'a> {
 
     /// Returns the window to list when `days` are loaded besides the requested ones.
     pub fn window_with(&self, days: &BTreeSet<Day>) -> Window {
-        let margin = i32::try_from(self.widest_margin()).unwrap_or(i32::MAX);
+        let margin = i32::try_from(self.margin()).unwrap_or(i32::MAX);
         let mut window = self.window;
         if let (Some(first), Some(last)) = (days.first(), days.last()) {
             let first = first.plus(margin.saturating_neg());

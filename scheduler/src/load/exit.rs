@@ -75,7 +75,7 @@ pub static EXIT_CODES: &[Row] = &[
     row(
         ExitCode::PeriodsFailed,
         (3, "periods_failed"),
-        "some periods failed, or too many rows were quarantined",
+        "some periods failed, too many rows were quarantined, or a day misses rows",
         true,
         "`lakebolt status` and `lakebolt quarantine SOURCE` show why; then `lakebolt retry LOAD`, \
          each with `--output OUTPUT`",

@@ -50,6 +50,9 @@ pub struct Incomplete {
     /// Covered days with damaged input objects.
     #[serde(default)]
     pub broken: Vec<DayNote>,
+    /// Whether days that were asked for are owed rows.
+    #[serde(skip)]
+    pub owes_asked: bool,
 }
 
 /// A day that misses rows.
@@ -87,7 +90,7 @@ impl DayNote {
 impl Incomplete {
     /// Whether days that were asked for miss rows, so that the load must not look successful.
     pub fn is_failure(&self) -> bool {
-        !self.rewritten.is_empty() || !self.broken.is_empty()
+        self.owes_asked || !self.rewritten.is_empty() || !self.broken.is_empty()
     }
 }
 

@@ -211,8 +211,6 @@ impl Replay<'_> {
             days,
             record,
         );
-        // A replay loads no day again, so each day keeps its margin.
-        attempt.reach = survey.reach(&BTreeSet::new());
         attempt.undated_day = undated.unwrap_or(survey.undated_day);
         if !survey.work.is_local() {
             let rejected = AttemptFiles(&attempt.name).rejected();

@@ -439,6 +439,15 @@ impl World {
         }
     }
 
+    /// Does the same as [`World::new`] on a filesystem in memory, where there is one.
+    pub(crate) fn in_memory() -> Self {
+        let folder = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir());
+        Self {
+            folder: folder.unwrap(),
+            status: Arc::default(),
+        }
+    }
+
     /// Adds an input object for a day, with one line per entry of `rows`.
     pub(crate) fn log(&self, day: &str, name: &str, rows: &[&str]) {
         let lines: Vec<String> = rows.iter().map(|row| format!("{day} {row}\n")).collect();

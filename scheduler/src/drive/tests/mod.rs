@@ -4,4 +4,5 @@ pub(crate) mod fakes;
 
 mod loads;
 
+mod histories;
 mod recovery;
