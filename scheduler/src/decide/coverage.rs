@@ -37,8 +37,8 @@ pub struct Standing {
 /// A list of objects compared with those that exist now.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Comparison {
-    /// Objects of the list that exist, under their present names.
-    pub same: Vec<ListedObject>,
+    /// Objects of the list that exist, under their present names, with their indexes.
+    pub same: Vec<(ListedObject, usize)>,
     /// Objects of the list that do not exist any more.
     pub gone: Vec<ListedObject>,
     /// Objects of the list that a new version has replaced, with the index of that version.
@@ -73,10 +73,10 @@ impl Standing {
         self.object.day.map(Day)
     }
 
-    /// Whether the object may hold rows of a day that is loaded with this margin.
-    fn reaches(&self, day: Day, margin: u32) -> bool {
+    /// Whether the object may hold rows of a day.
+    fn reaches(&self, day: Day) -> bool {
         let distance = self.object.day.map_or(0, |own| own.abs_diff(day.0));
-        distance <= margin.max(self.margin)
+        distance <= self.margin
     }
 }
 
@@ -93,7 +93,7 @@ impl Comparison {
             match by_uri.get(listed.uri.as_str()) {
                 Some(&index) if now[index].identity.version == listed.identity.version => {
                     taken[index] = true;
-                    compared.same.push(listed);
+                    compared.same.push((listed, index));
                 }
                 _ => left.push(listed),
             }
@@ -135,11 +135,12 @@ impl Comparison {
             match by_content.get_mut(&key).and_then(Vec::pop) {
                 Some(index) => {
                     taken[index] = true;
-                    self.same.push(ListedObject {
+                    let renamed = ListedObject {
                         uri: now[index].uri.clone(),
                         identity: now[index].identity,
                         ..listed
-                    });
+                    };
+                    self.same.push((renamed, index));
                 }
                 None => still.push(listed),
             }
@@ -147,21 +148,18 @@ impl Comparison {
         still
     }
 
-    /// The change of a day that was loaded with `margin` and refers to the compared list.
-    pub fn change(&self, day: Day, margin: u32, now: &[Standing]) -> DayChange {
+    /// The change of a day that refers to the compared list.
+    pub fn change(&self, day: Day, now: &[Standing]) -> DayChange {
         let mut change = DayChange::default();
-        for index in self
-            .new
-            .iter()
-            .filter(|index| now[**index].reaches(day, margin))
-        {
-            change.new.insert(now[*index].uri.clone());
+        // An object that was read for other days only is new to this one.
+        let read_for_others = self.same.iter().filter(|(old, _)| !old.reaches(day));
+        let read_for_others = read_for_others.map(|(_, index)| index);
+        for index in self.new.iter().chain(read_for_others) {
+            if now[*index].reaches(day) {
+                change.new.insert(now[*index].uri.clone());
+            }
         }
-        for (old, _) in self
-            .superseded
-            .iter()
-            .filter(|(old, _)| old.reaches(day, margin))
-        {
+        for (old, _) in &self.superseded {
             change.superseded_rows += old.rows_of(day);
         }
         for old in &self.gone {
@@ -175,10 +173,10 @@ impl Comparison {
 
     /// The objects of the list that describe a day which is kept: those that exist, and those
     /// that are gone but gave it rows.
-    pub fn kept(&self, day: Day, margin: u32) -> impl Iterator<Item = &ListedObject> {
+    pub fn kept(&self, day: Day) -> impl Iterator<Item = &ListedObject> {
         let gone = self.gone.iter().filter(move |old| old.rows_of(day) > 0);
-        let same = self.same.iter().filter(move |old| old.reaches(day, margin));
-        same.chain(gone)
+        let same = self.same.iter().map(|(old, _)| old);
+        same.filter(move |old| old.reaches(day)).chain(gone)
     }
 }
 
@@ -216,6 +214,8 @@ impl DayChange {
 pub struct ReadObject {
     pub uri: String,
     pub object: InputObject,
+    /// Days that its rows may be away from its day.
+    pub margin: u32,
     /// The day of its rows without a readable time, if its path names no day.
     pub fallback_day: Day,
     pub given: ObjectRows,
@@ -229,6 +229,7 @@ impl ReadObject {
             uri: self.uri.clone(),
             identity: Identity::of(&self.object),
             day: self.object.day.map(Day),
+            margin: self.margin,
             fallback_day: self.object.day.is_none().then_some(self.fallback_day),
             damaged: self.given.damaged.is_some(),
             rows: days.map(|(day, rows)| (Day(*day), *rows)).collect(),
@@ -263,6 +264,7 @@ mod tests {
             uri: standing.uri,
             identity: standing.identity,
             day: standing.object.day.map(Day),
+            margin: MARGIN,
             rows: rows.iter().map(|(day, rows)| (Day(*day), *rows)).collect(),
             ..ListedObject::default()
         }
@@ -270,7 +272,7 @@ mod tests {
 
     /// The change of day 10: new objects, superseded rows, gone objects.
     fn change(list: Vec<ListedObject>, now: &[Standing]) -> (Vec<String>, u64, Vec<String>) {
-        let change = Comparison::of(list, now).change(Day(10), MARGIN, now);
+        let change = Comparison::of(list, now).change(Day(10), now);
         let short = |uri: &String| uri.trim_start_matches("s3://b/").to_owned();
         (
             change.new.iter().map(short).collect(),
@@ -326,6 +328,15 @@ mod tests {
         now[0].margin = 7;
         let (new, ..) = change(Vec::new(), &now);
         assert_eq!(new, ["far"], "its own margin reaches the day");
+    }
+
+    #[test]
+    fn an_object_that_was_read_for_other_days_is_new_when_its_margin_grows() {
+        let list = || vec![listed("a@8", 1, &[(8, 5)])];
+        let mut now = [standing("a@8", 1)];
+        assert_eq!(change(list(), &now), (Vec::new(), 0, Vec::new()));
+        now[0].margin = 2;
+        assert_eq!(change(list(), &now), (vec!["a".to_owned()], 0, Vec::new()));
     }
 
     #[test]

@@ -81,7 +81,7 @@ impl<'a> Attempt<'a> {
             load,
             asked,
             inventory,
-            reach: load.survey.reach(&BTreeSet::new()),
+            reach: load.survey.reach(&BTreeSet::new(), Some(record)),
             days,
             undated_day: load.survey.undated_day,
             quarantine: load.request().terms.quarantine.clone(),
@@ -130,6 +130,7 @@ impl<'a> Attempt<'a> {
             for (object, given) in split.objects.into_iter().zip(rows) {
                 objects.push(ReadObject {
                     uri: identity::uri(&object),
+                    margin: self.reach.of(object.day.map(Day)),
                     fallback_day: self.fallback_day(&object),
                     object,
                     given,

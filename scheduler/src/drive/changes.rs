@@ -65,7 +65,7 @@ impl Survey<'_> {
         if changes.list_of.is_empty() {
             return Ok(changes);
         }
-        let reach = self.reach(&BTreeSet::new());
+        let reach = self.reach(&BTreeSet::new(), Some(record));
         let widest = Reach::same(self.margin());
         let objects = inventory
             .to_read(changes.list_of.keys(), &widest)
@@ -82,8 +82,7 @@ impl Survey<'_> {
             changes.comparisons.insert(name.clone(), compared);
         }
         for (day, list) in &changes.list_of {
-            let margin = self.margin_of(record.covered_days.get(day));
-            let change = changes.comparisons[list].change(*day, margin, &changes.standing);
+            let change = changes.comparisons[list].change(*day, &changes.standing);
             changes.of_day.insert(*day, change);
         }
         Ok(changes)

@@ -197,12 +197,7 @@ fn described(decision: &Decision, days: &BTreeSet<Day>, read: &[ReadObject]) -> 
         let Some(compared) = changes.comparison(*day) else {
             continue;
         };
-        let record = decision.known.record.as_ref();
-        let covered = record.and_then(|record| record.covered_days.get(day));
-        let margin = covered
-            .and_then(|covered| covered.margin)
-            .unwrap_or(u32::MAX);
-        for kept in compared.kept(*day, margin) {
+        for kept in compared.kept(*day) {
             let key = (kept.uri.clone(), kept.identity.version);
             let known = objects.entry(key).or_insert_with(|| ListedObject {
                 // Each of the days has its own list, which knows the object's rows of that day.

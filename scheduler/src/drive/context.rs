@@ -4,19 +4,20 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use datafusion::physical_plan::ExecutionPlan;
 use plans::attempt::AttemptSpec;
 use plans::mapping::Program;
 use plans::spec::Format;
 use tokio::sync::watch;
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 use super::activity::Activity;
 use super::owed::Claim;
 use super::survey::Survey;
 use crate::load::days::{Day, Moment};
+use crate::load::failure::Failure;
 use crate::load::notification::{Notification, Observer};
 use crate::load::outcome::{PeriodOutcome, PeriodState};
 use crate::load::terms::LoadRequest;
@@ -106,6 +107,24 @@ impl Driver {
             load_id: load_id.to_owned(),
             duration: self.timing.lease,
             wait: request.terms.wait,
+        }
+    }
+
+    /// Repeats a step after the periods for as long as a status store may be unavailable: what
+    /// is published already is not reported as failed.
+    pub(super) async fn patiently<T, F>(&self, step: impl Fn() -> F) -> Result<T, Failure>
+    where
+        F: Future<Output = Result<T, Failure>>,
+    {
+        let since = Instant::now();
+        loop {
+            match step().await {
+                Err(failure) if failure.retryable && since.elapsed() < self.timing.patience => {
+                    warn!("{failure}");
+                }
+                ended => return ended,
+            }
+            tokio::time::sleep(self.timing.backoff).await;
         }
     }
 

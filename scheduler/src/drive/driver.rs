@@ -28,7 +28,7 @@ use crate::load::recorded::{Origin, RecordedRequest};
 use crate::load::terms::{LoadRequest, Range};
 use crate::publish::lease::{LeaseClient, WAIT_PAUSE};
 use crate::publish::work;
-use crate::status::{LoadRecord, PeriodRecord};
+use crate::status::LoadRecord;
 
 /// Rounds of one load. Each loads the days that the one before found to hold further rows.
 const MOST_ROUNDS: u32 = 4;
@@ -171,22 +171,6 @@ impl Driver {
         Ok(asked)
     }
 
-    /// Reads the dataset's records. What was published is not given up for a status store that
-    /// is unavailable for a while.
-    async fn records(&self, dataset: &str) -> Result<Vec<PeriodRecord>, Failure> {
-        let since = Instant::now();
-        loop {
-            let failure = match self.status.periods(dataset).await {
-                Ok(records) => return Ok(records),
-                Err(error) => Failure::from(error),
-            };
-            if !failure.retryable || since.elapsed() >= self.timing.patience {
-                return Err(failure);
-            }
-            tokio::time::sleep(self.timing.backoff).await;
-        }
-    }
-
     /// Adds what the load found out about days that miss rows.
     async fn note(
         &self,
@@ -196,7 +180,9 @@ impl Driver {
     ) -> Result<(), Failure> {
         let notes = std::mem::take(&mut *load.notes());
         outcome.warnings.extend(notes.warnings);
-        let records = self.records(&load.survey.dataset).await?;
+        let dataset = &load.survey.dataset;
+        let read = || async { Ok(self.status.periods(dataset).await?) };
+        let records = self.patiently(read).await?;
         let ever: BTreeSet<Day> = outcome
             .periods
             .iter()

@@ -88,7 +88,8 @@ impl Load<'_> {
     pub(super) async fn settle_deferred(&self) -> Result<(), Failure> {
         let deferred = std::mem::take(&mut self.notes().deferred);
         for (month, claims) in by_month(deferred) {
-            self.settle_month(month, claims).await?;
+            let settle = || self.settle_month(month, claims.clone());
+            self.driver.patiently(settle).await?;
         }
         Ok(())
     }
@@ -171,8 +172,7 @@ impl Load<'_> {
             let read = changes::read(&self.survey.work, list).await?;
             let read = Read::of(&read);
             for claim in claims {
-                let margin = self.survey.margin_of(record.covered_days.get(&claim.day));
-                if !read.holds(&claim, margin) {
+                if !read.holds(&claim) {
                     let owed = owed.entry(claim.day).or_default();
                     owed.objects += 1;
                     owed.rows += claim.rows;
@@ -210,15 +210,12 @@ impl<'a> Read<'a> {
     }
 
     /// Whether the claim's object was read for the claim's day.
-    fn holds(&self, claim: &Claim, margin: u32) -> bool {
+    fn holds(&self, claim: &Claim) -> bool {
         let named = self
             .by_name
             .get(&(claim.uri.as_str(), claim.identity.version));
         let found = named.or_else(|| self.by_content.get(&claim.identity.content));
-        let was_read = |object: &ListedObject| {
-            object.reaches(claim.day, margin) || object.rows_of(claim.day) > 0
-        };
-        found.is_some_and(|object| was_read(object))
+        found.is_some_and(|object| object.reaches(claim.day))
     }
 }
 

@@ -167,7 +167,7 @@ impl PeriodRun<'_> {
         let inventory = self.inventory(decision);
         let days = decision.days.clone();
         let mut attempt = Attempt::new(self.load, self.asked, inventory, days, &record);
-        attempt.reach = self.load.survey.reach(&decision.renewed());
+        attempt.reach = self.load.survey.reach(&decision.renewed(), Some(&record));
         let mut written = self.until_stopped(lease, attempt.write()).await?;
         self.check_quarantine(&written.collected)?;
         self.warn_of_shorter_versions(decision, &written);

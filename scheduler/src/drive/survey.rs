@@ -217,10 +217,15 @@ impl<'a> Survey<'a> {
     }
 
     /// The reach of input objects for an attempt. Covered days keep the margin that they were
-    /// loaded with, except the `renewed` ones.
-    pub(super) fn reach(&self, renewed: &BTreeSet<Day>) -> Reach {
-        let mut reach = Reach::same(self.margin());
-        for (day, coverage) in self.records.iter().flat_map(|record| &record.covered_days) {
+    /// loaded with, except the `renewed` ones. `latest` is newer than the survey.
+    pub(super) fn reach(&self, renewed: &BTreeSet<Day>, latest: Option<&PeriodRecord>) -> Reach {
+        let is_older =
+            |record: &&PeriodRecord| latest.is_none_or(|latest| latest.period != record.period);
+        let records = self.records.iter().filter(is_older).chain(latest);
+        let covered: Vec<_> = records.flat_map(|record| &record.covered_days).collect();
+        let recorded = covered.iter().filter_map(|(_, coverage)| coverage.margin);
+        let mut reach = Reach::same(recorded.max().unwrap_or(0).max(self.margin()));
+        for (day, coverage) in covered {
             if !renewed.contains(day) {
                 reach.set(*day, self.margin_of(Some(coverage)));
             }
@@ -353,7 +358,10 @@ impl<'a> Survey<'a> {
     /// Returns the number and size of the objects that loading `days` reads.
     pub fn volume<'d>(&self, days: impl IntoIterator<Item = &'d Day>) -> Volume {
         let mut volume = Volume::default();
-        for object in self.inventory.to_read(days, &self.reach(&BTreeSet::new())) {
+        for object in self
+            .inventory
+            .to_read(days, &self.reach(&BTreeSet::new(), None))
+        {
             volume.objects += 1;
             volume.bytes += object.size;
         }

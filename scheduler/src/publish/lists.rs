@@ -43,6 +43,8 @@ pub struct ListedObject {
     pub identity: Identity,
     /// The day in its path.
     pub day: Option<Day>,
+    /// Days that its rows may be away from its day.
+    pub margin: u32,
     /// The day that owns its rows without a readable time, if its path names no day.
     pub fallback_day: Option<Day>,
     /// Whether it was damaged.
@@ -58,9 +60,10 @@ impl ListedObject {
         found.map_or(0, |(_, rows)| *rows)
     }
 
-    /// Whether the object was read for a day that was loaded with this margin.
-    pub fn reaches(&self, day: Day, margin: u32) -> bool {
-        self.day.is_none_or(|own| own.0.abs_diff(day.0) <= margin)
+    /// Whether the object was read for a day that refers to its list.
+    pub fn reaches(&self, day: Day) -> bool {
+        self.day
+            .is_none_or(|own| own.0.abs_diff(day.0) <= self.margin)
     }
 }
 
@@ -108,6 +111,7 @@ const URI: &str = "uri";
 const VERSION: &str = "version";
 const CONTENT: &str = "content";
 const DAY: &str = "day";
+const MARGIN: &str = "margin";
 const FALLBACK_DAY: &str = "fallback_day";
 const DAMAGED: &str = "damaged";
 const OWNER: &str = "owner";
@@ -120,6 +124,7 @@ fn schema() -> SchemaRef {
         // Null if it is the version.
         Field::new(CONTENT, DataType::UInt64, true),
         Field::new(DAY, DataType::Int32, true),
+        Field::new(MARGIN, DataType::UInt64, false),
         Field::new(FALLBACK_DAY, DataType::Int32, true),
         Field::new(DAMAGED, DataType::Boolean, false),
         // The day that owns the rows; null for an object without rows.
@@ -135,7 +140,7 @@ fn properties() -> WriterProperties {
         .set_compression(Compression::ZSTD(ZstdLevel::default()))
         .set_statistics_enabled(datafusion::parquet::file::properties::EnabledStatistics::None)
         .set_column_encoding(URI.to_owned().into(), Encoding::DELTA_BYTE_ARRAY);
-    for (column, encoding) in [DAY, FALLBACK_DAY, OWNER, ROWS].map(delta) {
+    for (column, encoding) in [DAY, MARGIN, FALLBACK_DAY, OWNER, ROWS].map(delta) {
         properties = properties.set_column_encoding(column, encoding);
     }
     properties.build()
@@ -148,6 +153,7 @@ struct Columns {
     versions: Vec<u64>,
     contents: Vec<Option<u64>>,
     days: Vec<Option<i32>>,
+    margins: Vec<u64>,
     fallback_days: Vec<Option<i32>>,
     damaged: Vec<bool>,
     owners: Vec<Option<i32>>,
@@ -170,6 +176,7 @@ impl Columns {
         self.versions.push(version);
         self.contents.push((content != version).then_some(content));
         self.days.push(object.day.map(|day| day.0));
+        self.margins.push(object.margin.into());
         self.fallback_days
             .push(object.fallback_day.map(|day| day.0));
         self.damaged.push(object.damaged);
@@ -183,6 +190,7 @@ impl Columns {
             Arc::new(UInt64Array::from(self.versions)),
             Arc::new(UInt64Array::from(self.contents)),
             Arc::new(Int32Array::from(self.days)),
+            Arc::new(UInt64Array::from(self.margins)),
             Arc::new(Int32Array::from(self.fallback_days)),
             Arc::new(BooleanArray::from(self.damaged)),
             Arc::new(Int32Array::from(self.owners)),
@@ -198,6 +206,7 @@ struct ReadColumns<'a> {
     versions: &'a UInt64Array,
     contents: &'a UInt64Array,
     days: &'a Int32Array,
+    margins: &'a UInt64Array,
     fallback_days: &'a Int32Array,
     damaged: &'a BooleanArray,
     owners: &'a Int32Array,
@@ -221,6 +230,7 @@ impl<'a> ReadColumns<'a> {
             versions: numbers(VERSION)?,
             contents: numbers(CONTENT)?,
             days: days(DAY)?,
+            margins: numbers(MARGIN)?,
             fallback_days: days(FALLBACK_DAY)?,
             damaged: column(batch, DAMAGED)?
                 .as_boolean_opt()
@@ -241,6 +251,7 @@ impl<'a> ReadColumns<'a> {
             uri: self.uris.value(row).to_owned(),
             identity: Identity { version, content },
             day: day_at(self.days, row),
+            margin: u32::try_from(self.margins.value(row)).unwrap_or(u32::MAX),
             fallback_day: day_at(self.fallback_days, row),
             damaged: self.damaged.value(row),
             rows: Vec::new(),
@@ -288,6 +299,7 @@ mod tests {
             object("a", 1, &[]),
             ListedObject {
                 day: Some(Day(7)),
+                margin: u32::MAX,
                 damaged: true,
                 ..object("b", 1, &[(6, 1), (7, 9)])
             },

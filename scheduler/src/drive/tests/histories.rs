@@ -387,7 +387,13 @@ impl History {
         for (name, object) in &self.objects {
             for record in &object.records {
                 let owner = record.owner(object.day, request.terms.margin);
-                let either = self.other_margins && !asked.contains(&object.day);
+                // With other margins, the days that the margins choose from must be asked for.
+                let both = record
+                    .time
+                    .iter()
+                    .chain([&object.day])
+                    .all(|day| asked.contains(day));
+                let either = self.other_margins && !both;
                 if either || !asked.contains(&owner) || visible.contains(&format!("r{}", record.id))
                 {
                     continue;
