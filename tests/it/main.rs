@@ -10,6 +10,7 @@ mod coverage;
 mod crash;
 mod executors;
 mod loads;
+mod names;
 mod readers;
 mod regions;
 mod s3;

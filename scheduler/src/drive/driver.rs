@@ -106,6 +106,7 @@ impl Driver {
         let remaining = survey.remaining().await?;
         refuse_empty(&survey)?;
         outcome.warnings = warnings(&remaining);
+        outcome.warnings.extend(survey.inventory.counts().warning());
         outcome.warnings.extend(prepare(request, &survey).await?);
         self.begin(request, outcome).await?;
         let load = Load {

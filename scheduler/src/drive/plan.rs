@@ -29,6 +29,8 @@ pub struct LoadPlan {
     pub input: Volume,
     /// Objects that are not read, counted by reason.
     pub ignored: BTreeMap<Skip, u64>,
+    /// URIs of the first objects whose names cannot be addressed.
+    pub unaddressable: Vec<String>,
     pub periods: Vec<PeriodPlan>,
     pub warnings: Vec<String>,
 }
@@ -69,10 +71,14 @@ impl Driver {
                 bytes: counts.bytes,
             },
             ignored: counts.skipped.clone(),
+            unaddressable: counts.unaddressable.clone(),
             periods: periods
                 .map(|(asked, remaining)| period(&survey, asked, remaining))
                 .collect(),
-            warnings: warnings(&remaining),
+            warnings: warnings(&remaining)
+                .into_iter()
+                .chain(counts.warning())
+                .collect(),
         })
     }
 }
