@@ -12,6 +12,7 @@ mod executors;
 mod loads;
 mod names;
 mod readers;
+mod reading;
 mod regions;
 mod s3;
 mod s3_crash;
