@@ -1,5 +1,6 @@
-//! Objects that change between listing and reading. A load never writes rows of an object that
-//! is not the one that was listed.
+//! Objects that change between listing and reading, and damaged objects. A load never writes
+//! rows of an object that is not the one that was listed, and never takes the rest of a
+//! damaged object for the end of its rows.
 
 use std::fs;
 use std::io::Write;
@@ -174,4 +175,108 @@ fn a_cluster_lists_again_when_an_executor_finds_another_object() -> anyhow::Resu
     let answer = load.wait()?.expect_code(0);
     assert_eq!(attempts(&answer), 2, "{}", answer.stderr);
     workspace.assert_exact(first(), last())
+}
+
+/// A load of one day with a damaged object beside a good one.
+struct Damaged {
+    workspace: Workspace,
+}
+
+impl Damaged {
+    /// `bytes` are the object's. The good one has 100 flows.
+    fn new(bytes: &[u8]) -> anyhow::Result<Self> {
+        let workspace = Workspace::new()?;
+        let flows = Flows::default();
+        flows.write(&workspace.input(), first(), 0, 100)?;
+        let path = flows.path(&workspace.input(), first(), 1);
+        fs::write(path, bytes)?;
+        Ok(Self { workspace })
+    }
+
+    /// Loads, and returns the counts of rejected rows by reason.
+    fn reasons(&self) -> anyhow::Result<Value> {
+        let load = self.workspace.load(first(), first())?;
+        let answer = load.args(["--max-quarantine", "100"]).run()?;
+        Ok(answer.json()["periods"][0]["reasons"].clone())
+    }
+
+    /// The rejected rows: reason, detail and raw bytes.
+    fn quarantined(&self) -> anyhow::Result<Vec<Vec<String>>> {
+        let mut found = Vec::new();
+        for path in rows::objects(&self.workspace.folder().join("lake.quarantine")) {
+            found.extend(rows::read(&path, &["reason", "detail", "raw"])?);
+        }
+        Ok(found)
+    }
+
+    fn written(&self) -> anyhow::Result<u64> {
+        rows::count_all(&self.workspace.lake())
+    }
+}
+
+#[test]
+fn half_a_gzip_publishes_its_rows_and_names_the_damage() -> anyhow::Result<()> {
+    let scratch = tempfile::tempdir()?;
+    let whole = Flows::default().write(scratch.path(), first(), 1, 10_001)?;
+    let bytes = fs::read(whole)?;
+    let damaged = Damaged::new(&bytes[..bytes.len() / 2])?;
+    let reasons = damaged.reasons()?;
+    assert_eq!(reasons["truncated_gzip"], 1, "{reasons}");
+    let written = damaged.written()?;
+    assert!((1000..10_000).contains(&written), "{written}");
+    let quarantined = damaged.quarantined()?;
+    assert_eq!(quarantined.len(), 1, "{quarantined:?}");
+    assert_eq!(quarantined[0][0], "truncated_gzip");
+    Ok(())
+}
+
+/// A line of text in other compressions and encodings.
+const FOREIGN: [(&str, &[u8]); 4] = [
+    (
+        "bzip2",
+        b"BZh91AY&SYc>\xd6\xe2\0\0\0\xc1\0\0\x10 \x02\0\x02\x10\x08+\x17rE8P\x90c>\xd6\xe2",
+    ),
+    (
+        "xz",
+        b"\xfd7zXZ\0\0\x04\xe6\xd6\xb4F\x02\0!\x01\x16\0\0\0t/\xe5\xa3\x01\0\x01a\n\0\0\0",
+    ),
+    ("zip", b"PK\x03\x04\x14\0\0\0\x08\0\0\0!X\0\0"),
+    ("UTF-16", b"\xff\xfe2\0 \0001\0001\0001\0\n\0"),
+];
+
+#[test]
+fn an_object_of_another_compression_is_one_rejected_row_that_says_which() -> anyhow::Result<()> {
+    for (name, bytes) in FOREIGN {
+        let damaged = Damaged::new(bytes)?;
+        let reasons = damaged.reasons()?;
+        assert_eq!(
+            reasons,
+            serde_json::json!({"unsupported_compression": 1}),
+            "{name}"
+        );
+        let quarantined = damaged.quarantined()?;
+        assert!(quarantined[0][1].contains(name), "{quarantined:?}");
+        // The first of them belongs to the day before.
+        assert_eq!(damaged.written()?, 99, "{name}");
+    }
+    Ok(())
+}
+
+#[test]
+fn a_text_that_ends_within_a_line_names_the_damage() -> anyhow::Result<()> {
+    let line = "2 111122223333 eni-1 10.0.0.1 10.0.0.2 1 2 6 1 1 1707523200 1707523260 ACCEPT OK";
+    let damaged = Damaged::new(format!("{line}\n{line}\n2 111122223333 eni-1 10.0").as_bytes())?;
+    let reasons = damaged.reasons()?;
+    assert_eq!(reasons, serde_json::json!({"cut_at_end": 1}));
+    assert_eq!(
+        damaged.quarantined()?[0][2],
+        hex("2 111122223333 eni-1 10.0")
+    );
+    assert_eq!(damaged.written()?, 101);
+    Ok(())
+}
+
+/// Bytes as `rows::read` shows them.
+fn hex(text: &str) -> String {
+    text.bytes().map(|byte| format!("{byte:02x}")).collect()
 }

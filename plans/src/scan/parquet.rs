@@ -24,6 +24,7 @@ use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
 
 use super::error::input_error;
 use super::listed::{InputError, ListedObject};
+use crate::decode::damage::CORRUPT_PARQUET;
 use crate::decode::{DecoderRequest, arrow_type};
 use crate::spec::{Column, ColumnKind, TimeUnit as Unit};
 
@@ -231,7 +232,7 @@ fn system_columns(object: u32, first: u64, rows: usize, broken: Option<&str>) ->
         )),
         Arc::new(UInt64Array::from(vec![0; rows])),
         Arc::new(BinaryViewArray::from(vec![None; rows])),
-        text(broken.map(|_| "corrupt_parquet")),
+        text(broken.map(|_| CORRUPT_PARQUET)),
         text(broken),
     ]
 }

@@ -187,7 +187,7 @@ impl BlockReader {
             }
             match self.decompressor.next_block() {
                 Some(block) => self.decoder.push(block),
-                None if self.drained => self.finish(),
+                None if self.drained || self.decompressor.broken().is_some() => self.finish(),
                 None => self.feed().await?,
             }
         }
