@@ -63,7 +63,7 @@ fn keys_that_cannot_be_addressed_are_named_and_hide_no_other() -> anyhow::Result
         workspace.bucket.put(&key, "not read\n")?;
     }
     // Neither is input: an empty marker, and a hidden folder.
-    workspace.bucket.put("in/AWSLogs//", "")?;
+    workspace.bucket.put(&format!("{folder}//"), "")?;
     workspace.bucket.put("in/_temporary//x", "not read\n")?;
     let range = ["--from", "2024-02-10", "--to", "2024-02-12"];
     let plan = workspace.command(workspace.lakebolt()?, "plan", "vpc_flow");
