@@ -1,5 +1,5 @@
 //! Lists the names of a store for reading. A name that no [`Path`] can hold, or that the store
-//! would leave out, is an entry of its own: it never fails the listing, and never goes
+//! would leave out, is a separate entry: it never fails the listing, and never goes
 //! unnoticed.
 
 use std::fmt::Debug;

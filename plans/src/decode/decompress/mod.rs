@@ -57,7 +57,7 @@ pub struct Decompressor {
     output: Vec<u8>,
     stream: Option<Stream>,
     /// Whether the first block was looked at.
-    begun: bool,
+    started: bool,
     ended: bool,
     broken: Option<Broken>,
 }
@@ -106,10 +106,10 @@ impl Decompressor {
             Stream::Inflate(inflate) => self.next_inflated(inflate.as_mut()),
         };
         self.stream = Some(stream);
-        if !self.begun
+        if !self.started
             && let Some(first) = &block
         {
-            self.begun = true;
+            self.started = true;
             if let Some(broken) = foreign::find(first) {
                 self.fail(broken);
                 self.output.clear();

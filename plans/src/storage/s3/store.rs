@@ -1,5 +1,5 @@
 //! Implements `ObjectStore`, `MultipartStore` and `Names` for a bucket. It uses the client of
-//! `object_store` and connects at the first request. It lists with requests of its own: that
+//! `object_store` and connects at the first request. It lists with its own requests: that
 //! client fails a page, and with it all that follows, at a key that is no `Path`.
 
 use std::ops::Range;
