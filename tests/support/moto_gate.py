@@ -60,6 +60,8 @@ PREFILLED: dict[str, list[str]] = {}
 
 def is_exclusive(environ) -> bool:
     """Whether the request must not run at the same time as another exclusive one."""
+    if environ["REQUEST_METHOD"] in ("GET", "HEAD"):
+        return False
     if any(condition in environ for condition in CONDITIONS):
         return True
     ends_upload = environ["REQUEST_METHOD"] in ("POST", "DELETE")

@@ -4,8 +4,9 @@
 use arrow::record_batch::RecordBatch;
 use bytes::Bytes;
 
-use super::column::{ARENA, Span};
-use super::lines::{Found, Lines, MAX_LINE, Splitter};
+use super::column::Span;
+use super::damage::{CUT_AT_END, LINE_TOO_LONG};
+use super::lines::{Found, Lines, MAX_LINE, Splitter, ends_in_json_object};
 use super::rows::{Rejected, Rows};
 use super::{Broken, Decoder, DecoderRequest};
 
@@ -28,6 +29,8 @@ pub(crate) struct LineDecoder<P> {
     lines: Lines,
     rows: Rows,
     ended: bool,
+    /// Whether the last line was handled.
+    rest_taken: bool,
     broken: Option<Broken>,
 }
 
@@ -46,6 +49,7 @@ impl<P: LineParser + 'static> LineDecoder<P> {
             lines: Lines::new(splitter),
             rows: Rows::new(request),
             ended: false,
+            rest_taken: false,
             broken: None,
         })
     }
@@ -65,7 +69,7 @@ impl<P: LineParser> Decoder for LineDecoder<P> {
         let mut holds_much = false;
         while !self.rows.is_full() {
             let Some(line) = self.lines.next(&mut self.rows.buffers) else {
-                if self.ended {
+                if self.ended && !std::mem::replace(&mut self.rest_taken, true) {
                     self.take_rest();
                 }
                 break;
@@ -92,18 +96,20 @@ impl<P: LineParser> Decoder for LineDecoder<P> {
 
 impl<P: LineParser> LineDecoder<P> {
     fn take_line(&mut self, line: &Found) {
-        if line.is_empty() {
-            return;
+        if !line.is_empty() {
+            let outcome = self.parse(line);
+            self.end(line, outcome);
         }
-        let span = Span {
-            bytes: self.lines.text(line),
-            buffer: line.buffer,
-            offset: line.start(),
-        };
-        let outcome = match check(line, span.bytes) {
-            Ok(()) => self.parser.parse(span, &mut self.rows),
-            Err(rejected) => Err(rejected),
-        };
+    }
+
+    fn parse(&mut self, line: &Found) -> Result<LineKind, Rejected> {
+        let span = span(&self.lines, line);
+        check(line, span.bytes)?;
+        self.parser.parse(span, &mut self.rows)
+    }
+
+    fn end(&mut self, line: &Found, outcome: Result<LineKind, Rejected>) {
+        let span = span(&self.lines, line);
         match outcome {
             Ok(LineKind::Row) => self.rows.end(line.number, line.offset, span),
             Ok(LineKind::Header) => {}
@@ -116,30 +122,62 @@ impl<P: LineParser> LineDecoder<P> {
     /// that the loss is counted.
     fn take_rest(&mut self) {
         let rest = self.lines.rest(&mut self.rows.buffers);
-        let Some(broken) = self.broken.take() else {
-            if let Some(line) = rest {
-                self.take_line(&line);
+        let rest = rest.filter(|line| !line.is_empty());
+        let broken = self.broken.take().or_else(|| self.unclosed(rest.as_ref()));
+        match (broken, rest) {
+            (Some(broken), rest) => {
+                let line = rest.unwrap_or_else(|| self.lines.nothing());
+                let why = Rejected::new(broken.reason, broken.detail);
+                self.end(&line, Err(why));
             }
-            return;
+            (None, Some(line)) => {
+                let outcome = self.parse(&line).map_err(|why| self.cut(&line, why));
+                self.end(&line, outcome);
+            }
+            (None, None) => {}
+        }
+    }
+
+    /// Returns the damage of an object that ends where its splitter waits for more.
+    fn unclosed(&self, rest: Option<&Found>) -> Option<Broken> {
+        let is_cut_already = rest.is_some_and(|line| line.is_too_long);
+        (self.lines.is_open() && !is_cut_already).then(|| Broken {
+            reason: CUT_AT_END,
+            detail: "the object ends before a quoted field, a JSON object or an array does"
+                .to_owned(),
+        })
+    }
+
+    /// Returns why the last line, which has no line end, is rejected: it is cut if it lacks its
+    /// end.
+    fn cut(&self, line: &Found, why: Rejected) -> Rejected {
+        let text = self.lines.text(line);
+        let is_cut = match why.reason {
+            "too_few_fields" | "unclosed_quote" => true,
+            "invalid_value" | "invalid_utf8" if !text.starts_with(b"{") => true,
+            "invalid_json" | "invalid_value" | "invalid_utf8" => ends_in_json_object(text),
+            _ => false,
         };
-        let (bytes, buffer, line) = match &rest {
-            Some(line) => (self.lines.text(line), line.buffer, line),
-            None => (&[][..], ARENA, &self.lines.nothing()),
-        };
-        let span = Span {
-            bytes,
-            buffer,
-            offset: line.start(),
-        };
-        let why = Rejected::new(broken.reason, broken.detail);
-        self.rows.reject(&why, line.number, line.offset, span);
+        if !is_cut {
+            return why;
+        }
+        Rejected::new(CUT_AT_END, format!("the last line is cut: {}", why.detail))
+    }
+}
+
+/// The text of a line, or nothing where there is no line.
+fn span<'a>(lines: &'a Lines, line: &Found) -> Span<'a> {
+    Span {
+        bytes: lines.text(line),
+        buffer: line.buffer,
+        offset: line.start(),
     }
 }
 
 fn check(line: &Found, bytes: &[u8]) -> Result<(), Rejected> {
     if line.is_too_long {
         let detail = format!("longer than {} MiB; its beginning is kept", MAX_LINE >> 20);
-        return Err(Rejected::new("line_too_long", detail));
+        return Err(Rejected::new(LINE_TOO_LONG, detail));
     }
     if line.is_ascii {
         return Ok(());
@@ -181,6 +219,7 @@ mod tests {
             lines: Lines::new(Splitter::LineEnd),
             rows: Rows::new(case.request()),
             ended: false,
+            rest_taken: false,
             broken: None,
         };
         let header = [vec![b'#'; (1 << 19) - 1], vec![b'\n']].concat();

@@ -104,11 +104,28 @@ impl Splitter {
         None
     }
 
+    /// Whether the text so far ends within a quoted field or a JSON object.
+    fn is_open(&self) -> bool {
+        match self {
+            Self::LineEnd | Self::Quoted(_) => false,
+            Self::InQuotes(_) => true,
+            Self::JsonObjects {
+                depth, in_string, ..
+            } => *depth > 0 || *in_string,
+        }
+    }
+
     /// Whether the byte is a separator between records.
     fn is_separator(&self, byte: u8) -> bool {
         let is_json = matches!(self, Self::JsonObjects { .. });
         is_json && (byte.is_ascii_whitespace() || matches!(byte, b'[' | b']' | b','))
     }
+}
+
+/// Whether `text` ends within a JSON object.
+pub(crate) fn ends_in_json_object(text: &[u8]) -> bool {
+    let mut splitter = Splitter::json_objects();
+    splitter.find(text).is_none() && splitter.is_open()
 }
 
 /// Splits the blocks of one object into lines.
@@ -128,6 +145,8 @@ pub(crate) struct Lines {
     gathered: Bytes,
     number: u64,
     offset: u64,
+    /// Arrays around JSON objects that were opened and not closed.
+    arrays: usize,
 }
 
 /// The position of a line. `Lines::text` returns its bytes until the next call of `next`.
@@ -216,6 +235,12 @@ impl Lines {
         }
     }
 
+    /// Whether the blocks so far end within a quoted field, a JSON object or an array. Call it
+    /// after `rest`.
+    pub(crate) fn is_open(&self) -> bool {
+        self.splitter.is_open() || self.arrays > 0
+    }
+
     pub(crate) fn text(&self, found: &Found) -> &[u8] {
         let buffer = if found.gathered {
             &self.gathered
@@ -286,7 +311,7 @@ impl Lines {
     }
 
     /// Removes a byte order mark, a carriage return, and separators between records.
-    fn trim(&self, mut found: Found) -> Found {
+    fn trim(&mut self, mut found: Found) -> Found {
         if found.is_too_long {
             return found;
         }
@@ -297,8 +322,17 @@ impl Lines {
         }
         let rest = &bytes[skipped..];
         let is_separator = |byte: &&u8| self.splitter.is_separator(**byte);
-        skipped += rest.iter().take_while(is_separator).count();
+        let mut arrays = self.arrays;
+        for separator in rest.iter().take_while(is_separator) {
+            skipped += 1;
+            match separator {
+                b'[' => arrays += 1,
+                b']' => arrays = arrays.saturating_sub(1),
+                _ => {}
+            }
+        }
         let is_returned = bytes.len() > skipped && bytes.ends_with(b"\r");
+        self.arrays = arrays;
         found.start += skipped;
         found.offset += skipped as u64;
         found.end -= usize::from(is_returned);

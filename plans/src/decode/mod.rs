@@ -2,6 +2,7 @@
 //! columns, times, numbers, JSON and decompression.
 
 pub(crate) mod column;
+pub(crate) mod damage;
 pub mod decompress;
 pub(crate) mod json_scan;
 pub(crate) mod layout;
@@ -22,6 +23,8 @@ use arrow::record_batch::RecordBatch;
 use bytes::Bytes;
 
 use crate::spec::{Column, ColumnKind};
+
+pub use damage::is_damage;
 
 /// Index of the row's object in the split. UInt32, never NULL.
 pub const OBJECT: &str = "_object";
@@ -91,7 +94,7 @@ pub trait Decoder: Send {
     /// Adds the next block. It may end anywhere, even inside a line.
     fn push(&mut self, block: Bytes);
     /// Ends the object. `broken` is the reason if it ended too early (such as
-    /// `truncated_gzip`). The rest of the last record is then rejected.
+    /// `truncated_gzip`). The rest of the last record is then rejected with this reason.
     fn finish(&mut self, broken: Option<Broken>);
     /// Returns the next full batch, and after `finish` the last rows. `None` means that more
     /// blocks are needed, or that all rows were returned.

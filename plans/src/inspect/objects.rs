@@ -332,11 +332,11 @@ mod tests {
                 .await
                 .expect("room");
         }
+        let unused = storage::open("s3://lake").expect("a bucket");
         Located {
             store,
-            uri: "s3://lake".to_owned(),
             path: Path::parse(prefix).expect("a key"),
-            local: None,
+            ..unused
         }
     }
 

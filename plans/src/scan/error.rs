@@ -4,6 +4,7 @@ use std::io;
 
 use datafusion::common::DataFusionError;
 
+use super::listed::InputError;
 use crate::reported::Reported;
 use crate::storage::StoreFailure;
 
@@ -13,5 +14,14 @@ pub fn io_error(error: object_store::Error) -> DataFusionError {
     match failure.cause.retryable() {
         true => DataFusionError::IoError(io::Error::other(Reported::of(&failure))),
         false => DataFusionError::External(Reported::of(&failure).into()),
+    }
+}
+
+/// Converts an error of reading an input object. One that was changed is no I/O error: a
+/// repeated task would read it with the same listing.
+pub fn input_error(error: InputError) -> DataFusionError {
+    match error {
+        InputError::Changed(changed) => DataFusionError::External(Reported::of(&changed).into()),
+        InputError::Store(error) => io_error(error),
     }
 }

@@ -22,7 +22,9 @@ use parquet::arrow::{ParquetRecordBatchStreamBuilder, ProjectionMask};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
 
-use super::error::io_error;
+use super::error::input_error;
+use super::listed::{InputError, ListedObject};
+use crate::decode::damage::CORRUPT_PARQUET;
 use crate::decode::{DecoderRequest, arrow_type};
 use crate::spec::{Column, ColumnKind, TimeUnit as Unit};
 
@@ -34,26 +36,17 @@ pub struct ParquetReader {
 }
 
 enum State {
-    Closed {
-        store: Arc<dyn ObjectStore>,
-        path: Path,
-        size: u64,
-    },
-    Open(Box<ParquetRecordBatchStream<StoredFile>>),
+    Closed(ListedObject),
+    Open(Box<ParquetRecordBatchStream<ListedObject>>),
     Ended,
 }
 
 impl ParquetReader {
     /// Creates a reader of one object. Nothing is read yet.
-    pub fn new(
-        store: Arc<dyn ObjectStore>,
-        path: Path,
-        size: u64,
-        request: DecoderRequest,
-    ) -> Self {
+    pub(crate) fn new(object: ListedObject, request: DecoderRequest) -> Self {
         Self {
             request,
-            state: State::Closed { store, path, size },
+            state: State::Closed(object),
             rows: 0,
         }
     }
@@ -63,12 +56,10 @@ impl ParquetReader {
         loop {
             match std::mem::replace(&mut self.state, State::Ended) {
                 State::Ended => return Ok(None),
-                State::Closed { store, path, size } => {
-                    match open(StoredFile { store, path, size }, self.request.clone()).await {
-                        Ok(stream) => self.state = State::Open(Box::new(stream)),
-                        Err(error) => return self.broken(error).map(Some),
-                    }
-                }
+                State::Closed(object) => match open(object, self.request.clone()).await {
+                    Ok(stream) => self.state = State::Open(Box::new(stream)),
+                    Err(error) => return self.broken(error).map(Some),
+                },
                 State::Open(mut stream) => match stream.next().await {
                     None => return Ok(None),
                     Some(Err(error)) => return self.broken(error).map(Some),
@@ -97,8 +88,8 @@ impl ParquetReader {
     /// because the object may be intact.
     fn broken(&mut self, error: ParquetError) -> Result<RecordBatch> {
         if let ParquetError::External(source) = error {
-            return Err(match source.downcast::<object_store::Error>() {
-                Ok(error) => io_error(*error),
+            return Err(match source.downcast::<InputError>() {
+                Ok(error) => input_error(*error),
                 Err(source) => DataFusionError::IoError(std::io::Error::other(source)),
             });
         }
@@ -118,7 +109,33 @@ impl ParquetReader {
     }
 }
 
-/// Gives the Parquet reader access to an object.
+impl AsyncFileReader for ListedObject {
+    fn get_bytes(&mut self, range: Range<u64>) -> BoxFuture<'_, Result<Bytes, ParquetError>> {
+        async move {
+            let bytes = self.range(range).await;
+            bytes.map_err(|error| ParquetError::External(Box::new(error)))
+        }
+        .boxed()
+    }
+
+    fn get_metadata<'a>(
+        &'a mut self,
+        _options: Option<&'a ArrowReaderOptions>,
+    ) -> BoxFuture<'a, Result<Arc<ParquetMetaData>, ParquetError>> {
+        let size = self.size();
+        metadata(self, size).boxed()
+    }
+}
+
+async fn metadata(
+    file: &mut impl AsyncFileReader,
+    size: u64,
+) -> Result<Arc<ParquetMetaData>, ParquetError> {
+    let read = ParquetMetaDataReader::new().load_and_finish(file, size);
+    read.await.map(Arc::new)
+}
+
+/// Gives the Parquet reader access to an object of a lake.
 pub(crate) struct StoredFile {
     pub(crate) store: Arc<dyn ObjectStore>,
     pub(crate) path: Path,
@@ -138,21 +155,15 @@ impl AsyncFileReader for StoredFile {
         &'a mut self,
         _options: Option<&'a ArrowReaderOptions>,
     ) -> BoxFuture<'a, Result<Arc<ParquetMetaData>, ParquetError>> {
-        async move {
-            let size = self.size;
-            ParquetMetaDataReader::new()
-                .load_and_finish(self, size)
-                .await
-                .map(Arc::new)
-        }
-        .boxed()
+        let size = self.size;
+        metadata(self, size).boxed()
     }
 }
 
 async fn open(
-    file: StoredFile,
+    file: ListedObject,
     request: DecoderRequest,
-) -> Result<ParquetRecordBatchStream<StoredFile>, ParquetError> {
+) -> Result<ParquetRecordBatchStream<ListedObject>, ParquetError> {
     let builder = ParquetRecordBatchStreamBuilder::new(file).await?;
     let wanted = builder.schema().fields().iter().enumerate();
     let wanted =
@@ -221,7 +232,7 @@ fn system_columns(object: u32, first: u64, rows: usize, broken: Option<&str>) ->
         )),
         Arc::new(UInt64Array::from(vec![0; rows])),
         Arc::new(BinaryViewArray::from(vec![None; rows])),
-        text(broken.map(|_| "corrupt_parquet")),
+        text(broken.map(|_| CORRUPT_PARQUET)),
         text(broken),
     ]
 }

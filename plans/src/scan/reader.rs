@@ -15,13 +15,14 @@ use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
 use tokio::task::JoinHandle;
 
-use super::error::io_error;
+use super::error::{input_error, io_error};
+use super::listed::{InputError, ListedObject};
 use super::parquet::ParquetReader;
 use super::spec::ScanSpec;
 use super::split::{InputObject, Split};
 use crate::decode::decompress::Decompressor;
 use crate::decode::{Decoder, DecoderRequest, Reading};
-use crate::{formats, storage};
+use crate::formats;
 
 /// Number of rows of a full batch.
 pub const BATCH_ROWS: usize = 8192;
@@ -132,14 +133,10 @@ enum ObjectReader {
 
 impl ObjectReader {
     fn open(object: &InputObject, reading: &Reading, request: DecoderRequest) -> Result<Self> {
-        let store = storage::open(&object.store)
-            .map_err(|error| DataFusionError::External(error.into()))?
-            .store;
-        let path =
-            Path::parse(&object.path).map_err(|error| DataFusionError::External(error.into()))?;
+        let object = ListedObject::new(object).map_err(DataFusionError::External)?;
         Ok(match reading {
             Reading::Blocks(new_decoder) => {
-                let windows = Windows::start(store, path, object.size);
+                let windows = Windows::start(object);
                 let (decompressor, decoder) = (Decompressor::new(), new_decoder(request));
                 Self::Blocks(Box::new(BlockReader {
                     windows,
@@ -149,12 +146,7 @@ impl ObjectReader {
                     finished: false,
                 }))
             }
-            Reading::Parquet => Self::Parquet(Box::new(ParquetReader::new(
-                store,
-                path,
-                object.size,
-                request,
-            ))),
+            Reading::Parquet => Self::Parquet(Box::new(ParquetReader::new(object, request))),
         })
     }
 
@@ -195,7 +187,7 @@ impl BlockReader {
             }
             match self.decompressor.next_block() {
                 Some(block) => self.decoder.push(block),
-                None if self.drained => self.finish(),
+                None if self.drained || self.decompressor.broken().is_some() => self.finish(),
                 None => self.feed().await?,
             }
         }
@@ -220,20 +212,16 @@ impl BlockReader {
 
 /// Reads an object in windows and prefetches the next one.
 struct Windows {
-    store: Arc<dyn ObjectStore>,
-    path: Path,
-    size: u64,
+    object: ListedObject,
     next: u64,
-    ahead: Option<JoinHandle<object_store::Result<Bytes>>>,
+    ahead: Option<JoinHandle<Result<Bytes, InputError>>>,
 }
 
 impl Windows {
     /// Requests the first window immediately.
-    fn start(store: Arc<dyn ObjectStore>, path: Path, size: u64) -> Self {
+    fn start(object: ListedObject) -> Self {
         let mut windows = Self {
-            store,
-            path,
-            size,
+            object,
             next: 0,
             ahead: None,
         };
@@ -249,21 +237,19 @@ impl Windows {
         let bytes = current
             .await
             .map_err(|error| DataFusionError::External(error.into()))?;
-        bytes.map(Some).map_err(io_error)
+        bytes.map(Some).map_err(input_error)
     }
 
-    fn fetch(&mut self) -> Option<JoinHandle<object_store::Result<Bytes>>> {
+    fn fetch(&mut self) -> Option<JoinHandle<Result<Bytes, InputError>>> {
         let range = self.take_range()?;
-        let (store, path) = (self.store.clone(), self.path.clone());
-        Some(tokio::spawn(
-            async move { store.get_range(&path, range).await },
-        ))
+        let object = self.object.clone();
+        Some(tokio::spawn(async move { object.range(range).await }))
     }
 
     fn take_range(&mut self) -> Option<Range<u64>> {
-        let start = self.next;
-        self.next = (start + WINDOW).min(self.size);
-        (start < self.size).then_some(start..self.next)
+        let (start, size) = (self.next, self.object.size());
+        self.next = (start + WINDOW).min(size);
+        (start < size).then_some(start..self.next)
     }
 }
 

@@ -10,17 +10,23 @@ use object_store::path::Path;
 pub mod access;
 pub mod aws;
 mod failure;
+mod files;
+mod names;
 pub mod parts;
 pub mod s3;
 
 pub use access::{Access, Role};
 pub use failure::{Cause, StoreFailure};
+pub use files::file_tag;
+pub use names::{Entry, Level, Names, Unaddressable};
 
 /// The store and the path of a URI.
 #[derive(Clone, Debug)]
 pub struct Located {
     /// The store.
     pub store: Arc<dyn ObjectStore>,
+    /// Lists the store, with names that cannot be addressed.
+    pub names: Arc<dyn Names>,
     /// URI of the store, as in `InputObject::store` (`file:///`, `s3://bucket`).
     pub uri: String,
     /// Path in the store.
@@ -81,6 +87,7 @@ fn file(uri: &str) -> Result<Located, StoreError> {
     }
     Ok(Located {
         store: Arc::new(LocalFileSystem::new()),
+        names: Arc::new(files::Files),
         uri: "file:///".to_owned(),
         path: Path::from_absolute_path(&path).map_err(|_| bad())?,
         local: Some(path),

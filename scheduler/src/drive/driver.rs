@@ -151,6 +151,7 @@ impl Driver {
         refuse_empty(&survey)?;
         let mut found = warnings(&remaining);
         found.extend(survey.vanished(&remaining));
+        found.extend(survey.inventory.counts().warning());
         found.extend(prepare(request, &survey).await?);
         self.begin(request, outcome).await?;
         let lease_client = LeaseClient {

@@ -85,11 +85,13 @@ impl PeriodRun<'_> {
     async fn under(&self, lease: Lease) -> PeriodOutcome {
         let most = self.load.request().terms.max_attempts.max(1);
         let mut tries = 1;
+        let mut lists_again = false;
         let ended = loop {
-            let failure = match Box::pin(self.attempt(&lease)).await {
+            let failure = match Box::pin(self.attempt(&lease, lists_again)).await {
                 Ok(outcome) => break Ok(outcome),
                 Err(failure) => failure,
             };
+            lists_again |= failure.needs_listing();
             if !failure.retryable || tries >= most || lease.is_lost() {
                 break Err(failure);
             }
@@ -122,12 +124,14 @@ impl PeriodRun<'_> {
         }
     }
 
-    async fn attempt(&self, lease: &Lease) -> Result<PeriodOutcome, Failure> {
+    /// Makes one attempt, from a new listing if the input changed since the survey.
+    async fn attempt(&self, lease: &Lease, lists_again: bool) -> Result<PeriodOutcome, Failure> {
         let publisher = self.load.survey.publisher(self.load.driver.clock);
         if lease.record().await.state.is_committed() {
             publisher.finish(lease).await?;
         }
-        let mut decision = self.until_stopped(lease, self.decide(lease)).await?;
+        let decide = self.decide(lease, lists_again);
+        let mut decision = self.until_stopped(lease, decide).await?;
         let (loads, checks) = (
             !decision.days.is_empty(),
             !decision.remaining.check.is_empty(),
@@ -286,10 +290,11 @@ impl PeriodRun<'_> {
     }
 
     /// Repeats the decision under the lease, because another load may have changed the period.
-    async fn decide(&self, lease: &Lease) -> Result<Decision, Failure> {
+    async fn decide(&self, lease: &Lease, lists_again: bool) -> Result<Decision, Failure> {
         let survey = &self.load.survey;
         let mut known = survey.known(lease.record().await, &self.asked.days).await?;
-        let inventory = self.listed_again(lease, &known.repair()).await?;
+        let repair = known.repair();
+        let inventory = self.listed_again(lease, &repair, lists_again).await?;
         let listing = inventory.as_ref().unwrap_or(&survey.inventory);
         survey
             .compare(&mut known, &self.asked.days, listing)
@@ -304,12 +309,14 @@ impl PeriodRun<'_> {
         })
     }
 
-    /// Lists the input again. This is needed when another load has changed the period after
-    /// this load's survey, and when days outside the surveyed window need repair.
+    /// Lists the input again. This is needed when the input has changed, when another load has
+    /// changed the period after this load's survey, and when days outside the surveyed window
+    /// need repair.
     async fn listed_again(
         &self,
         lease: &Lease,
         repair: &BTreeSet<Day>,
+        has_changed: bool,
     ) -> Result<Option<Inventory>, Failure> {
         let survey = &self.load.survey;
         let surveyed = survey.record(self.asked.period.month());
@@ -318,7 +325,7 @@ impl PeriodRun<'_> {
         let is_ours = found.is_some_and(|record| record.load_id == self.load.id);
         let is_known = is_ours || found.map(|record| record.revision) == surveyed;
         let window = survey.window_with(repair);
-        if is_known && window == survey.window {
+        if is_known && !has_changed && window == survey.window {
             return Ok(None);
         }
         let inputs = &self.load.request().terms.inputs;

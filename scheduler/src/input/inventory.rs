@@ -35,6 +35,28 @@ pub struct Counts {
     pub pruned_folders: u64,
     /// Skipped objects and folders by reason. A folder counts once.
     pub skipped: BTreeMap<Skip, u64>,
+    /// URIs of the first objects whose names cannot be addressed, with escapes.
+    pub unaddressable: Vec<String>,
+}
+
+impl Counts {
+    /// Returns a warning that names what cannot be read by its name.
+    pub fn warning(&self) -> Option<String> {
+        let objects = *self.skipped.get(&Skip::Unaddressable)?;
+        let names = self.unaddressable.join(", ");
+        let more = objects.saturating_sub(self.unaddressable.len() as u64);
+        let more = match more {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        let objects = match objects {
+            1 => "an object is not read because its name".to_owned(),
+            objects => format!("{objects} objects are not read because their names"),
+        };
+        Some(format!(
+            "{objects} cannot be addressed: {names}{more}; rename what is a log"
+        ))
+    }
 }
 
 /// Objects, ordered by the times in their names, and a digest of them.

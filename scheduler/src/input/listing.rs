@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use futures::stream;
 use futures::stream::{StreamExt, TryStreamExt};
+use object_store::ObjectMeta;
 use object_store::path::Path;
-use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
-use plans::storage::{Located, StoreError, StoreFailure};
+use plans::storage::{Entry, Located, Names, StoreError, StoreFailure, Unaddressable};
 
 use super::inventory::{Inventory, Listed, Place};
 use super::paths;
@@ -16,6 +16,8 @@ use crate::load::range::Window;
 
 /// Concurrent listing requests. This is enough to hide a store's latency.
 const PARALLEL: usize = 8;
+/// Names that cannot be addressed and are kept to be shown.
+const NAMED: usize = 20;
 
 /// Why the input could not be listed.
 #[derive(Debug, thiserror::Error)]
@@ -96,7 +98,7 @@ struct Collector {
 /// Finds out why an object could not be read. The response to HEAD has no body, so a store
 /// only gives the reason when its place is listed.
 async fn reason(input: &Located, error: object_store::Error) -> object_store::Error {
-    let listed = input.store.list(Some(&input.path)).try_next().await;
+    let listed = input.names.below(&input.path).try_next().await;
     listed.err().unwrap_or(error)
 }
 
@@ -107,7 +109,7 @@ enum Folder {
     /// It has folders that can be pruned.
     Inner {
         folders: Vec<Path>,
-        objects: Vec<ObjectMeta>,
+        entries: Vec<Entry>,
     },
 }
 
@@ -120,24 +122,22 @@ impl Collector {
         }
     }
 
+    /// Adds the object of this name and the objects below it: a store may have both.
     async fn input(&mut self, input: &Located) -> Result<(), object_store::Error> {
         if !input.path.as_ref().is_empty() {
-            match input.store.head(&input.path).await {
-                Ok(object) => {
-                    self.object_alone(input, &object);
-                    return Ok(());
-                }
-                Err(object_store::Error::NotFound { .. }) => {}
+            match input.names.object(&input.path).await {
+                Ok(object) => object
+                    .iter()
+                    .for_each(|object| self.object_alone(input, object)),
                 Err(error) => return Err(reason(input, error).await),
             }
         }
         let leaves = self.leaves(input).await?;
-        let store = &input.store;
-        let mut objects = stream::iter(leaves)
-            .map(|leaf| store.list(Some(&leaf)))
+        let mut entries = stream::iter(leaves)
+            .map(|leaf| input.names.below(&leaf))
             .flatten_unordered(PARALLEL);
-        while let Some(object) = objects.try_next().await? {
-            self.object(input, &object);
+        while let Some(entry) = entries.try_next().await? {
+            self.entry(input, &entry);
         }
         Ok(())
     }
@@ -148,14 +148,14 @@ impl Collector {
         let mut leaves = Vec::new();
         let mut level = vec![input.path.clone()];
         while !level.is_empty() {
-            let looked = stream::iter(level).map(|folder| look(&input.store, folder));
+            let looked = stream::iter(level).map(|folder| look(&input.names, folder));
             let found: Vec<Folder> = looked.buffer_unordered(PARALLEL).try_collect().await?;
             level = Vec::new();
             for folder in found {
                 match folder {
                     Folder::Leaf(path) => leaves.push(path),
-                    Folder::Inner { folders, objects } => {
-                        objects.iter().for_each(|object| self.object(input, object));
+                    Folder::Inner { folders, entries } => {
+                        entries.iter().for_each(|entry| self.entry(input, entry));
                         level.extend(self.entered(input, folders).await?);
                     }
                 }
@@ -198,8 +198,11 @@ impl Collector {
         input: &Located,
         folder: &Path,
     ) -> Result<bool, object_store::Error> {
-        let mut objects = input.store.list(Some(folder));
-        while let Some(object) = objects.try_next().await? {
+        let mut entries = input.names.below(folder);
+        while let Some(entry) = entries.try_next().await? {
+            let Entry::Object(object) = entry else {
+                continue;
+            };
             let rest = below(&object.location, &input.path);
             if paths::skip(rest, object.size).is_none() {
                 let facts = paths::facts(input.path.as_ref(), rest);
@@ -217,6 +220,33 @@ impl Collector {
             self.skipped(paths::Skip::Empty);
         } else {
             self.keep(input, object, paths::facts(folder, name));
+        }
+    }
+
+    fn entry(&mut self, input: &Located, entry: &Entry) {
+        match entry {
+            Entry::Object(object) => self.object(input, object),
+            Entry::Unaddressable(bad) => self.unaddressable(input, bad),
+        }
+    }
+
+    /// Counts and names what cannot be read by its name, unless it would not be read anyway.
+    fn unaddressable(&mut self, input: &Located, bad: &Unaddressable) {
+        let folder = input.path.as_ref();
+        let rest = bad.path.strip_prefix(folder).unwrap_or(&bad.path);
+        if let Some(skip) = paths::skip_unaddressable(rest, bad.is_empty) {
+            return self.skipped(skip);
+        }
+        let day = paths::facts(folder, rest).day;
+        if day.is_some_and(|day| !self.window.contains(day)) {
+            self.inventory.counts.outside += 1;
+            return;
+        }
+        self.skipped(paths::Skip::Unaddressable);
+        let names = &mut self.inventory.counts.unaddressable;
+        if names.len() < NAMED {
+            let path = bad.path.escape_debug();
+            names.push(format!("{}/{path}", input.uri.trim_end_matches('/')));
         }
     }
 
@@ -276,19 +306,25 @@ impl Collector {
 
 /// Looks at the first object below a folder. If it is in a subfolder, subfolders can be
 /// pruned.
-async fn look(store: &Arc<dyn ObjectStore>, folder: Path) -> Result<Folder, object_store::Error> {
+async fn look(names: &Arc<dyn Names>, folder: Path) -> Result<Folder, object_store::Error> {
     if paths::is_day(folder.as_ref()) {
         return Ok(Folder::Leaf(folder));
     }
-    let first = store.list(Some(&folder)).try_next().await?;
+    let objects = names.below(&folder).try_filter_map(|entry| async {
+        Ok(match entry {
+            Entry::Object(object) => Some(object),
+            Entry::Unaddressable(_) => None,
+        })
+    });
+    let first = std::pin::pin!(objects).try_next().await?;
     let nested = first.is_some_and(|first| below(&first.location, &folder).contains('/'));
     if !nested {
         return Ok(Folder::Leaf(folder));
     }
-    let found = store.list_with_delimiter(Some(&folder)).await?;
+    let found = names.level(&folder).await?;
     Ok(Folder::Inner {
-        folders: found.common_prefixes,
-        objects: found.objects,
+        folders: found.folders,
+        entries: found.entries,
     })
 }
 
@@ -317,6 +353,8 @@ fn etag(object: &ObjectMeta) -> String {
 mod tests {
     use std::collections::{BTreeMap, BTreeSet};
     use std::path::Path as FilePath;
+
+    use object_store::ObjectStoreExt;
 
     use super::*;
     use crate::input::inventory::Reach;

@@ -37,6 +37,8 @@ pub enum Skip {
     Hidden,
     /// A file that AWS writes beside the logs: a digest, an insight or a permission test.
     NotALog,
+    /// Its name cannot be addressed, for example because a part of it is empty or `..`.
+    Unaddressable,
 }
 
 /// Parses the path `base` + `/` + `rest`.
@@ -73,6 +75,14 @@ pub fn skip(rest: &str, size: u64) -> Option<Skip> {
         return Some(Skip::Empty);
     }
     parts(rest).any(is_not_a_log).then_some(Skip::NotALog)
+}
+
+/// Returns why an object at `rest` would be skipped even if its name could be addressed.
+pub fn skip_unaddressable(rest: &str, is_empty: bool) -> Option<Skip> {
+    // As a part of a name, `..` is not hidden but bad.
+    let named = parts(rest).filter(|part| !matches!(*part, "." | ".."));
+    let named = named.collect::<Vec<_>>().join("/");
+    skip(&named, u64::from(!is_empty))
 }
 
 /// Returns true if a folder may hold objects that a listing for `window` keeps. Only a day or

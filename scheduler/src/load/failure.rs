@@ -9,6 +9,8 @@ pub use plans::reported::with_causes;
 pub(crate) const HELD: &str = "lease_held";
 pub(crate) const LOST: &str = "lease_lost";
 pub(crate) const UNREACHABLE: &str = "status_unreachable";
+/// Code of a failure to read an object that is not the one that was listed.
+pub(crate) const INPUT_CHANGED: &str = "input_changed";
 
 /// The kind of a failure. It decides the exit code.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -86,6 +88,11 @@ impl Failure {
     /// Whether another load holds or took the lease.
     pub fn is_held_by_another(&self) -> bool {
         self.code == HELD || self.code == LOST
+    }
+
+    /// Whether the next attempt has to list the input again.
+    pub fn needs_listing(&self) -> bool {
+        self.code == INPUT_CHANGED
     }
 
     /// The load was stopped on purpose.

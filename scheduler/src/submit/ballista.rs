@@ -197,10 +197,10 @@ impl<C: Transport> Jobs<C> {
 fn end_of(job: JobStatus) -> Option<Result<(), SubmitError>> {
     match job.status {
         Some(JobState::Successful(_)) => Some(Ok(())),
-        Some(JobState::Failed(job)) => Some(Err(SubmitError::Failed {
-            retryable: is_io(&job.error),
-            message: reported::words(&job.error).to_owned(),
-        })),
+        Some(JobState::Failed(job)) => Some(Err(SubmitError::failed(
+            reported::words(&job.error).to_owned(),
+            is_io(&job.error),
+        ))),
         Some(JobState::Queued(_) | JobState::Running(_)) | None => None,
     }
 }

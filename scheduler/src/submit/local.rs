@@ -55,10 +55,8 @@ impl Submit for Local {
                 Ok::<_, datafusion::error::DataFusionError>(())
             });
             async move {
-                run.await.map_err(|error| SubmitError::Failed {
-                    message: error.to_string(),
-                    retryable: true,
-                })
+                run.await
+                    .map_err(|error| SubmitError::failed(error.to_string(), true))
             }
         });
         stream::iter(runs)

@@ -1,11 +1,12 @@
 //! The port to the engine that runs an attempt's plan. The plan's result rows are not read:
 //! receipts report what was done.
 
-use crate::load::failure::{Failure, Kind};
+use crate::load::failure::{Failure, INPUT_CHANGED, Kind};
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use datafusion::physical_plan::ExecutionPlan;
+use plans::scan::listed::is_input_changed;
 
 pub mod ballista;
 pub mod cluster;
@@ -16,6 +17,9 @@ pub mod local;
 pub enum SubmitError {
     #[error("the engine failed: {message}")]
     Failed { message: String, retryable: bool },
+    /// An object is not the one that was listed.
+    #[error("{message}")]
+    InputChanged { message: String },
     #[error("the engine cannot be reached: {message}")]
     Unreachable { message: String },
     #[error("cancelled")]
@@ -23,11 +27,19 @@ pub enum SubmitError {
 }
 
 impl SubmitError {
+    /// The failure of a plan, from the engine's message.
+    pub(crate) fn failed(message: String, retryable: bool) -> Self {
+        match is_input_changed(&message) {
+            true => Self::InputChanged { message },
+            false => Self::Failed { message, retryable },
+        }
+    }
+
     /// Returns true if the same call may succeed later with the same input.
     pub fn retryable(&self) -> bool {
         match self {
             Self::Failed { retryable, .. } => *retryable,
-            Self::Unreachable { .. } => true,
+            Self::Unreachable { .. } | Self::InputChanged { .. } => true,
             Self::Cancelled => false,
         }
     }
@@ -74,6 +86,13 @@ impl From<SubmitError> for Failure {
                 "see the message; `lakebolt retry` tries the failed periods again",
             )
             .retryable(retryable),
+            SubmitError::InputChanged { .. } => Self::of(
+                Kind::Work,
+                INPUT_CHANGED,
+                &error,
+                "run it again when the object is complete, and load no file that is still written",
+            )
+            .retryable(retryable),
             SubmitError::Unreachable { .. } => Self::of(
                 Kind::Dependency,
                 "engine_unreachable",
@@ -83,5 +102,20 @@ impl From<SubmitError> for Failure {
             .retryable(retryable),
             SubmitError::Cancelled => Self::cancelled(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_changed_input_is_a_failure_that_lists_again() {
+        let message = "input changed: s3://logs/a was deleted after it was listed";
+        let failure = Failure::from(SubmitError::failed(message.to_owned(), false));
+        assert!(failure.needs_listing() && failure.retryable);
+        assert_eq!(failure.message, message);
+        let failure = Failure::from(SubmitError::failed("no space".to_owned(), false));
+        assert!(!failure.needs_listing() && !failure.retryable);
     }
 }

@@ -5,6 +5,7 @@ use bytes::{Buf, Bytes};
 use flate2::{Crc, Decompress, FlushDecompress, Status};
 
 use super::{Broken, Inflate};
+use crate::decode::damage::{CORRUPT_GZIP, TRUNCATED_GZIP};
 
 /// Maximum length of a header with its optional name, comment and extra field.
 const MAX_HEADER: usize = 256 << 10;
@@ -72,7 +73,7 @@ impl Inflate for Gzip {
         };
         let detail = format!("ends within the {inside} of gzip member {}", self.members);
         Err(Broken {
-            reason: "truncated_gzip",
+            reason: TRUNCATED_GZIP,
             detail,
         })
     }
@@ -162,7 +163,7 @@ impl Gzip {
 
     fn corrupt(&self, what: &str) -> Broken {
         Broken {
-            reason: "corrupt_gzip",
+            reason: CORRUPT_GZIP,
             detail: format!("{what} in gzip member {}", self.members),
         }
     }

@@ -1,7 +1,9 @@
 //! Decompresses chunks to blocks of plain bytes in bounded memory. The first bytes of an
 //! object decide its compression, not its name. The readable part of a damaged object is
-//! returned before the damage is reported.
+//! returned before the damage is reported. Nothing is returned of an object that is packed or
+//! encoded in another way: its bytes are no lines.
 
+mod foreign;
 mod gzip;
 #[cfg(test)]
 mod tests;
@@ -54,6 +56,8 @@ pub struct Decompressor {
     input: VecDeque<Bytes>,
     output: Vec<u8>,
     stream: Option<Stream>,
+    /// Whether the first block was looked at.
+    started: bool,
     ended: bool,
     broken: Option<Broken>,
 }
@@ -89,7 +93,7 @@ impl Decompressor {
         self.ended = true;
     }
 
-    /// Returns why the object ended too early. Call it after the last block.
+    /// Returns why no more of the object can be read. Call it after the last block.
     pub fn broken(&self) -> Option<&Broken> {
         self.broken.as_ref()
     }
@@ -102,6 +106,16 @@ impl Decompressor {
             Stream::Inflate(inflate) => self.next_inflated(inflate.as_mut()),
         };
         self.stream = Some(stream);
+        if !self.started
+            && let Some(first) = &block
+        {
+            self.started = true;
+            if let Some(broken) = foreign::find(first) {
+                self.fail(broken);
+                self.output.clear();
+                return None;
+            }
+        }
         block
     }
 
@@ -160,7 +174,7 @@ impl Decompressor {
                 return self.take_output();
             }
         }
-        if !self.ended {
+        if !self.ended && self.broken.is_none() {
             return None;
         }
         self.drain(inflate)

@@ -130,6 +130,56 @@ fn damage_is_reported_after_the_good_part() {
     );
 }
 
+/// Bytes that begin as an object that is not read, with a part of its name.
+const FOREIGN: [(&[u8], &str); 9] = [
+    (b"BZh91AY&SY\x63\x3e", "bzip2"),
+    (b"\xfd7zXZ\0\0\x04", "xz"),
+    (b"\x04\x22\x4d\x18\x64", "lz4"),
+    (b"\x1f\x9d\x90a", ".Z"),
+    (b"PK\x03\x04\x14\0", "zip"),
+    (b"PAR1\x15\x04", "Parquet"),
+    (b"\xff\xfea\0\n\0", "UTF-16"),
+    (b"a\0b\0\n\0", "UTF-16"),
+    (b"\0a\0b\0\n", "UTF-16"),
+];
+
+fn unsupported(bytes: &[u8]) -> String {
+    let (out, broken) = run(bytes, usize::MAX);
+    assert!(out.is_empty(), "{out:?}");
+    let broken = broken.expect("it is not read");
+    assert_eq!(broken.reason, "unsupported_compression");
+    broken.detail
+}
+
+#[test]
+fn what_is_packed_in_another_way_is_no_text() {
+    for (bytes, name) in FOREIGN {
+        for bytes in [bytes.to_vec(), gzip(bytes), zstd(bytes)] {
+            let detail = unsupported(&bytes);
+            assert!(detail.contains(name), "{detail}");
+        }
+    }
+    let mut tar = vec![b'x'; 600];
+    tar[257..262].copy_from_slice(b"ustar");
+    assert!(unsupported(&gzip(&tar)).contains("tar"));
+    assert!(unsupported(&gzip(&gzip(b"a\n"))).contains("gzip within"));
+    for text in ["BZh9 is a line", "PK", "\u{feff}a\n", "LZIP", "Obj,ORC\n"] {
+        check(text.as_bytes(), text.as_bytes(), None);
+    }
+}
+
+#[test]
+fn nothing_is_read_after_damage() {
+    let mut decompressor = Decompressor::new();
+    let broken = [gzip(&text(300_000)), b"garbage".to_vec()].concat();
+    decompressor.push(Bytes::from(broken));
+    let blocks = std::iter::from_fn(|| decompressor.next_block());
+    assert_eq!(blocks.map(|block| block.len()).sum::<usize>(), 300_000);
+    assert!(decompressor.broken().is_some());
+    decompressor.push(Bytes::from_static(b"more"));
+    assert_eq!(decompressor.next_block(), None);
+}
+
 #[test]
 fn a_bomb_comes_out_in_bounded_blocks() {
     let bomb = gzip(&vec![b'x'; 50 << 20]);

@@ -4,6 +4,7 @@ use bytes::{Buf, Bytes};
 use zstd::stream::raw::{Decoder, InBuffer, Operation, OutBuffer};
 
 use super::{Broken, Inflate};
+use crate::decode::damage::{CORRUPT_ZSTD, TRUNCATED_ZSTD};
 
 pub(crate) struct Zstandard {
     decoder: Decoder<'static>,
@@ -15,7 +16,7 @@ pub(crate) struct Zstandard {
 impl Zstandard {
     pub(crate) fn new() -> Result<Self, Broken> {
         let decoder = Decoder::new().map_err(|error| Broken {
-            reason: "corrupt_zstd",
+            reason: CORRUPT_ZSTD,
             detail: format!("no decoder: {error}"),
         })?;
         Ok(Self {
@@ -50,7 +51,7 @@ impl Inflate for Zstandard {
             return Ok(());
         }
         Err(Broken {
-            reason: "truncated_zstd",
+            reason: TRUNCATED_ZSTD,
             detail: format!("ends within zstd frame {}", self.frames + 1),
         })
     }
@@ -64,7 +65,7 @@ impl Zstandard {
         let hint = self.decoder.run(&mut source, &mut target);
         let (read, written) = (source.pos(), target.pos() - before);
         let hint = hint.map_err(|error| Broken {
-            reason: "corrupt_zstd",
+            reason: CORRUPT_ZSTD,
             detail: format!("{error} in zstd frame {}", self.frames + 1),
         })?;
         let was_in_frame = self.in_frame;

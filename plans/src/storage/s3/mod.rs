@@ -15,6 +15,7 @@ use super::{Cause, Located, Role, StoreError};
 
 mod connect;
 mod credentials;
+mod listing;
 mod requests;
 mod store;
 
@@ -160,6 +161,7 @@ pub(super) fn locate(uri: &str) -> Result<Located, StoreError> {
     let (bucket, path) = Bucket::locate(uri, None)?;
     Ok(Located {
         uri: bucket.uri(),
+        names: Arc::new(bucket.clone()),
         store: Arc::new(bucket),
         path,
         local: None,

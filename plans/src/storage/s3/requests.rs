@@ -1,5 +1,5 @@
-//! Requests that `object_store` does not support: pending uploads and the lifecycle rules that
-//! abort them.
+//! Signs and sends requests that `object_store` does not support: pending uploads and the
+//! lifecycle rules that abort them.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,7 +19,7 @@ use super::credentials::Credentials;
 const TRIES: u32 = 6;
 const PAUSE: Duration = Duration::from_millis(200);
 /// Unreserved characters of RFC 3986. Signatures require that all others are encoded.
-const QUERY: &AsciiSet = &NON_ALPHANUMERIC
+pub(super) const QUERY: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'_')
     .remove(b'.')
@@ -98,7 +98,10 @@ impl Requests {
     }
 
     /// Sends `GET /?query`, with retries, and parses the response.
-    async fn get<T: for<'de> Deserialize<'de>>(&self, query: &str) -> object_store::Result<T> {
+    pub(super) async fn get<T: for<'de> Deserialize<'de>>(
+        &self,
+        query: &str,
+    ) -> object_store::Result<T> {
         let mut tries = 1;
         loop {
             let failed = match self.answer(query).await {
@@ -162,7 +165,7 @@ fn generic(source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> objec
     }
 }
 
-fn parse<T: for<'de> Deserialize<'de>>(body: &[u8]) -> Result<T, quick_xml::DeError> {
+pub(super) fn parse<T: for<'de> Deserialize<'de>>(body: &[u8]) -> Result<T, quick_xml::DeError> {
     quick_xml::de::from_reader(body)
 }
 

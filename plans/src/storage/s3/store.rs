@@ -1,27 +1,24 @@
-//! Implements `ObjectStore` and `MultipartStore` for a bucket. It uses the client of
-//! `object_store`, connects at the first request, and retries failed pages of a listing.
+//! Implements `ObjectStore`, `MultipartStore` and `Names` for a bucket. It uses the client of
+//! `object_store` and connects at the first request. It lists with its own requests: that
+//! client fails a page, and with it all that follows, at a key that is no `Path`.
 
 use std::ops::Range;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream;
 use futures::stream::{BoxStream, StreamExt, TryStreamExt};
-use object_store::list::{PaginatedListOptions, PaginatedListResult, PaginatedListStore};
 use object_store::multipart::{MultipartStore, PartId};
 use object_store::path::Path;
 use object_store::{
     CopyOptions, GetOptions, GetResult, ListResult, MultipartId, MultipartUpload, ObjectMeta,
-    ObjectStore, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
+    ObjectStore, ObjectStoreExt, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
 };
+use tracing::warn;
 
 use super::Bucket;
-use crate::storage::StoreFailure;
-
-/// Tries of a page. The client retries requests, but not a response that ends early.
-const TRIES: u32 = 5;
-const PAUSE: Duration = Duration::from_millis(100);
+use super::listing::Listing;
+use crate::storage::{Entry, Level, Names};
 
 #[async_trait]
 impl ObjectStore for Bucket {
@@ -71,7 +68,7 @@ impl ObjectStore for Bucket {
     }
 
     fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
-        self.pages(Listing::below(prefix, None))
+        objects(self.entries(Listing::below(prefix)))
     }
 
     fn list_with_offset(
@@ -79,21 +76,15 @@ impl ObjectStore for Bucket {
         prefix: Option<&Path>,
         offset: &Path,
     ) -> BoxStream<'static, Result<ObjectMeta>> {
-        self.pages(Listing::below(prefix, Some(offset)))
+        objects(self.entries(Listing::below(prefix).after(offset)))
     }
 
     async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
-        let mut listing = Listing::below(prefix, None);
-        listing.delimited = true;
-        let mut whole = ListResult {
-            common_prefixes: Vec::new(),
-            objects: Vec::new(),
-        };
-        while let Some(page) = self.page(&mut listing).await? {
-            whole.common_prefixes.extend(page.common_prefixes);
-            whole.objects.extend(page.objects);
-        }
-        Ok(whole)
+        let level = self.whole_level(Listing::below(prefix).delimited()).await?;
+        Ok(ListResult {
+            common_prefixes: level.folders,
+            objects: level.entries.into_iter().filter_map(object).collect(),
+        })
     }
 
     async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {
@@ -143,79 +134,64 @@ impl MultipartStore for Bucket {
     }
 }
 
-/// The state of a listing between two pages.
-struct Listing {
-    prefix: Option<String>,
-    offset: Option<String>,
-    delimited: bool,
-    token: Option<String>,
-    ended: bool,
-}
-
-impl Listing {
-    fn below(prefix: Option<&Path>, offset: Option<&Path>) -> Self {
-        let folder = prefix.map(Path::as_ref).filter(|folder| !folder.is_empty());
-        Self {
-            prefix: folder.map(|folder| format!("{folder}/")),
-            offset: offset.map(ToString::to_string),
-            delimited: false,
-            token: None,
-            ended: false,
-        }
+#[async_trait]
+impl Names for Bucket {
+    fn below(&self, folder: &Path) -> BoxStream<'static, Result<Entry>> {
+        self.entries(Listing::below(Some(folder)))
     }
 
-    fn options(&self) -> PaginatedListOptions {
-        PaginatedListOptions {
-            offset: self.offset.clone(),
-            delimiter: self.delimited.then(|| "/".into()),
-            page_token: self.token.clone(),
-            ..PaginatedListOptions::default()
+    async fn level(&self, folder: &Path) -> Result<Level> {
+        let listing = Listing::below(Some(folder)).delimited();
+        self.whole_level(listing).await
+    }
+
+    async fn object(&self, path: &Path) -> Result<Option<ObjectMeta>> {
+        match self.head(path).await {
+            Ok(object) => Ok(Some(object)),
+            Err(object_store::Error::NotFound { .. }) => Ok(None),
+            Err(error) => Err(error),
         }
     }
 }
 
 impl Bucket {
-    fn pages(&self, listing: Listing) -> BoxStream<'static, Result<ObjectMeta>> {
+    fn entries(&self, listing: Listing) -> BoxStream<'static, Result<Entry>> {
         let pages = stream::try_unfold((self.clone(), listing), |(bucket, mut listing)| async {
             let page = bucket.page(&mut listing).await?;
-            let objects = page.map(|page| stream::iter(page.objects.into_iter().map(Ok)));
-            Ok::<_, object_store::Error>(objects.map(|objects| (objects, (bucket, listing))))
+            let entries = page.map(|page| stream::iter(page.entries.into_iter().map(Ok)));
+            Ok::<_, object_store::Error>(entries.map(|entries| (entries, (bucket, listing))))
         });
         pages.try_flatten().boxed()
     }
 
-    /// Returns the next page, without the key of the folder itself.
-    async fn page(&self, listing: &mut Listing) -> Result<Option<ListResult>> {
-        if listing.ended {
-            return Ok(None);
+    async fn whole_level(&self, mut listing: Listing) -> Result<Level> {
+        let mut whole = Level::default();
+        while let Some(page) = self.page(&mut listing).await? {
+            whole.folders.extend(page.folders);
+            whole.entries.extend(page.entries);
         }
-        let PaginatedListResult {
-            mut result,
-            page_token,
-        } = self.retried_page(listing).await?;
-        listing.ended = page_token.is_none();
-        listing.token = page_token;
-        if let Some(prefix) = &listing.prefix {
-            let is_inside = |object: &ObjectMeta| object.location.as_ref().len() > prefix.len();
-            result.objects.retain(is_inside);
-        }
-        Ok(Some(result))
+        Ok(whole)
     }
 
-    async fn retried_page(&self, listing: &Listing) -> Result<PaginatedListResult> {
-        let store = &self.client().await?.store;
-        let mut tries = 1;
-        loop {
-            let page = store
-                .list_paginated(listing.prefix.as_deref(), listing.options())
-                .await;
-            match page {
-                Err(error) if tries < TRIES && StoreFailure::of(&error).cause.retryable() => {
-                    tokio::time::sleep(PAUSE * 2u32.pow(tries)).await;
-                    tries += 1;
-                }
-                ended => return ended,
+    async fn page(&self, listing: &mut Listing) -> Result<Option<Level>> {
+        self.client().await?.requests.page(listing).await
+    }
+}
+
+/// Leaves out what cannot be addressed. Only listings of input name it.
+fn objects(entries: BoxStream<'static, Result<Entry>>) -> BoxStream<'static, Result<ObjectMeta>> {
+    let objects = entries.try_filter_map(|entry| async { Ok(object(entry)) });
+    objects.boxed()
+}
+
+fn object(entry: Entry) -> Option<ObjectMeta> {
+    match entry {
+        Entry::Object(object) => Some(object),
+        Entry::Unaddressable(bad) => {
+            if !bad.is_empty {
+                warn!("a key that cannot be addressed is left out: {:?}", bad.path);
             }
+            None
         }
     }
 }
