@@ -14,6 +14,7 @@ use crate::load::failure::Failure;
 use crate::load::outcome::Volume;
 use crate::load::range::{AskedPeriod, Period};
 use crate::load::terms::LoadRequest;
+use crate::publish::target;
 use crate::status::State;
 
 /// The decisions of a load.
@@ -51,11 +52,13 @@ pub struct PeriodPlan {
 impl Driver {
     /// Makes the same decisions as `run` and writes nothing.
     pub async fn plan(&self, request: &LoadRequest) -> Result<LoadPlan, Failure> {
+        target::check_places(request)?;
         let (status, now) = (self.status.clone(), self.now());
         let when = LoadTimes { now, since: None };
         let survey = Survey::make(request, &Selection::Range(now.day()), status, when).await?;
         let remaining = survey.remaining().await?;
         refuse_empty(&survey)?;
+        survey.target().check_owner().await?;
         let periods = survey.asked.iter().zip(&remaining);
         let counts = survey.inventory.counts();
         Ok(LoadPlan {

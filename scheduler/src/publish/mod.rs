@@ -7,4 +7,5 @@ pub mod lease;
 pub mod manifest;
 pub mod owner;
 pub mod receipts;
+pub mod target;
 pub mod work;
