@@ -12,6 +12,7 @@ use plans::storage::{Access, Role};
 use scheduler::load::places;
 use scheduler::load::places::Misplaced;
 use scheduler::load::terms::{LoadRequest, Shape, Terms};
+use scheduler::publish::target;
 use scheduler::status::dynamodb::DEFAULT_PREFIX;
 
 use crate::failure::Failure;
@@ -197,7 +198,20 @@ pub(crate) fn resolve(
         source: compiled.into(),
         terms: terms(settings, &places, inputs(settings, folder)?)?,
     };
+    target::check_places(&request)?;
     Ok((request, places))
+}
+
+/// A request for work on published data, which reads no input.
+pub(crate) fn without_inputs(
+    compiled: Compiled,
+    settings: &Settings,
+    places: &Places,
+) -> Result<LoadRequest, Failure> {
+    Ok(LoadRequest {
+        source: compiled.into(),
+        terms: terms(settings, places, Vec::new())?,
+    })
 }
 
 /// The terms of a load: each setting or its default.

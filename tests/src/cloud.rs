@@ -144,9 +144,11 @@ impl CloudWorkspace {
             .run()
     }
 
-    /// The sorted keys of the lake.
+    /// The sorted keys of the lake, without the file that names its owner.
     pub fn objects(&self) -> anyhow::Result<Vec<String>> {
-        self.bucket.keys(LAKE)
+        let mut keys = self.bucket.keys(LAKE)?;
+        keys.retain(|key| !key.ends_with("/_lakebolt.json"));
+        Ok(keys)
     }
 
     /// Downloads the lake to the local workspace.

@@ -84,6 +84,14 @@ Rows that the fixed mapping accepts are published and removed from the quarantin
 Example:
   lakebolt replay vpc_flow --output ./lake";
 
+pub(super) const ADOPT: &str = "\
+Rebuilds the status from the manifests in the work area and writes the new owner into the target.
+No load of the former owner may run. Refused if the target holds parts that no manifest names.
+
+Examples:
+  lakebolt adopt vpc_flow --output ./lake
+  lakebolt adopt vpc_flow --output s3://lake --state dynamodb:lakebolt --format json";
+
 pub(super) const QUARANTINE: &str = "\
 Examples:
   lakebolt quarantine vpc_flow --output ./lake

@@ -54,6 +54,9 @@ pub(crate) enum Command {
     /// Loads quarantined rows again, after a mapping was fixed
     #[command(after_long_help = help::REPLAY)]
     Replay(ReplayArgs),
+    /// Takes over a target whose status was lost, or that another dataset owns
+    #[command(after_long_help = help::ADOPT)]
+    Adopt(AdoptArgs),
     /// Lists quarantined rows with their reasons and positions in the input
     #[command(after_long_help = help::QUARANTINE)]
     Quarantine(QuarantineArgs),
@@ -202,6 +205,14 @@ pub(crate) struct RetryArgs {
 
 #[derive(Args, Clone, Debug)]
 pub(crate) struct ReplayArgs {
+    /// A shipped source, its alias, or a source folder
+    pub(crate) source: String,
+    #[command(flatten)]
+    pub(crate) settings: Settings,
+}
+
+#[derive(Args, Clone, Debug)]
+pub(crate) struct AdoptArgs {
     /// A shipped source, its alias, or a source folder
     pub(crate) source: String,
     #[command(flatten)]

@@ -1,5 +1,6 @@
 //! One file per command. Each passes its arguments to a library and prints the result.
 
+mod adopt;
 mod cancel;
 mod cluster;
 mod cluster_status;
@@ -81,6 +82,7 @@ fn run(command: Command, context: &Context) -> Result<ExitCode, Failure> {
         Command::Cancel(args) => cancel::run(&args, context),
         Command::Retry(args) => retry::run(args, context),
         Command::Replay(args) => replay::run(args, context),
+        Command::Adopt(args) => adopt::run(args, context),
         Command::Quarantine(args) => quarantine::run(&args, context),
         Command::Lint(args) => lint::run(&args, context),
         Command::Verify(args) => verify::run(&args, context),
@@ -103,6 +105,7 @@ fn format_flag(command: &Command) -> Option<OutputFormat> {
         Command::Cancel(args) => args.format,
         Command::Retry(args) => args.settings.format,
         Command::Replay(args) => args.settings.format,
+        Command::Adopt(args) => args.settings.format,
         Command::Status(args) => args.state.format,
         Command::Quarantine(args) => args.state.format,
         Command::Lint(args) => args.format,

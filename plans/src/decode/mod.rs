@@ -146,8 +146,3 @@ pub fn system_fields() -> [Field; 7] {
         Field::new(DETAIL, DataType::Utf8View, true),
     ]
 }
-
-/// Whether a row rejected for this reason means that its object is damaged.
-pub fn is_damage(reason: &str) -> bool {
-    reason.starts_with("truncated_") || reason.starts_with("corrupt_")
-}

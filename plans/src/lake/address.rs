@@ -8,6 +8,11 @@ const EXT: &str = "ext";
 const REGION: &str = "region";
 const ACCOUNT: &str = "accountId";
 const DAY: &str = "eventDay";
+/// The beginning of a region's folder.
+pub const REGION_FOLDER: &str = "region=";
+/// The beginning of an account's folder.
+pub const ACCOUNT_FOLDER: &str = "accountId=";
+const OWNER: &str = "_lakebolt.json";
 
 /// Where an event part is stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -124,6 +129,28 @@ pub fn quarantine_folder(quarantine: &str, day: i32) -> String {
     format!("{quarantine}/{DAY}={}", compact_day(day))
 }
 
+/// The day of a day's folder, in days since 1970-01-01, from its URI or name.
+pub fn day_of_folder(folder: &str) -> Option<i32> {
+    let name = folder.rsplit('/').next()?;
+    let (key, day) = name.split_once('=')?;
+    parse_compact_day(day).filter(|_| key == DAY)
+}
+
+/// The file that names the owner of a source's folder.
+pub fn owner_file(source_folder: &str) -> String {
+    format!("{}/{OWNER}", source_folder.trim_end_matches('/'))
+}
+
+/// Whether an object of this name is the owner file of a source's folder.
+pub fn is_owner_file(name: &str) -> bool {
+    name == OWNER
+}
+
+/// Whether readers of a lake skip an object or folder of this name.
+pub fn is_hidden(name: &str) -> bool {
+    name.starts_with(['_', '.'])
+}
+
 /// A pattern of all event parts of a target, as DuckDB and shells write it.
 pub fn every_part(target: &str) -> String {
     format!("{target}/{EXT}/*/*/*/*/*.parquet")
@@ -197,6 +224,24 @@ mod tests {
                 ..PartialAddress::default()
             };
             assert_eq!(address.source(), expected, "{folder}");
+        }
+    }
+
+    #[test]
+    fn the_owner_file_is_above_the_partitions_and_readers_skip_it() {
+        let file = owner_file("s3://lake/ext/vpc/");
+        assert_eq!(file, "s3://lake/ext/vpc/_lakebolt.json");
+        assert!(is_hidden("_lakebolt.json") && is_hidden(".x") && !is_hidden("a_b.parquet"));
+    }
+
+    #[test]
+    fn the_folders_of_partitions_are_spelled_as_an_address() {
+        let folder = event_folder("lake", "r", "a", 19744);
+        let parts: Vec<_> = folder.split('/').skip(1).collect();
+        assert!(parts[0].starts_with(REGION_FOLDER) && parts[1].starts_with(ACCOUNT_FOLDER));
+        assert_eq!(day_of_folder(&folder), Some(19744));
+        for folder in ["eventDay=2024", "eventday=20240122", "20240122", ""] {
+            assert_eq!(day_of_folder(folder), None, "{folder}");
         }
     }
 

@@ -6,6 +6,7 @@
 //! ```text
 //! {target}/ext/{source}/region={region}/accountId={account}/eventDay={yyyyMMdd}/
 //!     {source}-{period}-{yyyyMMdd}-{digest8}-{run}-{n}.zstd.parquet
+//! {target}/ext/{source}/_lakebolt.json      the dataset and status store that own the folder
 //! ```
 //!
 //! The quarantine is `{target}.quarantine/`, or `s3://{bucket}/lakebolt-quarantine/`:
@@ -14,6 +15,7 @@
 //! eventDay={yyyyMMdd}/
 //!     quarantine-{source}-{period}-{yyyyMMdd}-{digest8}-{run}-{n}.zstd.parquet
 //!     {source}-{period}-{yyyyMMdd}-{digest8}-replay-0.zstd.parquet    rejected again by a replay
+//!     {source}-{period}-{yyyyMMdd}-{digest8}-replay-1.zstd.parquet    kept by a replay
 //! ```
 //!
 //! The work area is `{target}/.lakebolt/`, or `s3://{bucket}/lakebolt-work/`. No unpublished
@@ -25,7 +27,8 @@
 //! attempts/{attempt}/splits/{split}.json        what each task reads
 //! attempts/{attempt}/receipts/{run}.json        what each task wrote
 //! attempts/{attempt}/receipts/{run}.heartbeat   the progress of a task without a receipt
-//! attempts/{attempt}/replay/{split}-{n}.log     quarantined rows to be read again
+//! attempts/{attempt}/replay/{n}.log             quarantined rows to be read again
+//! attempts/{attempt}/replay/{n}.json            the original places of those rows
 //! attempts/{attempt}/rejected/                  where a replay on S3 puts what it rejects
 //! manifests/{dataset8}/{yyyy-MM}-{attempt}.json
 //! staging/{attempt}/{part}.part                 unpublished parts of a local target
@@ -42,7 +45,8 @@ mod rules;
 mod work;
 
 pub use address::{
-    PartAddress, PartialAddress, SourceName, event_folder, every_part, quarantine_folder,
+    ACCOUNT_FOLDER, PartAddress, PartialAddress, REGION_FOLDER, SourceName, day_of_folder,
+    event_folder, every_part, is_hidden, is_owner_file, owner_file, quarantine_folder,
     source_folder,
 };
 pub use part_name::{PartName, attempt_digest, part_day};
@@ -54,8 +58,8 @@ pub use rules::{
 };
 pub use work::{
     ATTEMPTS, AttemptFiles, MANIFESTS, PROBES, SCRATCH, STAGING, attempt_name, attempt_of_file,
-    attempt_of_manifest, attempt_of_staged, is_heartbeat, is_probe, list_name, load_of,
-    manifest_name, path_below, probe_file, probe_name,
+    attempt_of_manifest, attempt_of_staged, is_heartbeat, is_manifest, is_probe, list_name,
+    load_of, manifest_folder, manifest_name, path_below, probe_file, probe_name, replayed_number,
 };
 
 use sha2::{Digest, Sha256};

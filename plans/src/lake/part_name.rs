@@ -20,8 +20,10 @@ pub struct PartName<'a> {
 }
 
 impl PartName<'_> {
-    /// The number of the part that a replay writes for a day.
+    /// The number of the part of a day's rows that a replay rejects again.
     pub const REPLAY: &'static str = "replay-0";
+    /// The number of the part of a day's rows that a replay cannot read.
+    pub const REPLAY_KEPT: &'static str = "replay-1";
 
     /// The name without its suffix.
     pub fn stem(&self) -> String {
@@ -107,7 +109,7 @@ mod tests {
             period in "20[0-9]{2}-[01][0-9](-[0-3][0-9])?",
             day in 0..60_000i32,
             digest8 in "[0-9a-f]{8}",
-            number in "[0-9a-f]{12}-[0-9]{1,3}|replay-0",
+            number in "[0-9a-f]{12}-[0-9]{1,3}|replay-[01]",
         ) {
             let name = PartName {
                 quarantined,

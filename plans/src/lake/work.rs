@@ -4,7 +4,7 @@ use std::fmt::Display;
 
 use object_store::path::Path;
 
-use super::{compact_day, digest8};
+use super::digest8;
 
 /// The folder of the attempts' files.
 pub const ATTEMPTS: &str = "attempts";
@@ -21,6 +21,7 @@ const RECEIPTS: &str = "receipts";
 const HEARTBEAT: &str = ".heartbeat";
 const JSON: &str = ".json";
 const OBJECTS: &str = ".objects";
+const REPLAYED: &str = ".log";
 const PROBE: &str = "lakebolt-probe-";
 
 /// The names of an attempt's files.
@@ -58,9 +59,14 @@ impl AttemptFiles<'_> {
         format!("{}/{run}{HEARTBEAT}", self.receipts())
     }
 
-    /// Quarantined rows of one object that a replay reads again.
-    pub fn replayed(&self, split: &str, index: usize) -> String {
-        self.file(&format!("replay/{split}-{index:05}.log"))
+    /// Quarantined rows that a replay reads again.
+    pub fn replayed(&self, number: usize) -> String {
+        self.file(&format!("replay/{number:06}{REPLAYED}"))
+    }
+
+    /// The original places of the rows of `replayed`.
+    pub fn origins(&self, number: usize) -> String {
+        self.file(&format!("replay/{number:06}{JSON}"))
     }
 
     /// The folder of what a replay on S3 rejects.
@@ -73,14 +79,15 @@ impl AttemptFiles<'_> {
         format!("{}/{stem}.part", self.0)
     }
 
-    /// The unpublished part of what a replay rejects again, relative to the folder of those.
-    pub fn staged_replay(&self, day: i32) -> String {
-        format!("{}/replay-{}", self.0, compact_day(day))
-    }
-
     fn file(&self, name: &str) -> String {
         format!("{ATTEMPTS}/{}/{name}", self.0)
     }
+}
+
+/// The number of an object that a replay reads, from its URI.
+pub fn replayed_number(uri: &str) -> Option<usize> {
+    let name = uri.rsplit('/').next()?;
+    name.strip_suffix(REPLAYED)?.parse().ok()
 }
 
 /// The name of an attempt. It is made from the record of its period, so that `sweep` knows
@@ -105,10 +112,20 @@ pub fn attempt_of_staged(path: &str) -> Option<&str> {
     below.split('/').next()
 }
 
+/// The folder of a dataset's manifests.
+pub fn manifest_folder(dataset: &str) -> String {
+    format!("{MANIFESTS}/{}", digest8(dataset))
+}
+
 /// The manifest of one attempt at a month of a dataset.
 pub fn manifest_name(dataset: &str, month: impl Display, attempt: &str) -> String {
-    let dataset = digest8(dataset);
-    format!("{MANIFESTS}/{dataset}/{month}-{attempt}{JSON}")
+    let folder = manifest_folder(dataset);
+    format!("{folder}/{month}-{attempt}{JSON}")
+}
+
+/// Whether a file beside the manifests is one.
+pub fn is_manifest(name: &str) -> bool {
+    name.ends_with(JSON)
 }
 
 /// The list of the objects that an attempt read, beside its manifest. Its name does not tell
@@ -176,8 +193,12 @@ mod tests {
                 "attempts/abc-2024-02-3/receipts/r1.heartbeat",
             ),
             (
-                files.replayed("0001", 12),
-                "attempts/abc-2024-02-3/replay/0001-00012.log",
+                files.replayed(12),
+                "attempts/abc-2024-02-3/replay/000012.log",
+            ),
+            (
+                files.origins(12),
+                "attempts/abc-2024-02-3/replay/000012.json",
             ),
             (files.rejected(), "attempts/abc-2024-02-3/rejected"),
         ] {
@@ -186,13 +207,14 @@ mod tests {
             assert!(name.starts_with(&files.folders()[0]), "{name}");
         }
         assert_eq!(load_of(&attempt), "abc");
+        assert_eq!(replayed_number(&files.replayed(12)), Some(12));
+        assert_eq!(replayed_number("file:///a/flows.log"), None);
     }
 
     #[test]
     fn an_unpublished_part_belongs_to_its_attempt() {
         let files = AttemptFiles("abc-2024-02-3");
         assert_eq!(files.staged("p"), "abc-2024-02-3/p.part");
-        assert_eq!(files.staged_replay(19737), "abc-2024-02-3/replay-20240115");
         let path = format!("/a/staging/b/{STAGING}/{}", files.staged("p"));
         assert_eq!(attempt_of_staged(&path), Some(files.0));
         assert_eq!(attempt_of_staged("/lake/ext/p.parquet"), None);

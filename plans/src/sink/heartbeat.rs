@@ -12,15 +12,21 @@ use tracing::debug;
 
 use crate::storage::Located;
 
-/// Between two heartbeats. Most tasks end before their first.
+/// Before the first heartbeat. Many tasks end before it.
+pub(super) const FIRST: Duration = Duration::from_secs(5);
+/// Between two heartbeats.
 pub(super) const EVERY: Duration = Duration::from_secs(30);
 
-/// How far a task is that has no receipt yet.
+/// How far a task is that has no receipt yet. It is written again also if nothing was done: a
+/// task that lives and does nothing hangs, and one that is silent may be lost.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Heartbeat {
     pub split: String,
     /// Rows that were read.
     pub rows: u64,
+    /// Grows whenever rows are read or mapped.
+    #[serde(default)]
+    pub steps: u64,
 }
 
 /// What a task has done, as others may see it while it goes on.
@@ -39,9 +45,13 @@ impl Advance {
         self.mapped.fetch_add(rows as u64, Ordering::Relaxed);
     }
 
-    fn steps(&self) -> (u64, u64) {
-        let read = self.read.load(Ordering::Relaxed);
-        (read, self.mapped.load(Ordering::Relaxed))
+    fn heartbeat(&self, split: &str) -> Heartbeat {
+        let rows = self.read.load(Ordering::Relaxed);
+        Heartbeat {
+            split: split.to_owned(),
+            rows,
+            steps: rows + self.mapped.load(Ordering::Relaxed),
+        }
     }
 }
 
@@ -55,29 +65,18 @@ pub(super) struct HeartbeatWriter<'a> {
 }
 
 impl HeartbeatWriter<'_> {
-    /// Writes a heartbeat after each interval in which the run made progress. Never ends.
-    pub(super) async fn write_every(&self, every: Duration) -> Infallible {
-        let mut reported = self.advance.steps();
+    /// Writes a heartbeat after `first` and then after each interval. Never ends.
+    pub(super) async fn write_every(&self, first: Duration, every: Duration) -> Infallible {
+        let mut pause = first;
         loop {
-            tokio::time::sleep(every).await;
-            let steps = self.advance.steps();
-            if steps == reported {
-                continue;
-            }
-            let heartbeat = Heartbeat {
-                split: self.split.to_owned(),
-                rows: steps.0,
-            };
+            tokio::time::sleep(pause).await;
+            pause = every;
+            let heartbeat = self.advance.heartbeat(self.split);
             let bytes = serde_json::to_vec(&heartbeat).unwrap_or_default();
-            match self
-                .work
-                .store
-                .put(&self.path, PutPayload::from(bytes))
-                .await
-            {
-                Ok(_) => reported = steps,
+            let payload = PutPayload::from(bytes);
+            if let Err(error) = self.work.store.put(&self.path, payload).await {
                 // The next one may be written.
-                Err(error) => debug!(%error, "a heartbeat was not written"),
+                debug!(%error, "a heartbeat was not written");
             }
         }
     }
@@ -89,7 +88,7 @@ mod tests {
     use crate::storage;
 
     #[tokio::test]
-    async fn a_run_writes_heartbeats_while_it_makes_progress() {
+    async fn a_run_writes_heartbeats_with_a_counter_that_shows_its_progress() {
         let folder = tempfile::tempdir().expect("a folder");
         let work = storage::open(folder.path().to_str().expect("text")).expect("a store");
         let advance = Advance::default();
@@ -100,18 +99,31 @@ mod tests {
             split: "s",
             advance: &advance,
         };
-        let beating = writer.write_every(Duration::from_millis(1));
+        let beating = writer.write_every(Duration::ZERO, Duration::from_millis(1));
         tokio::pin!(beating);
         let wait = Duration::from_millis(50);
-        assert!(tokio::time::timeout(wait, &mut beating).await.is_err());
-        assert!(!file.exists(), "nothing was done");
-        advance.read(7);
-        advance.mapped(3);
-        while !file.exists() {
+        let read = || {
+            let heartbeat = std::fs::read(&file).ok()?;
+            serde_json::from_slice::<Heartbeat>(&heartbeat).ok()
+        };
+        while read().is_none_or(|heartbeat| heartbeat.steps != 0) {
             assert!(tokio::time::timeout(wait, &mut beating).await.is_err());
         }
-        let heartbeat = std::fs::read(&file).expect("a heartbeat");
-        let heartbeat: Heartbeat = serde_json::from_slice(&heartbeat).expect("JSON");
-        assert_eq!((heartbeat.split.as_str(), heartbeat.rows), ("s", 7));
+        advance.read(7);
+        advance.mapped(3);
+        let expected = Heartbeat {
+            split: "s".to_owned(),
+            rows: 7,
+            steps: 10,
+        };
+        while read().is_none_or(|heartbeat| heartbeat != expected) {
+            assert!(tokio::time::timeout(wait, &mut beating).await.is_err());
+        }
+    }
+
+    #[test]
+    fn a_heartbeat_of_the_version_before_has_no_steps() {
+        let heartbeat: Heartbeat = serde_json::from_str(r#"{"split":"s","rows":7}"#).expect("JSON");
+        assert_eq!((heartbeat.rows, heartbeat.steps), (7, 0));
     }
 }

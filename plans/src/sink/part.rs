@@ -217,8 +217,8 @@ fn numeric_leaves(fields: &Fields, parents: &mut Vec<String>) -> Vec<(ColumnPath
 }
 
 /// Hands the encoder's bytes to the sink.
-struct Forward {
-    part: Box<dyn UnpublishedPart>,
+pub(super) struct Forward {
+    pub(super) part: Box<dyn UnpublishedPart>,
 }
 
 impl AsyncFileWriter for Forward {

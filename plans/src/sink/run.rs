@@ -66,7 +66,7 @@ pub(super) async fn run(
     let written = tokio::select! {
         written = run.whole(input, &sink_context, &split) => written,
         over = fence::over(&work, &sink_context.spec.attempt) => Err(over),
-        never = writer.write_every(heartbeat::EVERY) => match never {},
+        never = writer.write_every(heartbeat::FIRST, heartbeat::EVERY) => match never {},
     };
     let receipt = match written {
         Ok(receipt) => receipt,

@@ -71,6 +71,23 @@ pub fn scheme(uri: &str) -> &str {
     uri.split_once("://").map_or("file", |(scheme, _)| scheme)
 }
 
+/// Returns one spelling for all spellings of a local folder: without links, `.` and slashes at
+/// the end. What does not exist yet keeps its name below the folder that exists. The URI of
+/// another store only loses slashes at its end.
+pub fn canonical(uri: &str) -> String {
+    let trimmed = uri.trim_end_matches('/');
+    let Some(path) = open(uri).ok().and_then(|located| located.local) else {
+        return trimmed.to_owned();
+    };
+    let resolved = path.ancestors().find_map(|above| {
+        let below = path.strip_prefix(above).ok()?;
+        Some(above.canonicalize().ok()?.join(below))
+    });
+    let resolved = resolved.unwrap_or(path);
+    let uri = url::Url::from_file_path(&resolved);
+    uri.map_or_else(|()| trimmed.to_owned(), |uri| uri.to_string())
+}
+
 fn known_schemes() -> String {
     let schemes: Vec<_> = STORES.iter().map(|(scheme, _)| *scheme).collect();
     schemes.join(", ")
@@ -111,6 +128,21 @@ mod tests {
             assert_eq!(located.path.as_ref(), expected, "{uri}");
             assert_eq!(located.uri, "file:///");
         }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn every_spelling_of_a_folder_has_one_canonical_form() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let root = folder.path().canonicalize().expect("it exists");
+        std::fs::create_dir(root.join("lake")).expect("made");
+        std::os::unix::fs::symlink(root.join("lake"), root.join("link")).expect("linked");
+        let root = root.display();
+        for spelling in ["lake/ext", "link/ext/", "./lake//ext", "link/./ext"] {
+            let expected = format!("file://{root}/lake/ext");
+            assert_eq!(canonical(&format!("file://{root}/{spelling}")), expected);
+        }
+        assert_eq!(canonical("s3://lake/a//"), "s3://lake/a");
     }
 
     #[test]

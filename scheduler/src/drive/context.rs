@@ -53,9 +53,11 @@ pub struct Driver {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timing {
     pub lease: Duration,
-    /// An attempt fails when none of its splits makes progress for this long. A slow split
-    /// writes a heartbeat every half minute.
+    /// An attempt fails when a split that was started makes no progress for this long. A split
+    /// that runs writes a heartbeat every half minute.
     pub progress_deadline: Duration,
+    /// How long nothing happens before a warning.
+    pub notice: Duration,
     /// Interval at which the driver looks for receipts.
     pub poll: Duration,
     /// Pause before the second attempt. It doubles with every further attempt.
@@ -69,6 +71,7 @@ impl Default for Timing {
         Self {
             lease: Duration::from_secs(30),
             progress_deadline: Duration::from_secs(5 * 60),
+            notice: Duration::from_secs(10),
             poll: Duration::from_millis(500),
             backoff: Duration::from_secs(1),
             patience: Duration::from_secs(120),

@@ -5,13 +5,14 @@
 //! the work area, so another driver can continue after a crash.
 
 use std::collections::{BTreeMap, BTreeSet};
-
+use std::convert::Infallible;
 use std::time::{Duration, Instant};
 
 use futures::{StreamExt, stream};
 use tracing::{error, warn};
 use uuid::Uuid;
 
+use super::activity::Notices;
 use super::context::{Driver, Load, log};
 use super::frame::PeriodRun;
 use super::survey::{Selection, Survey, refuse_empty};
@@ -27,11 +28,13 @@ use crate::load::range::{AskedPeriod, MAX_DAYS};
 use crate::load::recorded::{Origin, RecordedRequest};
 use crate::load::terms::{LoadRequest, Range};
 use crate::publish::lease::{LeaseClient, WAIT_PAUSE};
-use crate::publish::work;
+use crate::publish::{target, work};
 use crate::status::LoadRecord;
 
 /// Rounds of one load. Each loads the days that the one before found to hold further rows.
 const MOST_ROUNDS: u32 = 4;
+/// Interval at which the driver looks whether the engine has executors.
+const LOOK_FOR_EXECUTORS: Duration = Duration::from_secs(1);
 
 impl Driver {
     /// Loads the days of the request that are not loaded yet.
@@ -100,6 +103,7 @@ impl Driver {
         if matches!(selection, Selection::Days(days) if days.is_empty()) {
             return Ok(());
         }
+        target::check_places(request)?;
         let mut asked = self.round(request, selection, outcome).await?;
         let is_open = matches!(selection, Selection::Range(_))
             && matches!(request.terms.range, Range::Everything);
@@ -153,6 +157,7 @@ impl Driver {
         found.extend(survey.vanished(&remaining));
         found.extend(survey.inventory.counts().warning());
         found.extend(prepare(request, &survey).await?);
+        found.extend(survey.target().occupy(&days_to_load(&remaining)).await?);
         self.begin(request, outcome).await?;
         let lease_client = LeaseClient {
             wait: Duration::ZERO,
@@ -267,11 +272,29 @@ impl Load<'_> {
             0 => months.len().max(1),
             parallel => parallel,
         };
-        let outcomes: Vec<Vec<PeriodOutcome>> = stream::iter(months)
-            .buffer_unordered(parallel)
-            .collect()
-            .await;
+        let outcomes = stream::iter(months).buffer_unordered(parallel).collect();
+        let outcomes: Vec<Vec<PeriodOutcome>> = tokio::select! {
+            outcomes = outcomes => outcomes,
+            never = self.report_missing_executors() => match never {},
+        };
         outcomes.into_iter().flatten().collect()
+    }
+
+    /// Warns while the engine has no executor. Never ends.
+    async fn report_missing_executors(&self) -> Infallible {
+        let mut notices = Notices::new(self.driver.timing.notice, Instant::now());
+        loop {
+            tokio::time::sleep(LOOK_FOR_EXECUTORS).await;
+            let is_missing = !self.driver.submit.has_executors().await;
+            if let Some(since) = notices.due(is_missing, Instant::now()) {
+                let seconds = since.as_secs();
+                let warning = format!(
+                    "the cluster has had no executor for {seconds} s; the load waits for one"
+                );
+                warn!(load.id = %self.id, "{warning}");
+                self.report(&Notification::Warning(warning));
+            }
+        }
     }
 
     async fn month(&self, tasks: Vec<(&AskedPeriod, &Remaining)>) -> Vec<PeriodOutcome> {
@@ -337,6 +360,12 @@ impl Load<'_> {
             self.report(&Notification::Warning(warning.clone()));
         }
     }
+}
+
+/// The days that any period is about to load.
+fn days_to_load(remaining: &[Remaining]) -> BTreeSet<Day> {
+    let load = remaining.iter().flat_map(|remaining| remaining.load.keys());
+    load.copied().collect()
 }
 
 fn not_started(asked: &AskedPeriod) -> PeriodOutcome {

@@ -1,7 +1,8 @@
-//! Runs a load to its end: survey, attempts, publishing, replay and sweep. Start reading at
+//! Runs a load to its end: survey, attempts, publishing, replay, sweep and adopt. Start reading at
 //! [`driver::Driver::run`].
 
 pub mod activity;
+pub mod adopt;
 pub mod attempt;
 pub mod changes;
 mod check;

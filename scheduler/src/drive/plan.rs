@@ -15,6 +15,7 @@ use crate::load::failure::Failure;
 use crate::load::outcome::{Incomplete, Volume};
 use crate::load::range::{AskedPeriod, Period};
 use crate::load::terms::LoadRequest;
+use crate::publish::target;
 use crate::status::State;
 
 /// The decisions of a load.
@@ -59,11 +60,13 @@ pub struct PeriodPlan {
 impl Driver {
     /// Makes the same decisions as `run` and writes nothing.
     pub async fn plan(&self, request: &LoadRequest) -> Result<LoadPlan, Failure> {
+        target::check_places(request)?;
         let (status, now) = (self.status.clone(), self.now());
         let selection = Selection::Range(now.day());
         let mut survey = Survey::make(request, &selection, status, "", now).await?;
         let remaining = survey.remaining().await?;
         refuse_empty(&survey)?;
+        survey.target().check_owner().await?;
         let periods = survey.asked.iter().zip(&remaining);
         let counts = survey.inventory.counts();
         Ok(LoadPlan {

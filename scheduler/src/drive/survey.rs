@@ -25,6 +25,7 @@ use crate::load::{dataset, range};
 use crate::publish::cleanup::Cleanup;
 use crate::publish::commit;
 use crate::publish::manifest::Manifest;
+use crate::publish::target::Target;
 use crate::publish::work::Work;
 use crate::status::LoadRecord;
 use crate::status::{DayCoverage, PeriodRecord, State, StatusStore};
@@ -449,6 +450,16 @@ impl<'a> Survey<'a> {
     fn asked_of(&self, month: Month) -> BTreeSet<Day> {
         let asked = self.asked.iter().flat_map(|asked| &asked.days);
         asked.filter(|day| day.month() == month).copied().collect()
+    }
+
+    /// Returns the folders that the load's parts go to.
+    pub fn target(&self) -> Target<'_> {
+        Target {
+            request: self.request,
+            status: self.status.as_ref(),
+            work: &self.work,
+            part_store: self.part_store.as_ref(),
+        }
     }
 
     /// Creates the publisher for this load's work area and target.

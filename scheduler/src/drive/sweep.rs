@@ -483,7 +483,7 @@ mod tests {
         let world = world();
         let mut request = world.request("2024-02-01", "2024-02-01");
         world.run(&request, &[]).await;
-        request.terms.name = "other".to_owned();
+        request.terms.output = world.uri("other-lake");
         request.terms.work = world.uri("other");
         world.run(&request, &[]).await;
         assert_eq!(world.files("other").len(), 2, "a manifest and its list");

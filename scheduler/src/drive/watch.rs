@@ -1,6 +1,9 @@
 //! Follows an attempt through the files that its tasks write to the work area: receipts of
-//! finished splits and heartbeats of slow ones. It does not depend on status messages from the
-//! engine, so a lost message does no harm.
+//! finished splits and heartbeats of running ones. It does not depend on status messages from
+//! the engine, so a lost message does no harm.
+//!
+//! Progress is judged split by split. One that was started must advance, whatever others do. One
+//! that was not may have to wait for the splits of other attempts.
 
 use std::collections::{BTreeMap, HashSet};
 use std::time::{Duration, Instant};
@@ -11,7 +14,7 @@ use plans::receipt::Receipt;
 use plans::sink::Heartbeat;
 use tracing::warn;
 
-use super::activity::Activity;
+use super::activity::{Activity, Notices};
 use super::context::Timing;
 use crate::load::failure::Failure;
 use crate::load::notification::{Notification, Observer, Progress};
@@ -20,6 +23,13 @@ use crate::submit::SubmitError;
 
 /// How long the engine may take to report success after every split has its receipt.
 const ENGINE_GRACE: Duration = Duration::from_secs(5);
+/// A silent run's executor may be lost. The engine then runs the split again, perhaps after
+/// those of other attempts, so it gets this many times the deadline.
+const SILENT_DEADLINES: u32 = 2;
+
+/// An engine may be busy, so the warning that no task starts comes later than that of no
+/// executor.
+const NOTICES_OF_TASKS: u32 = 6;
 
 /// Follows one attempt.
 #[derive(Debug)]
@@ -31,7 +41,26 @@ pub(super) struct Watch<'a> {
     rows: u64,
     receipts: HashSet<String>,
     done: HashSet<String>,
-    heartbeats: BTreeMap<String, (DateTime<Utc>, Heartbeat)>,
+    /// The runs of splits, by the names of their heartbeats.
+    runs: BTreeMap<String, Run>,
+}
+
+/// A run of a split, as its heartbeats show it. Times are of this machine.
+#[derive(Debug)]
+struct Run {
+    written: DateTime<Utc>,
+    heartbeat: Heartbeat,
+    /// When the last heartbeat was seen.
+    heard: Instant,
+    /// When the last heartbeat was seen that showed progress.
+    advanced: Instant,
+}
+
+/// When any run of a split was last heard of.
+#[derive(Clone, Copy, Debug)]
+struct Started {
+    heard: Instant,
+    advanced: Instant,
 }
 
 impl<'a> Watch<'a> {
@@ -44,13 +73,12 @@ impl<'a> Watch<'a> {
             rows: 0,
             receipts: HashSet::new(),
             done: HashSet::new(),
-            heartbeats: BTreeMap::new(),
+            runs: BTreeMap::new(),
         }
     }
 
-    /// Reports progress until all splits are done. Fails when neither this attempt nor any
-    /// other on the engine made progress before the deadline: splits may have to wait for
-    /// those of other attempts.
+    /// Reports progress until all splits are done. Fails when a started split hangs, or when
+    /// nothing on the engine made progress before the deadline.
     pub(super) async fn follow(
         mut self,
         timing: Timing,
@@ -58,6 +86,7 @@ impl<'a> Watch<'a> {
         observer: &dyn Observer,
     ) -> Result<(), Failure> {
         let mut last = Instant::now();
+        let mut idle = Notices::new(timing.notice * NOTICES_OF_TASKS, Instant::now());
         loop {
             tokio::time::sleep(timing.poll).await;
             match self.look().await {
@@ -73,10 +102,57 @@ impl<'a> Watch<'a> {
                 warn!(attempt = %self.attempt, "every split is done, but the engine has not reported the end");
                 return Ok(());
             }
-            if last.elapsed().min(activity.elapsed()) >= timing.progress_deadline {
-                return Err(self.stalled(timing.progress_deadline));
+            let deadline = timing.progress_deadline;
+            if let Some(split) = self.hung(deadline) {
+                let message = format!(
+                    "split {split} made no progress for {} s",
+                    deadline.as_secs()
+                );
+                return Err(self.stalled(&message));
+            }
+            if last.elapsed().min(activity.elapsed()) >= deadline {
+                let message = format!("no split made progress for {} s", deadline.as_secs());
+                return Err(self.stalled(&message));
+            }
+            let is_idle = self.runs.is_empty() && self.receipts.is_empty();
+            if let Some(since) = idle.due(is_idle, Instant::now()) {
+                self.report_idle(since, observer);
             }
         }
+    }
+
+    /// Finds a started split that hangs.
+    fn hung(&self, deadline: Duration) -> Option<&str> {
+        let mut started: BTreeMap<&str, Started> = BTreeMap::new();
+        for run in self.runs.values() {
+            let Run {
+                heard, advanced, ..
+            } = *run;
+            let split = started.entry(&run.heartbeat.split);
+            let split = split.or_insert(Started { heard, advanced });
+            split.heard = split.heard.max(heard);
+            split.advanced = split.advanced.max(advanced);
+        }
+        let hangs = |split: &Started| {
+            let patience = match split.heard.elapsed() < deadline {
+                true => deadline,
+                false => deadline * SILENT_DEADLINES,
+            };
+            split.advanced.elapsed() >= patience
+        };
+        let mut started = started.into_iter();
+        let hung = started.find(|(name, split)| !self.done.contains(*name) && hangs(split));
+        hung.map(|(name, _)| name)
+    }
+
+    fn report_idle(&self, since: Duration, observer: &dyn Observer) {
+        let warning = format!(
+            "{}: no task has started for {} s; the executors are busy or cannot be reached",
+            self.progress.period,
+            since.as_secs()
+        );
+        warn!(attempt = %self.attempt, "{warning}");
+        observer.observe(&Notification::Warning(warning));
     }
 
     /// Returns whether a split made progress or was done since the last look.
@@ -89,8 +165,8 @@ impl<'a> Watch<'a> {
                 false => self.received(name).await?,
             };
         }
-        let waiting = self.heartbeats.values().map(|(_, heartbeat)| heartbeat);
-        let partly = waiting.filter(|heartbeat| !self.done.contains(&heartbeat.split));
+        let running = self.runs.values().map(|run| &run.heartbeat);
+        let partly = running.filter(|heartbeat| !self.done.contains(&heartbeat.split));
         self.progress.rows = self.rows + partly.map(|heartbeat| heartbeat.rows).sum::<u64>();
         Ok(news)
     }
@@ -110,31 +186,36 @@ impl<'a> Watch<'a> {
         Ok(is_first)
     }
 
-    async fn heard(&mut self, name: String, at: DateTime<Utc>) -> Result<bool, WorkError> {
-        if self
-            .heartbeats
-            .get(&name)
-            .is_some_and(|(before, _)| *before == at)
-        {
+    async fn heard(&mut self, name: String, written: DateTime<Utc>) -> Result<bool, WorkError> {
+        let before = self.runs.get(&name);
+        if before.is_some_and(|run| run.written == written) {
             return Ok(false);
         }
         let heartbeat: Heartbeat = self.work.get(&name).await?;
-        let before = self.heartbeats.insert(name, (at, heartbeat.clone()));
-        Ok(before.is_none_or(|(_, before)| before != heartbeat)
-            && !self.done.contains(&heartbeat.split))
+        let now = Instant::now();
+        let advanced = match before {
+            Some(run) if run.heartbeat == heartbeat => run.advanced,
+            _ => now,
+        };
+        let is_news = advanced == now && !self.done.contains(&heartbeat.split);
+        let run = Run {
+            written,
+            heartbeat,
+            heard: now,
+            advanced,
+        };
+        self.runs.insert(name, run);
+        Ok(is_news)
     }
 
-    fn stalled(&self, deadline: Duration) -> Failure {
+    fn stalled(&self, what: &str) -> Failure {
         let Progress {
             splits_done,
             splits,
             ..
         } = self.progress;
-        let seconds = deadline.as_secs();
-        let message =
-            format!("no split made progress for {seconds} s after {splits_done} of {splits}");
         let mut failure = Failure::from(SubmitError::Failed {
-            message,
+            message: format!("{what} after {splits_done} of {splits} splits"),
             retryable: true,
         });
         failure.code = "no_progress".to_owned();
@@ -152,12 +233,14 @@ mod tests {
     use super::*;
 
     #[derive(Debug, Default)]
-    struct Recorder(Mutex<Vec<Progress>>);
+    struct Recorder(Mutex<Vec<Progress>>, Mutex<Vec<String>>);
 
     impl Observer for Recorder {
         fn observe(&self, notification: &Notification) {
-            if let Notification::Progress(progress) = notification {
-                self.0.lock().unwrap().push(progress.clone());
+            match notification {
+                Notification::Progress(progress) => self.0.lock().unwrap().push(progress.clone()),
+                Notification::Warning(warning) => self.1.lock().unwrap().push(warning.clone()),
+                _ => {}
             }
         }
     }
@@ -179,11 +262,12 @@ mod tests {
 
         async fn heartbeat(&self, split: &str, rows: u64) {
             let name = AttemptFiles("a").heartbeat(&format!("{split}-1"));
-            let split = split.to_owned();
-            self.work
-                .put(&name, &Heartbeat { split, rows })
-                .await
-                .unwrap();
+            let heartbeat = Heartbeat {
+                split: split.to_owned(),
+                rows,
+                steps: rows,
+            };
+            self.work.put(&name, &heartbeat).await.unwrap();
         }
 
         async fn receipt(&self, split: &str, run: &str, read: u64) {
@@ -258,8 +342,22 @@ mod tests {
         assert_eq!((seen.len(), seen[0].rows), (1, 57));
     }
 
+    /// Notes progress of other attempts on the engine until `watching` ends.
+    async fn on_a_busy_engine<T>(activity: &Activity, watching: impl Future<Output = T>) -> T {
+        let others = async {
+            loop {
+                activity.note();
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::select! {
+            watched = watching => watched,
+            () = others => unreachable!("it never ends"),
+        }
+    }
+
     #[tokio::test]
-    async fn an_attempt_without_progress_fails() {
+    async fn an_attempt_without_progress_fails_and_one_that_has_not_started_waits_for_others() {
         let place = Place::new();
         place.receipt("s1", "1", 50).await;
         let (activity, recorder) = (Activity::default(), Recorder::default());
@@ -278,5 +376,60 @@ mod tests {
         let failure = followed.unwrap_err();
         assert_eq!(failure.code, "no_progress");
         assert!(failure.retryable && failure.message.contains("after 1 of 2"));
+    }
+
+    #[tokio::test]
+    async fn a_split_that_hangs_in_a_live_executor_is_given_up_on_a_busy_engine() {
+        let place = Place::new();
+        let (activity, recorder) = (Activity::default(), Recorder::default());
+        // The executor lives: heartbeats go on, but the counter of one does not grow.
+        let beating = async {
+            for beat in 0_u64.. {
+                place.heartbeat("s1", beat.min(4)).await;
+                place.heartbeat("s2", beat).await;
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        let watching = place.watch().follow(timing(2000), &activity, &recorder);
+        let failure = tokio::select! {
+            followed = on_a_busy_engine(&activity, watching) => followed.unwrap_err(),
+            () = beating => unreachable!("it never ends"),
+        };
+        assert!(failure.message.contains("split s1"), "{failure}");
+        assert!(failure.retryable && failure.code == "no_progress");
+    }
+
+    #[tokio::test]
+    async fn a_silent_split_gets_more_time_since_its_executor_may_be_lost() {
+        let place = Place::new();
+        place.heartbeat("s1", 5).await;
+        let (activity, recorder) = (Activity::default(), Recorder::default());
+        let since = Instant::now();
+        let watching = place.watch().follow(timing(100), &activity, &recorder);
+        let failure = on_a_busy_engine(&activity, watching).await.unwrap_err();
+        assert!(failure.message.contains("split s1"), "{failure}");
+        assert!(since.elapsed() >= Duration::from_millis(200));
+    }
+
+    #[tokio::test]
+    async fn a_warning_is_repeated_when_no_task_starts() {
+        let place = Place::new();
+        let (activity, recorder) = (Activity::default(), Recorder::default());
+        let timing = Timing {
+            notice: Duration::from_millis(1),
+            ..timing(60_000)
+        };
+        let watching = place.watch().follow(timing, &activity, &recorder);
+        let reported = async {
+            while recorder.1.lock().unwrap().len() < 3 {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        tokio::select! {
+            _ = watching => panic!("it still waits"),
+            () = reported => {}
+        }
+        let warnings = recorder.1.lock().unwrap();
+        assert!(warnings[0].contains("no task has started"), "{warnings:?}");
     }
 }

@@ -66,7 +66,11 @@ impl Terms {
         duration("wait", self.wait, 7 * DAY)?;
         number("memory_bytes", self.memory_bytes, MEMORY)?;
         let places = places::check(&self.output, &self.work, &self.quarantine);
-        places.map_err(|wrong| Invalid::new(wrong.area, wrong.what, wrong.remedy))
+        let output = std::slice::from_ref(&self.output);
+        let checked = places.and_then(|()| {
+            places::check_inputs(&self.inputs, output, &self.work, &self.quarantine)
+        });
+        checked.map_err(|wrong| Invalid::new(wrong.area, wrong.what, wrong.remedy))
     }
 }
 

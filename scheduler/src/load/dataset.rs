@@ -10,14 +10,19 @@ use super::terms::{LoadRequest, Shape};
 
 /// The dataset's name in the status table.
 pub fn id(request: &LoadRequest) -> String {
-    let shape = match request.terms.shape {
-        Shape::Ocsf => "ocsf",
-        Shape::Raw => "raw",
-    };
+    let shape = shape(request);
     let target = trimmed(&request.terms.output);
     let name = &request.terms.name;
     let key = [&request.source.name, target, shape, name].join("\n");
     format!("{}-{name}-{}", request.source.name, digest8(&key))
+}
+
+/// The name of the shape of the dataset's rows.
+pub fn shape(request: &LoadRequest) -> &'static str {
+    match request.terms.shape {
+        Shape::Ocsf => "ocsf",
+        Shape::Raw => "raw",
+    }
 }
 
 /// The inputs in one spelling, so that those of two loads can be compared.

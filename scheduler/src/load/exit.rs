@@ -90,9 +90,9 @@ pub static EXIT_CODES: &[Row] = &[
     row(
         ExitCode::Refused,
         (5, "refused"),
-        "another load holds the period, or the target cannot be written",
+        "another load holds the period, or the target is another dataset's or cannot be written",
         true,
-        "wait, or let the load wait with `--wait 10m`",
+        "wait, or let the load wait with `--wait 10m`; `lakebolt adopt` takes a target over",
     ),
     row(
         ExitCode::VerifyFailed,

@@ -195,7 +195,7 @@ impl Publisher {
 }
 
 /// Updates the period's record from its published manifest.
-fn settle(record: &mut PeriodRecord, manifest: &Manifest) {
+pub(crate) fn settle(record: &mut PeriodRecord, manifest: &Manifest) {
     record.covered_days.extend(manifest.coverage.clone());
     record.covered_days.extend(manifest.noted.clone());
     record.asked_days.extend(&manifest.asked);

@@ -8,4 +8,5 @@ pub mod lists;
 pub mod manifest;
 pub mod owner;
 pub mod receipts;
+pub mod target;
 pub mod work;

@@ -28,6 +28,7 @@ pub(super) async fn obeys_the_contract(make: impl AsyncFn() -> Arc<dyn StatusSto
     a_load_is_overwritten(make().await).await;
     the_ids_of_all_loads_are_listed(make().await).await;
     preparing_twice_keeps_the_items(make().await).await;
+    the_id_stays_and_is_the_stores_own(make().await, make().await).await;
 }
 
 type Store = Arc<dyn StatusStore>;
@@ -242,6 +243,18 @@ async fn preparing_twice_keeps_the_items(store: Store) {
     assert!(again.iter().all(|prepared| !prepared.made), "{again:?}");
     let stored = store.get("d", record.period).await.expect("get");
     assert_eq!(stored, Some(record));
+}
+
+async fn the_id_stays_and_is_the_stores_own(store: Store, other: Store) {
+    let asked = [store.id(), store.id(), store.id(), store.id()];
+    let ids = futures::future::join_all(asked).await;
+    let ids: BTreeSet<String> = ids.into_iter().map(|id| id.expect("an id")).collect();
+    assert_eq!(ids.len(), 1, "{ids:?}");
+    let id = store.id().await.expect("an id");
+    assert!(ids.contains(&id) && !id.is_empty());
+    assert_ne!(id, other.id().await.expect("an id"));
+    assert!(store.loads(10).await.expect("loads").is_empty());
+    assert!(store.load_ids().await.expect("ids").is_empty());
 }
 
 fn load(load_id: &str, started_at: &str) -> LoadRecord {

@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 
-use super::{Expected, LoadRecord, PeriodRecord, Prepared, StatusError, StatusStore};
+use super::{Expected, LoadRecord, PeriodRecord, Prepared, StatusError, StatusStore, new_id};
 use crate::load::days::Month;
 
 /// A status store that ends with its process.
@@ -17,6 +17,7 @@ pub struct Memory {
 
 #[derive(Debug, Default)]
 struct Items {
+    id: Option<String>,
     periods: BTreeMap<(String, Month), String>,
     loads: BTreeMap<String, String>,
 }
@@ -31,6 +32,12 @@ impl Memory {
 impl StatusStore for Memory {
     async fn prepare(&self) -> Result<Vec<Prepared>, StatusError> {
         Ok(Vec::new())
+    }
+
+    async fn id(&self) -> Result<String, StatusError> {
+        let mut items = self.items();
+        let id = items.id.get_or_insert_with(new_id);
+        Ok(id.clone())
     }
 
     async fn get(&self, dataset: &str, period: Month) -> Result<Option<PeriodRecord>, StatusError> {

@@ -297,6 +297,11 @@ impl Expected {
     }
 }
 
+/// A new id of a store.
+fn new_id() -> String {
+    uuid::Uuid::new_v4().simple().to_string()
+}
+
 /// A table or file that `prepare` made or found.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Prepared {
@@ -340,6 +345,9 @@ fn known_stores() -> String {
 pub trait StatusStore: Send + Sync + std::fmt::Debug {
     /// Makes the tables that are absent, and checks those that exist.
     async fn prepare(&self) -> Result<Vec<Prepared>, StatusError>;
+    /// The random id of the store. It is made once, and no two stores have the same. A backup
+    /// that is restored keeps it.
+    async fn id(&self) -> Result<String, StatusError>;
     async fn get(&self, dataset: &str, period: Month) -> Result<Option<PeriodRecord>, StatusError>;
     /// In the order of their periods.
     async fn periods(&self, dataset: &str) -> Result<Vec<PeriodRecord>, StatusError>;

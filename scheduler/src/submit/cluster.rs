@@ -72,5 +72,9 @@ impl Submit for Cluster {
         }
     }
 
+    async fn has_executors(&self) -> bool {
+        self.scheduler.concurrent_tasks().await > 0
+    }
+
     async fn close(&self) {}
 }

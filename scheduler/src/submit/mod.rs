@@ -71,6 +71,10 @@ pub trait Submit: Send + Sync + std::fmt::Debug {
     async fn admit(&self) -> Admission {
         Admission::default()
     }
+    /// Whether any executor can run tasks at present.
+    async fn has_executors(&self) -> bool {
+        true
+    }
     /// Cancels running work and removes files left on disk.
     async fn close(&self);
 }

@@ -22,7 +22,8 @@ pub(super) async fn list(uri: &str) -> Result<Listing, ObjectError> {
 
 impl Listing {
     fn sort_in(&mut self, object: Object) {
-        if object.is_beside_lake() {
+        let own = object.below().rsplit('/').next();
+        if object.is_beside_lake() || own.is_some_and(lake::is_owner_file) {
             return;
         }
         let mut segments = object.below().split('/');
@@ -51,6 +52,7 @@ mod tests {
             "ext/s/a.parquet",
             "ext/s/_temporary/b.parquet",
             "ext/s/c.crc",
+            "ext/s/_lakebolt.json",
             ".lakebolt/state.db",
             ".lakebolt/staging/d.parquet",
         ];

@@ -7,7 +7,7 @@ use arrow::datatypes::{UInt32Type, UInt64Type};
 use datafusion::common::Result;
 
 use super::writer::BatchBuilder;
-use super::{QuarantinedRow, schema};
+use super::{HELD_BYTES, QuarantinedRow, schema};
 use crate::attempt::AttemptSpec;
 use crate::decode::{LINE, OBJECT, OFFSET, RAW};
 use crate::lake::quarantine_folder;
@@ -16,9 +16,6 @@ use crate::scan::split::{InputObject, Split};
 use crate::sink::classify::{Rejection, system};
 use crate::sink::part::{PartFacts, PartNames, PartWriter};
 use crate::storage::parts::UnpublishedWriter;
-
-/// Bytes of a day's rows that are held before they are encoded.
-const HELD_BYTES: usize = 4 << 20;
 
 /// Collects a split's rejected rows, one part for each day that owns some.
 pub(in crate::sink) struct Quarantine {

@@ -14,10 +14,15 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use serde::{Serialize, Serializer};
 
+use crate::decode::is_damage;
+
 pub(super) use collector::Quarantine;
 pub(crate) use reader::Columns;
-pub use reader::{ReadError, read};
-pub use writer::{WriteError, encode};
+pub use reader::{ReadError, RowStream, read};
+pub use writer::{RowWriter, WriteError, encode};
+
+/// Bytes of a day's rows that are held before they are encoded.
+const HELD_BYTES: usize = 4 << 20;
 
 const SOURCE: &str = "source";
 const OBJECT: &str = "object";
@@ -54,6 +59,12 @@ impl QuarantinedRow {
     /// The raw bytes as text; empty if there are none.
     pub fn text(&self) -> Cow<'_, str> {
         text(self.raw.as_deref())
+    }
+
+    /// Whether the row holds a whole record, which can be mapped again.
+    pub fn is_whole(&self) -> bool {
+        let has_bytes = self.raw.as_ref().is_some_and(|raw| !raw.is_empty());
+        has_bytes && !is_damage(&self.reason)
     }
 }
 
@@ -111,6 +122,60 @@ mod tests {
         let many = vec![row(Some(b"x")); 20_000];
         let file = encode(&many).expect("rows can be written");
         assert_eq!(read(file).expect("rows can be read").len(), many.len());
+    }
+
+    #[test]
+    fn a_cut_record_a_marker_and_a_row_without_bytes_are_not_whole() {
+        assert!(row(Some(b"x")).is_whole());
+        assert!(!row(None).is_whole() && !row(Some(b"")).is_whole());
+        for reason in ["line_too_long", "corrupt_gzip", "truncated_zstd"] {
+            let reason = reason.to_owned();
+            assert!(
+                !QuarantinedRow {
+                    reason,
+                    ..row(Some(b"x"))
+                }
+                .is_whole()
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn rows_are_written_and_read_in_batches() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("q.parquet");
+        let uri = format!("file://{}", path.display());
+        let work = folder.path().to_str().expect("text");
+        let storage = crate::storage::parts::open(&uri, work, &crate::storage::Access::default());
+        let storage = storage.expect("a storage");
+        let part = storage
+            .writer
+            .create(&uri, "a/q.part")
+            .await
+            .expect("a part");
+        let mut writer = RowWriter::new(part).expect("a writer");
+        let long = vec![b'x'; 1 << 20];
+        for number in 0..20_000 {
+            let raw: &[u8] = if number % 2000 == 0 { &long } else { b"short" };
+            let row = QuarantinedRow {
+                line: number,
+                ..row(Some(raw))
+            };
+            writer.push(&row).await.expect("written");
+        }
+        let (part, rows) = writer.finish().await.expect("finished");
+        assert_eq!(rows, 20_000);
+        storage.part_store.complete(&part).await.expect("published");
+        let mut stream = RowStream::open(&uri).await.expect("readable");
+        let mut next = 0;
+        while let Some(rows) = stream.next().await.expect("readable") {
+            assert!(rows.len() < 8192, "{} rows at once", rows.len());
+            for row in rows {
+                assert_eq!(row.line, next);
+                next += 1;
+            }
+        }
+        assert_eq!(next, 20_000);
     }
 
     #[test]

@@ -1,14 +1,26 @@
 //! Reads quarantine files.
 
+use std::ops::Range;
+use std::sync::Arc;
+
 use arrow::array::{Array, AsArray, BinaryArray, RecordBatch, StringArray, UInt64Array};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, UInt64Type};
 use arrow::error::ArrowError;
 use bytes::Bytes;
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use futures::future::BoxFuture;
+use futures::{FutureExt, StreamExt, TryFutureExt};
+use object_store::path::Path;
+use object_store::{ObjectStore, ObjectStoreExt};
+use parquet::arrow::ParquetRecordBatchStreamBuilder;
+use parquet::arrow::arrow_reader::{ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
+use parquet::arrow::async_reader::{AsyncFileReader, ParquetRecordBatchStream};
 use parquet::errors::ParquetError;
+use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
 
 use super::{ATTEMPT, DETAIL, LINE, LOAD_ID, OBJECT, OFFSET, QuarantinedRow, RAW, REASON, SOURCE};
+use crate::storage;
+use crate::storage::{StoreError, StoreFailure};
 
 /// An object that cannot be read as a quarantine file.
 #[derive(Debug, thiserror::Error)]
@@ -19,20 +31,93 @@ pub enum ReadError {
     Parquet(#[from] ParquetError),
     #[error(transparent)]
     Arrow(#[from] ArrowError),
+    #[error(transparent)]
+    Location(#[from] StoreError),
+    #[error("{0}")]
+    Store(StoreFailure),
+}
+
+/// Bytes of the rows that are read at once.
+const BATCH_BYTES: usize = 4 << 20;
+const BATCH_ROWS: usize = 4096;
+
+/// Reads a quarantine file some rows at a time.
+pub struct RowStream(ParquetRecordBatchStream<File>);
+
+impl RowStream {
+    /// Opens the file at `uri`. It has to have all columns.
+    pub async fn open(uri: &str) -> Result<Self, ReadError> {
+        let located = storage::open(uri)?;
+        let size = located.store.head(&located.path).await;
+        let size = size.map_err(|error| ReadError::Store(error.into()))?.size;
+        let file = File {
+            store: located.store,
+            path: located.path,
+            size,
+        };
+        let builder = ParquetRecordBatchStreamBuilder::new(file).await?;
+        let rows = batch_rows(builder.metadata());
+        Ok(Self(builder.with_batch_size(rows).build()?))
+    }
+
+    /// Returns the next rows, or `None` at the end.
+    pub async fn next(&mut self) -> Result<Option<Vec<QuarantinedRow>>, ReadError> {
+        let Some(batch) = self.0.next().await else {
+            return Ok(None);
+        };
+        rows(&batch?).map(Some)
+    }
+}
+
+/// A quarantine file that is read by ranges.
+struct File {
+    store: Arc<dyn ObjectStore>,
+    path: Path,
+    size: u64,
+}
+
+impl AsyncFileReader for File {
+    fn get_bytes(&mut self, range: Range<u64>) -> BoxFuture<'_, Result<Bytes, ParquetError>> {
+        let read = async move { self.store.get_range(&self.path, range).await };
+        read.map_err(|error| ParquetError::External(Box::new(error)))
+            .boxed()
+    }
+
+    fn get_metadata<'a>(
+        &'a mut self,
+        _: Option<&'a ArrowReaderOptions>,
+    ) -> BoxFuture<'a, Result<Arc<ParquetMetaData>, ParquetError>> {
+        let size = self.size;
+        let read = ParquetMetaDataReader::new().load_and_finish(self, size);
+        read.map_ok(Arc::new).boxed()
+    }
+}
+
+/// The rows of a batch of about `BATCH_BYTES`, by the average row.
+fn batch_rows(file: &ParquetMetaData) -> usize {
+    let groups = file.row_groups().iter();
+    let bytes: i64 = groups.map(|group| group.total_byte_size().max(0)).sum();
+    let count = file.file_metadata().num_rows().max(1);
+    let row = usize::try_from(bytes / count).unwrap_or(BATCH_BYTES).max(1);
+    (BATCH_BYTES / row).clamp(1, BATCH_ROWS)
+}
+
+fn rows(batch: &RecordBatch) -> Result<Vec<QuarantinedRow>, ReadError> {
+    let columns = Columns::of(batch);
+    match columns.missing() {
+        Some(name) => Err(ReadError::Column(name)),
+        None => Ok((0..columns.rows).map(|row| columns.row(row)).collect()),
+    }
 }
 
 /// Every row of a quarantine file, which has to have all columns.
 pub fn read(file: Bytes) -> Result<Vec<QuarantinedRow>, ReadError> {
     let reader = ParquetRecordBatchReaderBuilder::try_new(file)?.build()?;
-    let mut rows = Vec::new();
+    let mut all = Vec::new();
     for batch in reader {
-        let columns = Columns::of(&batch?);
-        if let Some(name) = columns.missing() {
-            return Err(ReadError::Column(name));
-        }
-        rows.extend((0..columns.rows).map(|row| columns.row(row)));
+        all.extend(rows(&batch?)?);
     }
-    Ok(rows)
+    Ok(all)
 }
 
 /// The columns of a batch of a quarantine file. One that is missing holds nothing.

@@ -5,11 +5,13 @@ use std::sync::Arc;
 use arrow::array::{BinaryBuilder, RecordBatch, StringBuilder, UInt64Builder};
 use arrow::error::ArrowError;
 use bytes::Bytes;
-use parquet::arrow::ArrowWriter;
+use parquet::arrow::{ArrowWriter, AsyncArrowWriter};
 use parquet::errors::ParquetError;
 
-use super::{QuarantinedRow, schema};
+use super::{HELD_BYTES, QuarantinedRow, schema};
 use crate::sink::part;
+use crate::sink::part::Forward;
+use crate::storage::parts::{PartError, PartHandle, UnpublishedPart};
 
 /// Rows of one batch.
 const BATCH_ROWS: usize = 8192;
@@ -23,6 +25,54 @@ pub enum WriteError {
     Parquet(#[from] ParquetError),
     #[error(transparent)]
     Arrow(#[from] ArrowError),
+    #[error(transparent)]
+    Part(#[from] PartError),
+}
+
+/// Writes rows to one part, a batch at a time.
+pub struct RowWriter {
+    held: BatchBuilder,
+    writer: AsyncArrowWriter<Forward>,
+    rows: u64,
+}
+
+impl RowWriter {
+    /// Starts the file in a new part.
+    pub fn new(part: Box<dyn UnpublishedPart>) -> Result<Self, WriteError> {
+        let schema = schema();
+        let options = part::options(&schema);
+        let writer = AsyncArrowWriter::try_new_with_options(Forward { part }, schema, options)?;
+        Ok(Self {
+            held: BatchBuilder::default(),
+            writer,
+            rows: 0,
+        })
+    }
+
+    /// Adds a row.
+    pub async fn push(&mut self, row: &QuarantinedRow) -> Result<(), WriteError> {
+        self.held.push(row);
+        self.rows += 1;
+        match self.held.bytes > HELD_BYTES || self.held.rows >= BATCH_ROWS {
+            true => self.flush().await,
+            false => Ok(()),
+        }
+    }
+
+    async fn flush(&mut self) -> Result<(), WriteError> {
+        let batch = std::mem::take(&mut self.held).finish()?;
+        Ok(self.writer.write(&batch).await?)
+    }
+
+    /// Completes the part, which readers do not see yet. Returns it and the number of its rows.
+    pub async fn finish(mut self) -> Result<(PartHandle, u64), WriteError> {
+        if self.held.rows > 0 {
+            self.flush().await?;
+        }
+        self.writer.finish().await?;
+        let part = self.writer.into_inner().part.finish().await?;
+        Ok((part, self.rows))
+    }
 }
 
 /// A quarantine file of these rows, written like every other part.

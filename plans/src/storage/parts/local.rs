@@ -9,7 +9,7 @@ use tokio::fs;
 use tokio::fs::File;
 use tokio::io::AsyncWriteExt;
 
-use super::{PartError, PartHandle, PartStore, Staged, UnpublishedPart, UnpublishedWriter};
+use super::{Level, PartError, PartHandle, PartStore, Staged, UnpublishedPart, UnpublishedWriter};
 use crate::lake;
 
 /// Stages parts in the work area and publishes them by rename, so work area and target must be
@@ -174,6 +174,77 @@ impl PartStore for Local {
         }
     }
 
+    async fn read(&self, uri: &str) -> Result<Option<Bytes>, PartError> {
+        match fs::read(path_of(uri)?).await {
+            Ok(bytes) => Ok(Some(bytes.into())),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(source) => Err(PartError::Io {
+                uri: uri.to_owned(),
+                source,
+            }),
+        }
+    }
+
+    /// The object gets its name by a link, which fails if the name is taken. It is never
+    /// seen incomplete.
+    async fn create_new(&self, uri: &str, bytes: Bytes) -> Result<bool, PartError> {
+        let path = path_of(uri)?;
+        let temporary = beside(&path);
+        let written = async {
+            write_synced(&temporary, &bytes).await?;
+            let linked = match fs::hard_link(&temporary, &path).await {
+                Err(error) if is_unsupported(&error) => create_in_place(&path, &bytes).await,
+                linked => linked,
+            };
+            fs::remove_file(&temporary).await?;
+            match linked {
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => return Ok(false),
+                linked => linked?,
+            }
+            sync_folder(path.parent().unwrap_or(Path::new("/"))).await?;
+            Ok(true)
+        };
+        written.await.map_err(|source| PartError::Io {
+            uri: uri.to_owned(),
+            source,
+        })
+    }
+
+    async fn replace(&self, uri: &str, bytes: Bytes) -> Result<(), PartError> {
+        let path = path_of(uri)?;
+        let temporary = beside(&path);
+        let written = async {
+            write_synced(&temporary, &bytes).await?;
+            fs::rename(&temporary, &path).await?;
+            sync_folder(path.parent().unwrap_or(Path::new("/"))).await
+        };
+        written.await.map_err(|source| PartError::Io {
+            uri: uri.to_owned(),
+            source,
+        })
+    }
+
+    async fn list(&self, folder: &str) -> Result<Level, PartError> {
+        let failed = |source| PartError::Io {
+            uri: folder.to_owned(),
+            source,
+        };
+        let mut level = Level::default();
+        let mut entries = match fs::read_dir(path_of(folder)?).await {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(level),
+            entries => entries.map_err(failed)?,
+        };
+        while let Some(entry) = entries.next_entry().await.map_err(failed)? {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            // The target of a link counts, since readers follow it.
+            match fs::metadata(entry.path()).await {
+                Ok(found) if found.is_dir() => level.folders.push(name),
+                _ => level.objects.push(name),
+            }
+        }
+        Ok(level)
+    }
+
     /// Checks that the folder is writable and on the filesystem of the work area. Creates it.
     async fn probe(&self, folder: &str, name: &str) -> Result<Vec<String>, PartError> {
         let target = path_of(folder)?;
@@ -206,6 +277,38 @@ fn same_filesystem(a: &Path, b: &Path) -> std::io::Result<bool> {
 #[cfg(not(unix))]
 fn same_filesystem(_: &Path, _: &Path) -> std::io::Result<bool> {
     Ok(true)
+}
+
+/// A name beside `path` that readers skip and no other process uses.
+fn beside(path: &Path) -> PathBuf {
+    use std::sync::atomic::{AtomicU64, Ordering};
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let process = std::process::id();
+    path.with_file_name(format!(".{name}.{process}.{number}.tmp"))
+}
+
+async fn write_synced(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let mut file = File::create(path).await?;
+    file.write_all(bytes).await?;
+    file.flush().await?;
+    file.sync_all().await
+}
+
+/// For filesystems without hard links. A reader may see the object incomplete.
+async fn create_in_place(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let mut file = File::create_new(path).await?;
+    file.write_all(bytes).await?;
+    file.flush().await?;
+    file.sync_all().await
+}
+
+fn is_unsupported(error: &std::io::Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::Unsupported | ErrorKind::PermissionDenied
+    )
 }
 
 async fn remove(path: &Path) -> Result<(), PartError> {

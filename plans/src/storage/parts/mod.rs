@@ -128,6 +128,15 @@ pub trait PartStore: Send + Sync + Debug {
     async fn delete(&self, uri: &str) -> Result<(), PartError>;
     /// Returns the size of the object at `uri`, if it exists.
     async fn size(&self, uri: &str) -> Result<Option<u64>, PartError>;
+    /// Returns the bytes of the object at `uri`, if it exists.
+    async fn read(&self, uri: &str) -> Result<Option<Bytes>, PartError>;
+    /// Writes a small object if there is none at `uri`. Returns false if there is one. Of
+    /// several writers one succeeds.
+    async fn create_new(&self, uri: &str, bytes: Bytes) -> Result<bool, PartError>;
+    /// Writes a small object, in one step.
+    async fn replace(&self, uri: &str, bytes: Bytes) -> Result<(), PartError>;
+    /// Returns what is directly below `folder`. There is nothing below a missing folder.
+    async fn list(&self, folder: &str) -> Result<Level, PartError>;
 
     /// Returns unpublished parts below `folder` that the target's store keeps. There are none if
     /// parts are staged in the work area.
@@ -139,6 +148,15 @@ pub trait PartStore: Send + Sync + Debug {
     /// Checks that parts can be written below `folder`. Returns warnings for the user. `name`
     /// is a unique name for a test object, which is removed again.
     async fn probe(&self, folder: &str, name: &str) -> Result<Vec<String>, PartError>;
+}
+
+/// What is directly below a folder, by name.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Level {
+    /// The names of the folders.
+    pub folders: Vec<String>,
+    /// The names of the objects.
+    pub objects: Vec<String>,
 }
 
 /// An unpublished part that the target's store lists.

@@ -10,10 +10,10 @@ use futures::stream::FuturesUnordered;
 use futures::{FutureExt, TryStreamExt};
 use object_store::multipart::{MultipartStore, PartId};
 use object_store::path::Path;
-use object_store::{MultipartId, ObjectStoreExt};
+use object_store::{MultipartId, ObjectStore, ObjectStoreExt, PutMode};
 
 use super::{
-    PartError, PartHandle, PartStore, Pending, Staged, UnpublishedPart, UnpublishedWriter,
+    Level, PartError, PartHandle, PartStore, Pending, Staged, UnpublishedPart, UnpublishedWriter,
 };
 use crate::storage::s3::Bucket;
 use crate::storage::{Access, Cause, StoreFailure};
@@ -183,6 +183,44 @@ impl PartStore for S3 {
             Err(failure) if failure.cause == Cause::NotFound => Ok(None),
             Err(failure) => Err(PartError::store_failed(uri, failure)),
         }
+    }
+
+    async fn read(&self, uri: &str) -> Result<Option<Bytes>, PartError> {
+        let (bucket, path) = self.locate(uri)?;
+        let read = async { bucket.get(&path).await?.bytes().await };
+        match read.await.map_err(StoreFailure::from) {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(failure) if failure.cause == Cause::NotFound => Ok(None),
+            Err(failure) => Err(PartError::store_failed(uri, failure)),
+        }
+    }
+
+    async fn create_new(&self, uri: &str, bytes: Bytes) -> Result<bool, PartError> {
+        let (bucket, path) = self.locate(uri)?;
+        let put = bucket.put_opts(&path, bytes.into(), PutMode::Create.into());
+        match put.await {
+            Ok(_) => Ok(true),
+            Err(object_store::Error::AlreadyExists { .. }) => Ok(false),
+            Err(error) => Err(PartError::store(uri, error)),
+        }
+    }
+
+    async fn replace(&self, uri: &str, bytes: Bytes) -> Result<(), PartError> {
+        let (bucket, path) = self.locate(uri)?;
+        let put = bucket.put(&path, bytes.into()).await;
+        put.map(drop).map_err(|error| PartError::store(uri, error))
+    }
+
+    async fn list(&self, folder: &str) -> Result<Level, PartError> {
+        let (bucket, path) = self.locate(folder)?;
+        let listed = bucket.list_with_delimiter(Some(&path)).await;
+        let listed = listed.map_err(|error| PartError::store(folder, error))?;
+        let name = |path: &Path| path.filename().unwrap_or_default().to_owned();
+        let objects = listed.objects.iter();
+        Ok(Level {
+            folders: listed.common_prefixes.iter().map(name).collect(),
+            objects: objects.map(|object| name(&object.location)).collect(),
+        })
     }
 
     async fn pending(&self, folder: &str) -> Result<Vec<Pending>, PartError> {

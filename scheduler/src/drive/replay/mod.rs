@@ -1,20 +1,19 @@
 //! Maps quarantined rows again with the current mapping. Accepted rows are published with
 //! their period's parts. The rest is quarantined again and keeps its origin.
+//!
+//! Rows are read and written some at a time, one day after the other: memory does not depend
+//! on their number.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
-use bytes::Bytes;
-use object_store::ObjectStoreExt;
-use plans::lake::{AttemptFiles, PartName, digest8, quarantine_folder};
+use plans::lake::{AttemptFiles, PartName, digest8, quarantine_folder, replayed_number};
 use plans::receipt::{Ledger, Part, PartKind};
-use plans::scan::split::{InputObject, Split};
-use plans::sink::quarantine;
-use plans::sink::quarantine::QuarantinedRow;
+use plans::scan::split::Split;
+use plans::sink::quarantine::{QuarantinedRow, RowStream, RowWriter, WriteError};
 use plans::storage;
+use plans::storage::parts;
 use plans::storage::parts::{PartHandle, Staged};
-use plans::storage::{StoreFailure, parts};
-use tracing::warn;
 
 use super::attempt::Attempt;
 use super::context::{Driver, Load, log};
@@ -34,19 +33,27 @@ use crate::publish::receipts::Collected;
 use crate::status::{PeriodRecord, State};
 
 mod origin;
+mod pack;
 
-use origin::{OriginError, Replayed};
+use origin::OriginError;
+use pack::{Origins, Packer};
 
-/// The quarantined rows of a period, split into those to map again and those to keep.
+/// What was made of the quarantined rows of a period.
 #[derive(Debug, Default)]
 struct Rows {
-    /// The quarantine objects that held them.
+    /// The quarantine objects whose rows were read again or copied.
     replaced: BTreeSet<String>,
-    /// Rows to map again, by the day that owns them.
-    replayed: BTreeMap<Day, Vec<Replayed>>,
-    /// Rows without bytes, and rows whose object's header can no longer be read.
-    kept: BTreeMap<Day, Vec<QuarantinedRow>>,
-    count: u64,
+    /// The days with rows that are read again.
+    days: BTreeSet<Day>,
+    /// Unpublished parts of rows that are kept as they are.
+    copied: Vec<Part>,
+    /// Rows that are read again.
+    taken: u64,
+    /// Rows that are kept: cut records, marks of damage, rows without bytes, and those whose
+    /// object's header can no longer be read.
+    kept: u64,
+    splits: Vec<Split>,
+    undated: Option<Day>,
 }
 
 impl Driver {
@@ -64,6 +71,8 @@ impl Driver {
     ) -> Result<(), Failure> {
         let (status, now) = (self.status.clone(), outcome.started_at);
         let survey = Survey::unlisted(request, status, &outcome.load_id, now).await?;
+        let occupied = survey.target().occupy(&BTreeSet::new()).await?;
+        outcome.warnings.extend(occupied);
         self.begin(request, outcome).await?;
         let lease_client = self.lease_client(request, &outcome.load_id);
         let load = Load::new(self, lease_client, survey, BTreeSet::new());
@@ -130,80 +139,51 @@ impl Replay<'_> {
         let Some((name, base)) = found.filter(|(_, base)| base.repair.is_empty()) else {
             return Err(unrepaired(&record));
         };
-        let rows = self.rows(&base).await?;
-        if rows.replayed.is_empty() {
-            return Ok(self.nothing(&rows));
-        }
         if record.state != State::Running {
             lease.next_attempt("").await?;
         }
         let record = lease.record().await;
-        let attempt = self.attempt(&record, &rows);
-        let mut splits = self.splits(&attempt, &rows).await?;
-        let mut collected = self
-            .period
-            .until_stopped(lease, attempt.write_splits(&mut splits))
-            .await?;
-        refuse_strays(&collected)?;
-        self.quarantine_again(&attempt, &rows, &mut collected)
-            .await?;
+        let mut attempt = self.attempt(&record);
+        let packing = self.pack(&attempt.name, &base);
+        let mut rows = self.period.until_stopped(lease, packing).await?;
+        if rows.taken == 0 {
+            self.period.remove_attempt(&record).await;
+            return Ok(self.nothing(&rows));
+        }
+        attempt.undated_day = rows.undated.unwrap_or(attempt.undated_day);
+        let splits = std::mem::take(&mut rows.splits);
+        let written = self.write(&attempt, splits, &rows);
+        let collected = self.period.until_stopped(lease, written).await?;
         let written = Written {
             asked: record.asked_days.clone(),
             ..self.period.written(&attempt.name, &collected)
         };
         let replaced = rows.replaced.clone();
-        let manifest = Manifest::replayed(written, (&name, &base), replaced, rows.count);
+        let manifest = Manifest::replayed(written, (&name, &base), replaced, rows.taken);
         let window = self.period.publish(&publisher, lease, &manifest).await?;
         let mut outcome = self.done(&rows, &collected);
         outcome.count(&collected.parts, window);
         Ok(outcome)
     }
 
-    /// Reads the quarantine objects and groups their rows by day and origin.
-    async fn rows(&self, base: &Manifest) -> Result<Rows, Failure> {
-        let mut rows = Rows::default();
-        let mut of_origin: BTreeMap<(Day, String), Vec<QuarantinedRow>> = BTreeMap::new();
-        for object in quarantined(base) {
-            rows.replaced.insert(object.uri.clone());
-            for row in read(&object.uri).await? {
-                let key = (object.day, row.object.clone());
-                of_origin.entry(key).or_default().push(row);
-            }
-        }
-        for ((day, object), all) in of_origin {
-            self.sort(&mut rows, day, &object, all).await;
-        }
-        Ok(rows)
+    /// Runs the attempt, and quarantines what it rejects with its original place.
+    async fn write(
+        &self,
+        attempt: &Attempt<'_>,
+        mut splits: Vec<Split>,
+        rows: &Rows,
+    ) -> Result<Collected, Failure> {
+        let mut collected = attempt.write_splits(&mut splits).await?;
+        refuse_strays(&collected)?;
+        refuse_fewer(&collected, rows)?;
+        self.quarantine_again(attempt, &mut collected).await?;
+        collected.parts.extend(rows.copied.iter().cloned());
+        Ok(collected)
     }
 
-    async fn sort(&self, rows: &mut Rows, day: Day, object: &str, all: Vec<QuarantinedRow>) {
-        let request = self.load().request();
-        let header = origin::header(object, &request.source.format, &request.source.program).await;
-        let header = header.inspect_err(|error| {
-            warn!("cannot read the rows of an object again: {error}");
-        });
-        let can_be_read = |row: &QuarantinedRow| header.is_ok() && is_whole(row);
-        let (good, kept): (Vec<_>, Vec<_>) = all.into_iter().partition(can_be_read);
-        if !kept.is_empty() {
-            rows.kept.entry(day).or_default().extend(kept);
-        }
-        let Ok(header) = header else {
-            return;
-        };
-        if !good.is_empty() {
-            rows.count += good.len() as u64;
-            let good: Vec<&QuarantinedRow> = good.iter().collect();
-            let replayed = Replayed::of(object, header, &good, &self.survey().inputs);
-            rows.replayed.entry(day).or_default().push(replayed);
-        }
-    }
-
-    fn attempt(&self, record: &PeriodRecord, rows: &Rows) -> Attempt<'_> {
+    fn attempt(&self, record: &PeriodRecord) -> Attempt<'_> {
         let survey = self.survey();
         let days = record.covered_days.keys().copied().collect();
-        let undated = rows.replayed.iter();
-        let mut undated = undated.filter(|(_, of_day)| of_day.iter().any(|one| one.day.is_none()));
-        let undated = undated.next().map(|(day, _)| *day);
         let mut attempt = Attempt::new(
             self.load(),
             self.period.asked,
@@ -211,7 +191,6 @@ impl Replay<'_> {
             days,
             record,
         );
-        attempt.undated_day = undated.unwrap_or(survey.undated_day);
         if !survey.work.is_local() {
             let rejected = AttemptFiles(&attempt.name).rejected();
             attempt.quarantine = survey.work.uri_of(&rejected);
@@ -219,116 +198,144 @@ impl Replay<'_> {
         attempt
     }
 
-    /// Writes the raw rows as objects of the work area, one split per day.
-    async fn splits(&self, attempt: &Attempt<'_>, rows: &Rows) -> Result<Vec<Split>, Failure> {
-        let work = &self.survey().work;
-        let store = storage::open(work.uri()).map_err(|error| {
+    /// Writes the raw rows as objects of the work area, and copies the other rows to new parts.
+    async fn pack(&self, attempt: &str, base: &Manifest) -> Result<Rows, Failure> {
+        let survey = self.survey();
+        let store = storage::open(survey.work.uri()).map_err(|error| {
             Failure::of(Kind::Usage, "work_area_unusable", &error, "check --work")
         })?;
-        let mut splits = Vec::new();
-        for (number, (_, of_day)) in rows.replayed.iter().enumerate() {
-            let id = format!("{number:04}");
-            let mut objects = Vec::new();
-            for (index, replayed) in of_day.iter().enumerate() {
-                let name = AttemptFiles(&attempt.name).replayed(&id, index);
-                let text = Bytes::from(replayed.text.clone());
-                work.put_bytes(&name, text).await?;
-                objects.push(InputObject {
-                    store: store.uri.clone(),
-                    path: work.path(&name).to_string(),
-                    size: replayed.text.len() as u64,
-                    region: replayed.region.clone(),
-                    account: replayed.account.clone(),
-                    day: replayed.day.map(|day| day.0),
-                    ..InputObject::default()
-                });
-            }
-            splits.push(Split { id, objects });
+        let source = &self.load().request().source;
+        let format = (&source.format, &source.program);
+        let mut packer = Packer::new(&survey.work, store.uri, attempt, format, &survey.inputs);
+        let mut of_days: BTreeMap<Day, Vec<&str>> = BTreeMap::new();
+        for object in quarantined(base) {
+            of_days.entry(object.day).or_default().push(&object.uri);
         }
-        Ok(splits)
+        let mut rows = Rows::default();
+        for (day, objects) in of_days {
+            self.pack_day(&mut packer, day, &objects, &mut rows).await?;
+        }
+        rows.taken = packer.packed.taken;
+        rows.undated = packer.packed.undated;
+        rows.splits = packer.packed.splits;
+        Ok(rows)
     }
 
-    /// Quarantines the rows that were rejected again or not read, with their original origin.
+    /// A day without rows that can be read again keeps its objects.
+    async fn pack_day(
+        &self,
+        packer: &mut Packer<'_>,
+        day: Day,
+        objects: &[&str],
+        rows: &mut Rows,
+    ) -> Result<(), Failure> {
+        let before = packer.packed.taken;
+        let mut copy = Rejected::new(self, packer.attempt, day, PartName::REPLAY_KEPT);
+        for uri in objects {
+            let mut stream = opened(uri).await?;
+            while let Some(read) = next(uri, &mut stream).await? {
+                for row in read {
+                    copy.add(&packer.push(day, row).await?).await?;
+                }
+            }
+        }
+        copy.add(&packer.flush().await?).await?;
+        rows.kept += copy.rows;
+        let copied = copy.finish().await?;
+        if packer.packed.taken == before {
+            if let Some(part) = copied {
+                self.survey().part_store.abort(&part.handle).await?;
+            }
+            return Ok(());
+        }
+        rows.days.insert(day);
+        rows.copied.extend(copied);
+        rows.replaced
+            .extend(objects.iter().map(ToString::to_string));
+        Ok(())
+    }
+
+    /// Quarantines the rows that were rejected again, with their original origin.
     async fn quarantine_again(
         &self,
         attempt: &Attempt<'_>,
-        rows: &Rows,
         collected: &mut Collected,
     ) -> Result<(), Failure> {
-        let origins = origins(attempt, rows);
-        let mut again = rows.kept.clone();
         let parts = std::mem::take(&mut collected.parts);
         let (rejected, events): (Vec<Part>, Vec<Part>) = parts
             .into_iter()
             .partition(|part| part.kind == PartKind::Quarantine);
         collected.parts = events;
+        let mut of_days: BTreeMap<Day, Vec<PartHandle>> = BTreeMap::new();
         for part in rejected {
-            let read = self.rejected(&part.handle).await?.into_iter();
-            let read = read.map(|row| with_origin(row, &origins));
-            again.entry(Day(part.day)).or_default().extend(read);
-            collected.losers.push(part.handle);
+            of_days.entry(Day(part.day)).or_default().push(part.handle);
         }
-        for (day, rejected) in again {
-            let part = self.part(attempt, day, &rejected).await?;
-            collected.parts.push(part);
+        for (day, handles) in of_days {
+            let mut again = Rejected::new(self, &attempt.name, day, PartName::REPLAY);
+            for handle in handles {
+                self.restore(&attempt.name, &handle, &mut again).await?;
+                collected.losers.push(handle);
+            }
+            collected.parts.extend(again.finish().await?);
         }
         Ok(())
     }
 
-    /// Reads the quarantined rows of a part of this attempt. An upload cannot be read before
-    /// it is completed, so such a part is first published in the work area, where readers do
-    /// not see it.
-    async fn rejected(&self, part: &PartHandle) -> Result<Vec<QuarantinedRow>, Failure> {
+    /// Adds the rows of a part of this attempt to `again`, with their original places.
+    async fn restore(
+        &self,
+        attempt: &str,
+        part: &PartHandle,
+        again: &mut Rejected<'_>,
+    ) -> Result<(), Failure> {
+        let uri = self.readable(part).await?;
+        let mut stream = opened(&uri).await?;
+        let mut known: Option<(usize, Origins)> = None;
+        while let Some(mut rows) = next(&uri, &mut stream).await? {
+            for row in &mut rows {
+                let Some(number) = replayed_number(&row.object) else {
+                    continue;
+                };
+                if known.as_ref().is_none_or(|(of, _)| *of != number) {
+                    let name = AttemptFiles(attempt).origins(number);
+                    known = Some((number, self.survey().work.get(&name).await?));
+                }
+                if let Some((_, origins)) = &known {
+                    origins.restore(row);
+                }
+            }
+            again.add(&rows).await?;
+        }
+        Ok(())
+    }
+
+    /// Returns where a part of this attempt can be read. An upload cannot be read before it is
+    /// completed, so such a part is first published in the work area, where readers do not see
+    /// it.
+    async fn readable(&self, part: &PartHandle) -> Result<String, Failure> {
         match &part.staged {
-            Staged::File { path } => read(path).await,
+            Staged::File { path } => Ok(path.clone()),
             Staged::Upload { .. } => {
                 self.survey().part_store.complete(part).await?;
-                read(&part.uri).await
+                Ok(part.uri.clone())
             }
         }
     }
 
-    async fn part(
-        &self,
-        attempt: &Attempt<'_>,
-        day: Day,
-        rejected: &[QuarantinedRow],
-    ) -> Result<Part, Failure> {
-        let request = self.load().request();
-        let (folder, source) = (&request.terms.quarantine, &request.source.name);
-        let bytes = quarantine::encode(rejected).map_err(|error| unreadable(folder, error))?;
-        let name = PartName {
-            quarantined: false,
-            source,
-            period: &self.period.asked.period.to_string(),
-            day: day.0,
-            digest8: &digest8(&attempt.name),
-            number: PartName::REPLAY,
-        };
-        let uri = format!("{}/{}", quarantine_folder(folder, day.0), name.file());
-        let staging = AttemptFiles(&attempt.name).staged_replay(day.0);
-        let sink = parts::open(&uri, &request.terms.work, &dataset::access(request))?;
-        let mut part = sink.writer.create(&uri, &staging).await?;
-        part.write(bytes).await?;
-        Ok(quarantine_part(part.finish().await?, day, rejected.len()))
-    }
-
     fn done(&self, rows: &Rows, collected: &Collected) -> PeriodOutcome {
-        let kept: usize = rows.kept.values().map(Vec::len).sum();
-        let reason = format!("{} rows read again, {kept} could not be", rows.count);
+        let reason = format!("{} rows read again, {} could not be", rows.taken, rows.kept);
         let mut outcome = self.outcome(PeriodState::Done, &reason);
-        outcome.days = rows.replayed.keys().copied().collect();
+        outcome.days = rows.days.iter().copied().collect();
         outcome.rows = collected.ledger;
         outcome.reasons.clone_from(&collected.reasons);
         outcome.input = collected.input;
-        let left = collected.ledger.quarantined > 0 || kept > 0;
+        let left = collected.ledger.quarantined > 0 || rows.kept > 0;
         outcome.quarantine = left.then(|| self.load().request().terms.quarantine.clone());
         outcome
     }
 
     fn nothing(&self, rows: &Rows) -> PeriodOutcome {
-        let kept: usize = rows.kept.values().map(Vec::len).sum();
-        let reason = format!("none of {kept} quarantined rows can be read again");
+        let reason = format!("none of {} quarantined rows can be read again", rows.kept);
         self.outcome(PeriodState::Skipped, &reason)
     }
 
@@ -346,57 +353,107 @@ impl Replay<'_> {
     }
 }
 
+/// A part of rows that are quarantined again. It is created with its first row.
+struct Rejected<'a> {
+    replay: &'a Replay<'a>,
+    attempt: &'a str,
+    day: Day,
+    /// The number in the part's name.
+    number: &'static str,
+    writer: Option<RowWriter>,
+    rows: u64,
+}
+
+impl<'a> Rejected<'a> {
+    fn new(replay: &'a Replay<'a>, attempt: &'a str, day: Day, number: &'static str) -> Self {
+        Self {
+            replay,
+            attempt,
+            day,
+            number,
+            writer: None,
+            rows: 0,
+        }
+    }
+
+    async fn add(&mut self, rows: &[QuarantinedRow]) -> Result<(), Failure> {
+        for row in rows {
+            let mut writer = match self.writer.take() {
+                Some(writer) => writer,
+                None => created(self.replay, self.attempt, self.day, self.number).await?,
+            };
+            writer.push(row).await.map_err(|error| self.failed(error))?;
+            self.writer = Some(writer);
+            self.rows += 1;
+        }
+        Ok(())
+    }
+
+    async fn finish(mut self) -> Result<Option<Part>, Failure> {
+        let Some(writer) = self.writer.take() else {
+            return Ok(None);
+        };
+        let (handle, rows) = writer.finish().await.map_err(|error| self.failed(error))?;
+        Ok(Some(quarantine_part(handle, self.day, rows)))
+    }
+
+    fn failed(&self, error: WriteError) -> Failure {
+        write_failed(self.replay, error)
+    }
+}
+
+/// Creates a part of rows of `day` that are quarantined again.
+async fn created(
+    replay: &Replay<'_>,
+    attempt: &str,
+    day: Day,
+    number: &str,
+) -> Result<RowWriter, Failure> {
+    let request = replay.load().request();
+    let name = PartName {
+        quarantined: false,
+        source: &request.source.name,
+        period: &replay.period.asked.period.to_string(),
+        day: day.0,
+        digest8: &digest8(attempt),
+        number,
+    };
+    let folder = quarantine_folder(&request.terms.quarantine, day.0);
+    let uri = format!("{folder}/{}", name.file());
+    let staging = AttemptFiles(attempt).staged(&name.stem());
+    let storage = parts::open(&uri, &request.terms.work, &dataset::access(request))?;
+    let part = storage.writer.create(&uri, &staging).await?;
+    RowWriter::new(part).map_err(|error| write_failed(replay, error))
+}
+
+fn write_failed(replay: &Replay<'_>, error: WriteError) -> Failure {
+    match error {
+        WriteError::Part(error) => error.into(),
+        error => unreadable(&replay.load().request().terms.quarantine, error),
+    }
+}
+
 fn quarantined(manifest: &Manifest) -> impl Iterator<Item = &LiveObject> {
     manifest
         .live()
         .filter(|object| object.kind == PartKind::Quarantine)
 }
 
-/// A row whose object ended too early may be cut off, and would then be read as another row.
-fn is_whole(row: &QuarantinedRow) -> bool {
-    row.raw.is_some() && !row.reason.starts_with("truncated")
+async fn opened(uri: &str) -> Result<RowStream, Failure> {
+    let opened = RowStream::open(uri).await;
+    opened.map_err(|error| unreadable(uri, error))
 }
 
-async fn read(uri: &str) -> Result<Vec<QuarantinedRow>, Failure> {
-    let object = storage::open(uri).map_err(|error| unreadable(uri, error))?;
-    let bytes = async { object.store.get(&object.path).await?.bytes().await };
-    let bytes = bytes
-        .await
-        .map_err(|error| unreadable(uri, StoreFailure::from(error)))?;
-    let read = tokio::task::spawn_blocking(move || quarantine::read(bytes)).await;
-    let read = read.map_err(|error| unreadable(uri, error))?;
-    read.map_err(|error| unreadable(uri, error))
+async fn next(uri: &str, stream: &mut RowStream) -> Result<Option<Vec<QuarantinedRow>>, Failure> {
+    let rows = stream.next().await;
+    rows.map_err(|error| unreadable(uri, error))
 }
 
-/// Maps the names in the work area to the replayed objects.
-fn origins<'a>(attempt: &Attempt, rows: &'a Rows) -> BTreeMap<String, &'a Replayed> {
-    let mut origins = BTreeMap::new();
-    for (number, (_, of_day)) in rows.replayed.iter().enumerate() {
-        for (index, replayed) in of_day.iter().enumerate() {
-            let split = format!("{number:04}");
-            let name = AttemptFiles(&attempt.name).replayed(&split, index);
-            origins.insert(name, replayed);
-        }
-    }
-    origins
-}
-
-/// Replaces the origin of a rejected row with its place in the original object.
-fn with_origin(mut row: QuarantinedRow, origins: &BTreeMap<String, &Replayed>) -> QuarantinedRow {
-    let mut found = origins.iter();
-    let found = found.find(|(name, _)| row.object.ends_with(name.as_str()));
-    if let Some((_, replayed)) = found {
-        (row.line, row.offset) = replayed.origin(row.line);
-        row.object.clone_from(&replayed.object);
-    }
-    row
-}
-
-fn quarantine_part(handle: PartHandle, day: Day, rows: usize) -> Part {
+fn quarantine_part(handle: PartHandle, day: Day, rows: u64) -> Part {
     Part {
         kind: PartKind::Quarantine,
         handle,
-        rows: rows as u64,
+        rows,
         min_time: 0,
         max_time: 0,
         class_uid: 0,
@@ -419,6 +476,22 @@ fn refuse_strays(collected: &Collected) -> Result<(), Failure> {
     Err(Failure::new(
         Kind::Work,
         "replay_elsewhere",
+        message,
+        remedy,
+    ))
+}
+
+/// Fails if a row was not read again. It would be in no part.
+fn refuse_fewer(collected: &Collected, rows: &Rows) -> Result<(), Failure> {
+    let read = collected.ledger.read;
+    if read >= rows.taken {
+        return Ok(());
+    }
+    let message = format!("{read} of {} quarantined rows were read again", rows.taken);
+    let remedy = "nothing was published: please report it";
+    Err(Failure::new(
+        Kind::Bug,
+        "replay_miscounted",
         message,
         remedy,
     ))

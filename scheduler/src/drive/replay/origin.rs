@@ -1,13 +1,15 @@
-//! Writes raw rows as an object that the source's format can read, and maps its lines back to
-//! their origin.
+//! How the raw rows of an object are read again: with its header line, and with what its path
+//! says.
 
-use std::collections::BTreeMap;
+use std::ops::Range;
 
 use bytes::Bytes;
+use datafusion::arrow::array::AsArray;
+use datafusion::arrow::datatypes::UInt64Type;
 use object_store::path::Path;
 use object_store::{GetOptions, GetRange, ObjectStore};
 use plans::decode::decompress::Decompressor;
-use plans::decode::{self, DecoderRequest, Reading};
+use plans::decode::{self, DecoderRequest, OFFSET, Reading};
 use plans::mapping::Program;
 use plans::sink::quarantine::QuarantinedRow;
 use plans::spec::Format;
@@ -19,59 +21,120 @@ use crate::load::days::Day;
 
 /// Large enough to hold an object's first line.
 const HEAD_BYTES: u64 = 64 << 10;
+const BATCH_ROWS: usize = 8192;
 
 pub(super) type OriginError = Box<dyn std::error::Error + Send + Sync>;
 
-/// The raw rows of one object, to be mapped again.
-#[derive(Clone, Debug)]
-pub(super) struct Replayed {
-    pub object: String,
-    pub text: Vec<u8>,
-    /// Line and offset in the original object, by line of `text`.
-    pub lines: BTreeMap<u64, (u64, u64)>,
+/// What the path of an object says about its rows.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct PathKey {
     pub day: Option<Day>,
     pub region: Option<String>,
     pub account: Option<String>,
 }
 
-impl Replayed {
-    /// Collects the rows of one object. If the object has a header line, it comes first.
-    pub(super) fn of(
-        object: &str,
-        header: Option<Vec<u8>>,
-        rows: &[&QuarantinedRow],
-        inputs: &[String],
-    ) -> Self {
+/// How the rows of an object are read again. Rows of objects with the same reader are read
+/// together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Reader {
+    /// The object's first line, if it names the fields.
+    pub header: Option<Vec<u8>>,
+    pub path: PathKey,
+}
+
+impl PathKey {
+    pub(super) fn of(object: &str, inputs: &[String]) -> Self {
+        let Some(facts) = path_facts(object, inputs) else {
+            return Self::default();
+        };
+        Self {
+            day: facts.day,
+            region: facts.region,
+            account: facts.account,
+        }
+    }
+}
+
+impl Reader {
+    /// Returns the header line and the rows as one text, and where each row begins.
+    pub(super) fn text<'r>(
+        &self,
+        rows: impl IntoIterator<Item = &'r QuarantinedRow>,
+    ) -> (Vec<u8>, Vec<u64>) {
         let mut text = Vec::new();
-        let mut line = 1;
-        if let Some(header) = header {
+        if let Some(header) = &self.header {
             text.extend(header);
             text.push(b'\n');
-            line += 1;
         }
-        let mut lines = BTreeMap::new();
+        let mut starts = Vec::new();
         for row in rows {
-            lines.insert(line, (row.line, row.offset));
+            starts.push(text.len() as u64);
             text.extend(row.raw.as_deref().unwrap_or_default());
             text.push(b'\n');
-            line += 1;
         }
-        let facts = path_facts(object, inputs);
-        Self {
-            object: object.to_owned(),
-            text,
-            lines,
-            day: facts.as_ref().and_then(|facts| facts.day),
-            region: facts.as_ref().and_then(|facts| facts.region.clone()),
-            account: facts.and_then(|facts| facts.account),
-        }
+        (text, starts)
     }
 
-    /// Returns the original line and offset of a line of `text`.
-    pub(super) fn origin(&self, line: u64) -> (u64, u64) {
-        let origin = self.lines.range(..=line).next_back();
-        origin.map_or((line, 0), |(_, origin)| *origin)
+    /// Splits rows into those that are read as exactly one row each, whatever follows them, and
+    /// the others. A quote that is not closed, for example, would take in the rows after it.
+    pub(super) fn whole(
+        &self,
+        rows: Vec<QuarantinedRow>,
+        format: &Format,
+        program: &Program,
+    ) -> (Vec<QuarantinedRow>, Vec<QuarantinedRow>) {
+        let are_whole = |rows: &[&QuarantinedRow]| {
+            let (text, starts) = self.text(rows.iter().copied());
+            let ends = starts.iter().skip(1).copied().chain([text.len() as u64]);
+            let wanted: Vec<Range<u64>> = starts.iter().zip(ends).map(|(a, b)| *a..b).collect();
+            let found = offsets(text, format, program).unwrap_or_default();
+            found.len() == wanted.len()
+                && found.iter().zip(&wanted).all(|(at, row)| row.contains(at))
+        };
+        if are_whole(&rows.iter().collect::<Vec<_>>()) {
+            return (rows, Vec::new());
+        }
+        let (whole, mut kept): (Vec<_>, Vec<_>) =
+            rows.into_iter().partition(|row| are_whole(&[row, row]));
+        if are_whole(&whole.iter().collect::<Vec<_>>()) {
+            return (whole, kept);
+        }
+        kept.extend(whole);
+        (Vec::new(), kept)
     }
+}
+
+/// Returns where the rows begin that the format finds in `text`.
+fn offsets(text: Vec<u8>, format: &Format, program: &Program) -> Result<Vec<u64>, OriginError> {
+    let mut found = Vec::new();
+    let mut decoder = decoder(format, program, BATCH_ROWS)?;
+    decoder.push(text.into());
+    decoder.finish(None);
+    while let Some(batch) = decoder.next_batch() {
+        let offsets = batch.column_by_name(OFFSET);
+        let offsets = offsets.and_then(|column| column.as_primitive_opt::<UInt64Type>());
+        let offsets = offsets.ok_or("the format reports no offsets")?;
+        found.extend(offsets.values());
+    }
+    Ok(found)
+}
+
+fn decoder(
+    format: &Format,
+    program: &Program,
+    batch_rows: usize,
+) -> Result<Box<dyn decode::Decoder>, OriginError> {
+    let Reading::Blocks(new_decoder) = formats::find(&format.name)?.reading() else {
+        return Err("the format keeps no raw rows".into());
+    };
+    Ok(new_decoder(DecoderRequest {
+        columns: program.columns.clone().into(),
+        wanted: program.wanted.clone().into(),
+        schema: decode::schema_of(program.parsed()),
+        options: std::sync::Arc::new(format.options.clone()),
+        batch_rows,
+        object: 0,
+    }))
 }
 
 /// Reads the day, region and account from the object's path below its input.
@@ -94,21 +157,10 @@ pub(super) async fn header(
     format: &Format,
     program: &Program,
 ) -> Result<Option<Vec<u8>>, OriginError> {
-    let kind = formats::find(&format.name)?;
-    let Reading::Blocks(new_decoder) = kind.reading() else {
-        return Err("the format keeps no raw rows".into());
-    };
+    let mut decoder = decoder(format, program, 16)?;
     let Some(line) = first_line(object).await? else {
         return Ok(None);
     };
-    let mut decoder = new_decoder(DecoderRequest {
-        columns: program.columns.clone().into(),
-        wanted: program.wanted.clone().into(),
-        schema: decode::schema_of(program.parsed()),
-        options: std::sync::Arc::new(format.options.clone()),
-        batch_rows: 16,
-        object: 0,
-    });
     decoder.push(line.clone().into());
     decoder.push(Bytes::from_static(b"\n"));
     decoder.finish(None);
@@ -149,5 +201,51 @@ fn located(uri: &str) -> Result<Located, storage::StoreError> {
     match uri.strip_prefix("file:/") {
         Some(path) if !path.starts_with('/') => storage::open(&format!("file:///{path}")),
         _ => storage::open(uri),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::drive::tests::fakes::program;
+
+    fn csv(multiline: bool) -> Format {
+        let option = |key: &str, value: &str| (key.to_owned(), value.to_owned());
+        Format {
+            name: "csv".to_owned(),
+            options: BTreeMap::from([option("multiline", &multiline.to_string())]),
+            at: plans::diagnostics::Origin::default(),
+        }
+    }
+
+    fn rows(raws: &[&str]) -> Vec<QuarantinedRow> {
+        let row = |raw: &&str| QuarantinedRow {
+            raw: Some(raw.as_bytes().to_vec()),
+            ..QuarantinedRow::default()
+        };
+        raws.iter().map(row).collect()
+    }
+
+    fn check(raws: &[&str], whole: &[&str], kept: &[&str]) {
+        let reader = Reader {
+            header: None,
+            path: PathKey::default(),
+        };
+        let found = reader.whole(rows(raws), &csv(true), &program("one"));
+        assert_eq!(found, (rows(whole), rows(kept)), "{raws:?}");
+    }
+
+    #[test]
+    fn a_row_that_takes_in_the_next_one_is_kept_apart() {
+        check(
+            &["a,b", "c,\"d\ne\"", "f"],
+            &["a,b", "c,\"d\ne\"", "f"],
+            &[],
+        );
+        check(&["a,b", "c,\"d", "e,f"], &["a,b", "e,f"], &["c,\"d"]);
+        check(&["a,\"b", "c,\"d"], &[], &["a,\"b", "c,\"d"]);
+        check(&["", "a"], &["a"], &[""]);
     }
 }

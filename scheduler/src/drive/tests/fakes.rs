@@ -140,8 +140,11 @@ impl Engine {
     }
 }
 
-/// Lines with their object and line number, by part kind and day.
-type Sorted = BTreeMap<(u8, i32), Vec<(String, String, u64)>>;
+/// A line with its object, line number and offset.
+type Line = (String, String, u64, u64);
+
+/// Lines by part kind and day.
+type Sorted = BTreeMap<(u8, i32), Vec<Line>>;
 
 /// Groups lines by kind and day, and counts them in the receipt's ledger.
 fn sorted(spec: &AttemptSpec, split: &Split, receipt: &mut Receipt, accepts_bad: bool) -> Sorted {
@@ -154,7 +157,10 @@ fn sorted(spec: &AttemptSpec, split: &Split, receipt: &mut Receipt, accepts_bad:
             object.margin.unwrap_or(spec.margin),
         );
         let mut given = ObjectRows::default();
+        let mut next = 0;
         for (number, line) in (1..).zip(text.lines()) {
+            let offset = next;
+            next += line.len() as u64 + 1;
             receipt.ledger.read += 1;
             let good = line.strip_prefix("bad ").filter(|_| accepts_bad);
             let line = good.unwrap_or(line);
@@ -178,7 +184,8 @@ fn sorted(spec: &AttemptSpec, split: &Split, receipt: &mut Receipt, accepts_bad:
             }
             if spec.days.contains(&day) {
                 let lines = sorted.entry((kind, day)).or_default();
-                lines.push((line.to_owned(), format!("file:///{}", object.path), number));
+                let object = format!("file:///{}", object.path);
+                lines.push((line.to_owned(), object, number, offset));
             }
         }
         receipt.objects.push(given);
@@ -192,7 +199,7 @@ async fn write(
     task: &str,
     kind: u8,
     day: i32,
-    lines: &[(String, String, u64)],
+    lines: &[Line],
 ) -> Part {
     let target = match kind {
         0 => spec.targets.values().next().unwrap(),
@@ -229,18 +236,20 @@ async fn write(
 }
 
 /// Encodes events as lines and rejected rows as a quarantine object.
-fn encoded(kind: u8, lines: &[(String, String, u64)]) -> bytes::Bytes {
-    let rejected = lines.iter().map(|(line, object, number)| QuarantinedRow {
-        source: "vpc".to_owned(),
-        object: object.clone(),
-        line: *number,
-        offset: 0,
-        reason: "bad".to_owned(),
-        detail: String::new(),
-        raw: Some(line.clone().into_bytes()),
-        load_id: "load".to_owned(),
-        attempt: "attempt".to_owned(),
-    });
+fn encoded(kind: u8, lines: &[Line]) -> bytes::Bytes {
+    let rejected = lines
+        .iter()
+        .map(|(line, object, number, offset)| QuarantinedRow {
+            source: "vpc".to_owned(),
+            object: object.clone(),
+            line: *number,
+            offset: *offset,
+            reason: "bad".to_owned(),
+            detail: String::new(),
+            raw: Some(line.clone().into_bytes()),
+            load_id: "load".to_owned(),
+            attempt: "attempt".to_owned(),
+        });
     if kind == 1 {
         return quarantine::encode(&Vec::from_iter(rejected)).unwrap();
     }
@@ -369,6 +378,10 @@ impl Dying {
 impl StatusStore for Dying {
     async fn prepare(&self) -> Result<Vec<Prepared>, StatusError> {
         self.inner.prepare().await
+    }
+
+    async fn id(&self) -> Result<String, StatusError> {
+        self.inner.id().await
     }
 
     async fn get(&self, dataset: &str, period: Month) -> Result<Option<PeriodRecord>, StatusError> {
@@ -527,6 +540,7 @@ impl World {
             timing: Timing {
                 lease: Duration::from_secs(30),
                 progress_deadline: Duration::from_secs(20),
+                notice: Duration::from_secs(10),
                 poll: Duration::from_millis(10),
                 backoff: Duration::from_millis(1),
                 patience: Duration::from_millis(200),
@@ -567,6 +581,10 @@ impl World {
     }
 }
 
+/// The name of the file that names a target's owner.
+const OWNER: &str = "_lakebolt.json";
+
+/// Every file below a folder, without the owner file of a target.
 fn files(folder: &Path) -> Vec<PathBuf> {
     let Ok(entries) = std::fs::read_dir(folder) else {
         return Vec::new();
@@ -576,6 +594,7 @@ fn files(folder: &Path) -> Vec<PathBuf> {
         let path = entry.unwrap().path();
         match path.is_dir() {
             true => found.extend(files(&path)),
+            false if path.ends_with(OWNER) => {}
             false => found.push(path),
         }
     }

@@ -65,6 +65,10 @@ impl StatusStore for Journal {
         self.here()?.prepare().await
     }
 
+    async fn id(&self) -> Result<String, StatusError> {
+        self.here()?.id().await
+    }
+
     async fn get(&self, dataset: &str, period: Month) -> Result<Option<PeriodRecord>, StatusError> {
         self.here()?.get(dataset, period).await
     }

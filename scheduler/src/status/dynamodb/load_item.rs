@@ -10,7 +10,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::attributes::{Attributes, BadAttribute, Item, bad, text};
-use super::tables::{KIND, LOAD, LOAD_ID, STARTED_AT};
+use super::tables::{KIND, LOAD, LOAD_ID, STARTED_AT, STORE, STORE_ID};
 use crate::status::LoadRecord;
 
 /// JSON up to this size is stored uncompressed, so people can read it in the console.
@@ -24,6 +24,25 @@ pub(super) fn key(load_id: &str) -> Item {
         (KIND.to_owned(), text(LOAD)),
         (LOAD_ID.to_owned(), text(load_id)),
     ])
+}
+
+/// The key of the item that holds the id of the store. Without `started_at` it is not in the
+/// index of loads.
+pub(super) fn store_key() -> Item {
+    HashMap::from([
+        (KIND.to_owned(), text(STORE)),
+        (LOAD_ID.to_owned(), text(STORE)),
+    ])
+}
+
+pub(super) fn store_item(id: &str) -> Item {
+    let mut item = store_key();
+    item.insert(STORE_ID.to_owned(), text(id));
+    item
+}
+
+pub(super) fn store_id(item: &Item) -> Result<String, BadAttribute> {
+    Attributes::of(item).text(STORE_ID)
 }
 
 pub(super) fn item(load: &LoadRecord) -> Result<Item, BadAttribute> {

@@ -26,7 +26,7 @@ use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailur
 use futures::{StreamExt, TryStreamExt, stream};
 use tokio::sync::OnceCell;
 
-use super::{Expected, LoadRecord, PeriodRecord, Prepared, StatusError, StatusStore};
+use super::{Expected, LoadRecord, PeriodRecord, Prepared, StatusError, StatusStore, new_id};
 use crate::load::days::Month;
 use attributes::{BadAttribute, Item, text};
 use tables::{BY_START, LOAD, LOAD_ID, LoadsTable, RunStatus};
@@ -127,6 +127,32 @@ impl DynamoDb {
 impl StatusStore for DynamoDb {
     async fn prepare(&self) -> Result<Vec<Prepared>, StatusError> {
         Box::pin(self.make_tables()).await
+    }
+
+    /// The id is an item of the loads table, so that it is restored and replicated with it.
+    async fn id(&self) -> Result<String, StatusError> {
+        if let Some(id) = self.stored_id().await? {
+            return Ok(id);
+        }
+        let table = self.loads_table().await?;
+        let made = new_id();
+        let request = self.client().await?.put_item().table_name(&table.name);
+        let answer = request
+            .set_item(Some(load_item::store_item(&made)))
+            .condition_expression("attribute_not_exists(kind)")
+            .send()
+            .await;
+        let Err(error) = answer else { return Ok(made) };
+        match error.as_service_error() {
+            // Another process made it, or the answer to our own write was lost.
+            Some(PutItemError::ConditionalCheckFailedException(_)) => {
+                let stored = self.stored_id().await?;
+                stored.ok_or_else(|| {
+                    self.unreachable("the item with the store's id is gone".to_owned())
+                })
+            }
+            _ => Err(self.failed("PutItem", &table.name, error)),
+        }
     }
 
     async fn get(&self, dataset: &str, period: Month) -> Result<Option<PeriodRecord>, StatusError> {
@@ -240,6 +266,17 @@ impl StatusStore for DynamoDb {
 }
 
 impl DynamoDb {
+    async fn stored_id(&self) -> Result<Option<String>, StatusError> {
+        let table = self.loads_table().await?;
+        let request = self.client().await?.get_item().table_name(&table.name);
+        let request = request.set_key(Some(load_item::store_key()));
+        let answer = request.consistent_read(true).send().await;
+        let answer = answer.map_err(|error| self.failed("GetItem", &table.name, error))?;
+        let id = answer.item.map(|item| load_item::store_id(&item));
+        id.transpose()
+            .map_err(|bad| self.unreadable(&table.name, &bad))
+    }
+
     /// Returns the ids of the newest loads from the table's local index. Unlike a global index
     /// it allows consistent reads. It only holds keys, so all ids fit in a page or two.
     async fn newest_loads(&self, limit: usize) -> Result<Vec<String>, StatusError> {

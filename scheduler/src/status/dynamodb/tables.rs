@@ -23,6 +23,9 @@ pub(super) const PERIOD: &str = "period";
 /// by start.
 pub(super) const KIND: &str = "kind";
 pub(super) const LOAD: &str = "load";
+/// The kind of the one item that holds the id of the store.
+pub(super) const STORE: &str = "store";
+pub(super) const STORE_ID: &str = "store_id";
 pub(super) const LOAD_ID: &str = "load_id";
 pub(super) const STARTED_AT: &str = "started_at";
 pub(super) const BY_START: &str = "by_start";

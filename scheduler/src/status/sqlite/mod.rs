@@ -22,8 +22,8 @@ use super::{Expected, LoadRecord, PeriodRecord, Prepared, StatusError, StatusSto
 use crate::load::days::Month;
 use row::Columns;
 use tables::{
-    REPLACE_LOAD, REPLACE_PERIOD, SELECT_DATASETS, SELECT_LOAD, SELECT_LOAD_IDS, SELECT_LOADS,
-    SELECT_PERIOD, SELECT_PERIODS, TABLES, UPGRADES, USER_VERSION,
+    REPLACE_LOAD, REPLACE_PERIOD, SELECT_DATASETS, SELECT_ID, SELECT_LOAD, SELECT_LOAD_IDS,
+    SELECT_LOADS, SELECT_PERIOD, SELECT_PERIODS, TABLES, UPGRADES, USER_VERSION,
 };
 
 /// How long a statement waits for another process's transaction.
@@ -216,6 +216,17 @@ impl StatusStore for Sqlite {
         self.writable().await?;
         let name = self.path.display().to_string();
         Ok(vec![Prepared { name, made }])
+    }
+
+    async fn id(&self) -> Result<String, StatusError> {
+        let pool = self.writable().await?;
+        let row = sqlx::query(SELECT_ID).fetch_one(pool).await;
+        let row = row.map_err(|error| self.failed(error))?;
+        Columns {
+            store: self,
+            row: &row,
+        }
+        .text("id")
     }
 
     async fn get(&self, dataset: &str, period: Month) -> Result<Option<PeriodRecord>, StatusError> {

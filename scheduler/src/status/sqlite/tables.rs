@@ -1,7 +1,7 @@
 //! The tables of the file, and all statements that read or write them.
 
 /// The version of the tables. It is kept in the file's header.
-pub(super) const USER_VERSION: i64 = 2;
+pub(super) const USER_VERSION: i64 = 3;
 
 pub(super) const TABLES: &str = "
 CREATE TABLE run_status (
@@ -46,14 +46,26 @@ CREATE TABLE loads (
     ended_at TEXT
 ) WITHOUT ROWID;
 CREATE INDEX loads_by_start ON loads (started_at);
-PRAGMA user_version = 2;";
+CREATE TABLE store (id TEXT NOT NULL);
+INSERT INTO store VALUES (lower(hex(randomblob(16))));
+PRAGMA user_version = 3;";
 
 /// The statements that upgrade the tables of a version to the next one.
-pub(super) const UPGRADES: &[(i64, &str)] = &[(
-    1,
-    "ALTER TABLE run_status RENAME COLUMN rows_elsewhere TO rows_other_period;
-     PRAGMA user_version = 2;",
-)];
+pub(super) const UPGRADES: &[(i64, &str)] = &[
+    (
+        1,
+        "ALTER TABLE run_status RENAME COLUMN rows_elsewhere TO rows_other_period;
+         PRAGMA user_version = 2;",
+    ),
+    (
+        2,
+        "CREATE TABLE store (id TEXT NOT NULL);
+         INSERT INTO store VALUES (lower(hex(randomblob(16))));
+         PRAGMA user_version = 3;",
+    ),
+];
+
+pub(super) const SELECT_ID: &str = "SELECT id FROM store";
 
 pub(super) const SELECT_PERIOD: &str = "SELECT * FROM run_status WHERE dataset = ? AND period = ?";
 pub(super) const SELECT_PERIODS: &str =
