@@ -210,7 +210,8 @@ fn a_truncated_file_and_unreadable_lines_are_quarantined_with_their_position() -
         .load(first(), last())?
         .args(["--max-quarantine", "50"])
         .run()?;
-    let answer = answer.expect_code(0);
+    let answer = answer.expect_code(3);
+    assert_eq!(answer.json()["broken"][0]["day"], "2024-02-11");
     assert!(answer.rows("quarantined") >= 1, "{}", answer.stdout);
     let listed = workspace
         .lakebolt()?
@@ -232,7 +233,7 @@ fn a_period_with_too_many_rejected_rows_fails_and_publishes_nothing() -> anyhow:
     let path = Flows::default().path(&workspace.input(), first(), 0);
     tests::inputs::write_gzip(
         &path,
-        "version account-id start\nthis is no flow log\nnor this\n",
+        &("version account-id start\n".to_owned() + &"this is no flow log\n".repeat(20)),
     )?;
     let answer = workspace.load(first(), first())?.run()?.expect_code(3);
     assert_eq!(answer.json()["state"], "failed");

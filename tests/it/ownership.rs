@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 use tests::days::{Day, day};
-use tests::inputs::FLOW_HEADER;
+use tests::inputs::{FLOW_HEADER, write_gzip};
 use tests::{Invocation, Output, Workspace, rows};
 
 /// A flow that begins at a second of a day. Its source port is its id.
@@ -399,6 +399,45 @@ fn another_margin_neither_doubles_nor_loses_a_row() -> anyhow::Result<()> {
         assert_eq!(ids(&workspace)?, [1, 2]);
         let quarantined = rows::count_all(&workspace.folder().join("lake.quarantine"))?;
         assert_eq!(quarantined, 0);
+    }
+    Ok(())
+}
+
+/// Scenario 11: the day of a damaged object is not complete.
+#[test]
+fn a_day_of_a_damaged_object_is_broken_until_it_is_replaced_or_accepted() -> anyhow::Result<()> {
+    let tenth = day("2024-01-10");
+    let lines: Vec<String> = (0..2000).map(|id| flow(tenth, 0, id)).collect();
+    let text = format!("{FLOW_HEADER}\n{}\n", lines.join("\n"));
+    for accepts in [true, false] {
+        let workspace = Workspace::new()?;
+        let path = dated(&workspace, tenth, "a.log.gz");
+        write_gzip(&path, &text)?;
+        let whole = fs::read(&path)?;
+        fs::write(&path, &whole[..whole.len() / 2])?;
+        for _ in 0..2 {
+            let answer = load(&workspace, "2024-01-10", "2024-01-10")?
+                .run()?
+                .expect_code(3);
+            assert_eq!(days(&answer, "broken"), ["2024-01-10"]);
+            assert!(!is_complete(&workspace, "2024-01")?);
+            let good = ids(&workspace)?;
+            assert!(!good.is_empty() && good.len() < 2000, "{}", good.len());
+            let quarantine = workspace.folder().join("lake.quarantine");
+            assert_eq!(rows::count_all(&quarantine)?, 1);
+        }
+        let again = load(&workspace, "2024-01-10", "2024-01-10")?;
+        let again = match accepts {
+            true => again.arg("--accept-broken"),
+            false => {
+                fs::write(&path, &whole)?;
+                again
+            }
+        };
+        let answer = again.run()?.expect_code(0);
+        assert!(days(&answer, "broken").is_empty());
+        assert!(is_complete(&workspace, "2024-01")?);
+        assert_eq!(ids(&workspace)?.len() == 2000, !accepts);
     }
     Ok(())
 }
