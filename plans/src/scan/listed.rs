@@ -214,9 +214,7 @@ mod tests {
             path: path.to_string_lossy().trim_start_matches('/').to_owned(),
             size: metadata.len(),
             etag: Some(storage::file_tag(&metadata)),
-            region: None,
-            account: None,
-            day: None,
+            ..InputObject::default()
         };
         (folder, path, object)
     }

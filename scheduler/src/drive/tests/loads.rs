@@ -560,7 +560,7 @@ async fn an_attempt_without_progress_is_replaced() {
     let world = turn_of_month();
     let engine = Engine::with(&[Fault::Waits, Fault::Waits]);
     let mut driver = world.driver(&engine, noon);
-    driver.timing.progress_deadline = Duration::from_millis(50);
+    driver.timing.progress_deadline = Duration::from_millis(500);
     let outcome = driver.run(&whole(&world)).await;
     assert_eq!(outcome.exit_code, 0, "{outcome:?}");
     assert!(outcome.periods.iter().all(|period| period.attempts == 2));
