@@ -18,4 +18,5 @@ mod s3_faults;
 mod s3_refusals;
 mod samples;
 mod status_and_doctor;
+mod trust;
 mod two_drivers;

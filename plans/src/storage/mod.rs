@@ -11,10 +11,12 @@ pub mod access;
 pub mod aws;
 mod failure;
 pub mod parts;
+mod place;
 pub mod s3;
 
 pub use access::{Access, Role};
 pub use failure::{Cause, StoreFailure};
+pub use place::{Place, PlaceError};
 
 /// The store and the path of a URI.
 #[derive(Clone, Debug)]

@@ -81,6 +81,9 @@ impl<'a> Attempt<'a> {
         let objects = self
             .inventory
             .to_read(&self.days, self.load.request().terms.margin);
+        if let Some(check) = &self.load.driver.input_check {
+            check(&objects)?;
+        }
         self.write_splits(splits::pack(objects, &self.days, &Packing::default()))
             .await
     }
@@ -96,6 +99,7 @@ impl<'a> Attempt<'a> {
         let wanted: BTreeSet<String> = packed.into_iter().map(|split| split.id).collect();
         let ended = self.execute(listed).await;
         let collected = self.collect(ended, &wanted).await?;
+        self.load.survey.bounds()?.check_receipts(&collected)?;
         self.check_days(&collected)?;
         crash_point::reach("before-manifest");
         Ok(collected)

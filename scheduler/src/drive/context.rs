@@ -8,6 +8,7 @@ use std::time::Duration;
 use datafusion::physical_plan::ExecutionPlan;
 use plans::attempt::AttemptSpec;
 use plans::mapping::Program;
+use plans::scan::split::InputObject;
 use plans::spec::Format;
 use tokio::sync::watch;
 use tracing::{error, info};
@@ -15,6 +16,7 @@ use tracing::{error, info};
 use super::activity::Activity;
 use super::survey::Survey;
 use crate::load::days::Moment;
+use crate::load::failure::Failure;
 use crate::load::notification::{Notification, Observer};
 use crate::load::outcome::{PeriodOutcome, PeriodState};
 use crate::load::terms::LoadRequest;
@@ -31,6 +33,9 @@ pub type Planner = dyn Fn(&Program, &Format, &AttemptSpec) -> Result<Arc<dyn Exe
     + Send
     + Sync;
 
+/// Refuses objects that a load must not read.
+pub type InputCheck = dyn Fn(&[InputObject]) -> Result<(), Failure> + Send + Sync;
+
 /// Runs loads. A process needs only one.
 #[derive(Clone)]
 pub struct Driver {
@@ -44,6 +49,8 @@ pub struct Driver {
     pub timing: Timing,
     /// Shared by all drivers that use the same engine.
     pub activity: Activity,
+    /// What loads may read, where not everything is allowed.
+    pub input_check: Option<Arc<InputCheck>>,
 }
 
 /// Timeouts and polling intervals of a driver.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt};
 use object_store::path::Path;
-use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt, PutPayload};
+use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
 use plans::lake::AttemptFiles;
 use plans::storage::{Cause, StoreError, StoreFailure};
 use plans::{lake, storage};
@@ -118,21 +118,21 @@ impl Work {
     pub async fn put<T: Serialize + Sync>(&self, name: &str, value: &T) -> Result<u64, WorkError> {
         let bytes = self.encode(name, value)?;
         let size = bytes.len() as u64;
-        let payload = PutPayload::from_bytes(bytes);
-        let put = self.store.put(&self.path(name), payload).await;
-        put.map_err(|source| self.failed(name, source))?;
+        self.put_bytes(name, bytes).await?;
         Ok(size)
     }
 
-    /// Does the same as [`Work::put`], but survives a power loss once it returns.
+    /// Does the same as [`Work::put`], but survives a power loss once it returns. Returns what
+    /// was written.
     pub async fn put_durable<T: Serialize + Sync>(
         &self,
         name: &str,
         value: &T,
-    ) -> Result<(), WorkError> {
-        self.put(name, value).await?;
+    ) -> Result<Bytes, WorkError> {
+        let bytes = self.encode(name, value)?;
+        self.put_bytes(name, bytes.clone()).await?;
         let Some(top) = self.folder.clone() else {
-            return Ok(());
+            return Ok(bytes);
         };
         let file = top.join(name);
         let synced = tokio::task::spawn_blocking(move || synced(&file, &top));
@@ -140,7 +140,8 @@ impl Work {
         synced.map_err(|source| WorkError::Io {
             uri: self.uri_of(name),
             source,
-        })
+        })?;
+        Ok(bytes)
     }
 
     /// Writes bytes unchanged.
@@ -151,9 +152,19 @@ impl Work {
 
     /// Reads and parses the JSON object `name`.
     pub async fn get<T: DeserializeOwned>(&self, name: &str) -> Result<T, WorkError> {
+        let bytes = self.get_bytes(name).await?;
+        self.parse(name, &bytes)
+    }
+
+    /// Reads the object `name`.
+    pub async fn get_bytes(&self, name: &str) -> Result<Bytes, WorkError> {
         let read = async { self.store.get(&self.path(name)).await?.bytes().await };
-        let bytes = read.await.map_err(|source| self.failed(name, source))?;
-        serde_json::from_slice(&bytes).map_err(|error| WorkError::Unreadable {
+        read.await.map_err(|source| self.failed(name, source))
+    }
+
+    /// Parses what was read from `name`.
+    pub fn parse<T: DeserializeOwned>(&self, name: &str, bytes: &[u8]) -> Result<T, WorkError> {
+        serde_json::from_slice(bytes).map_err(|error| WorkError::Unreadable {
             uri: self.uri_of(name),
             what: error.to_string(),
         })

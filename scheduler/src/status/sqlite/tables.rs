@@ -1,7 +1,7 @@
 //! The tables of the file, and all statements that read or write them.
 
 /// The version of the tables. It is kept in the file's header.
-pub(super) const USER_VERSION: i64 = 2;
+pub(super) const USER_VERSION: i64 = 3;
 
 pub(super) const TABLES: &str = "
 CREATE TABLE run_status (
@@ -20,6 +20,8 @@ CREATE TABLE run_status (
     lease_until TEXT,
     revision INTEGER NOT NULL,
     manifest TEXT,
+    manifest_digest TEXT,
+    work TEXT,
     nonce TEXT,
     rows_read INTEGER NOT NULL,
     rows_written INTEGER NOT NULL,
@@ -46,14 +48,22 @@ CREATE TABLE loads (
     ended_at TEXT
 ) WITHOUT ROWID;
 CREATE INDEX loads_by_start ON loads (started_at);
-PRAGMA user_version = 2;";
+PRAGMA user_version = 3;";
 
 /// The statements that upgrade the tables of a version to the next one.
-pub(super) const UPGRADES: &[(i64, &str)] = &[(
-    1,
-    "ALTER TABLE run_status RENAME COLUMN rows_elsewhere TO rows_other_period;
-     PRAGMA user_version = 2;",
-)];
+pub(super) const UPGRADES: &[(i64, &str)] = &[
+    (
+        1,
+        "ALTER TABLE run_status RENAME COLUMN rows_elsewhere TO rows_other_period;
+         PRAGMA user_version = 2;",
+    ),
+    (
+        2,
+        "ALTER TABLE run_status ADD COLUMN manifest_digest TEXT;
+         ALTER TABLE run_status ADD COLUMN work TEXT;
+         PRAGMA user_version = 3;",
+    ),
+];
 
 pub(super) const SELECT_PERIOD: &str = "SELECT * FROM run_status WHERE dataset = ? AND period = ?";
 pub(super) const SELECT_PERIODS: &str =
@@ -66,9 +76,9 @@ pub(super) const SELECT_LOADS: &str =
 pub(super) const REPLACE_PERIOD: &str = "INSERT OR REPLACE INTO run_status (
     dataset, period, source_log_type, load_completed, state, asked_days, covered_days,
     config_digest, input_digest, load_id, attempt, lease_owner, lease_until, revision, manifest,
-    nonce, rows_read, rows_written, rows_quarantined, rows_filtered, rows_duplicated,
-    rows_other_period, objects, bytes, started_at, ended_at, error, schema_version)
-    VALUES (?,?,?,?,?,?,?, ?,?,?,?,?,?,?,?, ?,?,?,?,?,?, ?,?,?,?,?,?,?)";
+    manifest_digest, work, nonce, rows_read, rows_written, rows_quarantined, rows_filtered,
+    rows_duplicated, rows_other_period, objects, bytes, started_at, ended_at, error, schema_version)
+    VALUES (?,?,?,?,?,?,?, ?,?,?,?,?,?,?,?, ?,?,?,?,?,?,?,?, ?,?,?,?,?,?,?)";
 pub(super) const REPLACE_LOAD: &str = "INSERT OR REPLACE INTO loads (
     load_id, dataset, source, state, request, outcome, started_at, ended_at)
     VALUES (?,?,?,?,?,?,?,?)";
