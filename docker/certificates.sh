@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Creates what compose.tls.yaml needs: an authority, and a certificate with key for the
+# Creates what compose.yaml needs: an authority, and a certificate with key for the
 # scheduler, the executors and the command line. Existing certificates that are valid for
 # another day are kept.
 set -euo pipefail

@@ -24,13 +24,12 @@ compose_program() {
     fi
 }
 
-# Runs compose on our files, with TLS if LAKEBOLT_TLS is set. LAKEBOLT_PROJECT names the cluster.
+# Runs compose on our file. LAKEBOLT_PROJECT names the cluster.
 compose() {
-    local name program files=(-f "$docker_folder/compose.yaml")
+    local name program
     name=${LAKEBOLT_COMPOSE:-$(compose_program)} || return
     read -ra program <<<"$name"
-    [[ -z ${LAKEBOLT_TLS:-} ]] || files+=(-f "$docker_folder/compose.tls.yaml")
-    "${program[@]}" "${files[@]}" -p "${LAKEBOLT_PROJECT:-lakebolt}" "$@"
+    "${program[@]}" -f "$docker_folder/compose.yaml" -p "${LAKEBOLT_PROJECT:-lakebolt}" "$@"
 }
 
 # Creates secrets as files, once. Containers read them as other users, so the mode of the folder
@@ -50,7 +49,7 @@ make_secrets() {
             >"$LAKEBOLT_SECRETS/aws_credentials"
     fi
     chmod 0644 "$LAKEBOLT_SECRETS"/{postgres_password,mariadb_password,aws_credentials}
-    [[ -z ${LAKEBOLT_TLS:-} ]] || "$docker_folder/certificates.sh"
+    "$docker_folder/certificates.sh"
 }
 
 # Starts the cluster and waits until every service is healthy or, if it is meant to exit, has

@@ -20,7 +20,7 @@ Arguments after -- are passed to `lakebolt plan` and `lakebolt run` unchanged.
   --down          stops the cluster at the end; --down-volumes also deletes the data of
                   the databases
 
-Environment: LAKEBOLT_TLS=1 [none] adds compose.tls.yaml and creates missing certificates;
+Environment: LAKEBOLT_ALLOW [s3://logs,s3://lake] names what loads may read and write;
 LAKEBOLT_STATE [dynamodb:lakebolt], LAKEBOLT_PROJECT, LAKEBOLT_COMPOSE and the variables of
 compose.yaml. Exit code: the load's, or 6 if the load is done and verify failed.
 END

@@ -5,6 +5,7 @@
 pub mod engine;
 pub mod polls;
 pub mod process;
+pub mod token;
 pub mod transport;
 mod worker;
 

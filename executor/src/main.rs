@@ -10,10 +10,9 @@ use clap::Parser;
 use executor::engine::MESSAGE_BYTES;
 use executor::polls::Polls;
 use executor::process::Signals;
-use executor::transport::Tls;
+use executor::transport::{Connection, Transport};
 use executor::{Capacity, Worker, process};
 use tokio::time::timeout;
-use tonic::transport::Channel;
 use tracing::{info, warn};
 
 /// Maximum wait for the response to the last call.
@@ -27,7 +26,7 @@ struct Args {
     #[arg(long, env = "LAKEBOLT_SCHEDULER", default_value = "127.0.0.1:50050")]
     scheduler: String,
     #[command(flatten)]
-    tls: Tls,
+    transport: Transport,
     /// Seconds that running tasks have to end after SIGTERM or SIGINT. A second signal ends the
     /// wait.
     #[arg(long, env = "LAKEBOLT_DRAIN_SECONDS", default_value_t = 60)]
@@ -63,8 +62,8 @@ async fn main() -> anyhow::Result<()> {
     }
     let mut stops = Signals::listen()?;
     // The polls connect lazily and retry, because the scheduler may start later or restart.
-    let channel = args.tls.endpoint(&args.scheduler)?.connect_lazy();
-    let scheduler = SchedulerGrpcClient::new(Polls::new(channel))
+    let connection = args.transport.connect(&args.scheduler)?;
+    let scheduler = SchedulerGrpcClient::new(Polls::new(connection))
         .max_decoding_message_size(MESSAGE_BYTES)
         .max_encoding_message_size(MESSAGE_BYTES);
     let capacity = Capacity {
@@ -93,7 +92,7 @@ async fn main() -> anyhow::Result<()> {
 }
 
 /// Notifies the scheduler, so that it restarts unfinished tasks without waiting for a timeout.
-async fn leave(mut scheduler: SchedulerGrpcClient<Polls<Channel>>, id: &str) {
+async fn leave(mut scheduler: SchedulerGrpcClient<Polls<Connection>>, id: &str) {
     let stopped = scheduler.executor_stopped(ExecutorStoppedParams {
         executor_id: id.to_owned(),
         reason: "stop signal".to_owned(),

@@ -29,6 +29,8 @@ use tracing::warn;
 const PATH: &str = "/ballista.protobuf.SchedulerGrpc/PollWork";
 const EXECUTOR: HeaderName = HeaderName::from_static("lakebolt-executor");
 const NUMBER: HeaderName = HeaderName::from_static("lakebolt-poll");
+const GRPC_STATUS: &str = "grpc-status";
+const UNAUTHENTICATED: &str = "16";
 /// Pause before a poll is retried.
 const PAUSE: Duration = Duration::from_millis(500);
 /// Responses to executors that are silent for longer are forgotten.
@@ -146,6 +148,13 @@ where
     let ready = std::future::poll_fn(|context| client.poll_ready(context)).await;
     ready.map_err(Into::into)?;
     let (head, body) = client.call(request).await.map_err(Into::into)?.into_parts();
+    if head
+        .headers
+        .get(GRPC_STATUS)
+        .is_some_and(|status| status == UNAUTHENTICATED)
+    {
+        return Err("the scheduler refuses the token: check --token-file".into());
+    }
     Ok(Response::from_parts(
         head,
         Buffered::read(body).await?.body(),

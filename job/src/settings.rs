@@ -251,6 +251,16 @@ layered! {
         #[arg(long, value_name = "FILE", help_heading = "Running")]
         pub(crate) tls_key: Option<PathBuf>,
 
+        /// File with the token of a scheduler without TLS [default: ~/.config/lakebolt/token]
+        #[arg(long, value_name = "FILE", help_heading = "Running")]
+        pub(crate) token_file: Option<PathBuf>,
+
+        /// Connect to a scheduler on another machine without TLS
+        #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true,
+              default_missing_value = "true", hide_possible_values = true,
+              help_heading = "Running")]
+        pub(crate) plain_tcp: Option<bool>,
+
         /// Engine that runs the plans
         #[arg(long, value_enum, hide = true)]
         pub(crate) engine: Option<EngineName>,

@@ -113,6 +113,7 @@ pub(crate) fn driver(
         cancel,
         timing: Timing::default(),
         activity: Activity::default(),
+        input_check: None,
     }
 }
 

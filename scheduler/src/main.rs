@@ -1,20 +1,22 @@
 //! `lakebolt-scheduler`: Ballista's scheduler and the load service of a cluster, on one port.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use chrono::{DateTime, Utc};
 use clap::Parser;
 use executor::process;
-use executor::transport::Tls;
+use executor::transport::Transport;
 use scheduler::cluster::{SHORTEST_EXECUTOR_TIMEOUT, Scheduler, Settings};
 use scheduler::drive::activity::Activity;
-use scheduler::drive::context::Planner;
-use scheduler::drive::context::{Driver, Timing};
+use scheduler::drive::context::{Driver, InputCheck, Planner, Timing};
 use scheduler::service::listen;
+use scheduler::service::listen::Listener;
 use scheduler::service::loads::Loads;
+use scheduler::service::policy::Policy;
 use scheduler::service::run::{Drivers, Runner};
 use scheduler::status::{self, StatusStore};
 use scheduler::submit::Submit;
@@ -53,7 +55,22 @@ struct Args {
     )]
     progress_deadline: u64,
     #[command(flatten)]
-    tls: Tls,
+    transport: Transport,
+    /// TOML file that names what loads may read and write: `all`, `inputs`, `outputs`, `areas`
+    /// (work areas and quarantines) and `roles`. Without it: everything below the current folder.
+    #[arg(long, env = "LAKEBOLT_POLICY", value_name = "FILE")]
+    policy: Option<PathBuf>,
+    /// URIs below which loads may read and write everything, separated by commas. May be repeated.
+    #[arg(
+        long,
+        env = "LAKEBOLT_ALLOW",
+        value_name = "URI",
+        value_delimiter = ','
+    )]
+    allow: Vec<String>,
+    /// Serve Ballista's REST interface below /api. It can cancel jobs.
+    #[arg(long, env = "LAKEBOLT_REST")]
+    rest: bool,
     /// Point at which tests kill or stop this process.
     #[arg(long, env = "LAKEBOLT_CRASH_AT", hide = true)]
     crash_at: Option<String>,
@@ -76,7 +93,8 @@ async fn main() -> anyhow::Result<()> {
     let settings = Settings {
         executor_timeout: Duration::from_secs(args.executor_timeout),
     };
-    let tls = args.tls.server()?;
+    let listener = listener(&args)?;
+    let policy = policy(&args)?;
     let status = status::open(&args.state)?;
     let scheduler = Scheduler::start(settings).await;
     let scheduler = scheduler.context("the scheduler cannot start")?;
@@ -85,22 +103,49 @@ async fn main() -> anyhow::Result<()> {
         progress_deadline: Duration::from_secs(args.progress_deadline),
         ..Timing::default()
     };
-    let drivers = drivers(status.clone(), engine, timing);
-    let runner = Arc::new(Runner::new(status, drivers, now));
+    let drivers = drivers(status.clone(), engine, timing, policy.clone());
+    let runner = Arc::new(Runner::new(status, drivers, now, policy));
     let stop = process::stop()?;
-    if tls.is_none() && !args.listen.ip().is_loopback() {
-        warn!(
-            "every client that can reach {} may run loads: set --tls-ca, --tls-cert and --tls-key",
-            args.listen
-        );
-    }
     info!("scheduler listens on {}", args.listen);
-    listen::serve(args.listen, tls, scheduler, Loads::new(runner), stop)
+    listen::serve(listener, scheduler, Loads::new(runner), stop)
         .await
         .with_context(|| format!("cannot serve on {}", args.listen))
 }
 
-fn drivers(status: Arc<dyn StatusStore>, submit: Arc<dyn Submit>, timing: Timing) -> Box<Drivers> {
+fn listener(args: &Args) -> anyhow::Result<Listener> {
+    let (address, tls) = (args.listen, args.transport.tls.server()?);
+    if tls.is_none() && !address.ip().is_loopback() {
+        ensure!(
+            args.transport.plain_tcp,
+            "{address} is beyond this machine's loopback: give --tls-ca, --tls-cert and --tls-key, \
+             or --plain-tcp in a network that you trust"
+        );
+        warn!(
+            "{address} is served without TLS: others on its network can read the token and the \
+             data, and use the scheduler"
+        );
+    }
+    Ok(Listener {
+        address,
+        tls,
+        token: args.transport.token()?,
+        rest: args.rest,
+    })
+}
+
+fn policy(args: &Args) -> anyhow::Result<Policy> {
+    let folder = std::env::current_dir().context("the current folder cannot be named")?;
+    let folder = folder.to_str().context("the current folder is not UTF-8")?;
+    Ok(Policy::new(args.policy.as_deref(), folder, &args.allow)?)
+}
+
+fn drivers(
+    status: Arc<dyn StatusStore>,
+    submit: Arc<dyn Submit>,
+    timing: Timing,
+    policy: Policy,
+) -> Box<Drivers> {
+    let input_check: Arc<InputCheck> = Arc::new(move |objects| policy.check_objects(objects));
     let planner: Arc<Planner> = Arc::new(|program, format, task| {
         plans::pipeline::attempt_plan(program, format, task.clone()).map_err(Into::into)
     });
@@ -114,6 +159,7 @@ fn drivers(status: Arc<dyn StatusStore>, submit: Arc<dyn Submit>, timing: Timing
         cancel,
         timing,
         activity: activity.clone(),
+        input_check: Some(input_check.clone()),
     })
 }
 

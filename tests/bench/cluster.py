@@ -57,6 +57,7 @@ class Workspace:
         self.bin = pathlib.Path(arguments.bin).resolve()
         self.input = pathlib.Path(arguments.input).resolve()
         self.scratch = pathlib.Path(arguments.scratch).resolve()
+        os.environ["LAKEBOLT_TOKEN_FILE"] = str(self.scratch / "token")
 
     def clean(self):
         shutil.rmtree(self.scratch, ignore_errors=True)
@@ -79,7 +80,7 @@ class Workspace:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             address = f"127.0.0.1:{free.getsockname()[1]}"
-        processes = [self.start("lakebolt-scheduler", "--listen", address)]
+        processes = [self.start("lakebolt-scheduler", "--listen", address, "--allow", self.input)]
         try:
             for number in range(executors):
                 own = environment if number == 0 else {}
@@ -106,7 +107,9 @@ class Workspace:
 
 def metric(address, name):
     try:
-        with urllib.request.urlopen(f"http://{address}/metrics", timeout=2) as answer:
+        token = pathlib.Path(os.environ["LAKEBOLT_TOKEN_FILE"]).read_text().strip()
+        request = urllib.request.Request(f"http://{address}/metrics", headers={"Authorization": f"Bearer {token}"})
+        with urllib.request.urlopen(request, timeout=2) as answer:
             lines = answer.read().decode().splitlines()
     except OSError:
         return None

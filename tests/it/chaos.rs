@@ -150,6 +150,7 @@ impl Setup {
             FaultProxy::start(&workspace.dynamo)?,
         );
         let mut cluster = Cluster::new(workspace.local.folder(), &workspace.state())?;
+        cluster.allow(&workspace.bucket.uri(""));
         let relay = Relay::start(cluster.listen)?;
         cluster.scheduler_address = relay.address();
         let own = cloud::environment(s3.url(), dynamo.url());

@@ -138,6 +138,8 @@ fn no_secret_is_in_the_traffic_a_log_or_the_work_area() -> anyhow::Result<()> {
         return Ok(());
     };
     let mut cluster = Cluster::new(workspace.local.folder(), &workspace.state())?;
+    cluster.allow(&workspace.bucket.uri(""));
+    cluster.settings.push("--rest".to_owned());
     let (of_executors, of_client) = (Relay::start(cluster.listen)?, Relay::start(cluster.listen)?);
     cluster.scheduler_address = of_executors.address();
     let secrets = SECRETS.map(|(name, value)| (name, value.to_owned()));

@@ -16,6 +16,7 @@ use scheduler::drive::context::{Driver, Planner, Timing};
 use scheduler::load::notification::NoObserver;
 use scheduler::load::outcome::{LoadState, Outcome};
 use scheduler::load::terms::{CompiledSource, LoadRequest, Range, Terms};
+use scheduler::service::Transport;
 use scheduler::status;
 use scheduler::submit::ballista::Remote;
 use tests::days::{Day, day};
@@ -72,6 +73,14 @@ impl Cluster {
         })
     }
 
+    fn transport(&self) -> Transport {
+        let token = self.workspace.folder().join(".config/lakebolt/token");
+        Transport {
+            token_file: Some(token),
+            ..Transport::default()
+        }
+    }
+
     fn executor(&self) -> anyhow::Result<Invocation> {
         let executor = Invocation::new(&binary("lakebolt-executor")?, self.workspace.folder());
         let scratch = self.workspace.folder().as_os_str();
@@ -98,13 +107,14 @@ impl Cluster {
         std::fs::create_dir_all(self.workspace.lake().join(".lakebolt"))?;
         Ok(Driver {
             status: status::open(&format!("sqlite:{}", state.display()))?,
-            submit: Arc::new(Remote::connect(&self.address).await?),
+            submit: Arc::new(Remote::connect(&self.address, &self.transport())?),
             planner,
             clock: now,
             observer: Arc::new(NoObserver),
             cancel: watch::channel(false).1,
             timing: Timing::default(),
             activity: Activity::default(),
+            input_check: None,
         })
     }
 

@@ -23,4 +23,5 @@ mod s3_refusals;
 mod samples;
 mod status_and_doctor;
 mod target;
+mod trust;
 mod two_drivers;

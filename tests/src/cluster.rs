@@ -98,12 +98,38 @@ impl Cluster {
         Ok(variables.fold(process, |process, (name, value)| process.env(name, value)))
     }
 
-    /// The scheduler's answer to a GET over plain HTTP.
+    /// Lets loads read and write everything below this URI. They may use the cluster's folder in
+    /// any case.
+    pub fn allow(&mut self, uri: &str) {
+        self.settings.extend(["--allow", uri].map(str::to_owned));
+    }
+
+    /// The file of the scheduler's token. The folder is the home folder of all processes.
+    pub fn token_file(&self) -> PathBuf {
+        self.folder.join(".config/lakebolt/token")
+    }
+
+    /// The header that holds the scheduler's token.
+    pub fn authorization(&self) -> String {
+        let token = std::fs::read_to_string(self.token_file()).unwrap_or_default();
+        format!("authorization: Bearer {}", token.trim_end())
+    }
+
+    /// The scheduler's answer to a GET over plain HTTP with its token.
     pub fn http(&self, path: &str) -> Option<String> {
+        self.request("GET", path, &[&self.authorization()])
+    }
+
+    /// The scheduler's answer to a request over plain HTTP with these headers.
+    pub fn request(&self, method: &str, path: &str, headers: &[&str]) -> Option<String> {
         let mut stream = TcpStream::connect_timeout(&self.listen, HTTP_TIMEOUT).ok()?;
         stream.set_read_timeout(Some(HTTP_TIMEOUT)).ok()?;
         stream.set_write_timeout(Some(HTTP_TIMEOUT)).ok()?;
-        let request = format!("GET {path} HTTP/1.1\r\nHost: it\r\nConnection: close\r\n\r\n");
+        let mut request = format!("{method} {path} HTTP/1.1\r\nHost: it\r\nConnection: close\r\n");
+        for header in headers {
+            request += &format!("{header}\r\n");
+        }
+        request += "\r\n";
         stream.write_all(request.as_bytes()).ok()?;
         let mut answer = String::new();
         stream.read_to_string(&mut answer).ok()?;

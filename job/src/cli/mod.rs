@@ -172,6 +172,13 @@ pub(crate) struct ClusterFlags {
     /// PEM file of that certificate's key
     #[arg(long, value_name = "FILE")]
     pub(crate) tls_key: Option<PathBuf>,
+    /// File with the token of a scheduler without TLS [default: ~/.config/lakebolt/token]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) token_file: Option<PathBuf>,
+    /// Connect to another machine without TLS
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true,
+          default_missing_value = "true", hide_possible_values = true)]
+    pub(crate) plain_tcp: Option<bool>,
 }
 
 /// A load of a cluster.

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use scheduler::load::days::Moment;
 use scheduler::load::outcome::Outcome;
 use scheduler::load::recorded::SentSource;
-use scheduler::service::Tls;
 use scheduler::service::client::Client;
+use scheduler::service::{Tls, Transport};
 use uuid::Uuid;
 
 use super::loads;
@@ -31,13 +31,17 @@ impl Cluster {
             let remedy = "add --cluster HOST:PORT, or `cluster` to lakebolt.toml";
             return Err(Failure::usage("no cluster is configured", remedy));
         };
-        let tls = Tls {
-            tls_ca: settings.tls_ca.clone(),
-            tls_cert: settings.tls_cert.clone(),
-            tls_key: settings.tls_key.clone(),
+        let transport = Transport {
+            tls: Tls {
+                tls_ca: settings.tls_ca.clone(),
+                tls_cert: settings.tls_cert.clone(),
+                tls_key: settings.tls_key.clone(),
+            },
+            token_file: settings.token_file.clone(),
+            plain_tcp: settings.plain_tcp.unwrap_or_default(),
         };
         Ok(Self {
-            client: Client::new(&address, &tls)?,
+            client: Client::new(&address, &transport)?,
             address,
         })
     }
@@ -59,6 +63,8 @@ pub(super) fn connection(flags: &ClusterFlags) -> Settings {
         tls_ca: flags.tls_ca.clone(),
         tls_cert: flags.tls_cert.clone(),
         tls_key: flags.tls_key.clone(),
+        token_file: flags.token_file.clone(),
+        plain_tcp: flags.plain_tcp,
         ..Settings::default()
     }
 }

@@ -13,12 +13,14 @@ mod failure;
 mod files;
 mod names;
 pub mod parts;
+mod place;
 pub mod s3;
 
 pub use access::{Access, Role};
 pub use failure::{Cause, StoreFailure};
 pub use files::file_tag;
 pub use names::{Entry, Level, Names, Unaddressable};
+pub use place::{Place, PlaceError};
 
 /// The store and the path of a URI.
 #[derive(Clone, Debug)]

@@ -18,6 +18,7 @@ use crate::publish::commit::settle;
 use crate::publish::lease::Clock;
 use crate::publish::manifest::Manifest;
 use crate::publish::owner;
+use crate::publish::stored::Stored;
 use crate::publish::target::{Target, TargetOwner, every_part};
 use crate::publish::work::Work;
 use crate::status::{DayCoverage, Expected, LeaseState, PeriodRecord, State, StatusStore};
@@ -316,6 +317,8 @@ impl Adoption<'_> {
         let month = head.manifest.period;
         let found = self.status.get(&owner.dataset, month).await?;
         let (mut record, unknown_days) = rebuilt(owner, &head, manifests);
+        let bytes = self.work.get_bytes(head.name).await?;
+        Stored::of(&self.work, head.name, &bytes).name_in(&mut record);
         let is_same = |found: &PeriodRecord| found.manifest.as_deref() == Some(head.name);
         let written = !found.as_ref().is_some_and(is_same);
         if written {
@@ -401,7 +404,6 @@ fn rebuilt(
     record.attempt = attempt.and_then(|number| number.parse().ok()).unwrap_or(1);
     record.load_id.clone_from(&manifest.load_id);
     record.state = head.state;
-    record.manifest = Some(head.name.to_owned());
     record.nonce = Some(manifest.nonce.clone());
     record.started_at = Some(manifest.created_at);
     record.ended_at = Some(manifest.created_at);

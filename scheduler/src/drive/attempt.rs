@@ -98,6 +98,9 @@ impl<'a> Attempt<'a> {
 
     /// Reads these objects and writes unpublished parts.
     pub async fn write_objects(&self, mut objects: Vec<InputObject>) -> Result<Written, Failure> {
+        if let Some(check) = &self.load.driver.input_check {
+            check(&objects)?;
+        }
         for object in &mut objects {
             object.fallback_day = match object.day {
                 Some(_) => None,
@@ -157,6 +160,7 @@ impl<'a> Attempt<'a> {
         let wanted: BTreeSet<String> = packed.iter().map(|split| split.id.clone()).collect();
         let ended = self.execute(listed).await;
         let collected = self.collect(ended, &wanted).await?;
+        self.load.survey.bounds()?.check_receipts(&collected)?;
         self.check_days(&collected)?;
         crash_point::reach("before-manifest");
         Ok(collected)

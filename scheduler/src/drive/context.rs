@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use datafusion::physical_plan::ExecutionPlan;
 use plans::attempt::AttemptSpec;
 use plans::mapping::Program;
+use plans::scan::split::InputObject;
 use plans::spec::Format;
 use tokio::sync::watch;
 use tracing::{error, info, warn};
@@ -34,6 +35,9 @@ pub type Planner = dyn Fn(&Program, &Format, &AttemptSpec) -> Result<Arc<dyn Exe
     + Send
     + Sync;
 
+/// Refuses objects that a load must not read.
+pub type InputCheck = dyn Fn(&[InputObject]) -> Result<(), Failure> + Send + Sync;
+
 /// Runs loads. A process needs only one.
 #[derive(Clone)]
 pub struct Driver {
@@ -47,6 +51,8 @@ pub struct Driver {
     pub timing: Timing,
     /// Shared by all drivers that use the same engine.
     pub activity: Activity,
+    /// What loads may read, where not everything is allowed.
+    pub input_check: Option<Arc<InputCheck>>,
 }
 
 /// Timeouts and polling intervals of a driver.

@@ -22,9 +22,12 @@ use crate::load::outcome::{Outcome, PeriodState};
 use crate::load::range::{AskedPeriod, Unit, Window};
 use crate::load::terms::{LoadRequest, Range};
 use crate::load::{dataset, range};
+use crate::publish::bounds::{Bounds, OutOfBounds};
 use crate::publish::cleanup::Cleanup;
 use crate::publish::commit;
 use crate::publish::manifest::Manifest;
+use crate::publish::stored;
+use crate::publish::stored::ManifestError;
 use crate::publish::target::Target;
 use crate::publish::work::Work;
 use crate::status::LoadRecord;
@@ -472,6 +475,11 @@ impl<'a> Survey<'a> {
         }
     }
 
+    /// Returns the places that this load may publish in.
+    pub fn bounds(&self) -> Result<Bounds, OutOfBounds> {
+        Ok(Bounds::new(&dataset::folders(self.request), &self.work)?)
+    }
+
     /// Creates the cleanup for this load's work area and target folders.
     pub fn cleanup(&self) -> Cleanup {
         Cleanup {
@@ -520,15 +528,14 @@ pub(super) async fn manifest(
     work: &Work,
     record: &PeriodRecord,
 ) -> Result<Option<(String, Manifest)>, Failure> {
-    let Some(name) = &record.manifest else {
-        return Ok(None);
-    };
-    let manifest = work.get(name).await.map_err(|error| {
+    stored::read(work, record).await.map_err(|error| {
+        if matches!(error, ManifestError::Altered { .. }) {
+            return error.into();
+        }
         let remedy = "the work area holds the state of published data: use the --work of the \
                       previous load, or another --as";
         Failure::of(Kind::Dependency, "manifest_unreadable", &error, remedy)
-    })?;
-    Ok(Some((name.clone(), manifest)))
+    })
 }
 
 fn unit(request: &LoadRequest, selection: &Selection) -> Unit {

@@ -26,6 +26,7 @@ use crate::publish::cleanup::Cleanup;
 use crate::publish::lease::Clock;
 use crate::publish::manifest::Manifest;
 use crate::publish::owner;
+use crate::publish::stored;
 use crate::publish::work::Work;
 use crate::status::state::Transition;
 use crate::status::{LeaseState, PeriodRecord, State, StatusError, StatusStore};
@@ -255,8 +256,9 @@ impl Sweep {
             return Ok(());
         };
         live.manifests.insert(name.clone());
-        let manifest: Manifest = match self.work().get(name).await {
-            Ok(manifest) => manifest,
+        let manifest = match stored::read(self.work(), record).await {
+            Ok(Some((_, manifest))) => manifest,
+            Ok(None) => return Ok(()),
             Err(error) if error.is_not_found() => {
                 live.attempts.extend(of_another_work_area(record, name));
                 return Ok(());

@@ -15,9 +15,12 @@ use plans::lake::attempt_name;
 use plans::storage::parts::{PartError, PartHandle, PartStore};
 use tracing::{info, warn};
 
+use super::bounds::{Bounds, OutOfBounds};
 use super::cleanup::Cleanup;
 use super::lease::{Clock, Lease, LeaseError};
 use super::manifest::Manifest;
+use super::stored;
+use super::stored::ManifestError;
 use super::work::{Work, WorkError};
 use crate::load::days::{Day, Moment};
 use crate::load::failure::{Failure, Kind};
@@ -33,6 +36,10 @@ pub enum PublishError {
     Lease(#[from] LeaseError),
     #[error(transparent)]
     Work(#[from] WorkError),
+    #[error(transparent)]
+    Manifest(#[from] ManifestError),
+    #[error(transparent)]
+    OutOfBounds(#[from] OutOfBounds),
     #[error(transparent)]
     Part(#[from] PartError),
     #[error("parts of {period} were lost while it was published, it must be loaded again")]
@@ -51,9 +58,10 @@ impl PublishError {
         match self {
             Self::Lease(error) => error.retryable(),
             Self::Work(error) => error.retryable(),
+            Self::Manifest(error) => error.retryable(),
             Self::Part(error) => error.retryable(),
             Self::PartsLost { .. } => true,
-            Self::NoManifest { .. } => false,
+            Self::OutOfBounds(_) | Self::NoManifest { .. } => false,
         }
     }
 }
@@ -75,12 +83,14 @@ impl Publisher {
         lease: &Lease,
         manifest: &Manifest,
     ) -> Result<Duration, PublishError> {
-        self.work.put_durable(&manifest.name(), manifest).await?;
+        // Before the commit: what is committed has to be finished.
+        self.check(manifest)?;
+        let stored = stored::write(&self.work, manifest).await?;
         crash_point::reach("before-commit");
         let committed = Instant::now();
         lease
             .step(Transition::Written, |record| {
-                record.manifest = Some(manifest.name());
+                stored.name_in(record);
                 record.nonce = Some(manifest.nonce.clone());
             })
             .await?;
@@ -93,13 +103,22 @@ impl Publisher {
     pub async fn finish(&self, lease: &Lease) -> Result<(), PublishError> {
         let record = lease.record().await;
         let period = record.period.to_string();
-        let name = record.manifest.ok_or(PublishError::NoManifest { period })?;
-        let manifest: Manifest = self.work.get(&name).await?;
+        let found = stored::read(&self.work, &record).await?;
+        let (_, manifest) = found.ok_or(PublishError::NoManifest { period })?;
         info!(period = %record.period, "publishing attempt {}, which was committed earlier", manifest.attempt);
         self.make_visible(lease, &manifest).await
     }
 
+    /// Refuses a manifest that names objects outside this load's places.
+    fn check(&self, manifest: &Manifest) -> Result<(), PublishError> {
+        let bounds = Bounds::new(&self.cleanup.folders, &self.work);
+        Ok(bounds
+            .map_err(OutOfBounds::from)?
+            .check_manifest(manifest)?)
+    }
+
     async fn make_visible(&self, lease: &Lease, manifest: &Manifest) -> Result<(), PublishError> {
+        self.check(manifest)?;
         if let Err(error) = self.complete(manifest).await {
             return Err(self.completion_failed(lease, manifest, error).await?);
         }
@@ -158,17 +177,16 @@ impl Publisher {
         if let (true, Some(previous)) = (manifest.coverage.is_empty(), &manifest.previous) {
             let previous: Manifest = self.work.get(previous).await?;
             let undone = manifest.undone(previous, attempt, now);
-            self.work.put_durable(&undone.name(), &undone).await?;
-            let change = |record: &mut PeriodRecord| record.manifest = Some(undone.name());
-            lease.change(change).await?;
+            let stored = stored::write(&self.work, &undone).await?;
+            lease.change(|record| stored.name_in(record)).await?;
             Box::pin(self.make_visible(lease, &undone)).await?;
             return Ok(lost);
         }
         let broken = manifest.broken(&manifest.name(), attempt, now);
-        self.work.put_durable(&broken.name(), &broken).await?;
+        let stored = stored::write(&self.work, &broken).await?;
         lease
             .step(Transition::PartsLost, |record| {
-                record.manifest = Some(broken.name());
+                stored.name_in(record);
                 record.load_completed = false;
                 record
                     .covered_days
@@ -262,6 +280,8 @@ impl From<PublishError> for Failure {
         match error {
             PublishError::Lease(error) => error.into(),
             PublishError::Work(error) => error.into(),
+            PublishError::Manifest(error) => error.into(),
+            PublishError::OutOfBounds(error) => error.into(),
             PublishError::Part(error) => error.into(),
             PublishError::PartsLost { .. } => Self::of(
                 Kind::Work,

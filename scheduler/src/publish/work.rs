@@ -8,7 +8,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt};
 use object_store::path::Path;
-use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt, PutPayload};
+use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
 use plans::lake::AttemptFiles;
 use plans::storage::{Cause, StoreError, StoreFailure};
 use plans::{lake, storage};
@@ -118,29 +118,25 @@ impl Work {
     pub async fn put<T: Serialize + Sync>(&self, name: &str, value: &T) -> Result<u64, WorkError> {
         let bytes = self.encode(name, value)?;
         let size = bytes.len() as u64;
-        let payload = PutPayload::from_bytes(bytes);
-        let put = self.store.put(&self.path(name), payload).await;
-        put.map_err(|source| self.failed(name, source))?;
+        self.put_bytes(name, bytes).await?;
         Ok(size)
     }
 
-    /// Does the same as [`Work::put`], but survives a power loss once it returns.
+    /// Does the same as [`Work::put`], but survives a power loss once it returns. Returns what
+    /// was written.
     pub async fn put_durable<T: Serialize + Sync>(
         &self,
         name: &str,
         value: &T,
-    ) -> Result<(), WorkError> {
-        self.put(name, value).await?;
-        self.synced(name).await
+    ) -> Result<Bytes, WorkError> {
+        let bytes = self.encode(name, value)?;
+        self.put_bytes_durable(name, bytes.clone()).await?;
+        Ok(bytes)
     }
 
     /// Does the same as [`Work::put_bytes`], but survives a power loss once it returns.
     pub async fn put_bytes_durable(&self, name: &str, bytes: Bytes) -> Result<(), WorkError> {
         self.put_bytes(name, bytes).await?;
-        self.synced(name).await
-    }
-
-    async fn synced(&self, name: &str) -> Result<(), WorkError> {
         let Some(top) = self.folder.clone() else {
             return Ok(());
         };
@@ -168,7 +164,12 @@ impl Work {
     /// Reads and parses the JSON object `name`.
     pub async fn get<T: DeserializeOwned>(&self, name: &str) -> Result<T, WorkError> {
         let bytes = self.get_bytes(name).await?;
-        serde_json::from_slice(&bytes).map_err(|error| WorkError::Unreadable {
+        self.parse(name, &bytes)
+    }
+
+    /// Parses what was read from `name`.
+    pub fn parse<T: DeserializeOwned>(&self, name: &str, bytes: &[u8]) -> Result<T, WorkError> {
+        serde_json::from_slice(bytes).map_err(|error| WorkError::Unreadable {
             uri: self.uri_of(name),
             what: error.to_string(),
         })

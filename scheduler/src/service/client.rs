@@ -6,8 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use executor::engine::MESSAGE_BYTES;
-use executor::transport::{Tls, TransportError};
-use tonic::transport::Channel;
+use executor::transport::{Connection, Transport, TransportError};
 use tonic::{Code, Status};
 
 use super::proto::loads_client::LoadsClient;
@@ -34,16 +33,18 @@ const FIRST_PATIENCE: Duration = Duration::from_secs(10);
 #[derive(Clone, Debug)]
 pub struct Client {
     address: String,
-    loads: LoadsClient<Channel>,
+    loads: LoadsClient<Connection>,
     /// The scheduler has answered: what fails from then on passes.
     has_answered: Arc<AtomicBool>,
 }
 
 impl Client {
     /// The service at `address`; it is connected to when it is first asked.
-    pub fn new(address: &str, tls: &Tls) -> Result<Self, Failure> {
-        let endpoint = tls.endpoint(address).map_err(|error| bad_address(&error))?;
-        let loads = LoadsClient::new(endpoint.connect_lazy())
+    pub fn new(address: &str, transport: &Transport) -> Result<Self, Failure> {
+        let connection = transport
+            .connect(address)
+            .map_err(|error| bad_address(&error))?;
+        let loads = LoadsClient::new(connection)
             .max_decoding_message_size(MESSAGE_BYTES)
             .max_encoding_message_size(MESSAGE_BYTES);
         Ok(Self {
@@ -223,6 +224,8 @@ impl Client {
             Code::InvalidArgument | Code::FailedPrecondition | Code::AlreadyExists => {
                 (Kind::Usage, "submission_refused")
             }
+            Code::PermissionDenied => (Kind::Usage, "outside_policy"),
+            Code::Unauthenticated => (Kind::Refused, "not_authorized"),
             Code::NotFound => (Kind::Usage, "no_load"),
             Code::Aborted => (Kind::Dependency, "cancel_not_recorded"),
             Code::ResourceExhausted => (Kind::Refused, "cluster_full"),
@@ -348,12 +351,11 @@ mod tests {
 
     #[tokio::test]
     async fn a_scheduler_that_took_the_load_on_is_waited_for_longer() {
-        let tls = Tls {
-            tls_ca: None,
-            tls_cert: None,
-            tls_key: None,
+        let transport = Transport {
+            token_file: Some("token".into()),
+            ..Transport::default()
         };
-        let client = Client::new("127.0.0.1:1", &tls).expect("an address");
+        let client = Client::new("127.0.0.1:1", &transport).expect("an address");
         assert_eq!(client.patience(), FIRST_PATIENCE);
         let refused = client.persist(async || Err::<(), _>(Status::not_found("no load")));
         refused.await.expect_err("it is refused");

@@ -1,4 +1,5 @@
-//! The scheduler's one port: Ballista's service, the load service, health, REST and metrics.
+//! The scheduler's one port: Ballista's service, the load service, health and metrics, and on
+//! demand Ballista's REST.
 
 use std::future::pending;
 use std::net::SocketAddr;
@@ -10,6 +11,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use executor::engine::MESSAGE_BYTES;
 use executor::polls::Deduplicated;
+use executor::token::Token;
 use executor::transport::KEEP_ALIVE;
 use tokio::sync::oneshot;
 use tonic::service::Routes;
@@ -18,8 +20,8 @@ use tonic_health::pb::health_server::{Health, HealthServer};
 use tracing::info;
 
 use super::loads::{Loads, REQUEST_BYTES, Stage};
-use super::metrics;
 use super::proto::loads_server::LoadsServer;
+use super::{guard, metrics};
 use crate::cluster::Scheduler;
 use crate::status::StatusError;
 
@@ -35,22 +37,32 @@ pub enum ListenError {
     Status(#[from] StatusError),
 }
 
+/// How the port is served.
+#[derive(Clone, Debug)]
+pub struct Listener {
+    pub address: SocketAddr,
+    pub tls: Option<ServerTlsConfig>,
+    /// What clients and executors have to send.
+    pub token: Option<Token>,
+    /// Also serves Ballista's REST interface.
+    pub rest: bool,
+}
+
 /// Serves until `stop` ends, and then drains.
 pub async fn serve(
-    listen: SocketAddr,
-    tls: Option<ServerTlsConfig>,
+    listener: Listener,
     scheduler: Scheduler,
     loads: Loads,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), ListenError> {
     let (reporter, health) = tonic_health::server::health_reporter();
     reporter.set_not_serving::<LoadsServer<Loads>>().await;
-    let routes = routes(&scheduler, &loads, health);
+    let routes = routes(&scheduler, &loads, health, &listener);
     let mut server = Server::builder()
         .accept_http1(true)
         .http2_keepalive_interval(Some(KEEP_ALIVE))
         .http2_keepalive_timeout(Some(KEEP_ALIVE));
-    if let Some(tls) = tls {
+    if let Some(tls) = listener.tls {
         server = server.tls_config(tls)?;
     }
     let (drained, closing) = oneshot::channel();
@@ -81,21 +93,29 @@ pub async fn serve(
         }
     };
     tokio::select! {
-        served = server.add_routes(routes).serve_with_shutdown(listen, stop) => Ok(served?),
+        served = server.add_routes(routes).serve_with_shutdown(listener.address, stop) => Ok(served?),
         () = late => Ok(()),
         error = resumed => Err(error.into()),
     }
 }
 
-fn routes(scheduler: &Scheduler, loads: &Loads, health: HealthServer<impl Health>) -> Routes {
+fn routes(
+    scheduler: &Scheduler,
+    loads: &Loads,
+    health: HealthServer<impl Health>,
+    listener: &Listener,
+) -> Routes {
     let service = LoadsServer::new(loads.clone())
         .max_decoding_message_size(REQUEST_BYTES)
         .max_encoding_message_size(MESSAGE_BYTES);
     let grpc = Routes::new(Deduplicated::new(scheduler.service()))
         .add_service(service)
         .add_service(health);
-    let http = scheduler.rest().merge(probes(scheduler, loads));
-    Routes::from(grpc.into_axum_router().merge(http))
+    let mut all = grpc.into_axum_router().merge(probes(scheduler, loads));
+    if listener.rest {
+        all = all.merge(scheduler.rest());
+    }
+    Routes::from(guard::guarded(all, listener.token.clone()))
 }
 
 fn probes(scheduler: &Scheduler, loads: &Loads) -> Router {

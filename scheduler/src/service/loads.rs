@@ -178,6 +178,8 @@ impl Loads {
             source: compiled.into(),
             terms,
         };
+        let allowed = self.runner.policy.check(&request);
+        allowed.map_err(|failure| refused(Code::PermissionDenied, &failure))?;
         let origin = Origin::Cluster {
             source,
             retry_of: asked.retry_of,

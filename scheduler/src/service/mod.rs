@@ -2,10 +2,12 @@
 //! Start reading at `loads`; `client` is its other side.
 
 pub mod client;
+pub mod guard;
 pub mod listen;
 pub mod loads;
 pub mod metrics;
 pub mod notifications;
+pub mod policy;
 pub mod registry;
 pub mod request;
 pub mod run;
@@ -13,7 +15,7 @@ pub mod source;
 #[cfg(test)]
 mod tests;
 
-pub use executor::transport::Tls;
+pub use executor::transport::{Tls, Transport};
 
 #[expect(unused_qualifications, reason = "generated")]
 pub mod proto {

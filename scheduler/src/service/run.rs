@@ -10,6 +10,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tracing::{error, info, warn};
 
+use super::policy::Policy;
 use super::registry::{Live, Registry};
 use super::{metrics, notifications};
 use crate::drive::context::Driver;
@@ -47,18 +48,25 @@ pub struct Runner {
     pub status: Arc<dyn StatusStore>,
     drivers: Box<Drivers>,
     pub clock: Clock,
+    pub policy: Policy,
     rooms: Semaphore,
     tasks: tokio::sync::Mutex<JoinSet<()>>,
     leaving: AtomicBool,
 }
 
 impl Runner {
-    pub fn new(status: Arc<dyn StatusStore>, drivers: Box<Drivers>, clock: Clock) -> Self {
+    pub fn new(
+        status: Arc<dyn StatusStore>,
+        drivers: Box<Drivers>,
+        clock: Clock,
+        policy: Policy,
+    ) -> Self {
         Self {
             registry: Registry::default(),
             status,
             drivers,
             clock,
+            policy,
             rooms: Semaphore::new(RUNNING),
             tasks: tokio::sync::Mutex::default(),
             leaving: AtomicBool::new(false),
@@ -266,6 +274,8 @@ impl Runner {
             source: compiled.into(),
             terms,
         };
+        // Again: it may have changed, and so may links, since the load was accepted.
+        self.policy.check(&request)?;
         let selection = match retry_of {
             None => Selection::Range(record.started_at.day()),
             Some(id) => match persist(|| self.status.load(id)).await? {

@@ -304,6 +304,8 @@ fn full_record() -> PeriodRecord {
         lease_until: Some(moment("2024-03-01T10:12:12.345Z")),
         revision: 1 << 60,
         manifest: Some("manifests/a b.json".to_owned()),
+        manifest_digest: Some("c0ffee".to_owned()),
+        work: Some("s3://lake/lakebolt-work".to_owned()),
         nonce: Some("n".to_owned()),
         ledger: Ledger {
             read: 6,

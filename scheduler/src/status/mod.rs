@@ -49,6 +49,13 @@ pub struct PeriodRecord {
     pub revision: u64,
     /// The manifest in force (Done), or being made visible (Publishing).
     pub manifest: Option<String>,
+    /// The SHA-256 of that manifest. Another content under its name is refused. Records of older
+    /// programs have none.
+    #[serde(default)]
+    pub manifest_digest: Option<String>,
+    /// The work area that holds the manifest.
+    #[serde(default)]
+    pub work: Option<String>,
     /// Names the commit, so that its owner knows it after a lost answer.
     pub nonce: Option<String>,
     pub ledger: Ledger,
@@ -184,6 +191,8 @@ impl PeriodRecord {
             lease_until: None,
             revision: 0,
             manifest: None,
+            manifest_digest: None,
+            work: None,
             nonce: None,
             ledger: Ledger::default(),
             objects: 0,

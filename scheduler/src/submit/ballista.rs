@@ -20,10 +20,10 @@ use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties};
 use datafusion_proto::physical_plan::{AsExecutionPlan, PhysicalExtensionCodec};
 use datafusion_proto::protobuf::PhysicalPlanNode;
 use executor::engine::MESSAGE_BYTES;
+use executor::transport::{self, Connection, TransportError};
 use executor::{Canceller, Capacity, Worker, engine};
 use tonic::client::GrpcService;
 use tonic::codegen::{Body, Bytes, StdError};
-use tonic::transport::Channel;
 use tonic::{Request, Status};
 use uuid::Uuid;
 
@@ -72,7 +72,7 @@ impl Submit for Embedded {
 /// A cluster whose scheduler is another process. Only the scheduler can cancel its tasks: a
 /// task that already runs continues, but nobody reads its receipt.
 pub struct Remote {
-    jobs: Jobs<Channel>,
+    jobs: Jobs<Connection>,
 }
 
 impl std::fmt::Debug for Remote {
@@ -82,13 +82,13 @@ impl std::fmt::Debug for Remote {
 }
 
 impl Remote {
-    /// Connects to the `lakebolt-scheduler` at a URI such as `http://127.0.0.1:50050`.
-    pub async fn connect(scheduler: &str) -> Result<Self, SubmitError> {
-        let client = SchedulerGrpcClient::connect(scheduler.to_owned()).await;
-        let client = client.map_err(|error| SubmitError::Unreachable {
-            message: format!("cannot reach the scheduler at {scheduler}: {error}"),
-        })?;
-        let client = client
+    /// Connects to the `lakebolt-scheduler` at a URI such as `http://127.0.0.1:50050` when it is
+    /// first asked.
+    pub fn connect(
+        scheduler: &str,
+        transport: &transport::Transport,
+    ) -> Result<Self, TransportError> {
+        let client = SchedulerGrpcClient::new(transport.connect(scheduler)?)
             .max_decoding_message_size(MESSAGE_BYTES)
             .max_encoding_message_size(MESSAGE_BYTES);
         Ok(Self {
@@ -121,7 +121,7 @@ pub(super) trait Transport:
 {
 }
 
-impl Transport for Channel {}
+impl Transport for Connection {}
 impl Transport for Service {}
 
 /// Submits jobs and follows them.

@@ -55,6 +55,8 @@ pub(crate) enum Fault {
     WaitsLate,
     /// A receipt counts one row too many.
     Miscounts,
+    /// Receipts name a file outside the target.
+    Forges,
     /// Everything is written, but the job fails.
     FailsLate,
 }
@@ -130,6 +132,9 @@ impl Engine {
         }
         if fault == Some(Fault::Miscounts) {
             receipt.ledger.read += 1;
+        }
+        if fault == Some(Fault::Forges) {
+            receipt.parts[0].handle.uri = format!("{}-victim", spec.work);
         }
         let first = receipt.parts.first().map(|part| &part.handle.staged);
         if let (Some(Fault::LosesPart), Some(Staged::File { path })) = (fault, first) {
@@ -546,6 +551,7 @@ impl World {
                 patience: Duration::from_millis(200),
             },
             activity: Activity::default(),
+            input_check: None,
         }
     }
 

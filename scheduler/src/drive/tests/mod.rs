@@ -2,6 +2,8 @@
 
 pub(crate) mod fakes;
 
+mod forged;
+
 mod loads;
 
 mod histories;

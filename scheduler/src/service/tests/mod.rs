@@ -13,6 +13,7 @@ use plans::compiled;
 use tonic::{Code, Request};
 
 use super::loads::{Loads, Stage};
+use super::policy::Policy;
 use super::proto;
 use super::proto::loads_server::Loads as _;
 use super::proto::watch_response::Event;
@@ -62,6 +63,7 @@ fn drivers(status: Arc<dyn StatusStore>, engine: Arc<dyn Submit>) -> Box<Drivers
             ..Timing::default()
         },
         activity: Activity::default(),
+        input_check: None,
     })
 }
 
@@ -72,7 +74,9 @@ fn starting(status: &Arc<impl StatusStore + 'static>) -> Loads {
 fn with_engine(status: &Arc<impl StatusStore + 'static>, engine: Arc<dyn Submit>) -> Loads {
     let status: Arc<dyn StatusStore> = status.clone();
     let drivers = drivers(status.clone(), engine);
-    Loads::new(Arc::new(Runner::new(status, drivers, now)))
+    let buckets = ["s3://lake".to_owned()];
+    let policy = Policy::new(None, "/", &buckets).expect("a policy");
+    Loads::new(Arc::new(Runner::new(status, drivers, now, policy)))
 }
 
 async fn serving(status: &Arc<impl StatusStore + 'static>) -> Loads {

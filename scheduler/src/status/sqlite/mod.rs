@@ -148,6 +148,8 @@ impl Sqlite {
             .bind(record.lease_until.map(String::from))
             .bind(record.revision.cast_signed())
             .bind(&record.manifest)
+            .bind(&record.manifest_digest)
+            .bind(&record.work)
             .bind(&record.nonce)
             .bind(record.ledger.read.cast_signed())
             .bind(record.ledger.written.cast_signed())

@@ -26,6 +26,8 @@ impl Sqlite {
             lease_until: row.optional("lease_until")?,
             revision: row.count("revision")?,
             manifest: row.get("manifest")?,
+            manifest_digest: row.get("manifest_digest")?,
+            work: row.get("work")?,
             nonce: row.get("nonce")?,
             ledger: row.ledger()?,
             objects: row.count("objects")?,

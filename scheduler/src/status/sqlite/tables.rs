@@ -20,6 +20,8 @@ CREATE TABLE run_status (
     lease_until TEXT,
     revision INTEGER NOT NULL,
     manifest TEXT,
+    manifest_digest TEXT,
+    work TEXT,
     nonce TEXT,
     rows_read INTEGER NOT NULL,
     rows_written INTEGER NOT NULL,
@@ -61,6 +63,8 @@ pub(super) const UPGRADES: &[(i64, &str)] = &[
         2,
         "CREATE TABLE store (id TEXT NOT NULL);
          INSERT INTO store VALUES (lower(hex(randomblob(16))));
+         ALTER TABLE run_status ADD COLUMN manifest_digest TEXT;
+         ALTER TABLE run_status ADD COLUMN work TEXT;
          PRAGMA user_version = 3;",
     ),
 ];
@@ -78,9 +82,9 @@ pub(super) const SELECT_LOADS: &str =
 pub(super) const REPLACE_PERIOD: &str = "INSERT OR REPLACE INTO run_status (
     dataset, period, source_log_type, load_completed, state, asked_days, covered_days,
     config_digest, input_digest, load_id, attempt, lease_owner, lease_until, revision, manifest,
-    nonce, rows_read, rows_written, rows_quarantined, rows_filtered, rows_duplicated,
-    rows_other_period, objects, bytes, started_at, ended_at, error, schema_version)
-    VALUES (?,?,?,?,?,?,?, ?,?,?,?,?,?,?,?, ?,?,?,?,?,?, ?,?,?,?,?,?,?)";
+    manifest_digest, work, nonce, rows_read, rows_written, rows_quarantined, rows_filtered,
+    rows_duplicated, rows_other_period, objects, bytes, started_at, ended_at, error, schema_version)
+    VALUES (?,?,?,?,?,?,?, ?,?,?,?,?,?,?,?, ?,?,?,?,?,?,?,?, ?,?,?,?,?,?,?)";
 pub(super) const REPLACE_LOAD: &str = "INSERT OR REPLACE INTO loads (
     load_id, dataset, source, state, request, outcome, started_at, ended_at)
     VALUES (?,?,?,?,?,?,?,?)";
