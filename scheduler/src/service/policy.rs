@@ -226,10 +226,7 @@ mod tests {
             store: LOCAL.to_owned(),
             path: world.path(name).display().to_string(),
             size: 1,
-            etag: None,
-            region: None,
-            account: None,
-            day: None,
+            ..InputObject::default()
         };
         world.log("2024-02-01", "one.log", &["a"]);
         std::fs::create_dir_all(world.path("input")).unwrap();
