@@ -270,7 +270,8 @@ fn without_tls_a_scheduler_stays_on_its_machine() -> anyhow::Result<()> {
 /// The only file in a folder of the work area whose path contains `part`.
 fn only(folder: &Path, part: &str) -> PathBuf {
     let files = rows::files(folder).into_iter();
-    let mut files = files.filter(|path| path.to_string_lossy().contains(part));
+    let is_json = |path: &PathBuf| path.extension().is_some_and(|end| end == "json");
+    let mut files = files.filter(|path| is_json(path) && path.to_string_lossy().contains(part));
     let found = files.next().expect("a file");
     assert!(files.next().is_none(), "more than one {part}");
     found

@@ -128,8 +128,8 @@ pub fn is_manifest(name: &str) -> bool {
     name.ends_with(JSON)
 }
 
-/// The list of the objects that an attempt read, beside its manifest. Its name does not tell
-/// readers of the target that it is a Parquet file.
+/// The list of the objects that an attempt read, beside its manifest. Its name does not
+/// end in `.parquet`, so that readers of the target ignore it.
 pub fn list_name(dataset: &str, month: impl Display, attempt: &str) -> String {
     let dataset = digest8(dataset);
     format!("{MANIFESTS}/{dataset}/{month}-{attempt}{OBJECTS}")

@@ -291,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rotated_log_is_renamed_and_a_new_one_begun() {
+    fn a_rotated_log_is_renamed_and_a_new_one_started() {
         let list = vec![
             listed("log@-", 1, &[(10, 5)]),
             listed("log.1@-", 2, &[(9, 5)]),

@@ -51,7 +51,7 @@ impl PeriodRun<'_> {
         let verdicts = self.verdicts(decision, &written);
         let unpublished = &attempt.days - &verdicts.added;
         written.collected.give_up(&unpublished);
-        let others = owed::claims(&attempt.days, &written.objects);
+        let others = owed::debts(&attempt.days, &written.objects);
         let other_days = owed::days(&others);
         self.settle(lease, others).await?;
         let listed = &verdicts.kept | &verdicts.added;
@@ -92,8 +92,8 @@ impl PeriodRun<'_> {
                 (_, 0) if change.superseded_rows == 0 => {
                     verdicts.kept.insert(*day);
                 }
-                // The rows of a version that was replaced are published and cannot be told
-                // from the others, so nothing can be added to them.
+                // The rows of a version that was replaced are published among the others, so
+                // nothing can be added to them.
                 _ if adds && change.superseded_rows == 0 => {
                     verdicts.added.insert(*day);
                 }

@@ -15,7 +15,7 @@ use tokio::sync::watch;
 use tracing::{error, info, warn};
 
 use super::activity::Activity;
-use super::owed::Claim;
+use super::owed::Debt;
 use super::survey::Survey;
 use crate::load::days::{Day, Moment};
 use crate::load::failure::Failure;
@@ -103,7 +103,7 @@ pub(super) struct Notes {
     /// Rows of days that no load has covered, by day and object.
     pub not_loaded: BTreeMap<Day, HashMap<String, u64>>,
     /// Rows whose days are looked at when the load ends.
-    pub deferred: Vec<Claim>,
+    pub deferred: Vec<Debt>,
     pub warnings: BTreeSet<String>,
 }
 

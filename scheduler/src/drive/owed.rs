@@ -22,7 +22,7 @@ use crate::status::{Owed, PeriodRecord, State};
 
 /// Rows of a day in an object that was read for other days.
 #[derive(Clone, Debug)]
-pub(super) struct Claim {
+pub(super) struct Debt {
     day: Day,
     uri: String,
     identity: Identity,
@@ -30,12 +30,12 @@ pub(super) struct Claim {
 }
 
 /// The rows that an attempt has read of days that it does not load.
-pub(super) fn claims(days: &BTreeSet<Day>, objects: &[ReadObject]) -> Vec<Claim> {
-    let mut claims = Vec::new();
+pub(super) fn debts(days: &BTreeSet<Day>, objects: &[ReadObject]) -> Vec<Debt> {
+    let mut debts = Vec::new();
     for object in objects {
         let others = object.given.days.iter();
         for (day, rows) in others.filter(|(day, _)| !days.contains(&Day(*day))) {
-            claims.push(Claim {
+            debts.push(Debt {
                 day: Day(*day),
                 uri: object.uri.clone(),
                 identity: Identity::of(&object.object),
@@ -43,18 +43,18 @@ pub(super) fn claims(days: &BTreeSet<Day>, objects: &[ReadObject]) -> Vec<Claim>
             });
         }
     }
-    claims
+    debts
 }
 
-/// The days of `claims`.
-pub(super) fn days(claims: &[Claim]) -> BTreeSet<Day> {
-    claims.iter().map(|claim| claim.day).collect()
+/// The days of `debts`.
+pub(super) fn days(debts: &[Debt]) -> BTreeSet<Day> {
+    debts.iter().map(|debt| debt.day).collect()
 }
 
 impl PeriodRun<'_> {
     /// Marks the days that are owed rows, before the rows' objects count as read. Days that
     /// this load works on itself are looked at when it ends.
-    pub(super) async fn settle(&self, lease: &Lease, claims: Vec<Claim>) -> Result<(), Failure> {
+    pub(super) async fn settle(&self, lease: &Lease, debts: Vec<Debt>) -> Result<(), Failure> {
         let own = self.asked.period.month();
         let of_load = |month| {
             let asked = self.load.survey.asked.iter();
@@ -62,12 +62,12 @@ impl PeriodRun<'_> {
                 .map(|asked| asked.period.month())
                 .any(|of| of == month)
         };
-        for (month, claims) in by_month(claims) {
-            let is_later = |claim: &Claim| match month == own {
-                true => self.load.scheduled.contains(&claim.day),
+        for (month, debts) in by_month(debts) {
+            let is_later = |debt: &Debt| match month == own {
+                true => self.load.scheduled.contains(&debt.day),
                 false => of_load(month),
             };
-            let (later, now): (Vec<Claim>, Vec<Claim>) = claims.into_iter().partition(is_later);
+            let (later, now): (Vec<Debt>, Vec<Debt>) = debts.into_iter().partition(is_later);
             self.load.notes().deferred.extend(later);
             if month == own {
                 let record = lease.record().await;
@@ -87,21 +87,21 @@ impl Load<'_> {
     /// Marks the days that are owed rows, of months that this load has worked on.
     pub(super) async fn settle_deferred(&self) -> Result<(), Failure> {
         let deferred = std::mem::take(&mut self.notes().deferred);
-        for (month, claims) in by_month(deferred) {
-            let settle = || self.settle_month(month, claims.clone());
+        for (month, debts) in by_month(deferred) {
+            let settle = || self.settle_month(month, debts.clone());
             self.driver.patiently(settle).await?;
         }
         Ok(())
     }
 
     /// Marks days of a month whose lease this load does not hold.
-    async fn settle_month(&self, month: Month, claims: Vec<Claim>) -> Result<(), Failure> {
+    async fn settle_month(&self, month: Month, debts: Vec<Debt>) -> Result<(), Failure> {
         let (status, dataset) = (&self.driver.status, &self.survey.dataset);
         let Some(record) = status.get(dataset, month).await? else {
-            self.count_not_loaded(claims);
+            self.count_not_loaded(debts);
             return Ok(());
         };
-        let owed = self.owed(&record, claims.clone()).await?;
+        let owed = self.owed(&record, debts.clone()).await?;
         if owed.is_empty() {
             return Ok(());
         }
@@ -117,7 +117,7 @@ impl Load<'_> {
             publisher.finish(&lease).await?;
         }
         // Another load may have read the objects meanwhile.
-        let owed = self.owed(&lease.record().await, claims).await?;
+        let owed = self.owed(&lease.record().await, debts).await?;
         let was_failed = lease
             .found()
             .is_some_and(|found| found.state == State::Failed);
@@ -144,54 +144,54 @@ impl Load<'_> {
         }
     }
 
-    /// The covered days whose lists lack the objects of `claims`. Counts the rows of days that
+    /// The covered days whose lists lack the objects of `debts`. Counts the rows of days that
     /// are not covered.
     async fn owed(
         &self,
         record: &PeriodRecord,
-        claims: Vec<Claim>,
+        debts: Vec<Debt>,
     ) -> Result<BTreeMap<Day, Owed>, Failure> {
-        let covered = |claim: &Claim| record.covered_days.contains_key(&claim.day);
-        let (claims, not_loaded): (Vec<_>, Vec<_>) = claims.into_iter().partition(covered);
+        let covered = |debt: &Debt| record.covered_days.contains_key(&debt.day);
+        let (debts, not_loaded): (Vec<_>, Vec<_>) = debts.into_iter().partition(covered);
         self.count_not_loaded(not_loaded);
         let mut owed: BTreeMap<Day, Owed> = BTreeMap::new();
-        if claims.is_empty() {
+        if debts.is_empty() {
             return Ok(owed);
         }
         let Some((_, manifest)) = survey::manifest(&self.survey.work, record).await? else {
             return Ok(owed);
         };
-        let mut of_list: BTreeMap<&String, Vec<Claim>> = BTreeMap::new();
-        for claim in claims {
+        let mut of_list: BTreeMap<&String, Vec<Debt>> = BTreeMap::new();
+        for debt in debts {
             // Older versions kept no list: nobody knows what such a day was made of.
-            if let Some(list) = manifest.lists.get(&claim.day) {
-                of_list.entry(list).or_default().push(claim);
+            if let Some(list) = manifest.lists.get(&debt.day) {
+                of_list.entry(list).or_default().push(debt);
             }
         }
-        for (list, claims) in of_list {
+        for (list, debts) in of_list {
             let read = changes::read(&self.survey.work, list).await?;
             let read = Read::of(&read);
-            for claim in claims {
-                if !read.holds(&claim) {
-                    let owed = owed.entry(claim.day).or_default();
+            for debt in debts {
+                if !read.holds(&debt) {
+                    let owed = owed.entry(debt.day).or_default();
                     owed.objects += 1;
-                    owed.rows += claim.rows;
+                    owed.rows += debt.rows;
                 }
             }
         }
         Ok(owed)
     }
 
-    fn count_not_loaded(&self, claims: Vec<Claim>) {
+    fn count_not_loaded(&self, debts: Vec<Debt>) {
         let mut notes = self.notes();
-        for claim in claims {
-            let of_day = notes.not_loaded.entry(claim.day).or_default();
-            of_day.insert(claim.uri, claim.rows);
+        for debt in debts {
+            let of_day = notes.not_loaded.entry(debt.day).or_default();
+            of_day.insert(debt.uri, debt.rows);
         }
     }
 }
 
-/// The objects of a list, to look claims up in.
+/// The objects of a list, to look debts up in.
 struct Read<'a> {
     by_name: HashMap<(&'a str, u64), &'a ListedObject>,
     by_content: HashMap<u64, &'a ListedObject>,
@@ -209,20 +209,20 @@ impl<'a> Read<'a> {
         }
     }
 
-    /// Whether the claim's object was read for the claim's day.
-    fn holds(&self, claim: &Claim) -> bool {
+    /// Whether the debt's object was read for the debt's day.
+    fn holds(&self, debt: &Debt) -> bool {
         let named = self
             .by_name
-            .get(&(claim.uri.as_str(), claim.identity.version));
-        let found = named.or_else(|| self.by_content.get(&claim.identity.content));
-        found.is_some_and(|object| object.reaches(claim.day))
+            .get(&(debt.uri.as_str(), debt.identity.version));
+        let found = named.or_else(|| self.by_content.get(&debt.identity.content));
+        found.is_some_and(|object| object.reaches(debt.day))
     }
 }
 
-fn by_month(claims: Vec<Claim>) -> BTreeMap<Month, Vec<Claim>> {
-    let mut months: BTreeMap<Month, Vec<Claim>> = BTreeMap::new();
-    for claim in claims {
-        months.entry(claim.day.month()).or_default().push(claim);
+fn by_month(debts: Vec<Debt>) -> BTreeMap<Month, Vec<Debt>> {
+    let mut months: BTreeMap<Month, Vec<Debt>> = BTreeMap::new();
+    for debt in debts {
+        months.entry(debt.day.month()).or_default().push(debt);
     }
     months
 }

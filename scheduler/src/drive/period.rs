@@ -177,7 +177,7 @@ impl PeriodRun<'_> {
         self.warn_of_shorter_versions(decision, &written);
         let kept = kept(decision, &written);
         written.collected.give_up(&kept);
-        let others = owed::claims(&attempt.days, &written.objects);
+        let others = owed::debts(&attempt.days, &written.objects);
         let other_days = owed::days(&others);
         self.settle(lease, others).await?;
         let listed = written.objects.iter().map(ReadObject::listed).collect();

@@ -1,4 +1,4 @@
-//! What tells one version of an input object from another.
+//! What distinguishes one version of an input object from another.
 
 use plans::scan::split::InputObject;
 use sha2::{Digest, Sha256};
@@ -7,10 +7,10 @@ use sha2::{Digest, Sha256};
 /// change.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Identity {
-    /// With its URI, tells versions of the object apart: size and `ETag`, or size and
+    /// With its URI, distinguishes versions of the object: size and `ETag`, or size and
     /// modification time of a local file.
     pub version: u64,
-    /// Tells objects apart whatever their names: size and `ETag`, or size, modification time
+    /// Distinguishes objects whatever their names: size and `ETag`, or size, modification time
     /// and inode of a local file.
     pub content: u64,
 }

@@ -37,6 +37,9 @@ fn forge(world: &World) {
             files.extend(path.read_dir().unwrap().map(|entry| entry.unwrap().path()));
             continue;
         }
+        if path.extension().is_none_or(|end| end != "json") {
+            continue;
+        }
         let mut manifest: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
         let objects = manifest["objects"].as_object_mut().unwrap();
         for object in objects.values_mut() {
