@@ -7,6 +7,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 
 use super::survey::{Survey, SurveyedManifest};
 use crate::decide::coverage::{Comparison, DayChange, Standing};
+use crate::decide::remaining::{Remaining, SkipReason};
 use crate::input::identity::Identity;
 use crate::input::inventory::{Inventory, Reach};
 use crate::load::days::Day;
@@ -86,6 +87,34 @@ impl Survey<'_> {
             changes.of_day.insert(*day, change);
         }
         Ok(changes)
+    }
+
+    /// Warnings about objects that gave rows to covered days and are gone.
+    pub(super) fn vanished(&self, remaining: &[Remaining]) -> Vec<String> {
+        let mut warnings = Vec::new();
+        for remaining in remaining {
+            for (day, change) in &self.changes.of_day {
+                let is_replaced = remaining.load.contains_key(day);
+                let is_kept = remaining.skip.get(day) == Some(&SkipReason::InputGone);
+                if change.gone.is_empty() || !(is_replaced || is_kept) {
+                    continue;
+                }
+                let (objects, rows) = (change.gone.len(), change.gone_rows());
+                let names: Vec<_> = change.gone.keys().take(3).map(String::as_str).collect();
+                let names = names.join(", ");
+                warnings.push(match is_replaced {
+                    true => format!(
+                        "{day}: {rows} published rows came from {objects} objects that are gone \
+                         ({names}); they are replaced by what exists now"
+                    ),
+                    false => format!(
+                        "{day}: {objects} objects that gave it {rows} rows are gone ({names}); \
+                         its published rows are kept"
+                    ),
+                });
+            }
+        }
+        warnings
     }
 
     fn may_have_changed(&self, day: Day, coverage: &DayCoverage, inventory: &Inventory) -> bool {

@@ -12,6 +12,7 @@ pub mod frame;
 mod owed;
 pub mod period;
 pub mod plan;
+mod reach;
 pub mod replay;
 mod settled;
 pub mod survey;

@@ -12,8 +12,8 @@ use super::changes;
 use super::changes::Changes;
 use crate::decide::coverage::DayChange;
 use crate::decide::remaining;
-use crate::decide::remaining::{DecisionInput, Remaining, SkipReason};
-use crate::input::inventory::{Inventory, Reach};
+use crate::decide::remaining::{DecisionInput, Remaining};
+use crate::input::inventory::Inventory;
 use crate::input::listing::{self, InventoryError};
 use crate::load::days::{Day, Moment, Month};
 use crate::load::failure::{Failure, Kind};
@@ -59,7 +59,7 @@ pub struct Survey<'a> {
     /// The same day, for undated objects that earlier loads have read, by their URIs.
     pub fallback_days: HashMap<String, Day>,
     /// How the input of covered days has changed.
-    changes: Changes,
+    pub(super) changes: Changes,
 }
 
 /// The current manifest of a month.
@@ -202,41 +202,6 @@ impl<'a> Survey<'a> {
         self.record(day.month())?.covered_days.get(&day)
     }
 
-    /// The margin that a day was loaded with, or that it would be loaded with. Older versions
-    /// did not record it.
-    pub(super) fn margin_of(&self, coverage: Option<&DayCoverage>) -> u32 {
-        let recorded = coverage.and_then(|coverage| coverage.margin);
-        recorded.unwrap_or_else(|| self.margin())
-    }
-
-    /// The margin of days that are loaded now: the greatest of the request and of all covered
-    /// days. It never shrinks: days that keep the greater margin have taken rows by it.
-    pub(super) fn margin(&self) -> u32 {
-        let covered = self
-            .records
-            .iter()
-            .flat_map(|record| record.covered_days.values());
-        let recorded = covered.filter_map(|coverage| coverage.margin);
-        recorded.max().unwrap_or(0).max(self.request.terms.margin)
-    }
-
-    /// The reach of input objects for an attempt. Covered days keep the margin that they were
-    /// loaded with, except the `renewed` ones. `latest` is newer than the survey.
-    pub(super) fn reach(&self, renewed: &BTreeSet<Day>, latest: Option<&PeriodRecord>) -> Reach {
-        let is_older =
-            |record: &&PeriodRecord| latest.is_none_or(|latest| latest.period != record.period);
-        let records = self.records.iter().filter(is_older).chain(latest);
-        let covered: Vec<_> = records.flat_map(|record| &record.covered_days).collect();
-        let recorded = covered.iter().filter_map(|(_, coverage)| coverage.margin);
-        let mut reach = Reach::same(recorded.max().unwrap_or(0).max(self.margin()));
-        for (day, coverage) in covered {
-            if !renewed.contains(day) {
-                reach.set(*day, self.margin_of(Some(coverage)));
-            }
-        }
-        reach
-    }
-
     /// Returns the remaining work of each requested period. The day that owns unreadable rows
     /// of undated objects becomes one that this load loads.
     pub async fn remaining(&mut self) -> Result<Vec<Remaining>, Failure> {
@@ -262,34 +227,6 @@ impl<'a> Survey<'a> {
             self.undated_day = *first;
         }
         Ok(remaining)
-    }
-
-    /// Warnings about objects that gave rows to covered days and are gone.
-    pub(super) fn vanished(&self, remaining: &[Remaining]) -> Vec<String> {
-        let mut warnings = Vec::new();
-        for remaining in remaining {
-            for (day, change) in &self.changes.of_day {
-                let is_replaced = remaining.load.contains_key(day);
-                let is_kept = remaining.skip.get(day) == Some(&SkipReason::InputGone);
-                if change.gone.is_empty() || !(is_replaced || is_kept) {
-                    continue;
-                }
-                let (objects, rows) = (change.gone.len(), change.gone_rows());
-                let names: Vec<_> = change.gone.keys().take(3).map(String::as_str).collect();
-                let names = names.join(", ");
-                warnings.push(match is_replaced {
-                    true => format!(
-                        "{day}: {rows} published rows came from {objects} objects that are gone \
-                         ({names}); they are replaced by what exists now"
-                    ),
-                    false => format!(
-                        "{day}: {objects} objects that gave it {rows} rows are gone ({names}); \
-                         its published rows are kept"
-                    ),
-                });
-            }
-        }
-        warnings
     }
 
     /// The days that `remaining` loads, and those whose new objects it reads.

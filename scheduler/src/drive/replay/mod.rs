@@ -145,7 +145,7 @@ impl Replay<'_> {
         let record = lease.record().await;
         let mut attempt = self.attempt(&record);
         let packing = self.pack(&attempt.name, &base);
-        let mut rows = self.period.until_stopped(lease, packing).await?;
+        let mut rows = Box::pin(self.period.until_stopped(lease, packing)).await?;
         if rows.taken == 0 {
             self.period.remove_attempt(&record).await;
             return Ok(self.nothing(&rows));

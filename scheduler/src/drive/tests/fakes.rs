@@ -1,7 +1,6 @@
-//! Fakes for tests: an engine that writes parts without running a plan, and a status store
-//! that fails during a load.
+//! Fakes for tests: an engine that writes parts without running a plan, and a world to load.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -25,17 +24,18 @@ use plans::storage::parts;
 use plans::storage::parts::Staged;
 use tokio::sync::{Notify, Semaphore, watch};
 
+pub(crate) use super::dying::Dying;
 use crate::drive::activity::Activity;
 use crate::drive::context::Planner;
 use crate::drive::context::{Driver, Timing};
-use crate::load::days::{Day, Month};
+use crate::load::days::Day;
 use crate::load::notification::NoObserver;
 use crate::load::outcome::Outcome;
 use crate::load::terms::{CompiledSource, LoadRequest, Range, Terms};
 use crate::publish::lease::Clock;
 use crate::publish::work::Work;
+use crate::status::StatusStore;
 use crate::status::memory::Memory;
-use crate::status::{Expected, LoadRecord, PeriodRecord, Prepared, StatusError, StatusStore};
 use crate::submit::{Admission, Submit, SubmitError};
 
 /// A failure of the fake engine.
@@ -307,129 +307,6 @@ impl Submit for Engine {
     }
 
     async fn close(&self) {}
-}
-
-/// A status store that fails at one of its writes. With `at` the process dies: no call returns
-/// from then on. With `unavailable` a number of calls fail.
-#[derive(Debug)]
-pub(crate) struct Dying {
-    pub(crate) inner: Arc<Memory>,
-    writes: AtomicU64,
-    /// The failing write, counted from 1.
-    at: u64,
-    /// Whether the failing write is still stored.
-    after: bool,
-    pub(crate) died: watch::Sender<bool>,
-    dead: AtomicBool,
-    /// The number of calls that fail. `None` if the process dies.
-    failing: Option<u64>,
-    /// The number of calls that still have to fail.
-    left: AtomicU64,
-}
-
-impl Dying {
-    pub(crate) fn at(inner: Arc<Memory>, at: u64, after: bool) -> Arc<Self> {
-        Arc::new(Self {
-            inner,
-            writes: AtomicU64::new(0),
-            at,
-            after,
-            died: watch::Sender::new(false),
-            dead: AtomicBool::new(false),
-            failing: None,
-            left: AtomicU64::new(0),
-        })
-    }
-
-    /// Creates a store for which this many calls fail from that write on.
-    pub(crate) fn unavailable(inner: Arc<Memory>, at: u64, after: bool, calls: u64) -> Arc<Self> {
-        let dying = Arc::into_inner(Self::at(inner, at, after)).expect("nobody else has it");
-        Arc::new(Self {
-            failing: Some(calls),
-            ..dying
-        })
-    }
-
-    async fn die(&self) -> Result<(), StatusError> {
-        if let Some(calls) = self.failing {
-            self.left.store(calls, Ordering::Relaxed);
-            return Err(Self::unreachable());
-        }
-        self.dead.store(true, Ordering::Relaxed);
-        self.died.send_replace(true);
-        std::future::pending().await
-    }
-
-    async fn live(&self) -> Result<(), StatusError> {
-        if self.dead.load(Ordering::Relaxed) {
-            return self.die().await;
-        }
-        let order = Ordering::Relaxed;
-        let left = self
-            .left
-            .fetch_update(order, order, |left| left.checked_sub(1));
-        left.map_or(Ok(()), |_| Err(Self::unreachable()))
-    }
-
-    fn unreachable() -> StatusError {
-        StatusError::Unreachable {
-            uri: "dying:".to_owned(),
-            source: "it is unavailable".into(),
-        }
-    }
-}
-
-#[async_trait]
-impl StatusStore for Dying {
-    async fn prepare(&self) -> Result<Vec<Prepared>, StatusError> {
-        self.inner.prepare().await
-    }
-
-    async fn id(&self) -> Result<String, StatusError> {
-        self.inner.id().await
-    }
-
-    async fn get(&self, dataset: &str, period: Month) -> Result<Option<PeriodRecord>, StatusError> {
-        self.live().await?;
-        self.inner.get(dataset, period).await
-    }
-
-    async fn periods(&self, dataset: &str) -> Result<Vec<PeriodRecord>, StatusError> {
-        self.inner.periods(dataset).await
-    }
-
-    async fn datasets(&self) -> Result<Vec<String>, StatusError> {
-        self.inner.datasets().await
-    }
-
-    async fn put(&self, record: &PeriodRecord, expected: &Expected) -> Result<(), StatusError> {
-        self.live().await?;
-        let dies = self.writes.fetch_add(1, Ordering::Relaxed) + 1 == self.at;
-        if dies && !self.after {
-            return self.die().await;
-        }
-        self.inner.put(record, expected).await?;
-        match dies {
-            true => self.die().await,
-            false => Ok(()),
-        }
-    }
-
-    async fn put_load(&self, load: &LoadRecord) -> Result<(), StatusError> {
-        self.inner.put_load(load).await
-    }
-
-    async fn load(&self, load_id: &str) -> Result<Option<LoadRecord>, StatusError> {
-        self.inner.load(load_id).await
-    }
-
-    async fn loads(&self, limit: usize) -> Result<Vec<LoadRecord>, StatusError> {
-        self.inner.loads(limit).await
-    }
-
-    async fn load_ids(&self) -> Result<BTreeSet<String>, StatusError> {
-        self.inner.load_ids().await
-    }
 }
 
 /// A folder with input, output and work area, and the state of its loads.

@@ -135,7 +135,7 @@ impl History {
                 0..=2 => self.appear(),
                 3 => self.changed(),
                 4 => self.merge(),
-                _ => self.load().await,
+                _ => Box::pin(self.load()).await,
             }
         }
     }
