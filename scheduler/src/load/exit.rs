@@ -1,5 +1,9 @@
-//! The exit codes of `lakebolt`. The help of the command line and the documents are made
-//! from this table; nothing else lists the codes.
+//! The exit codes of `lakebolt`: numbers, meanings and remedies. The help of the command line
+//! and the table of docs/operating.md are made from this one.
+//!
+//! Other files choose among the codes: for a load `Kind::exit_code` in `failure.rs`, `after` in
+//! `outcome.rs` and `refused` in `job/src/commands/loads.rs`. `docker/orchestrate.sh` repeats a
+//! load after some of them.
 
 use std::process;
 

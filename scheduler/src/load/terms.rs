@@ -3,13 +3,17 @@
 //!
 //! A new flag `--example` touches four places:
 //!
-//! 1. `job/src/settings.rs`: a field of `Settings`. Every layer of settings then has it.
+//! 1. `job/src/settings.rs`: a field of `Settings`. Flags, environment and `lakebolt.toml` then
+//!    have it, and its comment is the help.
 //! 2. Here: a field of `Terms`, with `#[serde(default)]`, since older clients do not send it and
 //!    older records do not have it.
 //! 3. `job/src/request.rs`: a line of `terms`, which gives the field its value or its default.
-//! 4. The code that uses `request.terms.example`.
+//! 4. `scheduler/src/load/check.rs`: a line of `check`, unless every value of its type is right.
 //!
-//! A value that a scheduler must not accept unseen also gets a line in `check`.
+//! The driver reads `request.terms.example`. Tasks do not see terms: what they need is also a
+//! field of `AttemptSpec` in `plans/src/attempt.rs`, which `spec` in
+//! `scheduler/src/drive/attempt.rs` fills. A place or a role is also checked in
+//! `scheduler/src/service/policy.rs`.
 
 use std::time::Duration;
 
