@@ -1,6 +1,8 @@
 //! The computation of a load: sources, formats, mappings, plan nodes and the session
 //! that every process builds. This crate reads no clock, no status table and no
 //! environment. The exception is the AWS SDK, which `storage::aws` configures.
+//!
+//! Start reading at `pipeline`; docs/architecture.md says where to add what.
 
 pub mod attempt;
 pub mod codec;

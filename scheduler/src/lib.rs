@@ -1,5 +1,7 @@
 //! Runs loads: requests, periods, the driver, publishing, the status store, and the Ballista
 //! cluster that runs the tasks.
+//!
+//! Start reading at `drive::driver`; docs/architecture.md says where to add what.
 
 pub mod cluster;
 pub mod decide;
