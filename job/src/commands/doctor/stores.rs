@@ -51,7 +51,7 @@ fn failed(error: &ObjectError) -> Verdict {
 /// Starts to write a part, and aborts it.
 pub(super) async fn target(folder: &str, work: &str, access: &Access) -> Verdict {
     let part_store = match parts::open(folder, work, access) {
-        Ok(sink) => sink.part_store,
+        Ok(storage) => storage.part_store,
         Err(error) => return refused(error),
     };
     match part_store.probe(folder, &work::probe_name()).await {
