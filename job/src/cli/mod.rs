@@ -395,12 +395,24 @@ mod tests {
             --to 2024-02-21 --full-load --as x --region r --account 123456789012 --state sqlite:s \
             --config d --ocsf 1.3.0 --shape raw --margin 2 --lateness 2d --on-stale reload \
             --quarantine q --work w --max-quarantine 1% --max-attempts 5 --parallel 4 --wait 30s \
-            --allow-empty --format json --progress plain --cluster h:1 -v";
+            --allow-empty --format json --progress plain --on-vanished replace --accept-broken \
+            --role-arn arn:aws:iam::123456789012:role/r --external-id e --cluster h:1 --tls-ca a \
+            --tls-cert c --tls-key k --token-file t --plain-tcp -v";
         let settings = run_settings(line).expect("the line is well formed");
+        // They take the place of flags in the line.
+        let others = ["days", "daily", "request"];
+        let command = Cli::command();
+        let run = command.find_subcommand("run").expect("it is a command");
+        let shown = run.get_arguments().filter(|flag| !flag.is_hide_set());
+        for name in shown.filter_map(clap::Arg::get_long) {
+            let is_given = line.contains(&format!("--{name} "));
+            assert!(is_given || others.contains(&name), "--{name}");
+        }
         assert_eq!(settings.input.as_deref().map(<[String]>::len), Some(2));
         assert_eq!(settings.full_load, Some(true));
         assert_eq!(settings.max_quarantine, Some(1.0));
         assert_eq!(settings.lateness, Some(Duration::from_secs(172_800)));
+        assert_eq!(settings.accept_broken, Some(true));
     }
 
     #[test]
