@@ -3,7 +3,8 @@
 //!
 //! A link is relative to its document; its fragment is a heading of the document that it
 //! leads to. In docs/architecture.md a path in backticks counts from the root or from the
-//! `src` of a crate, and a long name with underscores is a function.
+//! `src` of a crate, a long name with underscores is a function, and a name in capitals is a
+//! static or a constant.
 
 use std::collections::BTreeSet;
 use std::path::{Component, Path, PathBuf};
@@ -22,6 +23,9 @@ const PATH_ENDS: &[&str] = &["/", ".rs", ".md", ".toml", ".proto", ".py", ".sh",
 
 /// A name with fewer words is no test's.
 const SHORTEST_TEST: usize = 4;
+
+/// A word in capitals with fewer letters is an abbreviation.
+const SHORTEST_CONSTANT: usize = 4;
 
 pub(crate) fn check() -> anyhow::Result<Vec<String>> {
     let sources = sources::all()?;
@@ -125,6 +129,7 @@ fn names(sources: &[Source]) -> Vec<String> {
             let is_missing = match kind(name) {
                 Some(Name::Path) => !exists(name),
                 Some(Name::Function) => !is_function(name, sources),
+                Some(Name::Constant) => !is_constant(name, sources),
                 None => false,
             };
             if is_missing {
@@ -166,6 +171,8 @@ fn room(path: &str) -> Option<(&str, &str)> {
 enum Name {
     Path,
     Function,
+    /// A static or a constant.
+    Constant,
 }
 
 /// What a word in backticks names, unless it is code or holds a placeholder.
@@ -177,8 +184,17 @@ fn kind(word: &str) -> Option<Name> {
     if PATH_ENDS.iter().any(|end| word.ends_with(end)) {
         return Some(Name::Path);
     }
+    if is_in_capitals(word) {
+        return Some(Name::Constant);
+    }
     let is_long = word.split('_').count() >= SHORTEST_TEST;
     (is_long && !word.contains(['.', '/', '-'])).then_some(Name::Function)
+}
+
+fn is_in_capitals(word: &str) -> bool {
+    let may_hold = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
+    let letters = word.chars().filter(char::is_ascii_uppercase);
+    letters.count() >= SHORTEST_CONSTANT && word.chars().all(may_hold)
 }
 
 fn exists(path: &str) -> bool {
@@ -189,10 +205,20 @@ fn exists(path: &str) -> bool {
 }
 
 fn is_function(name: &str, sources: &[Source]) -> bool {
-    let definition = format!("fn {name}(");
-    let rust = sources.iter().filter(|source| source.is_rust());
-    rust.into_iter()
-        .any(|source| source.text.contains(&definition))
+    is_defined(&[format!("fn {name}(")], sources)
+}
+
+fn is_constant(name: &str, sources: &[Source]) -> bool {
+    let definitions = ["static", "const"].map(|keyword| format!("{keyword} {name}:"));
+    is_defined(&definitions, sources)
+}
+
+fn is_defined(definitions: &[String], sources: &[Source]) -> bool {
+    let mut rust = sources.iter().filter(|source| source.is_rust());
+    rust.any(|source| {
+        let mut definitions = definitions.iter();
+        definitions.any(|definition| source.text.contains(definition))
+    })
 }
 
 #[cfg(test)]
@@ -230,12 +256,18 @@ mod tests {
     }
 
     #[test]
-    fn words_in_backticks_are_paths_functions_or_neither() {
+    fn words_in_backticks_are_paths_functions_constants_or_none() {
         for path in ["scan/", "job/src/wire.rs", "docs/operating.md"] {
             assert_eq!(kind(path), Some(Name::Path), "{path}");
         }
         assert_eq!(kind("a_row_is_read_once"), Some(Name::Function));
+        for constant in ["ROOMS", "LIST_OF_S3_KEYS"] {
+            assert_eq!(kind(constant), Some(Name::Constant), "{constant}");
+        }
         for other in ["LoadRequest", "load_id", "sources/<name>/", "a::b", ".rs"] {
+            assert_eq!(kind(other), None, "{other}");
+        }
+        for other in ["S3", "TLS", "--ALLOW", "Done"] {
             assert_eq!(kind(other), None, "{other}");
         }
     }
@@ -254,13 +286,15 @@ mod tests {
     fn names_that_do_not_exist_are_found() {
         let map = source(
             MAP,
-            "`scan/` `scan/none.rs` `a_test_of_ours` `a_test_of_none`\n",
+            "`scan/` `scan/none.rs` `a_test_of_ours` `a_test_of_none` `OURS` `OTHERS` `NONE`\n",
         );
-        let code = source("plans/src/a.rs", "fn a_test_of_ours() {}");
+        let code = "fn a_test_of_ours() {}\nstatic OURS: u8 = 1;\nconst OTHERS: u8 = 2;";
+        let code = source("plans/src/a.rs", code);
         let found = names(&[map, code]);
         let expected = [
             "docs/architecture.md:1: `scan/none.rs` does not exist",
             "docs/architecture.md:1: `a_test_of_none` does not exist",
+            "docs/architecture.md:1: `NONE` does not exist",
         ];
         assert_eq!(found, expected);
     }
