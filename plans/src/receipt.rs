@@ -22,6 +22,9 @@ pub struct Receipt {
     pub ledger: Ledger,
     /// Filtered and quarantined rows by reason.
     pub reasons: BTreeMap<String, u64>,
+    /// The same by the attempt of each period, if the split was read for several periods.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub periods: BTreeMap<String, PeriodRows>,
     /// The parts that were written and are not published yet.
     pub parts: Vec<Part>,
     /// Number of objects that were read.
@@ -35,6 +38,14 @@ pub struct Receipt {
     /// What each object of the split gave, in the order of the split.
     #[serde(default)]
     pub objects: Vec<ObjectRows>,
+}
+
+/// The row counts of one period.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PeriodRows {
+    pub ledger: Ledger,
+    /// Filtered and quarantined rows by reason.
+    pub reasons: BTreeMap<String, u64>,
 }
 
 /// The rows of one input object, by the day that owns them.
@@ -144,5 +155,14 @@ impl std::ops::AddAssign for Ledger {
         self.filtered += other.filtered;
         self.duplicated += other.duplicated;
         self.other_period += other.other_period;
+    }
+}
+
+impl std::ops::AddAssign<&PeriodRows> for PeriodRows {
+    fn add_assign(&mut self, other: &PeriodRows) {
+        self.ledger += other.ledger;
+        for (reason, rows) in &other.reasons {
+            *self.reasons.entry(reason.clone()).or_default() += rows;
+        }
     }
 }

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use datafusion::physical_plan::{ExecutionPlan, displayable};
 use datafusion_proto::physical_plan::{AsExecutionPlan, DefaultPhysicalExtensionCodec};
 use datafusion_proto::protobuf::PhysicalPlanNode;
-use plans::attempt::AttemptSpec;
+use plans::attempt::{AttemptSpec, PeriodSpec};
 use plans::codec::Codec;
 use plans::inspect::preview::{Fate, preview};
 use plans::mapping::{Program, compile};
@@ -178,16 +178,19 @@ fn plan(source: &Source, raw: bool) -> Arc<dyn ExecutionPlan> {
     };
     let task = AttemptSpec {
         attempt: "a1".to_owned(),
-        digest8: "00112233".to_owned(),
+        periods: vec![PeriodSpec {
+            attempt: "a1".to_owned(),
+            digest8: "00112233".to_owned(),
+            period: "2024-01".to_owned(),
+            days: vec![19_737],
+        }],
         source: source.name.clone(),
-        period: "2024-01".to_owned(),
         work: "file:///work".to_owned(),
         splits: vec![split("0000"), split("0001")],
         targets: classes.collect(),
         access: plans::storage::Access::default(),
         quarantine: "file:///quarantine".to_owned(),
         load_id: "l1".to_owned(),
-        days: vec![19_737],
         margin: 1,
         undated_day: 19_737,
         region: None,

@@ -14,7 +14,7 @@ use datafusion::arrow::datatypes::{DataType, Field, Int64Type, Schema, TimeUnit}
 use datafusion::logical_expr::{Expr, cast, ident};
 use datafusion::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use datafusion::physical_plan::ExecutionPlan;
-use plans::attempt::AttemptSpec;
+use plans::attempt::{AttemptSpec, PeriodSpec};
 use plans::mapping::{Class, Layout, Program, Route};
 use plans::pipeline::attempt_plan;
 use plans::receipt::{Ledger, PartKind, Receipt};
@@ -148,16 +148,19 @@ fn plan_of(
     let uri = |name: &str| format!("file://{}/{name}", root.display());
     let task = AttemptSpec {
         attempt: attempt.to_owned(),
-        digest8: "0011aabb".to_owned(),
+        periods: vec![PeriodSpec {
+            attempt: attempt.to_owned(),
+            digest8: "0011aabb".to_owned(),
+            period: "2024-01".to_owned(),
+            days: vec![DAY],
+        }],
         source: "test".to_owned(),
-        period: "2024-01".to_owned(),
         work: uri("work"),
         splits: splits(root, attempt, seconds),
         targets: BTreeMap::from([("authentication".to_owned(), uri("lake/ext/test"))]),
         access: plans::storage::Access::default(),
         quarantine: uri("quarantine"),
         load_id: "load".to_owned(),
-        days: vec![DAY],
         margin: 1,
         undated_day: DAY,
         region: None,

@@ -27,6 +27,7 @@
 //! attempts/{attempt}/splits/{split}.json        what each task reads
 //! attempts/{attempt}/receipts/{run}.json        what each task wrote
 //! attempts/{attempt}/receipts/{run}.heartbeat   the progress of a task without a receipt
+//! attempts/{attempt}/common/                    the same, read for several periods at once
 //! attempts/{attempt}/replay/{n}.log             quarantined rows to be read again
 //! attempts/{attempt}/replay/{n}.json            the original places of those rows
 //! attempts/{attempt}/rejected/                  where a replay on S3 puts what it rejects
@@ -58,8 +59,9 @@ pub use rules::{
 };
 pub use work::{
     ATTEMPTS, AttemptFiles, MANIFESTS, PROBES, SCRATCH, STAGING, attempt_name, attempt_of_file,
-    attempt_of_manifest, attempt_of_staged, is_heartbeat, is_manifest, is_probe, list_name,
-    load_of, manifest_folder, manifest_name, path_below, probe_file, probe_name, replayed_number,
+    attempt_of_manifest, attempt_of_staged, common_name, is_heartbeat, is_manifest, is_probe,
+    list_name, load_of, manifest_folder, manifest_name, path_below, probe_file, probe_name,
+    replayed_number,
 };
 
 use sha2::{Digest, Sha256};

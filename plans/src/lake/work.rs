@@ -96,6 +96,12 @@ pub fn attempt_name(load_id: &str, period: impl Display, attempt: u64) -> String
     format!("{load_id}-{period}-{attempt}")
 }
 
+/// The name of a reading for several periods, whose files are below those of the attempt at one
+/// of them.
+pub fn common_name(attempt: &str) -> String {
+    format!("{attempt}/common")
+}
+
 /// The load whose attempt has this name.
 pub fn load_of(attempt: &str) -> &str {
     attempt.split('-').next().unwrap_or_default()
@@ -207,6 +213,10 @@ mod tests {
             assert!(name.starts_with(&files.folders()[0]), "{name}");
         }
         assert_eq!(load_of(&attempt), "abc");
+        let common = common_name(&attempt);
+        let receipt = AttemptFiles(&common).receipt("r1");
+        assert_eq!(receipt, "attempts/abc-2024-02-3/common/receipts/r1.json");
+        assert_eq!(attempt_of_file(&receipt), Some(attempt.as_str()));
         assert_eq!(replayed_number(&files.replayed(12)), Some(12));
         assert_eq!(replayed_number("file:///a/flows.log"), None);
     }

@@ -23,6 +23,7 @@ use crate::receipt::{Ledger, ObjectRows};
 use crate::scan::split::{InputObject, Split};
 
 const DAY_MS: i64 = 86_400_000;
+const FIRST_PERIOD: usize = 0;
 
 /// A row that is rejected.
 #[derive(Clone, Debug)]
@@ -33,7 +34,15 @@ pub(crate) struct Rejection {
     pub detail: String,
 }
 
-/// Decides for every row, and keeps the ledger of what was decided.
+/// What was decided about the rows of one period.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Counts {
+    pub ledger: Ledger,
+    /// The filtered rows by reason.
+    pub filtered: BTreeMap<String, u64>,
+}
+
+/// Decides for every row, and counts what was decided.
 pub(crate) struct Classifier {
     program: Arc<PhysicalProgram>,
     terms: RowTerms,
@@ -41,8 +50,10 @@ pub(crate) struct Classifier {
     groups: Groups,
     /// What each object of the split gave so far.
     pub given: Vec<ObjectRows>,
-    pub ledger: Ledger,
-    pub filtered: BTreeMap<String, u64>,
+    /// The counts of each period. Rows of no period are counted with the first.
+    pub counts: Vec<Counts>,
+    /// The day that was looked up last, and the index of its period.
+    last: (i32, Option<usize>),
 }
 
 /// What an object's path says about its rows.
@@ -87,17 +98,25 @@ impl Classifier {
                 .map(|object| Places::of(object, &program.source, &terms))
                 .collect(),
             given: vec![ObjectRows::default(); split.objects.len()],
+            counts: vec![Counts::default(); terms.periods()],
+            last: (i32::MIN, None),
             program,
             terms,
             groups: Groups::default(),
-            ledger: Ledger::default(),
-            filtered: BTreeMap::new(),
         }
     }
 
-    fn owns(&self, day: i32) -> bool {
-        let days = self.terms.days.as_ref();
-        days.is_none_or(|days| days.contains(&day))
+    /// The index of the period that owns a day.
+    fn period_of(&mut self, day: i32) -> Option<usize> {
+        // Neighbouring rows mostly share their day.
+        if self.last.0 != day {
+            let period = match &self.terms.days {
+                Some(days) => days.get(&day).copied(),
+                None => Some(FIRST_PERIOD),
+            };
+            self.last = (day, period);
+        }
+        self.last.1
     }
 
     pub(crate) fn group(&self, id: u32) -> &Group {
@@ -113,18 +132,28 @@ impl Classifier {
         rejections: &mut Vec<Rejection>,
     ) -> Result<()> {
         let columns = self.columns(batch)?;
-        self.ledger.read += batch.num_rows() as u64;
         for row in 0..batch.num_rows() {
-            match self.decide(&columns, row) {
-                Decision::Kept { route, time, day } => {
-                    self.keep(&columns, row, (route, time, day), index, keys, rejections);
+            let (day, decision) = self.decide(&columns, row);
+            let period = self.period_of(day).unwrap_or(FIRST_PERIOD);
+            let counts = &mut self.counts[period];
+            counts.ledger.read += 1;
+            match decision {
+                Decision::Kept { route, time } => {
+                    let also =
+                        self.keep(&columns, row, (route, time, day), index, keys, rejections);
+                    self.counts[period].ledger.duplicated += also;
                 }
-                Decision::Rejected(rejection) => rejections.push(rejection),
+                Decision::Rejected { reason, detail } => rejections.push(Rejection {
+                    row,
+                    day,
+                    reason,
+                    detail,
+                }),
                 Decision::Filtered(reason) => {
-                    self.ledger.filtered += 1;
-                    *self.filtered.entry(reason).or_default() += 1;
+                    counts.ledger.filtered += 1;
+                    *counts.filtered.entry(reason).or_default() += 1;
                 }
-                Decision::OtherPeriod => self.ledger.other_period += 1,
+                Decision::OtherPeriod => counts.ledger.other_period += 1,
             }
         }
         Ok(())
@@ -152,7 +181,8 @@ impl Classifier {
         })
     }
 
-    fn decide(&mut self, columns: &Columns, row: usize) -> Decision {
+    /// Returns the day that owns the row, and what becomes of it.
+    fn decide(&mut self, columns: &Columns, row: usize) -> (i32, Decision) {
         let object = columns.object.value(row) as usize;
         if columns.reject.is_valid(row) {
             let (day, reason) = (self.objects[object].fallback_day, columns.reject.value(row));
@@ -163,40 +193,37 @@ impl Classifier {
                 true => columns.detail.value(row),
                 false => "",
             };
-            return self.reject(object, row, day, (reason, detail));
+            return (day, self.reject(object, day, (reason, detail)));
         }
         let route = self.route_of(columns, row);
         let times = &columns.routes[route.unwrap_or(0)].times;
         let time = times.is_valid(row).then(|| times.value(row));
         match self.objects[object].owner(time) {
             Owner::Misplaced { day, reason } => {
-                self.reject(object, row, day, (reason, &time_detail(time)))
+                (day, self.reject(object, day, (reason, &time_detail(time))))
             }
             Owner::Day(day) => {
                 self.given[object].count(day);
-                if !self.owns(day) {
-                    return Decision::OtherPeriod;
+                if self.period_of(day).is_none() {
+                    return (day, Decision::OtherPeriod);
                 }
                 if let Some(reason) = self.filter_of(columns, row) {
-                    return Decision::Filtered(reason);
+                    return (day, Decision::Filtered(reason));
                 }
-                match (route, time) {
-                    (Some(route), Some(time)) => Decision::Kept { route, time, day },
-                    _ => rejected(
-                        row,
-                        day,
-                        ("unrouted", "no event of the source takes the row"),
-                    ),
-                }
+                let decision = match (route, time) {
+                    (Some(route), Some(time)) => Decision::Kept { route, time },
+                    _ => rejected(("unrouted", "no event of the source takes the row")),
+                };
+                (day, decision)
             }
         }
     }
 
-    fn reject(&mut self, object: usize, row: usize, day: i32, why: (&str, &str)) -> Decision {
+    fn reject(&mut self, object: usize, day: i32, why: (&str, &str)) -> Decision {
         self.given[object].count(day);
-        match self.owns(day) {
-            true => rejected(row, day, why),
-            false => Decision::OtherPeriod,
+        match self.period_of(day) {
+            Some(_) => rejected(why),
+            None => Decision::OtherPeriod,
         }
     }
 
@@ -216,6 +243,7 @@ impl Classifier {
         Some(self.program.filters[index].1.clone())
     }
 
+    /// Gives the row its keys. Returns how many events `also` routes add.
     fn keep(
         &mut self,
         columns: &Columns,
@@ -224,7 +252,8 @@ impl Classifier {
         batch: u32,
         keys: &mut Vec<Key>,
         rejections: &mut Vec<Rejection>,
-    ) {
+    ) -> u64 {
+        let mut also = 0;
         for (other, route_columns) in columns.routes.iter().enumerate() {
             if self.program.routes[other].also
                 && route_columns.takes(row)
@@ -232,7 +261,7 @@ impl Classifier {
             {
                 let time = route_columns.times.value(row);
                 if let Ok(group) = self.place(columns, row, other, day) {
-                    self.ledger.duplicated += 1;
+                    also += 1;
                     keys.push(Key {
                         group,
                         time,
@@ -256,6 +285,7 @@ impl Classifier {
                 detail: bad.to_string(),
             }),
         }
+        also
     }
 
     /// The group of a row, or why it has none.
@@ -279,18 +309,16 @@ impl Classifier {
     }
 }
 
-fn rejected(row: usize, day: i32, (reason, detail): (&str, &str)) -> Decision {
-    Decision::Rejected(Rejection {
-        row,
-        day,
+fn rejected((reason, detail): (&str, &str)) -> Decision {
+    Decision::Rejected {
         reason: reason.to_owned(),
         detail: detail.to_owned(),
-    })
+    }
 }
 
 enum Decision {
-    Kept { route: usize, time: i64, day: i32 },
-    Rejected(Rejection),
+    Kept { route: usize, time: i64 },
+    Rejected { reason: String, detail: String },
     Filtered(String),
     OtherPeriod,
 }

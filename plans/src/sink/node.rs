@@ -88,7 +88,7 @@ impl DisplayAs for SinkExec {
             f,
             "SinkExec: source={}, period={}, events=[{}]",
             self.spec.source,
-            self.spec.period,
+            self.spec.shown_periods(),
             events.join(", ")
         )
     }

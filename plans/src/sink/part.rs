@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, Fields, Schema, SchemaRef};
 use bytes::Bytes;
-use datafusion::common::{DataFusionError, Result};
+use datafusion::common::{DataFusionError, Result, internal_err};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use parquet::arrow::AsyncArrowWriter;
@@ -38,20 +38,23 @@ pub(super) struct PartNames {
 
 impl PartNames {
     /// The final URI of the next part in `folder`, and its name while it is unpublished.
-    fn next(&mut self, folder: &str, kind: PartKind, day: i32) -> (String, String) {
+    fn next(&mut self, folder: &str, kind: PartKind, day: i32) -> Result<(String, String)> {
         let spec = self.spec.as_ref();
+        let Some(period) = spec.period_of(day) else {
+            return internal_err!("a part of day {day}, which no period of the attempt owns");
+        };
         let number = format!("{}-{}", self.run, self.next);
         self.next += 1;
         let name = PartName {
             quarantined: kind == PartKind::Quarantine,
             source: &spec.source,
-            period: &spec.period,
+            period: &period.period,
             day,
-            digest8: &spec.digest8,
+            digest8: &period.digest8,
             number: &number,
         };
         let uri = format!("{folder}/{}", name.file());
-        (uri, AttemptFiles(&spec.attempt).staged(&name.stem()))
+        Ok((uri, AttemptFiles(&period.attempt).staged(&name.stem())))
     }
 }
 
@@ -82,7 +85,7 @@ impl PartWriter {
         facts: PartFacts,
         schema: &SchemaRef,
     ) -> Result<Self> {
-        let (uri, staging) = names.next(&facts.folder, facts.kind, facts.day);
+        let (uri, staging) = names.next(&facts.folder, facts.kind, facts.day)?;
         let part = sink.create(&uri, &staging).await.map_err(part_error)?;
         let writer = AsyncArrowWriter::try_new_with_options(
             Forward { part },

@@ -5,14 +5,14 @@
 //! makes events of them. A step that adds columns to a batch belongs at the beginning of
 //! `classify`, so that conditions and mappings see them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::array::{BooleanArray, RecordBatch};
 use arrow::compute::filter_record_batch;
 use datafusion::common::Result;
 
-use super::classify::{Classifier, Rejection};
+use super::classify::{Classifier, Counts, Rejection};
 use super::group::Group;
 use super::program::{PhysicalProgram, PhysicalRoute};
 use super::sort::Key;
@@ -23,8 +23,8 @@ use crate::scan::split::Split;
 /// Which rows are kept, and where rows go whose columns do not say.
 #[derive(Clone, Debug)]
 pub(crate) struct RowTerms {
-    /// The days whose rows are kept; `None` keeps every day.
-    pub days: Option<BTreeSet<i32>>,
+    /// The days whose rows are kept, with the indexes of their periods; `None` keeps every day.
+    pub days: Option<BTreeMap<i32, usize>>,
     /// Days an event may be away from the day of its object.
     pub margin: u32,
     /// The day that owns rows of undated objects whose time cannot be read.
@@ -38,13 +38,22 @@ pub(crate) struct RowTerms {
 impl RowTerms {
     /// The terms of one attempt.
     pub(crate) fn of(spec: &AttemptSpec) -> Self {
+        let periods = spec.periods.iter().enumerate();
+        let days =
+            periods.flat_map(|(index, period)| period.days.iter().map(move |day| (*day, index)));
         Self {
-            days: Some(spec.days.iter().copied().collect()),
+            days: Some(days.collect()),
             margin: spec.margin,
             undated_day: spec.undated_day,
             region: spec.region.clone(),
             account: spec.account.clone(),
         }
+    }
+
+    /// The number of periods whose rows are counted apart.
+    pub(super) fn periods(&self) -> usize {
+        let periods = self.days.iter().flat_map(BTreeMap::values);
+        periods.max().map_or(1, |last| last + 1)
     }
 
     /// Terms that keep every row.
@@ -136,18 +145,22 @@ impl RowSteps {
         self.classifier.group(id)
     }
 
-    /// The counts of the rows classified so far.
+    /// The ledger of the rows classified so far.
     pub(crate) fn ledger(&self) -> Ledger {
-        self.classifier.ledger
+        let mut total = Ledger::default();
+        for counts in self.counts() {
+            total += counts.ledger;
+        }
+        total
+    }
+
+    /// The counts of the rows classified so far, by the index of their period.
+    pub(crate) fn counts(&self) -> &[Counts] {
+        &self.classifier.counts
     }
 
     /// What each object of the split gave so far, in the order of the split.
     pub(crate) fn given(&self) -> &[ObjectRows] {
         &self.classifier.given
-    }
-
-    /// The filtered rows by reason.
-    pub(crate) fn filtered(&self) -> &BTreeMap<String, u64> {
-        &self.classifier.filtered
     }
 }

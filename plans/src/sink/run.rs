@@ -1,5 +1,6 @@
 //! One run of one split: classify, order, map, write, and the receipt last.
 
+use std::collections::BTreeMap;
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;
@@ -23,7 +24,7 @@ use super::sort::{Chunk, Runs, text_span};
 use super::{fence, heartbeat};
 use crate::attempt::AttemptSpec;
 use crate::lake::{AttemptFiles, event_folder, path_below};
-use crate::receipt::{Ledger, Part, PartKind, Receipt};
+use crate::receipt::{Ledger, Part, PartKind, PeriodRows, Receipt};
 use crate::scan::error::io_error;
 use crate::scan::reader::{BATCH_ROWS, load_split};
 use crate::scan::split::Split;
@@ -97,7 +98,6 @@ struct SplitRun {
     sink: OpenParts,
     names: PartNames,
     parts: Vec<Part>,
-    ledger: Ledger,
     raw_bytes: u64,
     scratch_bytes: u64,
     advance: Arc<Advance>,
@@ -120,7 +120,6 @@ impl SplitRun {
                 next: 0,
             },
             parts: Vec::new(),
-            ledger: Ledger::default(),
             raw_bytes: 0,
             scratch_bytes: 0,
             advance: Arc::default(),
@@ -263,23 +262,46 @@ impl SplitRun {
         let Some((_, writer)) = open else {
             return Ok(());
         };
-        let part = writer.finish().await?;
-        self.ledger.written += part.rows;
-        self.parts.push(part);
+        self.parts.push(writer.finish().await?);
         Ok(())
+    }
+
+    /// The rows of one period, by its index.
+    fn rows_of(&self, index: usize) -> PeriodRows {
+        let counted = &self.steps.counts()[index];
+        let days = &self.spec.periods[index].days;
+        let parts = self.parts.iter().filter(|part| days.contains(&part.day));
+        let events = parts.filter(|part| part.kind == PartKind::Events);
+        let mut rows = PeriodRows {
+            ledger: Ledger {
+                written: events.map(|part| part.rows).sum(),
+                ..counted.ledger
+            },
+            reasons: counted.filtered.clone(),
+        };
+        let rejected = days
+            .iter()
+            .filter_map(|day| self.quarantine.reasons.get(day));
+        for (reason, count) in rejected.flatten() {
+            rows.ledger.quarantined += count;
+            *rows.reasons.entry(reason.clone()).or_default() += count;
+        }
+        rows
     }
 
     async fn receipt(&mut self, sink_context: &SinkContext, split: &Split) -> Result<Receipt> {
         let quarantined = self.quarantine.finish(&self.sink, &mut self.names).await?;
         self.parts.extend(quarantined);
-        let counted = self.steps.ledger();
-        let ledger = Ledger {
-            written: self.ledger.written,
-            quarantined: self.quarantine.rows,
-            ..counted
-        };
-        let mut reasons = self.steps.filtered().clone();
-        reasons.append(&mut self.quarantine.reasons);
+        let mut total = PeriodRows::default();
+        let mut periods = BTreeMap::new();
+        for (index, period) in self.spec.periods.iter().enumerate() {
+            let rows = self.rows_of(index);
+            total += &rows;
+            periods.insert(period.attempt.clone(), rows);
+        }
+        if periods.len() == 1 {
+            periods.clear();
+        }
         Ok(Receipt {
             schema_version: 1,
             attempt: self.spec.attempt.clone(),
@@ -288,8 +310,9 @@ impl SplitRun {
                 .context
                 .task_id()
                 .unwrap_or_else(|| "local".to_owned()),
-            ledger,
-            reasons,
+            ledger: total.ledger,
+            reasons: total.reasons,
+            periods,
             parts: std::mem::take(&mut self.parts),
             input_objects: split.objects.len() as u64,
             input_bytes: split.objects.iter().map(|object| object.size).sum(),

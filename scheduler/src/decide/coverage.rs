@@ -16,6 +16,7 @@
 //! | give it rows | some | is rewritten: kept, not complete, until `--on-vanished` decides |
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
 use plans::receipt::ObjectRows;
 use plans::scan::split::InputObject;
@@ -209,6 +210,43 @@ impl DayChange {
     }
 }
 
+/// Groups days so that every new object read for a group is new to each of its days that the
+/// object may hold rows of.
+pub fn read_together(
+    days: &BTreeSet<Day>,
+    changes: &BTreeMap<Day, DayChange>,
+    now: &[Standing],
+) -> Vec<BTreeSet<Day>> {
+    let by_uri: HashMap<&str, &Standing> = (now.iter())
+        .map(|object| (object.uri.as_str(), object))
+        .collect();
+    let is_read_before = |day: Day, uri: &String| {
+        let reaches = by_uri.get(uri.as_str()).is_some_and(|of| of.reaches(day));
+        reaches
+            && changes
+                .get(&day)
+                .is_some_and(|change| !change.new.contains(uri))
+    };
+    let mut groups: Vec<(BTreeSet<Day>, BTreeSet<&String>)> = Vec::new();
+    for day in days {
+        let new = changes.get(day).map(|change| &change.new);
+        let new: BTreeSet<&String> = new.into_iter().flatten().collect();
+        let fits = |(days, objects): &&mut (BTreeSet<Day>, BTreeSet<&String>)| {
+            let mut others = days.iter();
+            !objects.iter().any(|uri| is_read_before(*day, uri))
+                && !others.any(|other| new.iter().any(|uri| is_read_before(*other, uri)))
+        };
+        match groups.iter_mut().find(fits) {
+            Some((days, objects)) => {
+                days.insert(*day);
+                objects.extend(new);
+            }
+            None => groups.push((BTreeSet::from([*day]), new)),
+        }
+    }
+    groups.into_iter().map(|(days, _)| days).collect()
+}
+
 /// An object that an attempt has read, and what it gave.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReadObject {
@@ -218,7 +256,7 @@ pub struct ReadObject {
     pub margin: u32,
     /// The day of its rows without a readable time, if its path names no day.
     pub fallback_day: Day,
-    pub given: ObjectRows,
+    pub given: Arc<ObjectRows>,
 }
 
 impl ReadObject {

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use plans::attempt::AttemptSpec;
+use plans::attempt::{AttemptSpec, PeriodSpec};
 use plans::crash_point;
 use plans::lake::{AttemptFiles, attempt_name, digest8};
 use plans::receipt::ObjectRows;
@@ -43,6 +43,8 @@ pub struct AttemptOwner {
 pub struct Attempt<'a> {
     pub load: &'a Load<'a>,
     pub asked: &'a AskedPeriod,
+    /// The periods that it writes parts for, if not only for its own.
+    pub periods: Vec<PeriodSpec>,
     pub inventory: &'a Inventory,
     pub days: BTreeSet<Day>,
     /// How far the rows of an object may be away from its day.
@@ -68,6 +70,15 @@ struct Listed {
     input: Volume,
 }
 
+impl Written {
+    /// Adds what the same attempt has read of other objects.
+    fn merge(&mut self, other: Self) {
+        self.collected.merge(other.collected);
+        self.objects.extend(other.objects);
+        self.objects.sort_by(|a, b| a.uri.cmp(&b.uri));
+    }
+}
+
 impl<'a> Attempt<'a> {
     /// Creates the attempt that `record` numbers.
     pub fn new(
@@ -80,6 +91,7 @@ impl<'a> Attempt<'a> {
         Self {
             load,
             asked,
+            periods: Vec::new(),
             inventory,
             reach: load.survey.reach(&BTreeSet::new(), Some(record)),
             days,
@@ -90,10 +102,27 @@ impl<'a> Attempt<'a> {
         }
     }
 
-    /// Reads the input objects of its days and writes unpublished parts.
-    pub async fn write(&self) -> Result<Written, Failure> {
-        let objects = self.inventory.to_read(&self.days, &self.reach);
-        self.write_objects(objects).await
+    /// Reads the input objects of its days and writes unpublished parts. `undated` is what
+    /// those without a date gave, if they have been read already.
+    pub async fn write(&self, undated: Option<Written>) -> Result<Written, Failure> {
+        let mut objects = self.inventory.to_read(&self.days, &self.reach);
+        let Some(undated) = undated else {
+            return self.write_objects(objects).await;
+        };
+        objects.retain(|object| object.day.is_some());
+        let mut written = self.write_objects(objects).await?;
+        written.merge(undated);
+        Ok(written)
+    }
+
+    /// The attempt as one of the periods that parts are written for.
+    pub fn as_period(&self) -> PeriodSpec {
+        PeriodSpec {
+            attempt: self.name.clone(),
+            digest8: digest8(&self.name),
+            period: self.asked.period.to_string(),
+            days: self.days.iter().map(|day| day.0).collect(),
+        }
     }
 
     /// Reads these objects and writes unpublished parts.
@@ -136,7 +165,7 @@ impl<'a> Attempt<'a> {
                     margin: self.reach.of(object.day.map(Day)),
                     fallback_day: self.fallback_day(&object),
                     object,
-                    given,
+                    given: given.into(),
                 });
             }
         }
@@ -206,7 +235,7 @@ impl<'a> Attempt<'a> {
             })?;
         let running = self.load.driver.submit.run(&self.name, plan);
         let progress = Progress {
-            period: self.asked.period.to_string(),
+            period: spec.shown_periods(),
             splits,
             bytes: input.bytes,
             ..Progress::default()
@@ -221,18 +250,20 @@ impl<'a> Attempt<'a> {
 
     fn spec(&self, splits: Vec<SplitRef>) -> AttemptSpec {
         let request = self.load.request();
+        let periods = match self.periods.as_slice() {
+            [] => vec![self.as_period()],
+            several => several.to_vec(),
+        };
         AttemptSpec {
             attempt: self.name.clone(),
-            digest8: digest8(&self.name),
+            periods,
             source: request.source.name.clone(),
-            period: self.asked.period.to_string(),
             work: request.terms.work.clone(),
             splits,
             targets: dataset::targets(request),
             quarantine: self.quarantine.clone(),
             access: dataset::access(request),
             load_id: self.load.id.clone(),
-            days: self.days.iter().map(|day| day.0).collect(),
             margin: request.terms.margin,
             undated_day: self.undated_day.0,
             region: request.terms.region.clone(),

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use futures::{StreamExt, TryStreamExt, stream};
 
 use super::survey::{Survey, SurveyedManifest};
+use crate::decide::coverage;
 use crate::decide::coverage::{Comparison, DayChange, Standing};
 use crate::decide::remaining::{Remaining, SkipReason};
 use crate::input::identity::Identity;
@@ -36,6 +37,12 @@ impl Changes {
     /// The comparison of the list that a day refers to.
     pub fn comparison(&self, day: Day) -> Option<&Comparison> {
         self.comparisons.get(self.list_of.get(&day)?)
+    }
+
+    /// Groups days whose new objects can be read by one attempt. An object that is new to one
+    /// day may have given rows to another before, which must not be written again.
+    pub fn read_together(&self, days: &BTreeSet<Day>) -> Vec<BTreeSet<Day>> {
+        coverage::read_together(days, &self.of_day, &self.standing)
     }
 
     /// Adds the changes of other days. Only the changes are kept, not their origin.

@@ -33,22 +33,22 @@ struct Verdicts {
 }
 
 impl PeriodRun<'_> {
-    /// Reads the new objects of the days to check, and publishes the verdict.
+    /// Reads the new objects of days to check, and publishes the verdict.
     pub(super) async fn check_days(
         &self,
         lease: &Lease,
         publisher: &Publisher,
         decision: &Decision,
-    ) -> Result<PeriodOutcome, Failure> {
+        days: BTreeSet<Day>,
+    ) -> Result<(PeriodOutcome, Manifest), Failure> {
         let record = self.running(lease).await?;
-        let days = decision.remaining.check.clone();
+        let objects = new_objects(decision, &days);
         let inventory = self.inventory(decision);
         let attempt = Attempt::new(self.load, self.asked, inventory, days, &record);
-        let objects = new_objects(decision);
         let written = attempt.write_objects(objects);
         let mut written = self.until_stopped(lease, written).await?;
         self.check_quarantine(&written.collected)?;
-        let verdicts = self.verdicts(decision, &written);
+        let verdicts = self.verdicts(decision, &attempt.days, &written);
         let unpublished = &attempt.days - &verdicts.added;
         written.collected.give_up(&unpublished);
         let others = owed::debts(&attempt.days, &written.objects);
@@ -78,13 +78,18 @@ impl PeriodRun<'_> {
             done.state = PeriodState::Skipped;
             done.days = attempt.days.iter().copied().collect();
         }
-        Ok(done)
+        Ok((done, manifest))
     }
 
-    fn verdicts(&self, decision: &Decision, written: &AttemptWritten) -> Verdicts {
+    fn verdicts(
+        &self,
+        decision: &Decision,
+        days: &BTreeSet<Day>,
+        written: &AttemptWritten,
+    ) -> Verdicts {
         let adds = self.load.request().terms.on_vanished == OnVanished::Add;
         let mut verdicts = Verdicts::default();
-        for day in &decision.remaining.check {
+        for day in days {
             let Some(change) = decision.known.changes.of_day.get(day) else {
                 continue;
             };
@@ -178,10 +183,9 @@ impl Verdicts {
 }
 
 /// The new objects and versions of the days to check.
-fn new_objects(decision: &Decision) -> Vec<InputObject> {
+fn new_objects(decision: &Decision, days: &BTreeSet<Day>) -> Vec<InputObject> {
     let changes = &decision.known.changes;
-    let of_days = decision.remaining.check.iter();
-    let of_days = of_days.filter_map(|day| changes.of_day.get(day));
+    let of_days = days.iter().filter_map(|day| changes.of_day.get(day));
     let new: BTreeSet<&String> = of_days.flat_map(|change| &change.new).collect();
     let standing = changes.standing.iter();
     let new = standing.filter(|object| new.contains(&object.uri));

@@ -15,6 +15,7 @@ use uuid::Uuid;
 use super::activity::Notices;
 use super::context::{Driver, Load, log};
 use super::frame::PeriodRun;
+use super::period::Prepared;
 use super::survey::{Selection, Survey, refuse_empty};
 use crate::decide::incomplete::{NOT_LOADED, incomplete};
 use crate::decide::remaining::Remaining;
@@ -259,24 +260,30 @@ impl Load<'_> {
     /// Loads months concurrently. Days of the same month run one after another because they
     /// share its record.
     async fn periods(&self, remaining: &[Remaining]) -> Vec<PeriodOutcome> {
+        tokio::select! {
+            outcomes = self.all_periods(remaining) => outcomes,
+            never = self.report_missing_executors() => match never {},
+        }
+    }
+
+    async fn all_periods(&self, remaining: &[Remaining]) -> Vec<PeriodOutcome> {
+        let periods: Vec<_> = self.survey.asked.iter().zip(remaining).collect();
+        let mut prepared = self.read_undated(&periods).await;
         let mut months: BTreeMap<Month, Vec<(&AskedPeriod, &Remaining)>> = BTreeMap::new();
-        for pair in self.survey.asked.iter().zip(remaining) {
+        for pair in periods {
             months.entry(pair.0.period.month()).or_default().push(pair);
         }
         let months: Vec<_> = months
-            .into_values()
-            .map(|tasks| self.month(tasks))
+            .into_iter()
+            .map(|(month, periods)| self.month(periods, prepared.remove(&month)))
             .collect();
         let parallel = match self.request().terms.parallel {
             // All of them: the engine admits periods one by one.
             0 => months.len().max(1),
             parallel => parallel,
         };
-        let outcomes = stream::iter(months).buffer_unordered(parallel).collect();
-        let outcomes: Vec<Vec<PeriodOutcome>> = tokio::select! {
-            outcomes = outcomes => outcomes,
-            never = self.report_missing_executors() => match never {},
-        };
+        let outcomes = stream::iter(months).buffer_unordered(parallel);
+        let outcomes: Vec<Vec<PeriodOutcome>> = outcomes.collect().await;
         outcomes.into_iter().flatten().collect()
     }
 
@@ -297,10 +304,14 @@ impl Load<'_> {
         }
     }
 
-    async fn month(&self, tasks: Vec<(&AskedPeriod, &Remaining)>) -> Vec<PeriodOutcome> {
+    async fn month(
+        &self,
+        periods: Vec<(&AskedPeriod, &Remaining)>,
+        mut prepared: Option<Prepared>,
+    ) -> Vec<PeriodOutcome> {
         let mut outcomes = Vec::new();
-        for (asked, remaining) in tasks {
-            let outcome = self.period(asked, remaining).await;
+        for (asked, remaining) in periods {
+            let outcome = self.period(asked, remaining, prepared.take()).await;
             log(&self.id, &outcome);
             self.report(&Notification::PeriodEnded(Box::new(outcome.clone())));
             outcomes.push(outcome);
@@ -308,8 +319,13 @@ impl Load<'_> {
         outcomes
     }
 
-    async fn period(&self, asked: &AskedPeriod, remaining: &Remaining) -> PeriodOutcome {
-        if self.is_settled(asked, remaining) {
+    async fn period(
+        &self,
+        asked: &AskedPeriod,
+        remaining: &Remaining,
+        mut prepared: Option<Prepared>,
+    ) -> PeriodOutcome {
+        if prepared.is_none() && self.is_settled(asked, remaining) {
             let record = self.survey.record(asked.period.month());
             match self.settled(asked, remaining, record).await {
                 Ok(outcome) => return outcome,
@@ -320,7 +336,7 @@ impl Load<'_> {
         }
         let since = Instant::now();
         loop {
-            let Some(outcome) = self.admitted(asked).await else {
+            let Some(outcome) = self.admitted(asked, prepared.take()).await else {
                 return not_started(asked);
             };
             let left = self.request().terms.wait.saturating_sub(since.elapsed());
@@ -338,13 +354,21 @@ impl Load<'_> {
     /// Waits for a free slot of the engine and runs the period in it. The slot is released
     /// while the load waits for another load's lease. Returns `None` if the load was cancelled
     /// before a slot was free.
-    async fn admitted(&self, asked: &AskedPeriod) -> Option<PeriodOutcome> {
+    async fn admitted(
+        &self,
+        asked: &AskedPeriod,
+        prepared: Option<Prepared>,
+    ) -> Option<PeriodOutcome> {
         let _admitted = tokio::select! {
             biased;
-            () = self.driver.cancelled() => return None,
-            admitted = self.driver.submit.admit() => admitted,
+            () = self.driver.cancelled() => match prepared {
+                // Its lease has to be released.
+                Some(_) => None,
+                None => return None,
+            },
+            admitted = self.driver.submit.admit() => Some(admitted),
         };
-        Some(Box::pin(PeriodRun { load: self, asked }.run()).await)
+        Some(Box::pin(PeriodRun { load: self, asked }.run(prepared)).await)
     }
 
     fn report_listed(&self, warnings: &[String]) {

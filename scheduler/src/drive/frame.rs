@@ -27,6 +27,23 @@ pub struct PeriodRun<'a> {
     pub asked: &'a AskedPeriod,
 }
 
+impl Load<'_> {
+    /// Our lease fences the previous attempt. Its owner can no longer clean up, so we do.
+    pub(super) async fn remove_left_behind(&self, lease: &Lease) {
+        let left = |record: &&PeriodRecord| matches!(record.state, State::Running | State::Failed);
+        if let Some(record) = lease.found().filter(left) {
+            self.remove_attempt(record).await;
+        }
+    }
+
+    async fn remove_attempt(&self, record: &PeriodRecord) {
+        let name = attempt_name(&record.load_id, record.period, record.attempt);
+        if let Err(error) = self.survey.cleanup().remove(&name).await {
+            warn!(%error, "cannot remove an attempt's work files");
+        }
+    }
+}
+
 impl PeriodRun<'_> {
     /// Takes the lease and removes the files of the previous attempt.
     pub(super) async fn acquired(&self) -> Result<Lease, Failure> {
@@ -36,23 +53,22 @@ impl PeriodRun<'_> {
             () = self.load.driver.cancelled() => return Err(Failure::cancelled()),
         };
         crash_point::reach("after-lease");
-        self.remove_left_behind(&lease).await;
+        self.load.remove_left_behind(&lease).await;
         Ok(lease)
     }
 
-    /// Our lease fences the previous attempt. Its owner can no longer clean up, so we do.
-    async fn remove_left_behind(&self, lease: &Lease) {
-        let left = |record: &&PeriodRecord| matches!(record.state, State::Running | State::Failed);
-        if let Some(record) = lease.found().filter(left) {
-            self.remove_attempt(record).await;
-        }
+    pub(super) async fn remove_attempt(&self, record: &PeriodRecord) {
+        self.load.remove_attempt(record).await;
     }
 
-    pub(super) async fn remove_attempt(&self, record: &PeriodRecord) {
-        let name = attempt_name(&record.load_id, record.period, record.attempt);
-        if let Err(error) = self.load.survey.cleanup().remove(&name).await {
-            warn!(%error, "cannot remove an attempt's work files");
+    /// Ends a failed attempt, and removes what it has written.
+    pub(super) async fn fence(&self, lease: &Lease, failure: &Failure) -> Result<(), LeaseError> {
+        let record = lease.record().await;
+        if record.state == State::Running {
+            lease.next_attempt(&failure.message).await?;
+            self.remove_attempt(&record).await;
         }
+        Ok(())
     }
 
     /// Runs `step` until the load is cancelled or the lease is lost. Only for steps before the

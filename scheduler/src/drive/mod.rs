@@ -19,4 +19,5 @@ pub mod survey;
 pub mod sweep;
 #[cfg(test)]
 pub(crate) mod tests;
+mod undated;
 pub mod watch;

@@ -5,8 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use plans::lake::attempt_name;
-use tracing::{info, warn};
+use tracing::info;
 
 use super::changes;
 use super::context::Load;
@@ -111,7 +110,7 @@ impl Load<'_> {
         };
         let blank = PeriodRecord::new(dataset, month, &record.source_log_type);
         let lease = client.acquire(&blank).await?;
-        self.remove_abandoned(&lease).await;
+        self.remove_left_behind(&lease).await;
         if lease.record().await.state.is_committed() {
             let publisher = self.survey.publisher(self.driver.clock);
             publisher.finish(&lease).await?;
@@ -130,18 +129,6 @@ impl Load<'_> {
             };
         });
         Ok(marked.await?)
-    }
-
-    /// Our lease fences the previous attempt. Its owner can no longer clean up, so we do.
-    async fn remove_abandoned(&self, lease: &Lease) {
-        let left = |record: &&PeriodRecord| matches!(record.state, State::Running | State::Failed);
-        let Some(record) = lease.found().filter(left) else {
-            return;
-        };
-        let name = attempt_name(&record.load_id, record.period, record.attempt);
-        if let Err(error) = self.survey.cleanup().remove(&name).await {
-            warn!(%error, "cannot remove an attempt's work files");
-        }
     }
 
     /// The covered days whose lists lack the objects of `debts`. Counts the rows of days that

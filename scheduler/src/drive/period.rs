@@ -38,19 +38,33 @@ pub(super) struct Decision {
     pub(super) days: BTreeSet<Day>,
 }
 
+/// A period whose lease is held before it runs, because objects were read for several periods.
+pub(super) struct Prepared {
+    pub(super) lease: Lease,
+    /// Whether the input must be listed again.
+    pub(super) lists_again: bool,
+    /// What the period loads, and what its objects without a date gave. `None` if it reads them
+    /// itself.
+    pub(super) read: Option<(Decision, AttemptWritten)>,
+}
+
 impl PeriodRun<'_> {
     /// Runs the period to its end. Continues after an interruption of the status store.
-    pub async fn run(&self) -> PeriodOutcome {
+    pub(super) async fn run(&self, prepared: Option<Prepared>) -> PeriodOutcome {
         let started = Instant::now();
-        let mut outcome = match self.acquired().await {
-            Ok(lease) => self.under(lease).await,
+        let prepared = match prepared {
+            Some(prepared) => Ok(prepared),
+            None => self.acquired().await.map(Prepared::of),
+        };
+        let mut outcome = match prepared {
+            Ok(prepared) => self.under(prepared).await,
             Err(failure) => self.failed(failure),
         };
         let cut_off = Instant::now();
         let patience = self.load.driver.timing.patience;
         while is_cut_off(&outcome) && cut_off.elapsed() < patience {
             match self.acquired_again(&outcome).await {
-                Ok(Some(lease)) => outcome = self.under(lease).await,
+                Ok(Some(lease)) => outcome = self.under(Prepared::of(lease)).await,
                 Err(failure) if failure.is_cut_off() => {}
                 Ok(None) | Err(_) => break,
             }
@@ -82,12 +96,17 @@ impl PeriodRun<'_> {
     }
 
     /// Repeats attempts until one succeeds, fails for good, or `max_attempts` is reached.
-    async fn under(&self, lease: Lease) -> PeriodOutcome {
+    async fn under(&self, prepared: Prepared) -> PeriodOutcome {
+        let Prepared {
+            lease,
+            mut lists_again,
+            mut read,
+        } = prepared;
         let most = self.load.request().terms.max_attempts.max(1);
         let mut tries = 1;
-        let mut lists_again = false;
         let ended = loop {
-            let failure = match Box::pin(self.attempt(&lease, lists_again)).await {
+            let attempt = self.attempt(&lease, lists_again, read.take());
+            let failure = match Box::pin(attempt).await {
                 Ok(outcome) => break Ok(outcome),
                 Err(failure) => failure,
             };
@@ -113,40 +132,46 @@ impl PeriodRun<'_> {
             why: failure.message.clone(),
             pause,
         });
-        let record = lease.record().await;
-        if record.state == State::Running {
-            lease.next_attempt(&failure.message).await?;
-            self.remove_attempt(&record).await;
-        }
+        self.fence(lease, failure).await?;
         tokio::select! {
             () = tokio::time::sleep(pause) => Ok(()),
             () = self.load.driver.cancelled() => Err(Failure::cancelled()),
         }
     }
 
-    /// Makes one attempt, from a new listing if the input changed since the survey.
-    async fn attempt(&self, lease: &Lease, lists_again: bool) -> Result<PeriodOutcome, Failure> {
+    /// Makes one attempt, from a new listing if the input changed since the survey. `read` is
+    /// what was decided and read before, for several periods.
+    async fn attempt(
+        &self,
+        lease: &Lease,
+        lists_again: bool,
+        read: Option<(Decision, AttemptWritten)>,
+    ) -> Result<PeriodOutcome, Failure> {
         let publisher = self.load.survey.publisher(self.load.driver.clock);
-        if lease.record().await.state.is_committed() {
-            publisher.finish(lease).await?;
-        }
-        let decide = self.decide(lease, lists_again);
-        let mut decision = self.until_stopped(lease, decide).await?;
-        let (loads, checks) = (
-            !decision.days.is_empty(),
-            !decision.remaining.check.is_empty(),
-        );
+        let (mut decision, undated) = match read {
+            Some(_) if self.load.driver.is_cancelled() => return Err(Failure::cancelled()),
+            Some((decision, undated)) => (decision, Some(undated)),
+            None => (self.decided(lease, &publisher, lists_again).await?, None),
+        };
+        let loads = !decision.days.is_empty();
         if !loads || decision.remaining.changes_marks() {
             self.close(lease, &decision.remaining).await?;
         }
         let mut outcome = None;
         if loads {
-            let (done, manifest) = self.load_days(lease, &publisher, &decision).await?;
+            let load = self.load_days(lease, &publisher, &decision, undated);
+            let (done, manifest) = load.await?;
             decision.known.manifest = Some((manifest.name(), manifest));
             outcome = Some(done);
         }
-        if checks {
-            let checked = self.check_days(lease, &publisher, &decision).await?;
+        for days in decision
+            .known
+            .changes
+            .read_together(&decision.remaining.check)
+        {
+            let check = self.check_days(lease, &publisher, &decision, days);
+            let (checked, manifest) = check.await?;
+            decision.known.manifest = Some((manifest.name(), manifest));
             match &mut outcome {
                 Some(outcome) => outcome.merge(checked),
                 None => outcome = Some(checked),
@@ -160,19 +185,35 @@ impl PeriodRun<'_> {
         Ok(settled.await?)
     }
 
-    /// Reads all objects of the days to load and publishes the days again.
+    /// Finishes what an earlier attempt has committed, and decides what to load.
+    pub(super) async fn decided(
+        &self,
+        lease: &Lease,
+        publisher: &Publisher,
+        lists_again: bool,
+    ) -> Result<Decision, Failure> {
+        if lease.record().await.state.is_committed() {
+            publisher.finish(lease).await?;
+        }
+        let decide = self.decide(lease, lists_again);
+        self.until_stopped(lease, decide).await
+    }
+
+    /// Reads all objects of the days to load and publishes the days again. `undated` is what
+    /// the objects without a date gave, if they have been read already.
     async fn load_days(
         &self,
         lease: &Lease,
         publisher: &Publisher,
         decision: &Decision,
+        undated: Option<AttemptWritten>,
     ) -> Result<(PeriodOutcome, Manifest), Failure> {
         let record = self.running(lease).await?;
         let inventory = self.inventory(decision);
         let days = decision.days.clone();
         let mut attempt = Attempt::new(self.load, self.asked, inventory, days, &record);
         attempt.reach = self.load.survey.reach(&decision.renewed(), Some(&record));
-        let mut written = self.until_stopped(lease, attempt.write()).await?;
+        let mut written = self.until_stopped(lease, attempt.write(undated)).await?;
         self.check_quarantine(&written.collected)?;
         self.warn_of_shorter_versions(decision, &written);
         let kept = kept(decision, &written);
@@ -426,6 +467,17 @@ impl PeriodRun<'_> {
                 record.load_completed = record.is_complete(delay, now);
             })
             .await
+    }
+}
+
+impl Prepared {
+    /// A period that reads everything itself.
+    fn of(lease: Lease) -> Self {
+        Self {
+            lease,
+            lists_again: false,
+            read: None,
+        }
     }
 }
 

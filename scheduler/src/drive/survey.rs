@@ -126,7 +126,8 @@ impl<'a> Survey<'a> {
         let other = |found: &SurveyedManifest| found.manifest.inputs != survey.inputs;
         survey.another_input = manifests.iter().any(other);
         survey.undated_day = undated_day(&manifests, &survey.records, &days, now);
-        survey.asked = range::cut(&days, unit(request, selection));
+        let has_undated = survey.inventory.undated().next().is_some();
+        survey.asked = range::cut(&days, unit(request, selection, has_undated));
         survey.fallback_days = survey.fallback_days(&manifests).await?;
         survey.changes = survey.all_changes(&manifests).await?;
         Ok(survey)
@@ -475,8 +476,11 @@ pub(super) async fn manifest(
     })
 }
 
-fn unit(request: &LoadRequest, selection: &Selection) -> Unit {
+/// The length of the load's periods. Objects without a date are read for a month at least: for
+/// each of its days alone they would be read again.
+fn unit(request: &LoadRequest, selection: &Selection, has_undated: bool) -> Unit {
     match selection {
+        _ if has_undated => Unit::Month,
         Selection::Range(_) => request.terms.range.unit(),
         // A failed day is retried as a day: its month may have been loaded day by day.
         Selection::Days(_) if matches!(request.terms.range, Range::Daily(_)) => Unit::Day,

@@ -287,6 +287,7 @@ mod tests {
                 raw_bytes: 0,
                 scratch_bytes: 0,
                 objects: Vec::new(),
+                periods: BTreeMap::new(),
             };
             let name = AttemptFiles("a").receipt(&format!("{split}-{run}"));
             self.work.put(&name, &receipt).await.unwrap();

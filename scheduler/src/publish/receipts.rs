@@ -3,8 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use plans::lake::{AttemptFiles, is_heartbeat};
-use plans::receipt::{Ledger, ObjectRows, Part, PartKind, Receipt};
+use plans::lake::{AttemptFiles, is_heartbeat, part_day};
+use plans::receipt::{Ledger, ObjectRows, Part, PartKind, PeriodRows, Receipt};
 use plans::storage::parts::PartHandle;
 
 use super::work::{Work, WorkError};
@@ -55,6 +55,8 @@ pub struct Collected {
     pub scratch_bytes: u64,
     /// What each object gave, by split, in the order of the split.
     pub objects: BTreeMap<String, Vec<ObjectRows>>,
+    /// The row counts by the attempt of each period, if there are several periods.
+    pub periods: BTreeMap<String, PeriodRows>,
 }
 
 /// Reads an attempt's receipts and chooses one for each of `splits`.
@@ -130,11 +132,23 @@ fn check(
 /// Describes the first contradiction between a receipt's counts, if there is one.
 fn disagreement(receipt: &Receipt) -> Option<String> {
     let ledger = receipt.ledger;
+    let mut of_periods = Ledger::default();
+    for rows in receipt.periods.values() {
+        of_periods += rows.ledger;
+    }
+    if !receipt.periods.is_empty() && of_periods != ledger {
+        return Some(format!("{of_periods:?} of its periods, {ledger:?} of all"));
+    }
+    disagreement_of(ledger, &receipt.parts)
+}
+
+/// Describes the first contradiction between a ledger and the parts, if there is one.
+fn disagreement_of(ledger: Ledger, parts: &[Part]) -> Option<String> {
     if !ledger.adds_up() {
         return Some(format!("{ledger:?}"));
     }
     let rows = |kind| -> u64 {
-        let parts = receipt.parts.iter().filter(|part| part.kind == kind);
+        let parts = parts.iter().filter(|part| part.kind == kind);
         parts.map(|part| part.rows).sum()
     };
     let pairs = [
@@ -169,8 +183,63 @@ impl Collected {
         }
     }
 
+    /// Takes what belongs to the attempt of one period, which loads `days`. The first period
+    /// taken counts the input that was read.
+    pub fn take_period(
+        &mut self,
+        attempt: &str,
+        days: &BTreeSet<Day>,
+    ) -> Result<Self, ReceiptError> {
+        let of_period = |part: &Part| days.contains(&Day(part.day));
+        let (parts, left) = std::mem::take(&mut self.parts)
+            .into_iter()
+            .partition(of_period);
+        self.parts = left;
+        let of_period =
+            |part: &PartHandle| part_day(&part.uri).is_some_and(|day| days.contains(&Day(day)));
+        let (losers, left) = std::mem::take(&mut self.losers)
+            .into_iter()
+            .partition(of_period);
+        self.losers = left;
+        let rows = self.periods.remove(attempt).unwrap_or_default();
+        let taken = Self {
+            ledger: rows.ledger,
+            reasons: rows.reasons,
+            parts,
+            losers,
+            input: std::mem::take(&mut self.input),
+            raw_bytes: std::mem::take(&mut self.raw_bytes),
+            scratch_bytes: std::mem::take(&mut self.scratch_bytes),
+            objects: BTreeMap::new(),
+            periods: BTreeMap::new(),
+        };
+        match disagreement_of(taken.ledger, &taken.parts) {
+            None => Ok(taken),
+            Some(what) => Err(ReceiptError::DoesNotAddUp {
+                name: format!("the receipts of {attempt}"),
+                what,
+            }),
+        }
+    }
+
+    /// Adds what the same attempt has read elsewhere.
+    pub fn merge(&mut self, other: Self) {
+        self.ledger += other.ledger;
+        for (reason, rows) in other.reasons {
+            *self.reasons.entry(reason).or_default() += rows;
+        }
+        self.parts.extend(other.parts);
+        self.losers.extend(other.losers);
+        self.input += other.input;
+        self.raw_bytes += other.raw_bytes;
+        self.scratch_bytes += other.scratch_bytes;
+    }
+
     fn add(&mut self, receipt: Receipt) {
         self.ledger += receipt.ledger;
+        for (attempt, rows) in &receipt.periods {
+            *self.periods.entry(attempt.clone()).or_default() += rows;
+        }
         for (reason, rows) in receipt.reasons {
             *self.reasons.entry(reason).or_default() += rows;
         }
@@ -231,6 +300,7 @@ mod tests {
             raw_bytes: 100,
             scratch_bytes: 0,
             objects: Vec::new(),
+            periods: BTreeMap::new(),
         };
         (format!("{split}-{task}.json"), receipt)
     }

@@ -1,6 +1,7 @@
 //! Collects the rows that one split rejects, and writes them as parts.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{UInt32Type, UInt64Type};
@@ -24,8 +25,9 @@ pub(in crate::sink) struct Quarantine {
     /// The row that was added last; its buffers are used again.
     row: QuarantinedRow,
     days: BTreeMap<i32, Day>,
-    pub reasons: BTreeMap<String, u64>,
-    pub rows: u64,
+    /// The numbers of rejected rows, by day and reason.
+    pub reasons: BTreeMap<i32, BTreeMap<String, u64>>,
+    spec: Arc<AttemptSpec>,
 }
 
 #[derive(Default)]
@@ -35,11 +37,10 @@ struct Day {
 }
 
 impl Quarantine {
-    pub(in crate::sink) fn new(spec: &AttemptSpec, split: &Split) -> Self {
+    pub(in crate::sink) fn new(spec: &Arc<AttemptSpec>, split: &Split) -> Self {
         let row = QuarantinedRow {
             source: spec.source.clone(),
             load_id: spec.load_id.clone(),
-            attempt: spec.attempt.clone(),
             ..QuarantinedRow::default()
         };
         Self {
@@ -48,7 +49,7 @@ impl Quarantine {
             row,
             days: BTreeMap::new(),
             reasons: BTreeMap::new(),
-            rows: 0,
+            spec: spec.clone(),
         }
     }
 
@@ -61,8 +62,8 @@ impl Quarantine {
         names: &mut PartNames,
     ) -> Result<()> {
         for rejection in rejections {
-            *self.reasons.entry(rejection.reason.clone()).or_default() += 1;
-            self.rows += 1;
+            let reasons = self.reasons.entry(rejection.day).or_default();
+            *reasons.entry(rejection.reason.clone()).or_default() += 1;
             self.read(batch, rejection);
             let day = self.days.entry(rejection.day).or_default();
             day.held.push(&self.row);
@@ -87,6 +88,10 @@ impl Quarantine {
         let object = self.objects.get(object as usize);
         let raw = system(batch, RAW).as_binary_view();
         let row = &mut self.row;
+        row.attempt.clear();
+        let period = self.spec.period_of(rejection.day);
+        row.attempt
+            .push_str(period.map_or("", |period| &period.attempt));
         row.object.clear();
         row.object.push_str(object.map_or("", String::as_str));
         row.line = number(LINE);

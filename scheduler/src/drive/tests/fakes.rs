@@ -15,7 +15,7 @@ use datafusion::prelude::lit;
 use plans::attempt::AttemptSpec;
 use plans::lake::{AttemptFiles, PartName, event_folder};
 use plans::mapping::{Class, Program, Route};
-use plans::receipt::{Ledger, ObjectRows, Part, PartKind, Receipt};
+use plans::receipt::{Ledger, ObjectRows, Part, PartKind, PeriodRows, Receipt};
 use plans::scan::split::Split;
 use plans::sink::quarantine;
 use plans::sink::quarantine::QuarantinedRow;
@@ -124,6 +124,7 @@ impl Engine {
             raw_bytes: 0,
             scratch_bytes: 0,
             objects: Vec::new(),
+            periods: BTreeMap::new(),
         };
         let accepts_bad = self.accepts_bad.load(Ordering::Relaxed);
         for ((kind, day), lines) in sorted(spec, &split, &mut receipt, accepts_bad) {
@@ -154,6 +155,7 @@ type Sorted = BTreeMap<(u8, i32), Vec<Line>>;
 /// Groups lines by kind and day, and counts them in the receipt's ledger.
 fn sorted(spec: &AttemptSpec, split: &Split, receipt: &mut Receipt, accepts_bad: bool) -> Sorted {
     let mut sorted = Sorted::new();
+    let mut periods: BTreeMap<String, PeriodRows> = BTreeMap::new();
     for object in &split.objects {
         let text = std::fs::read_to_string(format!("/{}", object.path)).unwrap();
         let fallback = object.fallback_day.unwrap_or(spec.undated_day);
@@ -166,7 +168,6 @@ fn sorted(spec: &AttemptSpec, split: &Split, receipt: &mut Receipt, accepts_bad:
         for (number, line) in (1..).zip(text.lines()) {
             let offset = next;
             next += line.len() as u64 + 1;
-            receipt.ledger.read += 1;
             let good = line.strip_prefix("bad ").filter(|_| accepts_bad);
             let line = good.unwrap_or(line);
             let time = line.get(..10).and_then(|day| day.parse::<Day>().ok());
@@ -179,21 +180,35 @@ fn sorted(spec: &AttemptSpec, split: &Split, receipt: &mut Receipt, accepts_bad:
             if line.starts_with("truncated") {
                 given.damaged = Some(day);
             }
-            if !spec.days.contains(&day) {
-                receipt.ledger.other_period += 1;
+            let owner = spec.period_of(day);
+            let mut row = PeriodRows::default();
+            row.ledger.read += 1;
+            if owner.is_none() {
+                row.ledger.other_period += 1;
             } else if kind == 0 {
-                receipt.ledger.written += 1;
+                row.ledger.written += 1;
             } else {
-                receipt.ledger.quarantined += 1;
-                *receipt.reasons.entry("bad".to_owned()).or_default() += 1;
+                row.ledger.quarantined += 1;
+                row.reasons.insert("bad".to_owned(), 1);
             }
-            if spec.days.contains(&day) {
+            let counted = owner.unwrap_or(&spec.periods[0]).attempt.clone();
+            *periods.entry(counted).or_default() += &row;
+            if owner.is_some() {
                 let lines = sorted.entry((kind, day)).or_default();
                 let object = format!("file:///{}", object.path);
                 lines.push((line.to_owned(), object, number, offset));
             }
         }
         receipt.objects.push(given);
+    }
+    let mut total = PeriodRows::default();
+    for rows in periods.values() {
+        total += rows;
+    }
+    receipt.ledger = total.ledger;
+    receipt.reasons = total.reasons;
+    if spec.periods.len() > 1 {
+        receipt.periods = periods;
     }
     sorted
 }
@@ -210,16 +225,17 @@ async fn write(
         0 => spec.targets.values().next().unwrap(),
         _ => &spec.quarantine,
     };
+    let period = spec.period_of(day).unwrap();
     let name = PartName {
         quarantined: kind != 0,
         source: &spec.source,
-        period: &spec.period,
+        period: &period.period,
         day,
-        digest8: &spec.digest8,
+        digest8: &period.digest8,
         number: &format!("{split}-{task}"),
     };
     let uri = format!("{}/{}", event_folder(target, "r", "a", day), name.file());
-    let staging = AttemptFiles(&spec.attempt).staged(&name.stem());
+    let staging = AttemptFiles(&period.attempt).staged(&name.stem());
     let sink = parts::open(&uri, &spec.work, &spec.access).unwrap();
     let mut part = sink.writer.create(&uri, &staging).await.unwrap();
     part.write(encoded(kind, lines)).await.unwrap();
@@ -265,7 +281,7 @@ fn encoded(kind: u8, lines: &[Line]) -> bytes::Bytes {
 #[async_trait]
 impl Submit for Engine {
     async fn run(&self, name: &str, _: Arc<dyn ExecutionPlan>) -> Result<(), SubmitError> {
-        self.jobs.fetch_add(1, Ordering::Relaxed);
+        let job = self.jobs.fetch_add(1, Ordering::Relaxed);
         let fault = self.fault();
         let failed = || SubmitError::Failed {
             message: "an executor was lost".to_owned(),
@@ -284,9 +300,11 @@ impl Submit for Engine {
             if fault == Some(Fault::NoReceipt) && Some(&split.id) == last.as_ref() {
                 continue;
             }
-            self.split(&spec, &split.id, "1", fault).await;
+            self.split(&spec, &split.id, &format!("{job}x1"), fault)
+                .await;
             if fault == Some(Fault::Twice) {
-                self.split(&spec, &split.id, "2", None).await;
+                self.split(&spec, &split.id, &format!("{job}x2"), None)
+                    .await;
             }
         }
         if fault == Some(Fault::WaitsLate) {

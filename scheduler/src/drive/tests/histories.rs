@@ -1,6 +1,6 @@
 //! Random histories of a dataset, against a model that knows where each record must be.
 //!
-//! Objects appear, are renamed, grow, are merged and expire. Loads of ranges, open loads and
+//! Objects appear, with and without a date, are renamed, grow, are merged and expire. Loads of ranges, open loads and
 //! daily loads run between, with full loads, replays, other margins, dying and concurrent
 //! drivers. After each load:
 //!
@@ -87,17 +87,21 @@ impl Record {
         }
     }
 
-    /// The model: the day that must account for the record.
-    fn owner(&self, object: Day, margin: u32) -> Day {
+    /// The model: the day that must account for the record. Objects without a date have no
+    /// garbage here: it belongs to the day that took it first.
+    fn owner(&self, object: Option<Day>, margin: u32) -> Option<Day> {
+        let Some(object) = object else {
+            return self.time;
+        };
         let near = |day: &Day| day.0.abs_diff(object.0) <= margin;
-        self.time.filter(near).unwrap_or(object)
+        Some(self.time.filter(near).unwrap_or(object))
     }
 }
 
-/// An object that exists: the day in its path and its records.
+/// An object that exists: the day in its path, if it names one, and its records.
 #[derive(Clone, Debug)]
 struct Object {
-    day: Day,
+    day: Option<Day>,
     records: Vec<Record>,
 }
 
@@ -140,13 +144,17 @@ impl History {
         }
     }
 
-    fn records(&mut self, day: Day) -> Vec<Record> {
+    /// Records around a day.
+    fn records(&mut self, day: Option<Day>) -> Vec<Record> {
+        let has_garbage = day.is_some();
+        let day = day.unwrap_or_else(|| self.random.day());
         let count = 1 + self.random.below(4);
         let record = |_| {
             self.next += 1;
             let away = self.random.below(5) as i32 - 2;
+            let is_garbage = has_garbage && self.random.one_in(9);
             Record {
-                time: (!self.random.one_in(9)).then(|| day.plus(away)),
+                time: (!is_garbage).then(|| day.plus(away)),
                 id: self.next,
             }
         };
@@ -160,13 +168,17 @@ impl History {
 
     fn appear(&mut self) {
         let (day, name) = (self.random.day(), self.name());
+        let day = (!self.random.one_in(5)).then_some(day);
         let records = self.records(day);
         self.log
-            .push(format!("{name} of {day} appears: {records:?}"));
+            .push(format!("{name} of {day:?} appears: {records:?}"));
         self.write(&name, Object { day, records });
     }
 
-    fn path(&self, name: &str, day: Day) -> PathBuf {
+    fn path(&self, name: &str, day: Option<Day>) -> PathBuf {
+        let Some(day) = day else {
+            return self.world.path(&format!("input/rotated/{name}"));
+        };
         let folder = "input/AWSLogs/123456789012/vpcflowlogs/us-east-1";
         let day = day.to_string().replace('-', "/");
         self.world.path(&format!("{folder}/{day}/{name}"))
@@ -386,12 +398,14 @@ impl History {
             .collect();
         for (name, object) in &self.objects {
             for record in &object.records {
-                let owner = record.owner(object.day, request.terms.margin);
+                let Some(owner) = record.owner(object.day, request.terms.margin) else {
+                    continue;
+                };
                 // With other margins, the days that the margins choose from must be asked for.
                 let both = record
                     .time
                     .iter()
-                    .chain([&object.day])
+                    .chain(&object.day)
                     .all(|day| asked.contains(day));
                 let either = self.other_margins && !both;
                 if either || !asked.contains(&owner) || visible.contains(&format!("r{}", record.id))

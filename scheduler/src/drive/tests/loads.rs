@@ -486,21 +486,6 @@ async fn a_month_is_complete_once_it_is_over_and_all_requested_days_are_loaded()
 }
 
 #[tokio::test]
-async fn an_undated_row_is_quarantined_once_by_all_loads_together() {
-    let world = World::new();
-    std::fs::create_dir_all(world.path("input")).unwrap();
-    let lines = "2024-02-01 b\n2024-01-30 a\nno time\n";
-    std::fs::write(world.path("input").join("flat.log"), lines).unwrap();
-    let [january, february] = [("2024-01-30", "2024-01-31"), ("2024-02-01", "2024-02-02")]
-        .map(|(from, to)| world.request(from, to));
-    for request in [&february, &january, &full(&february), &full(&january)] {
-        assert_eq!(world.run(request, &[]).await.exit_code, 0);
-        assert_eq!(world.rejected().len(), 1);
-    }
-    assert_eq!(world.rows(), ["a", "b"]);
-}
-
-#[tokio::test]
 async fn a_day_loaded_daily_and_then_historically_is_stored_once() {
     let world = World::new();
     for day in ["2024-03-17", "2024-03-18", "2024-03-19"] {

@@ -2,10 +2,8 @@
 
 mod dying;
 pub(crate) mod fakes;
-
 mod forged;
-
-mod loads;
-
 mod histories;
+mod loads;
 mod recovery;
+mod undated;
