@@ -28,7 +28,9 @@ fn expect_named(plan: &Output, outcome: &Output, names: &[&str]) {
         .as_array()
         .cloned()
         .unwrap_or_default();
-    let warnings = outcome.json()["warnings"].clone();
+    let outcome = outcome.json();
+    assert_eq!(outcome["unaddressable"], plan["unaddressable"]);
+    let warnings = &outcome["warnings"];
     let warnings: Vec<&str> = warnings
         .as_array()
         .into_iter()

@@ -24,7 +24,7 @@ use crate::load::dataset;
 use crate::load::days::{Day, Month};
 use crate::load::failure::{Failure, Kind};
 use crate::load::notification::Notification;
-use crate::load::outcome::{DayNote, Outcome, PeriodOutcome, PeriodState};
+use crate::load::outcome::{DayNote, Incomplete, Outcome, PeriodOutcome, PeriodState};
 use crate::load::range::{AskedPeriod, MAX_DAYS};
 use crate::load::recorded::{Origin, RecordedRequest};
 use crate::load::terms::{LoadRequest, Range};
@@ -196,7 +196,10 @@ impl Driver {
             .flat_map(|period| &period.days)
             .copied()
             .collect();
-        outcome.incomplete = incomplete(&records, Some(&(&ever | asked)));
+        outcome.incomplete = Incomplete {
+            unaddressable: load.survey.inventory.counts().unaddressable.clone(),
+            ..incomplete(&records, Some(&(&ever | asked)))
+        };
         let covered = |day: &Day| {
             let mut of_month = records.iter().filter(|record| record.period == day.month());
             of_month.any(|record| record.covered_days.contains_key(day))

@@ -31,10 +31,8 @@ pub struct LoadPlan {
     pub input: Volume,
     /// Objects that are not read, counted by reason.
     pub ignored: BTreeMap<Skip, u64>,
-    /// URIs of the first objects whose names cannot be addressed.
-    pub unaddressable: Vec<String>,
     pub periods: Vec<PeriodPlan>,
-    /// Days that miss rows.
+    /// Days that miss rows, and objects that are not read.
     #[serde(flatten)]
     pub incomplete: Incomplete,
     pub warnings: Vec<String>,
@@ -80,11 +78,13 @@ impl Driver {
                 bytes: counts.bytes,
             },
             ignored: counts.skipped.clone(),
-            unaddressable: counts.unaddressable.clone(),
             periods: periods
                 .map(|(asked, remaining)| period(&survey, asked, remaining))
                 .collect(),
-            incomplete: incomplete(&survey.records, None),
+            incomplete: Incomplete {
+                unaddressable: counts.unaddressable.clone(),
+                ..incomplete(&survey.records, None)
+            },
             warnings: warnings(&remaining)
                 .into_iter()
                 .chain(counts.warning())

@@ -50,6 +50,9 @@ pub struct Incomplete {
     /// Covered days with damaged input objects.
     #[serde(default)]
     pub broken: Vec<DayNote>,
+    /// URIs of the first objects that are not read because their names cannot be addressed.
+    #[serde(default)]
+    pub unaddressable: Vec<String>,
     /// Whether days that were asked for are owed rows.
     #[serde(skip)]
     pub owes_asked: bool,
