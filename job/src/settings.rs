@@ -163,7 +163,7 @@ layered! {
         #[arg(long, value_name = "URI", help_heading = "Output")]
         pub(crate) quarantine: Option<String>,
 
-        /// Fail a period if more than this share of its rows is rejected [default: 5%]
+        /// Fail a period if more than this share of its lines is rejected [default: 5%]
         #[arg(long, value_name = "PERCENT", value_parser = values::percent,
               help_heading = "Output")]
         pub(crate) max_quarantine: Option<f64>,

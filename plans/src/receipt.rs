@@ -22,6 +22,9 @@ pub struct Receipt {
     pub ledger: Ledger,
     /// Filtered and quarantined rows by reason.
     pub reasons: BTreeMap<String, u64>,
+    /// Physical lines of the quarantined rows.
+    #[serde(default)]
+    pub quarantined_lines: u64,
     /// The same by the attempt of each period, if the split was read for several periods.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub periods: BTreeMap<String, PeriodRows>,
@@ -46,6 +49,9 @@ pub struct PeriodRows {
     pub ledger: Ledger,
     /// Filtered and quarantined rows by reason.
     pub reasons: BTreeMap<String, u64>,
+    /// Physical lines of the quarantined rows.
+    #[serde(default)]
+    pub quarantined_lines: u64,
 }
 
 /// The rows of one input object, by the day that owns them.
@@ -161,6 +167,7 @@ impl std::ops::AddAssign for Ledger {
 impl std::ops::AddAssign<&PeriodRows> for PeriodRows {
     fn add_assign(&mut self, other: &PeriodRows) {
         self.ledger += other.ledger;
+        self.quarantined_lines += other.quarantined_lines;
         for (reason, rows) in &other.reasons {
             *self.reasons.entry(reason.clone()).or_default() += rows;
         }

@@ -276,6 +276,65 @@ fn a_text_that_ends_within_a_line_names_the_damage() -> anyhow::Result<()> {
     Ok(())
 }
 
+/// A source of records that may span lines.
+const LOGINS: &str = r#"format = { name = "csv", header = true, multiline = true }
+events = ["login"]
+
+[columns]
+at = "epoch_s"
+user = "text"
+
+[base.set]
+metadata.product.name = "Door"
+metadata.product.vendor_name = "Example"
+"#;
+
+const LOGIN: &str = r#"class = "authentication"
+
+[set]
+severity_id = 1
+activity_id = 1
+service.name = "door"
+
+[map]
+time = "at"
+user.name = "user"
+"#;
+
+#[test]
+fn a_rejected_record_counts_every_line_that_it_spans() -> anyhow::Result<()> {
+    let workspace = Workspace::new()?;
+    let source = workspace.folder().join("door");
+    fs::create_dir_all(&source)?;
+    fs::write(source.join("source.toml"), LOGINS)?;
+    fs::write(source.join("login.toml"), LOGIN)?;
+    let at = first().midnight() + 60;
+    let good = format!("{at},ann\n").repeat(100);
+    let swallowed = format!("{at},\"bob\n") + &format!("{at},carl\n").repeat(49);
+    let path = workspace.input().join(format!("{}-door.csv", first()));
+    fs::create_dir_all(workspace.input())?;
+    fs::write(path, format!("at,user\n{good}{swallowed}"))?;
+    let load = || -> anyhow::Result<_> {
+        let source = source.to_str().expect("a text");
+        let days = [first().to_string(), first().to_string()];
+        let load = workspace.run(source)?;
+        Ok(load.args(["--from", &days[0], "--to", &days[1]]))
+    };
+    let refused = load()?.run()?.expect_code(3).json();
+    let error = &refused["periods"][0]["error"];
+    assert_eq!(error["code"], "too_many_quarantined", "{refused}");
+    let message = error["message"].as_str().unwrap_or_default();
+    assert!(message.starts_with("33.3 % of 150 lines"), "{message}");
+    let accepted = load()?.args(["--max-quarantine", "34%"]).run()?.json();
+    assert_eq!(accepted["rows"]["quarantined"], 1, "{accepted}");
+    let quarantine = rows::objects(&workspace.folder().join("lake.quarantine"));
+    assert_eq!(
+        rows::read(&quarantine[0], &["line", "lines"])?,
+        [["102", "50"]]
+    );
+    Ok(())
+}
+
 /// Bytes as `rows::read` shows them.
 fn hex(text: &str) -> String {
     text.bytes().map(|byte| format!("{byte:02x}")).collect()

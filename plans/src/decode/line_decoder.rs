@@ -113,7 +113,12 @@ impl<P: LineParser> LineDecoder<P> {
         match outcome {
             Ok(LineKind::Row) => self.rows.end(line.number, line.offset, span),
             Ok(LineKind::Header) => {}
-            Err(why) => self.rows.reject(&why, line.number, line.offset, span),
+            Err(why) => {
+                if let Some(lines) = line.lines_of_cut {
+                    self.rows.note_cut(lines);
+                }
+                self.rows.reject(&why, line.number, line.offset, span);
+            }
         }
     }
 

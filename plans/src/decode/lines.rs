@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 
 use arrow::buffer::Buffer;
 use bytes::Bytes;
-use memchr::{memchr, memchr2, memchr3};
+use memchr::{memchr, memchr_iter, memchr2, memchr3};
 
 /// A longer line is rejected.
 pub(crate) const MAX_LINE: usize = 16 << 20;
@@ -141,6 +141,10 @@ pub(crate) struct Lines {
     /// The beginning of a line whose end has not arrived.
     carry: Vec<u8>,
     carried: usize,
+    /// Line ends of the carried text that are not kept.
+    dropped_ends: u64,
+    /// Whether the carried text ends with a line end.
+    carried_end: bool,
     /// The last line that spanned blocks.
     gathered: Bytes,
     number: u64,
@@ -162,6 +166,8 @@ pub(crate) struct Found {
     /// Whether its whole block is ASCII, which proves that it is UTF-8.
     pub(crate) is_ascii: bool,
     pub(crate) is_too_long: bool,
+    /// The physical lines of a record that is too long to be kept.
+    pub(crate) lines_of_cut: Option<u64>,
 }
 
 impl Found {
@@ -232,6 +238,7 @@ impl Lines {
             offset: self.offset,
             is_ascii: true,
             is_too_long: false,
+            lines_of_cut: None,
         }
     }
 
@@ -269,11 +276,14 @@ impl Lines {
     /// Appends to the incomplete line, up to the maximum length of a line.
     fn keep(&mut self, bytes: &[u8]) {
         self.carried += bytes.len();
+        self.carried_end = bytes.last().map_or(self.carried_end, |last| *last == b'\n');
         if self.carried <= MAX_LINE {
             self.carry.extend_from_slice(bytes);
         } else {
             let room = KEPT.saturating_sub(self.carry.len()).min(bytes.len());
             self.carry.extend_from_slice(&bytes[..room]);
+            let dropped = self.carry.get(KEPT..).unwrap_or_default();
+            self.dropped_ends += line_ends(dropped) + line_ends(&bytes[room..]);
             self.carry.truncate(KEPT);
             self.carry.shrink_to_fit();
         }
@@ -290,7 +300,9 @@ impl Lines {
             .buffer
             .get_or_insert_with(|| add_buffer(buffers, self.block.clone()));
         let found = self.found(start, length, length + line_end);
+        let text = &self.block[start..start + length];
         let found = Found {
+            lines_of_cut: found.is_too_long.then(|| 1 + line_ends(text)),
             buffer,
             is_ascii: self.is_ascii,
             ..found
@@ -303,7 +315,12 @@ impl Lines {
         let length = std::mem::take(&mut self.carried);
         let buffer = add_buffer(buffers, self.gathered.clone());
         let found = self.found(0, length, length + line_end);
+        let dropped = std::mem::take(&mut self.dropped_ends);
+        let lines_of_cut = found
+            .is_too_long
+            .then(|| dropped + line_ends(&self.gathered) + u64::from(!self.carried_end));
         self.trim(Found {
+            lines_of_cut,
             gathered: true,
             buffer,
             ..found
@@ -355,8 +372,14 @@ impl Lines {
             offset,
             is_ascii: false,
             is_too_long,
+            lines_of_cut: None,
         }
     }
+}
+
+/// The number of line ends in `text`.
+fn line_ends(text: &[u8]) -> u64 {
+    memchr_iter(b'\n', text).count() as u64
 }
 
 fn add_buffer(buffers: &mut Vec<Buffer>, bytes: Bytes) -> u32 {
@@ -414,5 +437,21 @@ mod tests {
         assert_eq!(found.len(), 2);
         assert_eq!(found[0].2.len(), KEPT);
         assert_eq!(found[1], (2, (20 << 20) + 1, "next".to_owned()));
+    }
+
+    #[test]
+    fn the_lines_of_a_record_are_counted_where_its_bytes_are_not_kept() {
+        let block = "x\n".repeat(1 << 19);
+        let whole = format!("\"{}", block.repeat(20));
+        for size in [whole.len(), 1 << 20, 77_777] {
+            let mut lines = Lines::new(Splitter::Quoted(b'"'));
+            let mut buffers = Vec::new();
+            for piece in whole.as_bytes().chunks(size) {
+                lines.push(Bytes::copy_from_slice(piece));
+            }
+            assert!(lines.next(&mut buffers).is_none());
+            let rest = lines.rest(&mut buffers).expect("an unclosed record");
+            assert_eq!(rest.lines_of_cut, Some(20 * (1 << 19)), "{size}");
+        }
     }
 }

@@ -38,6 +38,9 @@ pub const RAW: &str = "_raw";
 pub const REJECT: &str = "_reject";
 /// Details of the reason, such as the column and its value. Utf8View.
 pub const DETAIL: &str = "_detail";
+/// Physical lines of a rejected record whose bytes are not all kept. NULL: those of its `_raw`.
+/// UInt64.
+pub const LINES: &str = "_lines";
 /// Values without a column, as a JSON object. Utf8View.
 pub const EXTRA: &str = "_extra";
 
@@ -135,7 +138,7 @@ pub fn schema_of<'a>(columns: impl IntoIterator<Item = &'a Column>) -> SchemaRef
 }
 
 /// Returns the columns that every scan adds.
-pub fn system_fields() -> [Field; 7] {
+pub fn system_fields() -> [Field; 8] {
     [
         Field::new(EXTRA, DataType::Utf8View, true),
         Field::new(OBJECT, DataType::UInt32, false),
@@ -144,5 +147,6 @@ pub fn system_fields() -> [Field; 7] {
         Field::new(RAW, DataType::BinaryView, true),
         Field::new(REJECT, DataType::Utf8View, true),
         Field::new(DETAIL, DataType::Utf8View, true),
+        Field::new(LINES, DataType::UInt64, true),
     ]
 }

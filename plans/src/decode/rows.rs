@@ -51,6 +51,8 @@ pub(crate) struct Rows {
     raw: Cells<u128>,
     reject: Cells<u128>,
     detail: Cells<u128>,
+    /// The rows whose bytes are not all kept, with the physical lines of each.
+    cut: Vec<(usize, u64)>,
     lines: Vec<u64>,
     offsets: Vec<u64>,
     object: u32,
@@ -76,6 +78,7 @@ impl Rows {
             raw: Cells::new(),
             reject: Cells::new(),
             detail: Cells::new(),
+            cut: Vec::new(),
             lines: Vec::new(),
             offsets: Vec::new(),
             object: request.object,
@@ -180,6 +183,11 @@ impl Rows {
         self.row += 1;
     }
 
+    /// Notes that the current row lacks bytes, and that it has this many physical lines.
+    pub(crate) fn note_cut(&mut self, lines: u64) {
+        self.cut.push((self.row, lines));
+    }
+
     /// Ends the current row as rejected. Its columns are NULL.
     pub(crate) fn reject(&mut self, why: &Rejected, line: u64, offset: u64, raw: Span<'_>) {
         for column in &mut self.columns {
@@ -231,6 +239,11 @@ impl Rows {
         arrays.push(raw.unwrap_or_else(|| self.null_column(first + 4, rows)));
         arrays.push(reject.unwrap_or_else(|| self.null_column(first + 5, rows)));
         arrays.push(detail.unwrap_or_else(|| self.null_column(first + 6, rows)));
+        let cut = std::mem::take(&mut self.cut);
+        arrays.push(match cut.is_empty() {
+            true => self.null_column(first + 7, rows),
+            false => Arc::new(lines_of(&cut, rows)),
+        });
     }
 
     /// Returns an all-NULL column. All columns and batches share one array for each type.
@@ -250,6 +263,15 @@ impl Rows {
         self.nulls.push(Arc::clone(&array));
         array
     }
+}
+
+/// A column of the physical lines of some rows.
+fn lines_of(cut: &[(usize, u64)], rows: usize) -> UInt64Array {
+    let mut lines = vec![None; rows];
+    for (row, count) in cut {
+        lines[*row] = Some(*count);
+    }
+    lines.into()
 }
 
 fn invalid_value(column: &str, text: &[u8], expected: &str) -> Rejected {

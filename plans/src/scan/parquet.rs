@@ -222,7 +222,7 @@ fn epoch(array: &ArrayRef, unit: Unit) -> Result<ArrayRef> {
     )?)
 }
 
-fn system_columns(object: u32, first: u64, rows: usize, broken: Option<&str>) -> [ArrayRef; 7] {
+fn system_columns(object: u32, first: u64, rows: usize, broken: Option<&str>) -> [ArrayRef; 8] {
     let text = |value: Option<&str>| Arc::new(StringViewArray::from(vec![value; rows])) as ArrayRef;
     [
         text(None),
@@ -234,5 +234,6 @@ fn system_columns(object: u32, first: u64, rows: usize, broken: Option<&str>) ->
         Arc::new(BinaryViewArray::from(vec![None; rows])),
         text(broken.map(|_| CORRUPT_PARQUET)),
         text(broken),
+        Arc::new(UInt64Array::new_null(rows)),
     ]
 }

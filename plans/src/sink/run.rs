@@ -278,6 +278,10 @@ impl SplitRun {
                 ..counted.ledger
             },
             reasons: counted.filtered.clone(),
+            quarantined_lines: days
+                .iter()
+                .filter_map(|day| self.quarantine.lines.get(day))
+                .sum(),
         };
         let rejected = days
             .iter()
@@ -312,6 +316,7 @@ impl SplitRun {
                 .unwrap_or_else(|| "local".to_owned()),
             ledger: total.ledger,
             reasons: total.reasons,
+            quarantined_lines: total.quarantined_lines,
             periods,
             parts: std::mem::take(&mut self.parts),
             input_objects: split.objects.len() as u64,

@@ -26,7 +26,7 @@ use crate::publish::manifest::{Manifest, Written};
 use crate::publish::receipts::Collected;
 use crate::status::{Broken, DayCoverage, PeriodRecord, State};
 
-/// The quarantine limit applies from this number of rejected rows on.
+/// The quarantine limit applies from this number of rejected lines on.
 const LEAST_QUARANTINED: u64 = 20;
 
 /// The days to load and the state they were derived from, decided under the lease.
@@ -375,15 +375,18 @@ impl PeriodRun<'_> {
 
     pub(super) fn check_quarantine(&self, collected: &Collected) -> Result<(), Failure> {
         let ledger = collected.ledger;
-        let own = ledger.read.saturating_sub(ledger.other_period).max(1);
+        let own = ledger.read.saturating_sub(ledger.other_period);
+        // A rejected record may have many lines, such as the rest of an object after a quote.
+        let rejected = collected.quarantined_lines.max(ledger.quarantined);
+        let lines = (own - ledger.quarantined.min(own) + rejected).max(1);
         #[expect(clippy::cast_precision_loss, reason = "a percentage for people")]
-        let share = 100.0 * ledger.quarantined as f64 / own as f64;
+        let share = 100.0 * rejected as f64 / lines as f64;
         let most = self.load.request().terms.max_quarantine;
-        if share <= most || ledger.quarantined < LEAST_QUARANTINED {
+        if share <= most || rejected < LEAST_QUARANTINED {
             return Ok(());
         }
         let message = format!(
-            "{share:.1} % of {own} rows would be quarantined, more than {most} % ({})",
+            "{share:.1} % of {lines} lines would be quarantined, more than {most} % ({})",
             frequent(&collected.reasons)
         );
         let remedy = "nothing was published: fix the source (`lakebolt map` shows rejected rows), \

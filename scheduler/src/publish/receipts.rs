@@ -47,6 +47,8 @@ impl ReceiptError {
 pub struct Collected {
     pub ledger: Ledger,
     pub reasons: BTreeMap<String, u64>,
+    /// Physical lines of the quarantined rows.
+    pub quarantined_lines: u64,
     pub parts: Vec<Part>,
     /// Parts of duplicate receipts that were not chosen.
     pub losers: Vec<PartHandle>,
@@ -205,6 +207,7 @@ impl Collected {
         let taken = Self {
             ledger: rows.ledger,
             reasons: rows.reasons,
+            quarantined_lines: rows.quarantined_lines,
             parts,
             losers,
             input: std::mem::take(&mut self.input),
@@ -225,6 +228,7 @@ impl Collected {
     /// Adds what the same attempt has read elsewhere.
     pub fn merge(&mut self, other: Self) {
         self.ledger += other.ledger;
+        self.quarantined_lines += other.quarantined_lines;
         for (reason, rows) in other.reasons {
             *self.reasons.entry(reason).or_default() += rows;
         }
@@ -237,6 +241,7 @@ impl Collected {
 
     fn add(&mut self, receipt: Receipt) {
         self.ledger += receipt.ledger;
+        self.quarantined_lines += receipt.quarantined_lines;
         for (attempt, rows) in &receipt.periods {
             *self.periods.entry(attempt.clone()).or_default() += rows;
         }
@@ -294,6 +299,7 @@ mod tests {
                 ..Ledger::default()
             },
             reasons: BTreeMap::from([("noise".to_owned(), read)]),
+            quarantined_lines: 0,
             parts: Vec::new(),
             input_objects: 1,
             input_bytes: 10,

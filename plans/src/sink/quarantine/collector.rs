@@ -8,9 +8,9 @@ use arrow::datatypes::{UInt32Type, UInt64Type};
 use datafusion::common::Result;
 
 use super::writer::BatchBuilder;
-use super::{HELD_BYTES, QuarantinedRow, schema};
+use super::{HELD_BYTES, QuarantinedRow, lines_of, schema};
 use crate::attempt::AttemptSpec;
-use crate::decode::{LINE, OBJECT, OFFSET, RAW};
+use crate::decode::{LINE, LINES, OBJECT, OFFSET, RAW};
 use crate::lake::quarantine_folder;
 use crate::receipt::{Part, PartKind};
 use crate::scan::split::{InputObject, Split};
@@ -27,6 +27,8 @@ pub(in crate::sink) struct Quarantine {
     days: BTreeMap<i32, Day>,
     /// The numbers of rejected rows, by day and reason.
     pub reasons: BTreeMap<i32, BTreeMap<String, u64>>,
+    /// The physical lines of the rejected rows, by day.
+    pub lines: BTreeMap<i32, u64>,
     spec: Arc<AttemptSpec>,
 }
 
@@ -49,6 +51,7 @@ impl Quarantine {
             row,
             days: BTreeMap::new(),
             reasons: BTreeMap::new(),
+            lines: BTreeMap::new(),
             spec: spec.clone(),
         }
     }
@@ -65,6 +68,7 @@ impl Quarantine {
             let reasons = self.reasons.entry(rejection.day).or_default();
             *reasons.entry(rejection.reason.clone()).or_default() += 1;
             self.read(batch, rejection);
+            *self.lines.entry(rejection.day).or_default() += self.row.lines;
             let day = self.days.entry(rejection.day).or_default();
             day.held.push(&self.row);
         }
@@ -104,6 +108,11 @@ impl Quarantine {
             bytes.extend_from_slice(raw.value(at));
             bytes
         });
+        let cut = system(batch, LINES).as_primitive::<UInt64Type>();
+        row.lines = match cut.is_valid(at) {
+            true => cut.value(at),
+            false => lines_of(row.raw.as_deref()),
+        };
     }
 
     async fn flush(

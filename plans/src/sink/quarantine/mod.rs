@@ -12,6 +12,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use memchr::memchr_iter;
 use serde::{Serialize, Serializer};
 
 use crate::decode::is_damage;
@@ -28,6 +29,7 @@ const SOURCE: &str = "source";
 const OBJECT: &str = "object";
 const LINE: &str = "line";
 const OFFSET: &str = "offset";
+const LINES: &str = "lines";
 const REASON: &str = "reason";
 const DETAIL: &str = "detail";
 const RAW: &str = "raw";
@@ -53,6 +55,8 @@ pub struct QuarantinedRow {
     pub load_id: String,
     #[serde(skip)]
     pub attempt: String,
+    /// Physical lines that the record has in the object. Older files do not say.
+    pub lines: u64,
 }
 
 impl QuarantinedRow {
@@ -76,6 +80,13 @@ fn as_text<S: Serializer>(raw: &Option<Vec<u8>>, serializer: S) -> Result<S::Ok,
     serializer.serialize_str(&text(raw.as_deref()))
 }
 
+/// The physical lines of a record with these bytes. The last line needs no line end.
+pub(super) fn lines_of(raw: Option<&[u8]>) -> u64 {
+    let raw = raw.unwrap_or_default();
+    let begun = u64::from(!raw.ends_with(b"\n"));
+    memchr_iter(b'\n', raw).count() as u64 + begun
+}
+
 /// The columns of a quarantine file.
 fn schema() -> SchemaRef {
     let text = |name| Field::new(name, DataType::Utf8, false);
@@ -90,6 +101,7 @@ fn schema() -> SchemaRef {
         Field::new(RAW, DataType::Binary, true),
         text(LOAD_ID),
         text(ATTEMPT),
+        number(LINES),
     ]))
 }
 
@@ -111,6 +123,7 @@ mod tests {
             raw: raw.map(<[u8]>::to_vec),
             load_id: "l".to_owned(),
             attempt: "a".to_owned(),
+            lines: 1,
         }
     }
 
@@ -197,7 +210,8 @@ mod tests {
                 "detail Utf8",
                 "raw Binary",
                 "load_id Utf8",
-                "attempt Utf8"
+                "attempt Utf8",
+                "lines UInt64"
             ]
         );
     }
@@ -216,12 +230,20 @@ mod tests {
     }
 
     #[test]
+    fn the_lines_of_a_row_are_those_of_its_bytes_where_an_older_file_does_not_say() {
+        let whole = writer::batch(&[row(Some(b"a\nb"))]).expect("rows can be written");
+        let older: Vec<usize> = (0..whole.num_columns() - 1).collect();
+        let batch = whole.project(&older).expect("it has these columns");
+        assert_eq!(Columns::of(&batch).row(0).lines, 2);
+    }
+
+    #[test]
     fn people_are_shown_the_raw_row_as_text() {
         let json = serde_json::to_string(&row(Some(b"x\xff"))).expect("JSON");
         assert_eq!(
             json,
             "{\"source\":\"vpc_flow\",\"object\":\"file:///a\",\"line\":3,\"reason\":\"unparsable\",\
-             \"detail\":\"\",\"raw\":\"x\u{fffd}\",\"load_id\":\"l\"}"
+             \"detail\":\"\",\"raw\":\"x\u{fffd}\",\"load_id\":\"l\",\"lines\":1}"
         );
         assert_eq!(row(None).text(), "");
     }

@@ -18,7 +18,10 @@ use parquet::arrow::async_reader::{AsyncFileReader, ParquetRecordBatchStream};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
 
-use super::{ATTEMPT, DETAIL, LINE, LOAD_ID, OBJECT, OFFSET, QuarantinedRow, RAW, REASON, SOURCE};
+use super::{
+    ATTEMPT, DETAIL, LINE, LINES, LOAD_ID, OBJECT, OFFSET, QuarantinedRow, RAW, REASON, SOURCE,
+    lines_of,
+};
 use crate::storage;
 use crate::storage::{StoreError, StoreFailure};
 
@@ -126,6 +129,8 @@ pub(crate) struct Columns {
     source: Option<StringArray>,
     object: Option<StringArray>,
     line: Option<UInt64Array>,
+    /// Older versions do not write it.
+    lines: Option<UInt64Array>,
     offset: Option<UInt64Array>,
     reason: Option<StringArray>,
     detail: Option<StringArray>,
@@ -147,6 +152,7 @@ impl Columns {
             source: text(SOURCE),
             object: text(OBJECT),
             line: number(LINE),
+            lines: number(LINES),
             offset: number(OFFSET),
             reason: text(REASON),
             detail: text(DETAIL),
@@ -187,6 +193,10 @@ impl Columns {
             source: self.source(row).to_owned(),
             object: text(self.object.as_ref(), row).to_owned(),
             line: number(self.line.as_ref(), row),
+            lines: match &self.lines {
+                Some(_) => number(self.lines.as_ref(), row),
+                None => lines_of(raw.map(|raw| raw.value(row))),
+            },
             offset: number(self.offset.as_ref(), row),
             reason: self.reason(row).to_owned(),
             detail: text(self.detail.as_ref(), row).to_owned(),

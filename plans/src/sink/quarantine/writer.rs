@@ -16,7 +16,7 @@ use crate::storage::parts::{PartError, PartHandle, UnpublishedPart};
 /// Rows of one batch.
 const BATCH_ROWS: usize = 8192;
 /// Bytes of a row's numbers, and of the offsets of its texts.
-const FIXED_BYTES: usize = 2 * 8 + 7 * 4;
+const FIXED_BYTES: usize = 3 * 8 + 7 * 4;
 
 /// Rows that cannot be written as a quarantine file.
 #[derive(Debug, thiserror::Error)]
@@ -100,6 +100,7 @@ pub(super) struct BatchBuilder {
     source: StringBuilder,
     object: StringBuilder,
     line: UInt64Builder,
+    lines: UInt64Builder,
     offset: UInt64Builder,
     reason: StringBuilder,
     detail: StringBuilder,
@@ -130,6 +131,7 @@ impl BatchBuilder {
         self.source.append_value(&row.source);
         self.object.append_value(&row.object);
         self.line.append_value(row.line);
+        self.lines.append_value(row.lines);
         self.offset.append_value(row.offset);
         self.reason.append_value(&row.reason);
         self.detail.append_value(&row.detail);
@@ -154,6 +156,7 @@ impl BatchBuilder {
                 Arc::new(self.raw.finish()),
                 Arc::new(self.load_id.finish()),
                 Arc::new(self.attempt.finish()),
+                Arc::new(self.lines.finish()),
             ],
         )
     }
