@@ -163,6 +163,44 @@ fn a_cluster_loads_what_the_embedded_engine_loads() -> anyhow::Result<()> {
 }
 
 #[test]
+fn a_client_of_a_cluster_without_executors_sees_why_nothing_happens() -> anyhow::Result<()> {
+    let setup = Setup::new()?;
+    let _scheduler = setup.scheduler()?;
+    let client = setup.load()?.spawn()?;
+    until("the client says that there is no executor", || {
+        let stderr = client.stderr_so_far().unwrap_or_default();
+        stderr.contains("the cluster has had no executor for")
+    });
+    let _executor = setup.executor()?.spawn()?;
+    setup.expect_exact(client.wait()?).map(drop)
+}
+
+#[test]
+fn a_full_load_replaces_what_a_load_has_written_that_it_waited_for() -> anyhow::Result<()> {
+    let setup = Setup::new()?;
+    let _scheduler = setup.scheduler()?;
+    let executor = setup.executor()?.crash_at("stop:before-receipt").spawn()?;
+    let wrong = setup.load()?.args(["--region", "us-west-2"]).spawn()?;
+    until("the executor is frozen", || executor.is_frozen());
+    let full = ["--full-load", "--wait", "5m", "--region", "eu-west-1"];
+    let right = setup.load()?.args(full).spawn()?;
+    until("both loads run", || {
+        let loads = setup.lakebolt(&["status"]).and_then(Invocation::run);
+        loads.is_ok_and(|answer| answer.json()["loads"].as_array().map(Vec::len) == Some(2))
+    });
+    executor.thaw()?;
+    wrong.wait()?.expect_code(0);
+    let right = right.wait()?.expect_code(0);
+    let written = rows::count_all(&setup.workspace.lake())?;
+    assert_eq!(right.rows("written"), written);
+    let parts = rows::objects(&setup.workspace.lake());
+    let is_right =
+        |part: &std::path::PathBuf| part.display().to_string().contains("region=eu-west-1");
+    assert!(parts.iter().all(is_right), "{parts:#?}");
+    Ok(())
+}
+
+#[test]
 fn a_source_of_the_user_is_sent_to_the_cluster() -> anyhow::Result<()> {
     let setup = Setup::new()?;
     let _scheduler = setup.scheduler()?;

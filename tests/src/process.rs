@@ -3,6 +3,7 @@
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::Read;
+use std::os::unix::fs::FileExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -156,6 +157,14 @@ impl Running {
             after.chars().next()
         });
         state == Some('T')
+    }
+
+    /// What it has written to stderr so far.
+    pub fn stderr_so_far(&self) -> anyhow::Result<String> {
+        // The process writes at the position of the same open file, so it must not move.
+        let mut bytes = vec![0; usize::try_from(self.stderr.metadata()?.len())?];
+        self.stderr.read_exact_at(&mut bytes, 0)?;
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
     }
 
     /// Its largest resident size so far, in KiB; 0 after its end.
