@@ -181,7 +181,7 @@ impl Classifier {
         })
     }
 
-    /// Returns the day that owns the row, and what becomes of it.
+    /// Returns the day that owns the row, and what happens to it.
     fn decide(&mut self, columns: &Columns, row: usize) -> (i32, Decision) {
         let object = columns.object.value(row) as usize;
         if columns.reject.is_valid(row) {

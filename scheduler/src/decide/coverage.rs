@@ -30,7 +30,8 @@ use crate::publish::lists::ListedObject;
 pub struct Standing {
     pub uri: String,
     pub identity: Identity,
-    pub object: InputObject,
+    /// The day in its path.
+    pub day: Option<Day>,
     /// Days that its rows may be away from its day.
     pub margin: u32,
 }
@@ -61,22 +62,18 @@ pub struct DayChange {
 
 impl Standing {
     /// Describes an object whose rows may be this many days away from its day.
-    pub fn new(object: InputObject, margin: u32) -> Self {
+    pub fn new(object: &InputObject, margin: u32) -> Self {
         Self {
-            uri: identity::uri(&object),
-            identity: Identity::of(&object),
-            object,
+            uri: identity::uri(object),
+            identity: Identity::of(object),
+            day: object.day.map(Day),
             margin,
         }
     }
 
-    fn day(&self) -> Option<Day> {
-        self.object.day.map(Day)
-    }
-
     /// Whether the object may hold rows of a day.
     fn reaches(&self, day: Day) -> bool {
-        let distance = self.object.day.map_or(0, |own| own.abs_diff(day.0));
+        let distance = self.day.map_or(0, |own| own.0.abs_diff(day.0));
         distance <= self.margin
     }
 }
@@ -127,7 +124,7 @@ impl Comparison {
             .rev()
             .filter(|(index, _)| !taken[*index])
         {
-            let key = (object.identity.content, object.day());
+            let key = (object.identity.content, object.day);
             by_content.entry(key).or_default().push(index);
         }
         let mut still = Vec::new();
@@ -293,7 +290,7 @@ mod tests {
             day: day.parse().ok(),
             ..InputObject::default()
         };
-        Standing::new(object, MARGIN)
+        Standing::new(&object, MARGIN)
     }
 
     fn listed(name: &str, content: u64, rows: &[(i32, u64)]) -> ListedObject {
@@ -301,7 +298,7 @@ mod tests {
         ListedObject {
             uri: standing.uri,
             identity: standing.identity,
-            day: standing.object.day.map(Day),
+            day: standing.day,
             margin: MARGIN,
             rows: rows.iter().map(|(day, rows)| (Day(*day), *rows)).collect(),
             ..ListedObject::default()

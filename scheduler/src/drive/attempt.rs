@@ -105,12 +105,12 @@ impl<'a> Attempt<'a> {
     /// Reads the input objects of its days and writes unpublished parts. `undated` is what
     /// those without a date gave, if they have been read already.
     pub async fn write(&self, undated: Option<Written>) -> Result<Written, Failure> {
-        let mut objects = self.inventory.to_read(&self.days, &self.reach);
+        let objects = self.inventory.to_read(&self.days, &self.reach);
         let Some(undated) = undated else {
-            return self.write_objects(objects).await;
+            return self.write_objects(objects.collect()).await;
         };
-        objects.retain(|object| object.day.is_some());
-        let mut written = self.write_objects(objects).await?;
+        let dated = objects.filter(|object| object.day.is_some());
+        let mut written = self.write_objects(dated.collect()).await?;
         written.merge(undated);
         Ok(written)
     }

@@ -75,12 +75,10 @@ impl Survey<'_> {
         }
         let reach = self.reach(&BTreeSet::new(), Some(record));
         let widest = Reach::same(self.margin());
-        let objects = inventory
-            .to_read(changes.list_of.keys(), &widest)
-            .into_iter();
+        let objects = inventory.to_read(changes.list_of.keys(), &widest);
         let standing = objects.map(|object| {
             let margin = reach.of(object.day.map(Day));
-            Standing::new(object, margin)
+            Standing::new(&object, margin)
         });
         changes.standing = standing.collect();
         let names: BTreeSet<&String> = changes.list_of.values().collect();

@@ -12,6 +12,8 @@ use super::frame::PeriodRun;
 use super::owed;
 use super::period::Decision;
 use crate::decide::coverage::{DayChange, ReadObject};
+use crate::input::identity;
+use crate::input::inventory::Reach;
 use crate::load::days::Day;
 use crate::load::failure::Failure;
 use crate::load::outcome::{PeriodOutcome, PeriodState};
@@ -42,8 +44,10 @@ impl PeriodRun<'_> {
         days: BTreeSet<Day>,
     ) -> Result<(PeriodOutcome, Manifest), Failure> {
         let record = self.running(lease).await?;
-        let objects = new_objects(decision, &days);
         let inventory = self.inventory(decision);
+        let reach = Reach::same(self.load.survey.margin());
+        let objects = inventory.to_read(&days, &reach);
+        let objects = new_objects(decision, &days, objects);
         let attempt = Attempt::new(self.load, self.asked, inventory, days, &record);
         let written = attempt.write_objects(objects);
         let mut written = self.until_stopped(lease, written).await?;
@@ -183,13 +187,17 @@ impl Verdicts {
 }
 
 /// The new objects and versions of the days to check.
-fn new_objects(decision: &Decision, days: &BTreeSet<Day>) -> Vec<InputObject> {
+fn new_objects(
+    decision: &Decision,
+    days: &BTreeSet<Day>,
+    objects: impl Iterator<Item = InputObject>,
+) -> Vec<InputObject> {
     let changes = &decision.known.changes;
     let of_days = days.iter().filter_map(|day| changes.of_day.get(day));
     let new: BTreeSet<&String> = of_days.flat_map(|change| &change.new).collect();
-    let standing = changes.standing.iter();
-    let new = standing.filter(|object| new.contains(&object.uri));
-    new.map(|object| object.object.clone()).collect()
+    objects
+        .filter(|object| new.contains(&identity::uri(object)))
+        .collect()
 }
 
 /// The list of the objects that the days were made of: those of their lists that still count,

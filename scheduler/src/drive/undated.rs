@@ -33,7 +33,7 @@ struct Member<'a> {
     run: PeriodRun<'a>,
     lease: Lease,
     /// What the period loads, and in which attempt. `None` if it reads its objects by itself.
-    begun: Option<(Decision, PeriodRecord)>,
+    started: Option<(Decision, PeriodRecord)>,
 }
 
 impl<'a> Load<'a> {
@@ -73,7 +73,7 @@ impl<'a> Load<'a> {
         let run = PeriodRun { load: self, asked };
         let lease = run.acquired().await.ok()?;
         let publisher = self.survey.publisher(self.driver.clock);
-        let begun = match run.decided(&lease, &publisher, false).await {
+        let started = match run.decided(&lease, &publisher, false).await {
             Ok(decision) if decision.days.is_empty() || decision.inventory.is_some() => None,
             Ok(decision) => match run.running(&lease).await {
                 Ok(record) => Some((decision, record)),
@@ -81,10 +81,14 @@ impl<'a> Load<'a> {
             },
             Err(_) => None,
         };
-        Some(Member { run, lease, begun })
+        Some(Member {
+            run,
+            lease,
+            started,
+        })
     }
 
-    /// Reads the objects without a date for all members that have begun. Returns what they gave
+    /// Reads the objects without a date for all members that have started. Returns what they gave
     /// to each month.
     async fn read_for(&self, members: &[Member<'_>]) -> Result<BTreeMap<Month, Written>, Failure> {
         let inventory = &self.survey.inventory;
@@ -115,9 +119,9 @@ impl<'a> Load<'a> {
 }
 
 impl Member<'_> {
-    /// The attempt that the period has begun.
+    /// The attempt that the period has started.
     fn attempt(&self) -> Option<Attempt<'_>> {
-        let (decision, record) = self.begun.as_ref()?;
+        let (decision, record) = self.started.as_ref()?;
         let (load, days) = (self.run.load, decision.days.clone());
         let inventory = &load.survey.inventory;
         Some(Attempt::new(load, self.run.asked, inventory, days, record))
@@ -131,7 +135,7 @@ fn prepared(
 ) -> BTreeMap<Month, Prepared> {
     let prepared = members.into_iter().map(|member| {
         let month = member.run.asked.period.month();
-        let decision = member.begun.map(|(decision, _)| decision);
+        let decision = member.started.map(|(decision, _)| decision);
         let prepared = Prepared {
             lease: member.lease,
             lists_again: false,
@@ -145,8 +149,13 @@ fn prepared(
 /// Removes what the failed reading has written. The members read by themselves.
 async fn given_up(members: Vec<Member<'_>>, failure: &Failure) -> BTreeMap<Month, Prepared> {
     let mut prepared = BTreeMap::new();
-    for Member { run, lease, begun } in members {
-        let fenced = match begun {
+    for Member {
+        run,
+        lease,
+        started,
+    } in members
+    {
+        let fenced = match started {
             Some(_) => run.fence(&lease, failure).await,
             None => Ok(()),
         };

@@ -145,22 +145,24 @@ impl Inventory {
 
     /// Returns the objects that loading `days` reads: those whose reach includes one of the
     /// days, and the undated ones. Each object appears once.
+    ///
+    /// A day may have hundreds of thousands of objects, so they are made one by one.
     pub fn to_read<'a>(
         &self,
         days: impl IntoIterator<Item = &'a Day>,
         reach: &Reach,
-    ) -> Vec<InputObject> {
+    ) -> Box<dyn Iterator<Item = InputObject> + Send + '_> {
         let mut objects = BTreeMap::new();
         for day in days {
             let near = self.around(*day, reach.widest());
             let near = near.filter(|(own, _)| own.0.abs_diff(day.0) <= reach.of(Some(*own)));
             objects.extend(near.map(|(day, list)| (day, &list.list)));
         }
-        let dated = objects.into_iter().flat_map(|(day, list)| {
+        let dated = objects.into_iter().flat_map(move |(day, list)| {
             list.iter()
                 .map(move |listed| self.object(listed, Some(day)))
         });
-        dated.chain(self.undated()).collect()
+        Box::new(dated.chain(self.undated()))
     }
 
     /// Returns the digest of a day's input: its objects, those of its margin and the undated

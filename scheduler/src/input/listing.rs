@@ -563,7 +563,7 @@ mod tests {
         write(root.path(), "undated.log", "x");
         let inventory = listed(root.path(), window("2024-01-01", "2024-01-09")).await;
         let days = BTreeSet::from(["2024-01-03", "2024-01-04", "2024-01-09"].map(day));
-        let read = inventory.to_read(&days, &Reach::same(1));
+        let read: Vec<_> = inventory.to_read(&days, &Reach::same(1)).collect();
         let names: Vec<&str> = read
             .iter()
             .filter_map(|read| read.path.rsplit('/').next())

@@ -83,8 +83,8 @@ fn as_text<S: Serializer>(raw: &Option<Vec<u8>>, serializer: S) -> Result<S::Ok,
 /// The physical lines of a record with these bytes. The last line needs no line end.
 pub(super) fn lines_of(raw: Option<&[u8]>) -> u64 {
     let raw = raw.unwrap_or_default();
-    let begun = u64::from(!raw.ends_with(b"\n"));
-    memchr_iter(b'\n', raw).count() as u64 + begun
+    let unended = u64::from(!raw.ends_with(b"\n"));
+    memchr_iter(b'\n', raw).count() as u64 + unended
 }
 
 /// The columns of a quarantine file.

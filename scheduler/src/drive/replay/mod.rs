@@ -153,7 +153,7 @@ impl Replay<'_> {
         attempt.undated_day = rows.undated.unwrap_or(attempt.undated_day);
         let splits = std::mem::take(&mut rows.splits);
         let written = self.write(&attempt, splits, &rows);
-        let collected = self.period.until_stopped(lease, written).await?;
+        let collected = Box::pin(self.period.until_stopped(lease, written)).await?;
         let written = Written {
             asked: record.asked_days.clone(),
             ..self.period.written(&attempt.name, &collected)
