@@ -25,3 +25,4 @@ mod status_and_doctor;
 mod target;
 mod trust;
 mod two_drivers;
+mod undated;

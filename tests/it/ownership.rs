@@ -10,12 +10,12 @@ use tests::inputs::{FLOW_HEADER, write_gzip};
 use tests::{Invocation, Output, Workspace, rows};
 
 /// A flow that begins at a second of a day. Its source port is its id.
-fn flow(day: Day, second: i64, id: u32) -> String {
+pub(crate) fn flow(day: Day, second: i64, id: u32) -> String {
     let start = day.midnight() + second;
     format!("2 111122223333 eni-0 10.0.0.1 198.51.100.1 {id} 443 6 1 40 {start} {start} ACCEPT OK")
 }
 
-fn write(path: &Path, lines: &[String]) -> anyhow::Result<()> {
+pub(crate) fn write(path: &Path, lines: &[String]) -> anyhow::Result<()> {
     fs::create_dir_all(path.parent().expect("a file has a folder"))?;
     fs::write(path, format!("{FLOW_HEADER}\n{}\n", lines.join("\n")))?;
     Ok(())
@@ -29,7 +29,7 @@ fn dated(workspace: &Workspace, day: Day, name: &str) -> PathBuf {
 }
 
 /// The ids of all events of the lake, sorted.
-fn ids(workspace: &Workspace) -> anyhow::Result<Vec<u32>> {
+pub(crate) fn ids(workspace: &Workspace) -> anyhow::Result<Vec<u32>> {
     let mut ids = Vec::new();
     for object in rows::objects(&workspace.lake()) {
         for row in rows::read(&object, &["src_endpoint.port"])? {
