@@ -12,6 +12,8 @@ use crate::exit_code::ExitCode;
 #[derive(Debug)]
 pub(crate) struct Failure {
     pub(crate) code: ExitCode,
+    /// The `error.code` of a JSON result, where it says more than the exit code.
+    pub(crate) name: Option<String>,
     /// Starts in lower case and has no full stop.
     pub(crate) message: String,
     /// What to do next; empty if the message says it.
@@ -26,6 +28,7 @@ impl Failure {
     ) -> Self {
         Self {
             code,
+            name: None,
             message: message.into(),
             remedy: remedy.into(),
         }
@@ -70,6 +73,9 @@ impl From<Diagnostics> for Failure {
 impl From<LoadFailure> for Failure {
     fn from(failure: LoadFailure) -> Self {
         let code = failure.kind.exit_code();
-        Self::new(code, failure.message, failure.remedy)
+        Self {
+            name: Some(failure.code),
+            ..Self::new(code, failure.message, failure.remedy)
+        }
     }
 }

@@ -166,6 +166,7 @@ fn a_load_names_nothing_outside_the_policy() -> anyhow::Result<()> {
         ] {
             let answer = setup.load_of(input, output)?.run()?.expect_code(2);
             assert!(answer.stderr.contains("--policy"), "{}", answer.stderr);
+            assert_eq!(answer.json()["error"]["code"], "outside_policy");
         }
         let placed = setup.workspace.input().join("link.log");
         std::os::unix::fs::symlink(setup.secret(), &placed)?;

@@ -175,7 +175,8 @@ pub(crate) fn refused(failure: &Failure) -> Outcome {
         ExitCode::Unavailable => Kind::Dependency,
         _ => Kind::Bug,
     };
-    let (code, message) = (failure.code.word(), failure.message.clone());
+    let code = failure.name.as_deref().unwrap_or(failure.code.word());
+    let message = failure.message.clone();
     outcome.error = Some(LoadFailure::new(kind, code, message, &failure.remedy));
     let mut outcome = outcome.finished(now);
     outcome.state = LoadState::Refused;

@@ -94,7 +94,8 @@ pub static EXIT_CODES: &[Row] = &[
     row(
         ExitCode::Refused,
         (5, "refused"),
-        "another load holds the period, or the target is another dataset's or cannot be written",
+        "another load holds the period, or the target is another dataset's, cannot be written or \
+         was altered, or the scheduler does not accept the client",
         true,
         "wait, or let the load wait with `--wait 10m`; `lakebolt adopt` takes a target over",
     ),
