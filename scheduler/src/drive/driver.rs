@@ -108,12 +108,15 @@ impl Driver {
         let mut asked = self.round(request, selection, outcome).await?;
         let is_open = matches!(selection, Selection::Range(_))
             && matches!(request.terms.range, Range::Everything);
+        let mut before = BTreeSet::new();
         for _ in 0..MOST_ROUNDS {
             let more = Self::left(&asked, is_open, outcome)?;
-            if more.is_empty() || self.is_cancelled() {
+            // Days that a round could not complete would not be completed by another one.
+            if more.is_empty() || more == before || self.is_cancelled() {
                 break;
             }
             asked.extend(&more);
+            before.clone_from(&more);
             let selection = Selection::Days(more);
             self.round(request, &selection, outcome).await?;
         }
@@ -221,7 +224,7 @@ impl Driver {
         Ok(())
     }
 
-    /// Records the load before it changes anything.
+    /// Records the load before it runs any period.
     pub(super) async fn begin(
         &self,
         request: &LoadRequest,

@@ -412,10 +412,17 @@ impl History {
                 {
                     continue;
                 }
-                if outcome.exit_code == 0 && !(self.other_margins && named.contains(&owner)) {
+                // The margin that the object's day was loaded with decides, not the request's.
+                let mut owners = vec![owner];
+                if self.other_margins {
+                    owners.extend(record.time.iter().chain(&object.day));
+                }
+                let is_named = owners.iter().any(|day| named.contains(day));
+                if outcome.exit_code == 0 && !(self.other_margins && is_named) {
                     self.fail(&format!("{record:?} of {name} is missing on {owner}"));
                 }
-                if outcome.error.is_none() && !named.contains(&owner) && !failed.contains(&owner) {
+                let has_failed = owners.iter().any(|day| failed.contains(day));
+                if outcome.error.is_none() && !is_named && !has_failed {
                     self.fail(&format!(
                         "{owner} lacks {record:?} of {name} and is not named"
                     ));
