@@ -2,6 +2,7 @@
 //! collects the receipts. Readers of the target see nothing of it yet.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use plans::attempt::{AttemptSpec, PeriodSpec};
 use plans::crash_point;
@@ -64,6 +65,14 @@ pub struct Written {
     pub objects: Vec<ReadObject>,
 }
 
+/// What objects without a date gave to one of the periods that they were read for.
+#[derive(Debug)]
+pub struct Undated {
+    pub collected: Collected,
+    /// The objects, shared by all of these periods.
+    pub objects: Arc<Vec<ReadObject>>,
+}
+
 /// The splits handed to the engine and the input they read.
 struct Listed {
     splits: Vec<SplitRef>,
@@ -71,10 +80,10 @@ struct Listed {
 }
 
 impl Written {
-    /// Adds what the same attempt has read of other objects.
-    fn merge(&mut self, other: Self) {
-        self.collected.merge(other.collected);
-        self.objects.extend(other.objects);
+    /// Adds what objects without a date gave to the same attempt.
+    fn add(&mut self, undated: Undated) {
+        self.collected.merge(undated.collected);
+        self.objects.extend(undated.objects.iter().cloned());
         self.objects.sort_by(|a, b| a.uri.cmp(&b.uri));
     }
 }
@@ -104,14 +113,14 @@ impl<'a> Attempt<'a> {
 
     /// Reads the input objects of its days and writes unpublished parts. `undated` is what
     /// those without a date gave, if they have been read already.
-    pub async fn write(&self, undated: Option<Written>) -> Result<Written, Failure> {
+    pub async fn write(&self, undated: Option<Undated>) -> Result<Written, Failure> {
         let objects = self.inventory.to_read(&self.days, &self.reach);
         let Some(undated) = undated else {
             return self.write_objects(objects.collect()).await;
         };
         let dated = objects.filter(|object| object.day.is_some());
         let mut written = self.write_objects(dated.collect()).await?;
-        written.merge(undated);
+        written.add(undated);
         Ok(written)
     }
 

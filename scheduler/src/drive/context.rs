@@ -102,8 +102,9 @@ pub struct Load<'a> {
 pub(super) struct Notes {
     /// Rows of days that no load has covered, by day and object.
     pub not_loaded: BTreeMap<Day, HashMap<String, u64>>,
-    /// Rows whose days are looked at when the load ends.
-    pub deferred: Vec<Debt>,
+    /// Rows whose days are looked at when the load ends. Each is noted once, although several
+    /// periods may read the same object.
+    pub deferred: BTreeSet<Debt>,
     pub warnings: BTreeSet<String>,
 }
 

@@ -20,7 +20,7 @@ use crate::publish::lists::ListedObject;
 use crate::status::{Owed, PeriodRecord, State};
 
 /// Rows of a day in an object that was read for other days.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Debt {
     day: Day,
     uri: String,
@@ -206,7 +206,7 @@ impl<'a> Read<'a> {
     }
 }
 
-fn by_month(debts: Vec<Debt>) -> BTreeMap<Month, Vec<Debt>> {
+fn by_month(debts: impl IntoIterator<Item = Debt>) -> BTreeMap<Month, Vec<Debt>> {
     let mut months: BTreeMap<Month, Vec<Debt>> = BTreeMap::new();
     for debt in debts {
         months.entry(debt.day.month()).or_default().push(debt);

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use plans::lake::list_name;
 
-use super::attempt::{Attempt, Written as AttemptWritten};
+use super::attempt::{Attempt, Undated, Written as AttemptWritten};
 use super::frame::PeriodRun;
 use super::owed;
 use super::survey::KnownPeriod;
@@ -45,7 +45,7 @@ pub(super) struct Prepared {
     pub(super) lists_again: bool,
     /// What the period loads, and what its objects without a date gave. `None` if it reads them
     /// itself.
-    pub(super) read: Option<(Decision, AttemptWritten)>,
+    pub(super) read: Option<(Decision, Undated)>,
 }
 
 impl PeriodRun<'_> {
@@ -145,7 +145,7 @@ impl PeriodRun<'_> {
         &self,
         lease: &Lease,
         lists_again: bool,
-        read: Option<(Decision, AttemptWritten)>,
+        read: Option<(Decision, Undated)>,
     ) -> Result<PeriodOutcome, Failure> {
         let publisher = self.load.survey.publisher(self.load.driver.clock);
         let (mut decision, undated) = match read {
@@ -206,7 +206,7 @@ impl PeriodRun<'_> {
         lease: &Lease,
         publisher: &Publisher,
         decision: &Decision,
-        undated: Option<AttemptWritten>,
+        undated: Option<Undated>,
     ) -> Result<(PeriodOutcome, Manifest), Failure> {
         let record = self.running(lease).await?;
         let inventory = self.inventory(decision);

@@ -8,12 +8,13 @@
 //! listed again, or if the common reading failed.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use futures::{StreamExt, stream};
 use plans::lake::common_name;
 use tracing::warn;
 
-use super::attempt::{Attempt, Written};
+use super::attempt::{Attempt, Undated};
 use super::context::Load;
 use super::frame::PeriodRun;
 use super::period::{Decision, Prepared};
@@ -90,7 +91,7 @@ impl<'a> Load<'a> {
 
     /// Reads the objects without a date for all members that have started. Returns what they gave
     /// to each month.
-    async fn read_for(&self, members: &[Member<'_>]) -> Result<BTreeMap<Month, Written>, Failure> {
+    async fn read_for(&self, members: &[Member<'_>]) -> Result<BTreeMap<Month, Undated>, Failure> {
         let inventory = &self.survey.inventory;
         let attempts: Vec<Attempt> = members.iter().filter_map(Member::attempt).collect();
         let mut read = BTreeMap::new();
@@ -105,12 +106,13 @@ impl<'a> Load<'a> {
             written = common.write_objects(inventory.undated().collect()) => written?,
             () = self.driver.cancelled() => return Err(Failure::cancelled()),
         };
+        let objects = Arc::new(std::mem::take(&mut written.objects));
         for attempt in attempts {
-            let of_period = Written {
+            let of_period = Undated {
                 collected: written
                     .collected
                     .take_period(&attempt.name, &attempt.days)?,
-                objects: written.objects.clone(),
+                objects: objects.clone(),
             };
             read.insert(attempt.asked.period.month(), of_period);
         }
@@ -131,7 +133,7 @@ impl Member<'_> {
 /// The members with what was read for them.
 fn prepared(
     members: Vec<Member<'_>>,
-    mut read: BTreeMap<Month, Written>,
+    mut read: BTreeMap<Month, Undated>,
 ) -> BTreeMap<Month, Prepared> {
     let prepared = members.into_iter().map(|member| {
         let month = member.run.asked.period.month();

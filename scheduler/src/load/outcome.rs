@@ -303,7 +303,7 @@ impl PeriodOutcome {
         if self.state == PeriodState::Skipped || other.state == PeriodState::Failed {
             self.state = other.state;
         }
-        if !other.reason.is_empty() && self.reason != other.reason {
+        if !self.reason.contains(&other.reason) {
             self.reason = format!("{}, {}", self.reason, other.reason);
         }
         self.attempts += other.attempts;
