@@ -15,6 +15,7 @@ use crate::decide::coverage::ReadObject;
 use crate::input::identity::Identity;
 use crate::load::days::{Day, Month};
 use crate::load::failure::Failure;
+use crate::publish::commit;
 use crate::publish::lease::{Lease, LeaseClient};
 use crate::publish::lists::ListedObject;
 use crate::status::{Owed, PeriodRecord, State};
@@ -96,10 +97,13 @@ impl Load<'_> {
     /// Marks days of a month whose lease this load does not hold.
     async fn settle_month(&self, month: Month, debts: Vec<Debt>) -> Result<(), Failure> {
         let (status, dataset) = (&self.driver.status, &self.survey.dataset);
-        let Some(record) = status.get(dataset, month).await? else {
+        let Some(mut record) = status.get(dataset, month).await? else {
             self.count_not_loaded(debts);
             return Ok(());
         };
+        if let Some((_, manifest)) = survey::manifest(&self.survey.work, &record).await? {
+            commit::anticipate(&mut record, &manifest);
+        }
         let owed = self.owed(&record, debts.clone()).await?;
         if owed.is_empty() {
             return Ok(());

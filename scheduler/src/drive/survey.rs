@@ -115,6 +115,12 @@ impl<'a> Survey<'a> {
     ) -> Result<Self, Failure> {
         let mut survey = Self::unlisted(request, status, load_id, now).await?;
         let manifests = changes::manifests(&survey.work, &survey.records).await?;
+        for found in &manifests {
+            let mut records = survey.records.iter_mut();
+            if let Some(record) = records.find(|record| record.period == found.month) {
+                commit::anticipate(record, &found.manifest);
+            }
+        }
         let revisit = revisited(request, selection, &survey.records);
         survey.window = window(request, selection, &revisit, survey.margin())?;
         survey.inventory = listing::list(&request.terms.inputs, survey.window).await?;
@@ -166,7 +172,8 @@ impl<'a> Survey<'a> {
     }
 
     /// Days before today that own rows which earlier loads have read for other days, and that
-    /// no load has accounted for.
+    /// no load has accounted for. Also days whose rows a dead load has committed and not
+    /// published.
     fn known_to_hold_rows(&self, manifests: &[SurveyedManifest], today: Day) -> BTreeSet<Day> {
         let contributions = manifests
             .iter()
@@ -174,6 +181,12 @@ impl<'a> Survey<'a> {
         let read = contributions.flat_map(|contribution| &contribution.other_days);
         let mut days: BTreeSet<Day> = read.copied().collect();
         days.retain(|day| self.coverage(*day).is_none());
+        for found in manifests {
+            let record = self.record(found.month);
+            if record.is_some_and(|record| record.state == State::Publishing) {
+                days.extend(found.manifest.coverage.keys());
+            }
+        }
         for record in &self.records {
             let owed = record
                 .covered_days

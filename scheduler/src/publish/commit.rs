@@ -24,8 +24,8 @@ use super::stored::ManifestError;
 use super::work::{Work, WorkError};
 use crate::load::days::{Day, Moment};
 use crate::load::failure::{Failure, Kind};
-use crate::status::PeriodRecord;
 use crate::status::state::Transition;
+use crate::status::{PeriodRecord, State};
 
 const AT_ONCE: usize = 32;
 
@@ -223,6 +223,14 @@ pub(crate) fn settle(record: &mut PeriodRecord, manifest: &Manifest) {
     record.ledger = manifest.total_ledger();
     (record.objects, record.bytes) = manifest.totals();
     record.error = None;
+}
+
+/// Counts a committed manifest as published. A process that died may have left its period in
+/// Publishing. The next one publishes the manifest.
+pub(crate) fn anticipate(record: &mut PeriodRecord, manifest: &Manifest) {
+    if record.state == State::Publishing {
+        settle(record, manifest);
+    }
 }
 
 /// Marks covered days as closed.

@@ -154,3 +154,47 @@ async fn a_repair_that_dies_at_any_write_duplicates_and_loses_no_row() {
     )
     .await;
 }
+
+#[tokio::test]
+async fn an_open_load_publishes_what_a_dead_load_has_committed() {
+    for at in 1..=12 {
+        let world = World::new();
+        // No path names February. Its row is known from the object of March.
+        world.raw("2024-03-01", "one.log", "2024-02-29 a\n2024-03-01 b\n");
+        let range = world.request("2024-02-28", "2024-03-02");
+        let status = Dying::at(world.status.clone(), at, true);
+        let driver = world.driver_on(status.clone(), &Engine::with(&[]), noon);
+        let mut died = status.died.subscribe();
+        tokio::select! {
+            _ = driver.run(&range) => {}
+            _ = died.wait_for(|died| *died) => {}
+        }
+        let mut open = world.request("2024-02-28", "2024-03-02");
+        open.terms.range = Range::Everything;
+        let outcome = world.driver(&Engine::with(&[]), later).run(&open).await;
+        assert_eq!(outcome.exit_code, 0, "write {at}: {outcome:?}");
+        assert_eq!(world.rows(), ["a", "b"], "write {at}");
+    }
+}
+
+#[tokio::test]
+async fn a_margin_that_a_dead_load_has_committed_decides_about_its_rows() {
+    for at in 1..=12 {
+        let world = World::new();
+        // By the first margin the row `a` belongs to its object's day, by the second to its own.
+        world.raw("2024-03-02", "one.log", "2024-02-29 a\n2024-03-02 b\n");
+        let march = world.request("2024-03-01", "2024-03-04");
+        let status = Dying::at(world.status.clone(), at, true);
+        let driver = world.driver_on(status.clone(), &Engine::with(&[]), noon);
+        let mut died = status.died.subscribe();
+        tokio::select! {
+            _ = driver.run(&march) => {}
+            _ = died.wait_for(|died| *died) => {}
+        }
+        let mut both = world.request("2024-02-28", "2024-03-04");
+        both.terms.margin = 2;
+        world.driver(&Engine::with(&[]), later).run(&both).await;
+        let visible = world.rows().len() + world.rejected().len();
+        assert_eq!(visible, 2, "write {at}: {:?}", world.rows());
+    }
+}
