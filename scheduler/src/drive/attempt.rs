@@ -244,7 +244,7 @@ impl<'a> Attempt<'a> {
             })?;
         let running = self.load.driver.submit.run(&self.name, plan);
         let progress = Progress {
-            period: spec.shown_periods(),
+            period: self.asked.period.to_string(),
             splits,
             bytes: input.bytes,
             ..Progress::default()

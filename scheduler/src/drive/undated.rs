@@ -9,6 +9,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::{StreamExt, stream};
 use plans::lake::common_name;
@@ -89,8 +90,8 @@ impl<'a> Load<'a> {
         })
     }
 
-    /// Reads the objects without a date for all members that have started. Returns what they gave
-    /// to each month.
+    /// Reads the objects without a date for all members that have started, in the name of the
+    /// first. Returns what they gave to each month.
     async fn read_for(&self, members: &[Member<'_>]) -> Result<BTreeMap<Month, Undated>, Failure> {
         let inventory = &self.survey.inventory;
         let attempts: Vec<Attempt> = members.iter().filter_map(Member::attempt).collect();
@@ -165,11 +166,13 @@ async fn given_up(members: Vec<Member<'_>>, failure: &Failure) -> BTreeMap<Month
             // The period finds out the same when it goes on.
             warn!(%error, "cannot end an attempt");
         }
-        run.load.report(&Notification::Retrying {
-            period: run.asked.period.to_string(),
-            why: failure.message.clone(),
-            pause: std::time::Duration::ZERO,
-        });
+        if !run.load.driver.is_cancelled() {
+            run.load.report(&Notification::Retrying {
+                period: run.asked.period.to_string(),
+                why: failure.message.clone(),
+                pause: Duration::ZERO,
+            });
+        }
         let own = Prepared {
             lease,
             lists_again: failure.needs_listing(),
