@@ -301,9 +301,12 @@ impl History {
         match kind {
             0 => self.dying(&request).await,
             1 => {
-                let mut other = self.request();
+                let (mut request, mut other) = (request.clone(), self.request());
                 // A margin that grows while another load runs is not part of the contract.
-                other.terms.margin = request.terms.margin;
+                for terms in [&mut request.terms, &mut other.terms] {
+                    terms.margin = 1;
+                    terms.on_stale = OnStale::Report;
+                }
                 let (one, two) = (
                     self.world.driver(&Engine::with(&[]), clock),
                     self.world.driver(&Engine::with(&[]), clock),
