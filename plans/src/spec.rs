@@ -27,6 +27,8 @@ pub struct Source {
     pub filters: Vec<Filter>,
     /// Named value lists for `in_set(column, 'name')`.
     pub sets: BTreeMap<String, Vec<String>>,
+    /// Named expressions. One may use those before it.
+    pub lets: Vec<(String, Sql)>,
     /// Routes, in the order in which they are tried.
     pub events: Vec<Event>,
     /// Handling of columns that no mapping uses.
@@ -116,6 +118,8 @@ pub enum TimeUnit {
 pub struct Sql {
     /// The expression as written.
     pub text: String,
+    /// Columns to read under another name: the name in `text`, and that of the column.
+    pub renamed: BTreeMap<String, String>,
     /// Position of the first character of `text`.
     pub at: Origin,
 }
@@ -138,6 +142,8 @@ pub struct Event {
     pub class: String,
     /// OCSF profiles that the events have.
     pub profiles: Vec<String>,
+    /// Profiles of the source's base. The event has those that its class knows.
+    pub base_profiles: Vec<String>,
     /// Position of the profiles in the configuration.
     pub profiles_at: Origin,
     /// NULL is false. Without a condition every row matches.
@@ -192,7 +198,8 @@ pub enum Constant {
 }
 
 /// Maps source values to enum members. Matching ignores case, and the longest glob wins.
-/// NULL becomes 0. A value without a match becomes 99, with its text in the sibling.
+/// NULL becomes 0. A value without a match becomes 99, with its text in the sibling. Without
+/// `to` the captions and ids of the members match themselves.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Enum {
     /// The source value.
@@ -201,11 +208,13 @@ pub struct Enum {
     pub to: Vec<(String, Constant, Origin)>,
 }
 
-/// A list of objects, one for each element of a JSON array.
+/// A list of objects, one for each element of a list.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Each {
-    /// The JSON array.
+    /// A JSON array, or a list of texts.
     pub list: Sql,
+    /// Elements to take; NULL is false.
+    pub when: Option<Sql>,
     /// The attributes of one object. Its expressions name the element `item`.
     pub item: Object,
 }

@@ -1,7 +1,7 @@
 //! The mapping CSV. It has four columns. The order of its rows is the order of the columns
 //! in the source's files.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::table::Cell;
 use super::target::{Leaf, Target};
@@ -205,6 +205,7 @@ impl Mapping {
         if let Some((target, cell)) = target {
             let text = expression(&path, &target.leaf, context);
             let value = Value::Sql(Sql {
+                renamed: BTreeMap::new(),
                 text,
                 at: source.at.clone(),
             });

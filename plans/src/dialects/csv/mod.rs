@@ -140,6 +140,7 @@ fn source(
         region: Vec::new(),
         filters: Vec::new(),
         sets: BTreeMap::new(),
+        lets: Vec::new(),
         events: vec![event],
         unmapped: Unmapped {
             kept: true,
@@ -178,6 +179,7 @@ fn event(metadata: &Metadata, class: &str, attributes: Object) -> Event {
         name: class.to_owned(),
         class: class.to_owned(),
         profiles: Vec::new(),
+        base_profiles: Vec::new(),
         profiles_at: metadata.key("ocsf_class_name"),
         when: None,
         also: false,

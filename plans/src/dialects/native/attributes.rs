@@ -219,7 +219,11 @@ fn each(reader: &mut Reader<'_>, entry: &Entry<'_>) -> Option<Each> {
         );
     }
     let item = into_object(patch, &mut reader.found);
-    Some(Each { list: list?, item })
+    Some(Each {
+        list: list?,
+        when: None,
+        item,
+    })
 }
 
 /// Merges a `[set]` and a `[map]` table. An attribute in both is an error.

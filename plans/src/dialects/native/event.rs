@@ -39,6 +39,7 @@ pub(super) fn event(
         also: also.unwrap_or(false),
         attributes: object,
         consumed,
+        base_profiles: Vec::new(),
         profiles_at: profiles_at.or_else(|| at.clone()).unwrap_or_default(),
         at: at.unwrap_or_default(),
     })

@@ -1,6 +1,8 @@
 //! Reads TOML tables. Each known key is taken once. A remaining key is an error that suggests
 //! the nearest known key.
 
+use std::collections::BTreeMap;
+
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
@@ -126,7 +128,11 @@ impl<'t> Entry<'t> {
         }
         let inside = content_offset(reader.text.text, self.value.span().start);
         let at = reader.text.origin(inside, self.key.clone());
-        Some(Sql { text, at })
+        Some(Sql {
+            text,
+            renamed: BTreeMap::new(),
+            at,
+        })
     }
 
     /// Returns one SQL expression or a list of them.

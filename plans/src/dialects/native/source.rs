@@ -51,6 +51,7 @@ pub(super) fn source(
         region: root.region,
         filters: root.filters,
         sets: root.sets,
+        lets: Vec::new(),
         events,
         unmapped: root.unmapped,
         redact: root.redact,

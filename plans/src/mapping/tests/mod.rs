@@ -149,6 +149,7 @@ fn trail() -> Source {
             (
                 "resources",
                 node(Value::Each(Each {
+                    when: None,
                     list: sql("resources"),
                     item: object(&[
                         ("uid", map("item.ARN")),

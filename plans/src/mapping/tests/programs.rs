@@ -33,6 +33,7 @@ pub(super) fn at(line: u32) -> Origin {
 
 pub(super) fn sql(text: &str) -> Sql {
     Sql {
+        renamed: BTreeMap::new(),
         text: text.to_owned(),
         at: at(1),
     }
@@ -96,6 +97,7 @@ pub(super) fn event(class: &str, members: &[(&str, Node)]) -> Event {
         name: class.to_owned(),
         class: class.to_owned(),
         profiles: Vec::new(),
+        base_profiles: Vec::new(),
         profiles_at: at(1),
         when: None,
         also: false,
@@ -127,6 +129,7 @@ pub(super) fn source(columns: &[(&str, ColumnKind)], events: Vec<Event>) -> Sour
         region: Vec::new(),
         filters: Vec::new(),
         sets: BTreeMap::new(),
+        lets: Vec::new(),
         events,
         unmapped: Unmapped {
             kept: true,
