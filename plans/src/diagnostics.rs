@@ -15,6 +15,21 @@ pub struct Origin {
     pub key: String,
 }
 
+impl Origin {
+    /// The place in one line, without the file's folder: `api.toml:9:10 map.count`.
+    pub fn place(&self) -> String {
+        let file = self.file.rsplit('/').next().unwrap_or_default();
+        let place = match self.line {
+            0 => file.to_owned(),
+            line => format!("{file}:{line}:{}", self.column),
+        };
+        match self.key.as_str() {
+            "" => place,
+            key => format!("{place} {key}"),
+        }
+    }
+}
+
 /// One mistake in a configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Diagnostic {

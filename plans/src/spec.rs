@@ -229,7 +229,7 @@ pub struct Unmapped {
 }
 
 /// The type of the attribute `unmapped`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum UnmappedStyle {
     /// `map<string,string>` with dotted keys, as in Security Lake's own files.
     Map,

@@ -15,7 +15,7 @@ use datafusion::logical_expr::{Expr, cast, ident};
 use datafusion::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use datafusion::physical_plan::ExecutionPlan;
 use plans::attempt::{AttemptSpec, PeriodSpec};
-use plans::mapping::{Class, Layout, Program, Route};
+use plans::mapping::{Class, Layout, Leaf, Object, Placed, Program, Route};
 use plans::pipeline::attempt_plan;
 use plans::receipt::{Ledger, PartKind, Receipt};
 use plans::scan::split::{InputObject, Split, SplitRef};
@@ -52,7 +52,7 @@ fn program() -> Program {
         Field::new("user", DataType::Struct(vec![who].into()), true),
     ]);
     let route = Route {
-        event: "sign_in".to_owned(),
+        name: "sign_in".to_owned(),
         class: Class {
             uid: 3002,
             name: "authentication".to_owned(),
@@ -62,20 +62,21 @@ fn program() -> Program {
         },
         when: None,
         also: false,
-        layout: vec![
-            Layout::Leaf(cast(time.clone(), DataType::Int64)),
-            Layout::Struct(vec![Layout::Leaf(ident("who"))]),
-        ],
-        time,
+        event: Object::new(vec![
+            Layout::Leaf(Leaf::new(cast(time.clone(), DataType::Int64))),
+            Layout::Struct(Object::new(vec![Layout::Leaf(Leaf::new(ident("who")))])),
+        ]),
+        time: Placed::new(time),
         account: None,
         region: None,
         schema: Arc::new(schema),
-        required: Vec::new(),
+        keys: Vec::new(),
     };
     Program {
         source: "test".to_owned(),
         wanted: (0..columns.len()).collect(),
         columns,
+        written: Vec::new(),
         filters: Vec::new(),
         routes: vec![route],
         digest: "0".to_owned(),

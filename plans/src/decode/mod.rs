@@ -41,6 +41,9 @@ pub const DETAIL: &str = "_detail";
 /// Physical lines of a rejected record whose bytes are not all kept. NULL: those of its `_raw`.
 /// UInt64.
 pub const LINES: &str = "_lines";
+/// The texts in the source of values that print differently, as a JSON object by column. NULL
+/// if there are none. Utf8View.
+pub const WRITTEN: &str = "_written";
 /// Values without a column, as a JSON object. Utf8View.
 pub const EXTRA: &str = "_extra";
 

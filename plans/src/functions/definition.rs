@@ -165,16 +165,6 @@ pub(crate) fn one_text(types: &[DataType]) -> Result<Vec<DataType>> {
     }
 }
 
-/// Casts the first argument (the configuration) to text. Others keep their types.
-pub(crate) fn text_first(types: &[DataType]) -> Result<Vec<DataType>> {
-    let mut kinds = types.to_vec();
-    match kinds.first_mut() {
-        Some(first) => *first = DataType::Utf8View,
-        None => return exec_err!("at least one argument is needed"),
-    }
-    Ok(kinds)
-}
-
 /// Returns the text of a literal argument.
 pub(crate) fn literal_text(value: &ColumnarValue) -> Result<&str> {
     match value {

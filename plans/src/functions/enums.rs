@@ -3,6 +3,7 @@
 //! - `enum_id(text, table)` returns 0 for NULL and 99 for no match.
 //! - `enum_caption(text, table)` returns the member's caption, or the source's text for no
 //!   match.
+//! - `enum_held(text, table)` returns whether member and caption together tell the text.
 //! - `id_caption(id, table)` and `id_checked(id, table)` do the same for an id. An id that
 //!   the enum does not have becomes 99.
 
@@ -10,7 +11,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, Int32Array, Int32Builder, StringViewArray, UInt32Array,
+    Array, ArrayRef, AsArray, BooleanArray, Int32Array, Int32Builder, StringViewArray, UInt32Array,
 };
 use arrow::compute::{interleave, take};
 use arrow::datatypes::{DataType, Int32Type};
@@ -34,6 +35,13 @@ pub(super) static ENUM_CAPTION: Definition = Definition {
     arguments: text_and_table,
     returns: Returns::Fixed(text_type),
     invoke: enum_caption,
+};
+
+pub(super) static ENUM_HELD: Definition = Definition {
+    name: "enum_held",
+    arguments: text_and_table,
+    returns: Returns::Fixed(|| DataType::Boolean),
+    invoke: enum_held,
 };
 
 pub(super) static ID_CAPTION: Definition = Definition {
@@ -67,6 +75,7 @@ pub(crate) enum Other {
     #[default]
     Source,
     Caption(String),
+    Null,
 }
 
 const UNKNOWN: i32 = 0;
@@ -78,27 +87,33 @@ struct Matcher {
     exact: HashMap<Box<[u8]>, u32>,
     /// Longest first.
     globs: Vec<(String, u32)>,
-    ids: Vec<i32>,
+    ids: Vec<Option<i32>>,
     captions: ArrayRef,
     by_id: HashMap<i32, u32>,
     null: u32,
     other: u32,
     other_is_source: bool,
+    other_is_null: bool,
 }
 
 impl Matcher {
     fn new(table: &Table) -> Self {
-        let mut ids: Vec<i32> = table.captions.iter().map(|(id, _)| *id).collect();
+        let mut ids: Vec<Option<i32>> = table.captions.iter().map(|(id, _)| Some(*id)).collect();
         let mut captions: Vec<&str> = table.captions.iter().map(|(_, c)| c.as_str()).collect();
         let null = ids.len() as u32;
-        ids.extend([UNKNOWN, OTHER]);
+        // A few enumerations have no member for what is not known, or for other values.
+        let unknown = caption_of(table, UNKNOWN).filter(|caption| caption.ends_with("Unknown"));
+        ids.push(unknown.map(|_| UNKNOWN));
+        ids.push(caption_of(table, OTHER).map(|_| OTHER));
         captions.push(caption_of(table, UNKNOWN).unwrap_or("Unknown"));
         let other_caption = match &table.other {
             Other::Source => caption_of(table, OTHER).unwrap_or("Other"),
             Other::Caption(caption) => caption,
+            Other::Null => "",
         };
         captions.push(other_caption);
-        let by_id: HashMap<i32, u32> = (0..null).map(|at| (ids[at as usize], at)).collect();
+        let by_id = (0..null).filter_map(|at| Some((ids[at as usize]?, at)));
+        let by_id: HashMap<i32, u32> = by_id.collect();
         let mut matcher = Self {
             exact: HashMap::new(),
             globs: Vec::new(),
@@ -108,6 +123,7 @@ impl Matcher {
             null,
             other: null + 1,
             other_is_source: matches!(table.other, Other::Source),
+            other_is_null: matches!(table.other, Other::Null),
         };
         matcher.add_values(&table.to);
         matcher
@@ -116,7 +132,7 @@ impl Matcher {
     fn add_values(&mut self, to: &[(String, i32)]) {
         for (text, id) in to {
             let member = self.by_id.get(id).copied().unwrap_or(self.other);
-            if text.contains(['*', '?']) {
+            if is_glob(text) {
                 self.globs.push((text.clone(), member));
             } else {
                 self.exact
@@ -135,6 +151,15 @@ impl Matcher {
         }
         let glob = self.globs.iter().find(|(g, _)| glob::matches(g, text));
         glob.map_or(self.other, |(_, member)| *member)
+    }
+
+    /// Whether a member and its caption tell this text.
+    fn tells(&self, text: &str, lower: &mut Vec<u8>) -> bool {
+        let member = self.member(text, lower);
+        match member == self.other {
+            true => self.other_is_source || self.exact.contains_key(lower.as_slice()),
+            false => self.exact.contains_key(lower.as_slice()),
+        }
     }
 
     /// Returns the member of each row. Logs repeat short values often, so recent ones are
@@ -181,12 +206,30 @@ fn matcher(args: &ScalarFunctionArgs) -> Result<Arc<Matcher>> {
     })
 }
 
+/// Whether a text of the table is a pattern.
+pub(crate) fn is_glob(text: &str) -> bool {
+    text.contains(['*', '?'])
+}
+
+/// Whether the member and its caption tell what the text was: it is in the table without a
+/// pattern, or the caption is the text.
+fn enum_held(args: &ScalarFunctionArgs) -> Result<ColumnarValue> {
+    let matcher = matcher(args)?;
+    let source = column(args, 0)?;
+    let mut lower = Vec::new();
+    let held: BooleanArray = source
+        .iter()
+        .map(|text| text.map(|text| matcher.tells(text, &mut lower)))
+        .collect();
+    Ok(ColumnarValue::Array(Arc::new(held)))
+}
+
 fn enum_id(args: &ScalarFunctionArgs) -> Result<ColumnarValue> {
     let matcher = matcher(args)?;
     let members = matcher.members(&column(args, 0)?);
     let ids: Int32Array = members
         .iter()
-        .map(|member| Some(matcher.ids[*member as usize]))
+        .map(|member| matcher.ids[*member as usize])
         .collect();
     Ok(ColumnarValue::Array(Arc::new(ids)))
 }
@@ -195,6 +238,13 @@ fn enum_caption(args: &ScalarFunctionArgs) -> Result<ColumnarValue> {
     let matcher = matcher(args)?;
     let source = column(args, 0)?;
     let members = matcher.members(&source);
+    if matcher.other_is_null {
+        let known = members
+            .iter()
+            .map(|member| (*member != matcher.other).then_some(*member));
+        let captions = take(&matcher.captions, &known.collect::<UInt32Array>(), None)?;
+        return Ok(ColumnarValue::Array(captions));
+    }
     let any_other = matcher.other_is_source && members.contains(&matcher.other);
     if !any_other {
         let captions = take(&matcher.captions, &UInt32Array::from(members), None)?;
@@ -236,7 +286,7 @@ fn id_checked(args: &ScalarFunctionArgs) -> Result<ColumnarValue> {
     let (matcher, members) = id_members(args)?;
     let mut ids = Int32Builder::with_capacity(members.len());
     for member in &members {
-        ids.append_option(member.map(|member| matcher.ids[member as usize]));
+        ids.append_option(member.and_then(|member| matcher.ids[member as usize]));
     }
     Ok(ColumnarValue::Array(Arc::new(ids.finish())))
 }
@@ -283,7 +333,8 @@ mod tests {
     fn ids(table: &Table, values: Vec<Option<&str>>) -> Vec<i32> {
         let matcher = Matcher::new(table);
         let members = matcher.members(&StringViewArray::from(values));
-        members.iter().map(|m| matcher.ids[*m as usize]).collect()
+        let id = |member: &u32| matcher.ids[*member as usize].unwrap_or(-1);
+        members.iter().map(id).collect()
     }
 
     #[test]

@@ -87,6 +87,24 @@ pub(crate) fn elements(array: &str) -> impl Iterator<Item = Raw<'_>> {
     })
 }
 
+/// Calls `each` with every element of a JSON array that is not null, as text. Another value
+/// is an element itself.
+pub(crate) fn json_elements(text: &str, mut each: impl FnMut(&str)) {
+    match Raw::parse(text) {
+        Some(Raw::Array(array)) => {
+            for element in elements(array).filter_map(Raw::text) {
+                each(&element);
+            }
+        }
+        Some(other) => {
+            if let Some(element) = other.text() {
+                each(&element);
+            }
+        }
+        None => {}
+    }
+}
+
 fn unescape(inner: &str, escaped: bool) -> Cow<'_, str> {
     if !escaped {
         return Cow::Borrowed(inner);

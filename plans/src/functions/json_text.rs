@@ -22,6 +22,55 @@ pub(super) static JSON_TEXT: Definition = Definition {
     invoke,
 };
 
+pub(super) static JSON_PLAIN: Definition = Definition {
+    name: "json_plain",
+    arguments: |types| match types.len() {
+        4 => Ok(vec![DataType::Utf8View; 4]),
+        count => exec_err!("four arguments are needed, not {count}"),
+    },
+    returns: Returns::Fixed(text_type),
+    invoke: plain,
+};
+
+/// The text of JSON as an attribute has it. Only objects, lists and the strings of a whole
+/// JSON column differ from the JSON, so most values stay as they are.
+fn plain(args: &ScalarFunctionArgs) -> Result<ColumnarValue> {
+    let settings = settings(args)?;
+    let is_whole = literal_text(&args.args[3])? == "true";
+    map_parts(args, |text| {
+        match text.trim_ascii_start().as_bytes().first() {
+            Some(b'{' | b'[') => redacted(text, &settings),
+            Some(b'"') if is_whole => match Raw::parse(text) {
+                Some(string) => string.text(),
+                None => Some(Cow::Borrowed(text)),
+            },
+            Some(b'n') if is_whole && text.trim_ascii() == "null" => None,
+            _ => Some(Cow::Borrowed(text)),
+        }
+    })
+}
+
+/// Replaces the credentials in one value of JSON.
+pub(crate) struct Redactor(Settings);
+
+impl Redactor {
+    /// For values at a dotted key.
+    pub(crate) fn new(key: &str, redaction: &Redaction) -> Self {
+        Self(Settings {
+            key: key.to_owned(),
+            redaction: redaction.clone(),
+        })
+    }
+
+    /// The text without credentials.
+    pub(crate) fn apply<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        match text.trim_ascii_start().as_bytes().first() {
+            Some(b'{' | b'[') => redacted(text, &self.0).unwrap_or(Cow::Borrowed(text)),
+            _ => Cow::Borrowed(text),
+        }
+    }
+}
+
 /// The literal arguments.
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct Settings {
@@ -77,10 +126,10 @@ fn redacted<'a>(text: &'a str, settings: &Settings) -> Option<Cow<'a, str>> {
 }
 
 /// JSON nested deeper than this is not searched.
-pub(super) const DEPTH: usize = 64;
+pub(crate) const DEPTH: usize = 64;
 
 /// Calls `inner` with `name` appended to the key.
-pub(super) fn with_segment<T>(
+pub(crate) fn with_segment<T>(
     key: &mut String,
     name: &str,
     inner: impl FnOnce(&mut String) -> T,
@@ -107,6 +156,31 @@ pub(crate) fn dotted_key(path: &[impl AsRef<str>]) -> String {
     key
 }
 
+/// The segments of a dotted key, without the quotes of those that contain dots.
+pub(crate) fn segments(key: &str) -> Vec<String> {
+    let mut segments = vec![String::new()];
+    let mut is_quoted = false;
+    for character in key.chars() {
+        match character {
+            '"' => is_quoted = !is_quoted,
+            '.' if !is_quoted => segments.push(String::new()),
+            other => segments.last_mut().expect("there is one").push(other),
+        }
+    }
+    segments
+}
+
+/// A segment without its list marks, and how many it has.
+pub(crate) fn list_marks(segment: &str) -> (&str, usize) {
+    let mut name = segment;
+    let mut marks = 0;
+    while let Some(shorter) = name.strip_suffix("[]") {
+        name = shorter;
+        marks += 1;
+    }
+    (name, marks)
+}
+
 /// Appends a segment, quoted if it contains a dot.
 pub(super) fn push_segment(key: &mut String, name: &str) {
     if name.contains('.') {
@@ -120,7 +194,7 @@ pub(super) fn push_segment(key: &mut String, name: &str) {
 
 /// Whether an object is a named value, such as a header, and its name is that of a
 /// credential.
-pub(super) fn names_hidden(object: &str, redaction: &Redaction) -> bool {
+pub(crate) fn names_hidden(object: &str, redaction: &Redaction) -> bool {
     members(object).any(|(name, value)| {
         matches!(name.as_ref(), "name" | "Name" | "key" | "Key")
             && matches!(value, Raw::Text { .. })
@@ -129,7 +203,7 @@ pub(super) fn names_hidden(object: &str, redaction: &Redaction) -> bool {
 }
 
 /// Whether a member of an object must be replaced.
-pub(super) fn is_hidden(key: &str, name: &str, named: bool, redaction: &Redaction) -> bool {
+pub(crate) fn is_hidden(key: &str, name: &str, named: bool, redaction: &Redaction) -> bool {
     (named && name.eq_ignore_ascii_case("value")) || redaction.hides(key)
 }
 
@@ -187,7 +261,7 @@ fn write(json: Raw<'_>, key: &mut String, redaction: &Redaction, depth: usize, o
 }
 
 /// Appends a text as a JSON string.
-pub(super) fn quote(text: &str, out: &mut String) {
+pub(crate) fn quote(text: &str, out: &mut String) {
     out.push_str(&serde_json::Value::from(text).to_string());
 }
 

@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, ListArray, new_null_array};
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, ListArray, new_null_array};
 use arrow::buffer::{NullBuffer, OffsetBuffer};
-use arrow::compute::interleave;
+use arrow::compute::{filter, interleave};
 use arrow::datatypes::{DataType, Field};
 use datafusion::common::{Result, exec_err};
 use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs};
 
-use super::definition::{Definition, Returns};
+use super::definition::{Definition, Returns, literal_text};
+use super::of_type::holding;
 
 pub(super) static LIST_COMPACT: Definition = Definition {
     name: "list_compact",
@@ -54,6 +55,53 @@ fn invoke(args: &ScalarFunctionArgs) -> Result<ColumnarValue> {
     let values = pick(&items, &indices)?;
     let offsets = OffsetBuffer::new(offsets.into());
     let list = ListArray::try_new(field, offsets, values, Some(nulls))?;
+    Ok(ColumnarValue::Array(Arc::new(list)))
+}
+
+pub(super) static LIST_OF_TYPE: Definition = Definition {
+    name: "list_of_type",
+    arguments: |types| match types {
+        [list, _] => Ok(vec![list.clone(), DataType::Utf8View]),
+        _ => exec_err!("a list and a type are needed"),
+    },
+    returns: Returns::From(|fields, _| Ok(fields[0].data_type().clone())),
+    invoke: of_type,
+};
+
+/// The lists without the items that are not of a type.
+fn of_type(args: &ScalarFunctionArgs) -> Result<ColumnarValue> {
+    let kind = literal_text(&args.args[1])?;
+    let array = args.args[0].to_array(args.number_rows)?;
+    let Some(lists) = array.as_list_opt::<i32>() else {
+        return exec_err!("a list is needed");
+    };
+    let items = holding(lists.values(), kind);
+    let there: BooleanArray = (0..items.len())
+        .map(|at| Some(items.is_valid(at)))
+        .collect();
+    let offsets = lists.value_offsets();
+    let mut lengths = Vec::with_capacity(lists.len());
+    for (row, range) in offsets.windows(2).enumerate() {
+        let range = range[0] as usize..range[1] as usize;
+        let count = range.filter(|at| items.is_valid(*at)).count();
+        lengths.push(if lists.is_null(row) { 0 } else { count });
+    }
+    let nulls: NullBuffer = lengths.iter().map(|length| *length > 0).collect();
+    let DataType::List(field) = lists.data_type() else {
+        return exec_err!("a list is a list");
+    };
+    let first = offsets.first().map_or(0, |first| *first as usize);
+    let last = offsets.last().map_or(0, |last| *last as usize);
+    let values = filter(
+        &items.slice(first, last - first),
+        &there.slice(first, last - first),
+    )?;
+    let list = ListArray::try_new(
+        field.clone(),
+        OffsetBuffer::from_lengths(lengths),
+        values,
+        Some(nulls),
+    )?;
     Ok(ColumnarValue::Array(Arc::new(list)))
 }
 

@@ -2,7 +2,6 @@
 //! configuration is always a literal argument. No value of a row makes a function fail.
 
 mod definition;
-mod each;
 mod enums;
 mod glob;
 mod http;
@@ -13,8 +12,8 @@ mod json_get;
 mod json_list;
 mod json_text;
 mod list_compact;
-mod object;
 mod observables;
+mod of_type;
 mod redact;
 mod registry;
 mod text;
@@ -28,23 +27,27 @@ use datafusion::logical_expr::ScalarUDF;
 
 pub use definition::{Example, Listed};
 
-pub(crate) use each::each_expr;
-pub(crate) use enums::{Other, Table};
-pub(crate) use json_text::dotted_key;
-pub(crate) use observables::Observed;
-pub(crate) use redact::Redaction;
+pub(crate) use enums::{Other, Table, is_glob};
+pub(crate) use json::{Raw, elements, json_elements, members};
+pub(crate) use json_text::{
+    DEPTH, Redactor, dotted_key, is_hidden, list_marks, names_hidden, quote, segments, with_segment,
+};
+pub use observables::Observed;
+pub(crate) use observables::{observables, observables_type};
+pub(crate) use redact::REDACTED;
+pub use redact::Redaction;
 pub(crate) use registry::register;
-pub(crate) use unmapped::{Source as UnmappedSource, Spec as UnmappedSpec, map_type};
+pub(crate) use unmapped::{entries_field, entry_fields, map_type};
 
 /// Every function with its entry in docs/functions.md, in alphabetical order.
 static FUNCTIONS: &[Listed] = &[
-    each::EACH.internal(
-        "each(json, program, name, column, …)",
-        "A list with one object for each element of a JSON array.",
-    ),
     enums::ENUM_CAPTION.internal(
         "enum_caption(text, table)",
         "The caption of the enum member that the table gives for a text.",
+    ),
+    enums::ENUM_HELD.internal(
+        "enum_held(text, table)",
+        "Whether the enum member and its caption together tell what the text was.",
     ),
     enums::ENUM_ID.internal(
         "enum_id(text, table)",
@@ -93,6 +96,10 @@ static FUNCTIONS: &[Listed] = &[
         "The elements of a JSON array as texts. Another value becomes a list of one.",
         (r#"json_list('["a", 2, null]')"#, "[a, 2]"),
     ),
+    json_text::JSON_PLAIN.internal(
+        "json_plain(json, key, redaction, whole)",
+        "The JSON as the text of an attribute: strings without quotes, credentials replaced.",
+    ),
     json_text::JSON_TEXT.listed(
         "json_text(json)",
         "The JSON as text, with credentials replaced as the source's redaction rules say.",
@@ -106,13 +113,13 @@ static FUNCTIONS: &[Listed] = &[
         "A list of the items that are not NULL, or NULL if all are.",
         ("list_compact('a', NULL, 'b')", "[a, b]"),
     ),
-    object::OBJECT.internal(
-        "object(name, value, …)",
-        "A struct of the values, or NULL if all values are NULL.",
+    list_compact::LIST_OF_TYPE.internal(
+        "list_of_type(list, type)",
+        "The list without the items that are not of an OCSF type.",
     ),
-    observables::OBSERVABLES.internal(
-        "observables(facts, value, …)",
-        "OCSF's list of observables, without NULLs and repeated values.",
+    of_type::OF_TYPE.internal(
+        "of_type(value, type)",
+        "The value, or NULL if it is not of an OCSF type.",
     ),
     redact::REDACT_QUERY.listed(
         "redact_query(text)",
@@ -123,14 +130,6 @@ static FUNCTIONS: &[Listed] = &[
         "try_ip(text)",
         "The canonical form of an IP address, or NULL if the text is none.",
         ("try_ip('2001:DB8:0::1')", "2001:db8::1"),
-    ),
-    unmapped::UNMAPPED_JSON.internal(
-        "unmapped_json(spec, column, …)",
-        "All that no attribute takes from the columns, as a JSON object without credentials.",
-    ),
-    unmapped::UNMAPPED_MAP.internal(
-        "unmapped_map(spec, column, …)",
-        "All that no attribute takes from the columns, as a map of texts without credentials.",
     ),
     url::URL_DECODE.listed(
         "url_decode(text)",

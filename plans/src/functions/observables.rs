@@ -1,5 +1,4 @@
-//! `observables(facts, value, …)`: OCSF's list `observables`, without NULLs and repeated
-//! values.
+//! OCSF's list `observables`, without NULLs and repeated values.
 
 use std::sync::Arc;
 
@@ -10,23 +9,14 @@ use arrow::array::{
 use arrow::buffer::{NullBuffer, OffsetBuffer};
 use arrow::compute::{interleave, take};
 use arrow::datatypes::{DataType, Field, Fields};
-use datafusion::common::{Result, exec_datafusion_err};
-use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs};
+use datafusion::common::Result;
 use serde::{Deserialize, Serialize};
 
-use super::definition::{Cache, Definition, Returns, literal_text, text_first};
 use super::text::as_text;
 
-pub(super) static OBSERVABLES: Definition = Definition {
-    name: "observables",
-    arguments: text_first,
-    returns: Returns::Fixed(observables_type),
-    invoke,
-};
-
-/// The description of one value. The first argument has one for each value that follows.
+/// The description of one value.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct Observed {
+pub struct Observed {
     /// The dotted attribute.
     pub(crate) name: String,
     pub(crate) type_id: i32,
@@ -50,7 +40,8 @@ fn observable_type() -> DataType {
     DataType::Struct(fields())
 }
 
-fn observables_type() -> DataType {
+/// Returns the type of the list.
+pub(crate) fn observables_type() -> DataType {
     DataType::List(Arc::new(Field::new_list_field(observable_type(), true)))
 }
 
@@ -61,21 +52,15 @@ struct Facts {
     type_ids: ArrayRef,
 }
 
-fn facts(args: &ScalarFunctionArgs) -> Result<Arc<Facts>> {
-    static FACTS: Cache<Facts> = Cache::new();
-    let text = literal_text(&args.args[0])?;
-    FACTS.get(text.as_bytes(), || {
-        let all: Vec<Observed> = serde_json::from_str(text)
-            .map_err(|error| exec_datafusion_err!("invalid observables: {error}"))?;
-        let names: StringViewArray = all.iter().map(|o| Some(o.name.as_str())).collect();
-        let kinds: StringViewArray = all.iter().map(|o| Some(o.kind.as_str())).collect();
-        let type_ids: Int32Array = all.iter().map(|o| Some(o.type_id)).collect();
-        Ok(Facts {
-            names: Arc::new(names),
-            kinds: Arc::new(kinds),
-            type_ids: Arc::new(type_ids),
-        })
-    })
+fn facts(all: &[&Observed]) -> Facts {
+    let names: StringViewArray = all.iter().map(|o| Some(o.name.as_str())).collect();
+    let kinds: StringViewArray = all.iter().map(|o| Some(o.kind.as_str())).collect();
+    let type_ids: Int32Array = all.iter().map(|o| Some(o.type_id)).collect();
+    Facts {
+        names: Arc::new(names),
+        kinds: Arc::new(kinds),
+        type_ids: Arc::new(type_ids),
+    }
 }
 
 /// The values of one attribute. A row has one value or a list.
@@ -111,16 +96,19 @@ impl Values {
     }
 }
 
-fn invoke(args: &ScalarFunctionArgs) -> Result<ColumnarValue> {
-    let facts = facts(args)?;
-    let columns: Vec<Values> = args.args[1..]
-        .iter()
-        .map(|value| Values::of(&value.to_array(args.number_rows)?))
-        .collect::<Result<_>>()?;
-    let mut indices: Vec<(usize, usize)> = Vec::with_capacity(args.number_rows * columns.len());
-    let mut offsets = Vec::with_capacity(args.number_rows + 1);
+/// The lists of some rows: `values` has an attribute's value of each row, and `facts` what
+/// the attributes are.
+pub(crate) fn observables(
+    facts: &[&Observed],
+    values: &[ArrayRef],
+    rows: usize,
+) -> Result<ArrayRef> {
+    let facts = self::facts(facts);
+    let columns: Vec<Values> = values.iter().map(Values::of).collect::<Result<_>>()?;
+    let mut indices: Vec<(usize, usize)> = Vec::with_capacity(rows * columns.len());
+    let mut offsets = Vec::with_capacity(rows + 1);
     offsets.push(0i32);
-    for row in 0..args.number_rows {
+    for row in 0..rows {
         for (at, column) in columns.iter().enumerate() {
             add_distinct(column, at, row, &mut indices);
         }
@@ -131,7 +119,7 @@ fn invoke(args: &ScalarFunctionArgs) -> Result<ColumnarValue> {
     let field = Arc::new(Field::new_list_field(observable_type(), true));
     let offsets = OffsetBuffer::new(offsets.into());
     let lists = ListArray::try_new(field, offsets, objects, Some(nulls))?;
-    Ok(ColumnarValue::Array(Arc::new(lists)))
+    Ok(Arc::new(lists))
 }
 
 /// Adds the row's values of one attribute, without duplicates.

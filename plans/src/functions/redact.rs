@@ -69,7 +69,7 @@ const DEFAULT: &[&str] = &[
 
 /// The rules that decide which keys contain credentials.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct Redaction {
+pub struct Redaction {
     pub(crate) globs: Vec<String>,
     pub(crate) keep: Vec<String>,
 }

@@ -88,7 +88,7 @@ fn fates(batch: RecordBatch, steps: &mut RowSteps) -> Result<Vec<Fate>> {
 
 /// Maps the rows of one route.
 fn map(
-    steps: &RowSteps,
+    steps: &mut RowSteps,
     route: usize,
     batch: &RecordBatch,
     keys: &[Key],

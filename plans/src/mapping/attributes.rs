@@ -1,16 +1,17 @@
 //! The walk over a route's attributes: checks each against OCSF and builds its expression.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
+use arrow::datatypes::DataType;
 use datafusion::logical_expr::Expr;
 
 use super::derived::is_derived;
 use super::found::Found;
-use super::scope::{ITEM, Scope, path_of};
+use super::layout::{Held, Key, Step};
+use super::scope::{ITEM, Scope};
 use super::tree::{Leaf, Members, Tree, join};
-use super::{captions, fit, times};
-use crate::diagnostics::{Origin, nearest};
-use crate::functions::dotted_key;
+use super::{captions, fit, holds, times};
+use crate::diagnostics::{Diagnostic, Origin, nearest};
 use crate::ocsf::{Attribute, Attributes, Class, Constraint, Schema, Type, UNMAPPED};
 use crate::spec::{Node, Object, Sql, Value};
 
@@ -22,11 +23,40 @@ pub(super) struct Builder<'a> {
     pub(super) declared: &'a [String],
     /// The declared profiles as the class spells them.
     pub(super) profiles: &'a [String],
-    /// Dotted keys of what is mapped as it is, and so leaves `unmapped`.
-    pub(super) mapped: BTreeSet<String>,
-    /// The dotted key of the list whose elements are being mapped.
-    pub(super) item_of: Option<String>,
+    /// The record's values that attributes hold.
+    pub(super) keys: Vec<Key>,
+    /// Inside of an `each`: where the element is, if it is in the record.
+    pub(super) item: Option<Option<Key>>,
+    /// The number of `each` tables so far.
+    pub(super) eaches: usize,
+    /// The file of the event. Attributes of another file are of the base, which also has
+    /// those that only other classes know.
+    pub(super) file: &'a str,
+    /// Attributes of the base that the class lacks.
+    pub(super) foreign: &'a mut BaseKeys,
     pub(super) found: &'a mut Found,
+}
+
+/// The attributes of a source's base, by their places.
+#[derive(Default)]
+pub(super) struct BaseKeys {
+    /// Those that some class has.
+    known: Vec<Origin>,
+    /// What is wrong with those that a class lacks.
+    unknown: BTreeMap<(u32, u32), Diagnostic>,
+}
+
+impl BaseKeys {
+    /// Reports the attributes that no class has.
+    pub(super) fn report(self, found: &mut Found) {
+        for diagnostic in self.unknown.into_values() {
+            let is_known =
+                |at: &Origin| (at.line, at.column) == (diagnostic.at.line, diagnostic.at.column);
+            if !self.known.iter().any(is_known) {
+                found.error(&diagnostic.at, diagnostic.message, diagnostic.remedy);
+            }
+        }
+    }
 }
 
 /// The attributes that a class or object may have, and what it requires of them together.
@@ -50,6 +80,8 @@ impl<'a> Level<'a> {
 /// An attribute under its dotted name.
 pub(super) struct Target<'a> {
     pub(super) attribute: &'a Attribute,
+    /// The object that has it, as the source maps it.
+    pub(super) siblings: Option<&'a Object>,
     pub(super) path: &'a str,
     pub(super) at: &'a Origin,
 }
@@ -72,6 +104,7 @@ impl<'a> Builder<'a> {
             };
             let target = Target {
                 attribute,
+                siblings: Some(object),
                 path: &path,
                 at: &node.at,
             };
@@ -103,8 +136,11 @@ impl<'a> Builder<'a> {
             let profile = attribute.profiles.join("` or `");
             let message = format!("belongs to the profile `{profile}`, which is not declared");
             let remedy = "add it to `profiles`, or remove this";
-            self.found.error(&node.at, message, remedy);
+            self.lacks(&node.at, message, remedy.to_owned());
             return None;
+        }
+        if *node.at.file != *self.file {
+            self.foreign.known.push(node.at.clone());
         }
         if path == UNMAPPED {
             let remedy = "name columns in `consumed`, or set `unmapped` in source.toml";
@@ -125,7 +161,23 @@ impl<'a> Builder<'a> {
             Some(found) => format!("did you mean `{}`?", sibling_path(path, found)),
             None => "remove it; what is not mapped goes to `unmapped`".to_owned(),
         };
-        self.found.error(&node.at, message, remedy);
+        self.lacks(&node.at, message, remedy);
+    }
+
+    /// Reports an attribute that the class lacks, unless it is of the base and another class
+    /// has it.
+    fn lacks(&mut self, at: &Origin, message: String, remedy: String) {
+        if *at.file == *self.file {
+            self.found.error(at, message, remedy);
+            return;
+        }
+        let diagnostic = Diagnostic {
+            at: at.clone(),
+            message,
+            remedy,
+        };
+        let place = (at.line, at.column);
+        self.foreign.unknown.entry(place).or_insert(diagnostic);
     }
 
     pub(super) fn declared_profiles(&self) -> impl Iterator<Item = &'a str> {
@@ -150,15 +202,20 @@ impl<'a> Builder<'a> {
             let members = self.object(scope, &level, object, target.path, target.at);
             return (!members.is_empty()).then_some(Tree::Struct(members));
         }
-        let leaf = match is_list {
-            true => self.several(scope, target, value),
-            false => self.single(scope, target, value),
-        }?;
-        Some(Tree::Leaf(self.finished(scope, target, leaf)?))
+        if is_list {
+            return self.several(scope, target, value);
+        }
+        let leaf = self.single(scope, target, value)?;
+        self.finished(scope, target, leaf)
     }
 
     /// The leaf with its casts written out, of exactly the type that it has to be.
-    fn finished(&mut self, scope: &Scope<'_>, target: &Target<'_>, mut leaf: Leaf) -> Option<Leaf> {
+    pub(super) fn finished(
+        &mut self,
+        scope: &Scope<'_>,
+        target: &Target<'_>,
+        mut leaf: Leaf,
+    ) -> Option<Tree> {
         let expr = self.found.valid(target.at, scope.finish(leaf.expr))?;
         let kind = self.found.valid(target.at, scope.type_of(&expr))?;
         if !matches!(target.attribute.ty, Type::Object(_)) {
@@ -171,25 +228,53 @@ impl<'a> Builder<'a> {
         }
         leaf.expr = expr;
         leaf.kind = kind;
-        Some(leaf)
+        for held in &mut leaf.holds {
+            if let Some(when) = held.when.take() {
+                held.when = Some(self.found.valid(target.at, finished_when(scope, when))?);
+            }
+        }
+        if leaf.at.is_empty() {
+            leaf.at = target.at.place();
+        }
+        Some(Tree::Leaf(leaf))
     }
 
-    /// The expression. It counts as mapped when it is a bare column or path.
+    /// The expression as it is written.
     pub(super) fn planned(&mut self, scope: &Scope<'_>, sql: &Sql) -> Option<Expr> {
-        let expr = self.found.expr(scope, sql)?;
-        if let Some(path) = path_of(&expr) {
-            self.mapped.insert(self.key(&path));
-        }
-        Some(expr)
+        self.found.expr(scope, sql)
     }
 
-    fn key(&self, path: &[String]) -> String {
-        match &self.item_of {
-            Some(list) if path[0] == ITEM => join(list, &dotted_key(&path[1..]))
-                .trim_end_matches('.')
-                .to_owned(),
-            _ => dotted_key(path),
+    /// The record's values that a leaf holds which is made of `expr`.
+    pub(super) fn holds(&mut self, expr: &Expr) -> Vec<Held> {
+        let passed = holds::passed(expr);
+        let held = passed.into_iter().filter_map(|(path, when)| {
+            let key = self.key(&path)?;
+            let key = self.index_of(key);
+            Some(Held { key, when })
+        });
+        held.collect()
+    }
+
+    /// Where the value of a path is in the record; `None` if it is not in there as it is.
+    pub(super) fn key(&self, path: &[String]) -> Option<Key> {
+        let (first, rest) = path.split_first()?;
+        let mut key = match &self.item {
+            Some(item) if first == ITEM => item.clone()?,
+            _ => Key {
+                column: first.clone(),
+                path: Vec::new(),
+            },
+        };
+        key.path.extend(rest.iter().cloned().map(Step::Name));
+        Some(key)
+    }
+
+    fn index_of(&mut self, key: Key) -> usize {
+        if let Some(known) = self.keys.iter().position(|known| *known == key) {
+            return known;
         }
+        self.keys.push(key);
+        self.keys.len() - 1
     }
 
     /// Reports an error that leaves no value.
@@ -202,6 +287,18 @@ impl<'a> Builder<'a> {
         self.found.error(at, message, remedy);
         None
     }
+}
+
+/// A condition with its casts written out. One that cannot be compared is never true.
+fn finished_when(scope: &Scope<'_>, when: Expr) -> datafusion::common::Result<Expr> {
+    let kind = scope.finish(when.clone()).and_then(|expr| {
+        let kind = scope.type_of(&expr)?;
+        Ok((expr, kind))
+    });
+    Ok(match kind {
+        Ok((expr, DataType::Boolean)) => expr,
+        _ => datafusion::logical_expr::lit(false),
+    })
 }
 
 /// `path` with another last segment.

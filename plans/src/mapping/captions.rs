@@ -2,7 +2,7 @@
 
 use arrow::datatypes::DataType;
 
-use super::enumeration::{call, captions, of};
+use super::enumeration::{call, captions, named, of, unless_null};
 use super::fit;
 use super::tree::{Leaf, Member, Members, Tree, leaf};
 use crate::functions::{Other, Table};
@@ -51,8 +51,12 @@ pub(super) fn of_member(known: &Enumeration, id: &Member, prefix: &str, other: O
             return Leaf::constant(fit::text(format!("{prefix}{caption}")));
         }
         Member::Text { on, to } => {
-            table.to.clone_from(to);
+            table.to = named(known, to);
             call("enum_caption", on.clone(), &table)
+        }
+        Member::TextOrNull(on) => {
+            table.to = named(known, &[]);
+            unless_null(on, call("enum_caption", on.clone(), &table))
         }
         Member::Id(id) => call("id_caption", id.clone(), &table),
     };

@@ -1,15 +1,16 @@
 //! What an event says about itself: its class, category, type, version, profiles
 //! and observables. A mapping does not write these.
 
-use arrow::datatypes::DataType;
+use arrow::datatypes::{DataType, Fields};
 use datafusion::common::ScalarValue;
-use datafusion::logical_expr::{Expr, cast, lit};
+use datafusion::logical_expr::{cast, lit};
 
 use super::captions::of_member;
 use super::enumeration;
 use super::fit::{text, text_list};
+use super::layout;
+use super::layout::{Content, Layout, Observable};
 use super::tree::{Filled, Leaf, Member, Members, Tree, join, leaf};
-use crate::functions;
 use crate::functions::{Observed, Other};
 use crate::ocsf::{Attributes, Class, Schema};
 
@@ -107,55 +108,71 @@ fn add_type(members: &mut Members, class: &Class) {
     set(members, class, "type_name", name);
 }
 
-/// The call that lists the values worth searching for, if any are mapped.
-pub(super) fn observables(members: &Members, class: &Class, ocsf: &Schema) -> Option<Expr> {
+/// The attributes whose values are observables, with the fields they have in the event.
+pub(super) fn observables(
+    event: &layout::Object,
+    class: &Class,
+    ocsf: &Schema,
+    fields: &Fields,
+) -> Vec<Observable> {
     let mut found = Vec::new();
-    observe(members, &class.attributes, ocsf, "", &mut found);
-    if found.is_empty() {
-        return None;
-    }
-    let (facts, values): (Vec<Observed>, Vec<Expr>) = found.into_iter().unzip();
-    let facts = serde_json::to_string(&facts).expect("numbers and texts are JSON");
-    let mut args = vec![lit(functions::wide_text(facts))];
-    args.extend(values);
-    Some(functions::named("observables").call(args))
+    let mut walk = Walk {
+        ocsf,
+        found: &mut found,
+    };
+    walk.object(event, fields, &class.attributes, (&[], ""));
+    found
 }
 
-fn observe(
-    members: &Members,
-    attributes: &Attributes,
-    ocsf: &Schema,
-    path: &str,
-    found: &mut Vec<(Observed, Expr)>,
-) {
-    for (name, tree) in members {
-        let Some(attribute) = attributes.get(name) else {
-            continue;
-        };
-        let dotted = join(path, name);
-        match tree {
-            Tree::Struct(inner) => {
-                if let Some(object) = ocsf.object_of(attribute) {
-                    observe(inner, &object.attributes, ocsf, &dotted, found);
+/// Looks for observables in an event.
+struct Walk<'a> {
+    ocsf: &'a Schema,
+    found: &'a mut Vec<Observable>,
+}
+
+impl Walk<'_> {
+    fn object(
+        &mut self,
+        object: &layout::Object,
+        fields: &Fields,
+        attributes: &Attributes,
+        (indices, path): (&[usize], &str),
+    ) {
+        for (index, (layout, field)) in object.members.iter().zip(fields).enumerate() {
+            let Some(attribute) = attributes.get(field.name()) else {
+                continue;
+            };
+            let own = [indices, &[index]].concat();
+            let dotted = join(path, field.name());
+            match (layout, field.data_type()) {
+                (Layout::Struct(inner), DataType::Struct(fields)) => {
+                    if let Some(object) = self.ocsf.object_of(attribute) {
+                        self.object(inner, fields, &object.attributes, (&own, &dotted));
+                    }
                 }
+                // An index of content is that of a value from a column.
+                (Layout::Leaf(_), kind)
+                    if object.content.contains(&Content::Value(index)) && !is_structured(kind) =>
+                {
+                    let observed = attribute.observable;
+                    let observed = observed.and_then(|kind| self.observed(dotted, kind));
+                    self.found.extend(observed.map(|observed| Observable {
+                        path: own,
+                        observed,
+                    }));
+                }
+                _ => {}
             }
-            Tree::Leaf(leaf) if leaf.filled == Filled::Mapped && !is_structured(&leaf.kind) => {
-                let kind = attribute.observable;
-                found.extend(kind.and_then(|kind| observed(ocsf, dotted, kind, leaf)));
-            }
-            Tree::Leaf(_) => {}
         }
     }
-}
 
-fn observed(ocsf: &Schema, name: String, kind: u32, leaf: &Leaf) -> Option<(Observed, Expr)> {
-    let caption = ocsf.observable_caption(kind)?.to_owned();
-    let observed = Observed {
-        name,
-        type_id: i32::try_from(kind).ok()?,
-        kind: caption,
-    };
-    Some((observed, leaf.expr.clone()))
+    fn observed(&self, name: String, kind: u32) -> Option<Observed> {
+        Some(Observed {
+            name,
+            type_id: i32::try_from(kind).ok()?,
+            kind: self.ocsf.observable_caption(kind)?.to_owned(),
+        })
+    }
 }
 
 fn is_structured(kind: &DataType) -> bool {

@@ -9,7 +9,8 @@ use datafusion::logical_expr::Expr;
 
 use super::digest::digest;
 use super::found::Found;
-use super::program::{Class, Layout, Program, Route};
+use super::layout::{Demand, Held, Layout, Leaf, Object, Placed};
+use super::program::{Class, Program, Route};
 use super::routes::Compiler;
 use super::scope::Scope;
 use super::{format, outputs};
@@ -17,7 +18,7 @@ use crate::decode;
 use crate::diagnostics::Diagnostics;
 use crate::functions::Redaction;
 use crate::ocsf::Schema;
-use crate::spec::{Column, Source};
+use crate::spec::{Column, ColumnKind, Source};
 
 /// A compiled source with everything that is wrong with it.
 #[derive(Debug)]
@@ -38,7 +39,6 @@ pub fn compile(source: &Source, schema: &Schema, shape_raw: bool) -> Compilation
     let mut compiler = Compiler {
         source,
         ocsf: schema,
-        columns: &columns,
         scope: &scope,
         found: &mut found,
     };
@@ -52,6 +52,7 @@ pub fn compile(source: &Source, schema: &Schema, shape_raw: bool) -> Compilation
         source: source.name.clone(),
         columns: Vec::new(),
         wanted: Vec::new(),
+        written: Vec::new(),
         filters,
         routes,
         digest: digest(source, schema.version(), &columns, shape_raw),
@@ -60,6 +61,7 @@ pub fn compile(source: &Source, schema: &Schema, shape_raw: bool) -> Compilation
         true => (0..columns.len()).collect(),
         false => used(&program, &columns),
     };
+    program.written = written(source, &columns, &program);
     program.columns = columns;
     let (errors, warnings) = found.into_sorted();
     Compilation {
@@ -99,15 +101,58 @@ fn used(program: &Program, columns: &[Column]) -> Vec<usize> {
     (0..columns.len()).filter(is_used).collect()
 }
 
+/// The columns whose text in the source is needed where their value prints differently:
+/// those that may stay in `unmapped`.
+fn written(source: &Source, columns: &[Column], program: &Program) -> Vec<usize> {
+    let may_stay = |column: &Column| {
+        let is_text = matches!(column.kind, ColumnKind::Text | ColumnKind::Json);
+        let routes = &program.routes;
+        !is_text && !routes.iter().all(|route| arrives(route, &column.name))
+    };
+    match source.unmapped.kept {
+        true => (0..columns.len())
+            .filter(|index| may_stay(&columns[*index]))
+            .collect(),
+        false => Vec::new(),
+    }
+}
+
+/// Whether every event of the route has the column's value in an attribute, or no event does
+/// have it in `unmapped`.
+fn arrives(route: &Route, column: &str) -> bool {
+    let is_key = |held: &Held| {
+        let key = &route.keys[held.key];
+        held.when.is_none() && key.column == column && key.path.is_empty()
+    };
+    let is_due = |index: usize| {
+        let due = |demand: &Demand| demand.members == [index];
+        route.event.demands.iter().any(due)
+    };
+    let members = route.event.members.iter().enumerate();
+    let arrives = |(index, member): (usize, &Layout)| match member {
+        Layout::Leaf(leaf) => is_due(index) && leaf.holds.iter().any(is_key),
+        Layout::Unmapped(leftover) => leftover.consumed.iter().any(|name| name == column),
+        _ => false,
+    };
+    members.into_iter().any(arrives)
+}
+
 /// One route with the parsed columns as they are. Its time is the first route's.
 fn raw(source: &str, columns: &[Column], routes: Vec<Route>) -> Vec<Route> {
     let Some(first) = routes.into_iter().next() else {
         return Vec::new();
     };
     let fields = decode::schema_of(columns).fields()[..columns.len()].to_vec();
-    let column = |column: &Column| Layout::Leaf(Expr::Column(Name::new_unqualified(&column.name)));
+    let column = |column: &Column| {
+        let value = Placed {
+            expr: Expr::Column(Name::new_unqualified(&column.name)),
+            at: column.at.place().into(),
+        };
+        let holds = Vec::new();
+        Layout::Leaf(Leaf { value, holds })
+    };
     vec![Route {
-        event: "raw".to_owned(),
+        name: "raw".to_owned(),
         class: Class {
             uid: 0,
             name: "raw".to_owned(),
@@ -118,8 +163,8 @@ fn raw(source: &str, columns: &[Column], routes: Vec<Route>) -> Vec<Route> {
         when: None,
         also: false,
         schema: Arc::new(ArrowSchema::new(fields)),
-        layout: columns.iter().map(column).collect(),
-        required: Vec::new(),
+        event: Object::new(columns.iter().map(column).collect()),
+        keys: Vec::new(),
         ..first
     }]
 }

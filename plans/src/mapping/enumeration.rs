@@ -1,13 +1,16 @@
 //! Enumerations: targets to ids, and the calls that find ids and captions.
 
+use datafusion::common::Result;
 use datafusion::logical_expr::{Expr, lit, when};
 
 use super::constants::shown;
-use crate::diagnostics::nearest;
+use super::fit;
+use super::scope::Scope;
+use crate::diagnostics::{Origin, nearest};
 use crate::functions;
 use crate::functions::{Other, Table};
 use crate::ocsf::{Attribute, Enumeration, Type};
-use crate::spec::{Constant, Enum};
+use crate::spec::Constant;
 
 /// The members of an attribute whose ids are numbers.
 pub(super) fn of(attribute: &Attribute) -> Option<&Enumeration> {
@@ -53,6 +56,12 @@ pub(super) fn known_members(known: &Enumeration, constant: &Constant) -> String 
     format!("known: {}", all.collect::<Vec<_>>().join(", "))
 }
 
+/// Whether the enumeration has members for what is not known and for other values, so that
+/// every text has an id.
+pub(super) fn is_total(known: &Enumeration) -> bool {
+    known.caption(0) == Some("Unknown") && known.caption(99).is_some()
+}
+
 /// Every member with its caption after `prefix`.
 pub(super) fn captions(known: &Enumeration, prefix: &str) -> Vec<(i32, String)> {
     known
@@ -61,10 +70,10 @@ pub(super) fn captions(known: &Enumeration, prefix: &str) -> Vec<(i32, String)> 
         .collect()
 }
 
-/// The id of the member that a text names.
+/// The id of the member that a text names. Without `to` captions and ids name themselves.
 pub(super) fn id(known: &Enumeration, on: Expr, to: &[(String, i32)]) -> Expr {
     let table = Table {
-        to: to.to_vec(),
+        to: named(known, to),
         captions: captions(known, ""),
         other: Other::Source,
     };
@@ -81,20 +90,96 @@ pub(super) fn checked(known: &Enumeration, id: Expr) -> Expr {
     call("id_checked", id, &table)
 }
 
-/// A table of texts, for attributes that are no enumeration: NULL stays NULL and
-/// what does not match stays as it is.
-pub(super) fn text(on: Expr, members: &Enum) -> Expr {
-    let mut table = Table::default();
-    for (at, (glob, constant, _)) in members.to.iter().enumerate() {
-        let id = i32::try_from(at + 1).unwrap_or(i32::MAX);
-        let caption = plain(constant).unwrap_or_default();
-        table.to.push((glob.clone(), id));
-        table.captions.push((id, caption));
+/// What names the members: the source's table, or their own captions and ids.
+pub(super) fn named(known: &Enumeration, to: &[(String, i32)]) -> Vec<(String, i32)> {
+    if !to.is_empty() {
+        return to.to_vec();
     }
-    let found = call("enum_caption", on.clone(), &table);
-    when(on.is_not_null(), found)
+    let members = || {
+        let members = known.members();
+        members.filter_map(|(id, caption)| Some((id, caption, id.parse::<i32>().ok()?)))
+    };
+    let captions = members().map(|(_, caption, number)| (caption.to_owned(), number));
+    let ids = members().map(|(id, _, number)| (id.to_owned(), number));
+    captions.chain(ids).collect()
+}
+
+/// Where the id and its text twin hold the source's text; `None` is everywhere.
+pub(super) fn is_held(
+    known: &Enumeration,
+    on: Expr,
+    to: &[(String, i32)],
+    has_own_text: bool,
+) -> Option<Expr> {
+    let to = named(known, to);
+    let has_globs = to.iter().any(|(text, _)| functions::is_glob(text));
+    if !has_globs && !has_own_text {
+        return None;
+    }
+    let table = Table {
+        to,
+        captions: captions(known, ""),
+        other: match has_own_text {
+            true => Other::Caption(String::new()),
+            false => Other::Source,
+        },
+    };
+    Some(call("enum_held", on, &table))
+}
+
+/// NULL where the text is NULL.
+pub(super) fn unless_null(on: &Expr, id: Expr) -> Expr {
+    when(on.clone().is_not_null(), id)
         .end()
         .expect("a CASE with one branch is complete")
+}
+
+/// A value as an item of a list of ids.
+pub(super) fn member_of(
+    scope: &Scope<'_>,
+    known: &Enumeration,
+    attribute: &Attribute,
+    value: Expr,
+) -> Result<Expr> {
+    if scope.type_of(&value)?.is_string() {
+        let on = fit::plain(scope, value);
+        return Ok(unless_null(&on, id(known, on.clone(), &[])));
+    }
+    Ok(checked(known, fit::value(scope, attribute, value)?))
+}
+
+/// Whether an id is that of a member.
+pub(super) fn is_known(known: &Enumeration, id: Expr) -> Expr {
+    let ids = known.members().filter_map(|(id, _)| id.parse::<i32>().ok());
+    id.in_list(ids.map(lit).collect(), false)
+}
+
+/// The member of an enumeration of texts, or NULL if no member matches.
+pub(super) fn text(known: &Enumeration, on: Expr, to: &[(String, Constant, Origin)]) -> Expr {
+    let mut table = Table {
+        other: Other::Null,
+        ..Table::default()
+    };
+    for (at, (id, caption)) in known.members().enumerate() {
+        let number = i32::try_from(at + 1).unwrap_or(i32::MAX);
+        table.captions.push((number, id.to_owned()));
+        if to.is_empty() {
+            table.to.push((id.to_owned(), number));
+            table.to.push((caption.to_owned(), number));
+        }
+        for (glob, constant, _) in to {
+            let names = plain(constant).and_then(|text| known.find(&text));
+            if names.is_some_and(|(named, _)| named == id) {
+                table.to.push((glob.clone(), number));
+            }
+        }
+    }
+    unless_null(&on, call("enum_caption", on.clone(), &table))
+}
+
+/// Whether a table has no globs, so that a member says what the source's text was.
+pub(super) fn exact_texts(to: &[(String, Constant, Origin)]) -> bool {
+    !to.iter().any(|(text, ..)| functions::is_glob(text))
 }
 
 /// A constant as text; a list is none.

@@ -3,14 +3,17 @@
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, TimeUnit};
+use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{Result, ScalarValue, plan_err};
-use datafusion::logical_expr::{Expr, cast, lit, try_cast};
+use datafusion::functions::math::expr_fn::trunc;
+use datafusion::logical_expr::{Expr, Operator, cast, lit, try_cast, when};
 
 use super::constants::shown;
+use super::holds;
 use super::scope::Scope;
 use crate::functions;
 use crate::ocsf::{Attribute, Type};
-use crate::spec::Constant;
+use crate::spec::{ColumnKind, Constant};
 
 /// Time as the engine keeps it.
 pub(super) fn instant() -> DataType {
@@ -42,28 +45,79 @@ pub(super) fn attribute_type(attribute: &Attribute) -> DataType {
 /// The expression as the attribute's type.
 pub(super) fn attribute(scope: &Scope<'_>, attribute: &Attribute, expr: Expr) -> Result<Expr> {
     if !attribute.is_array {
-        return value(scope, &attribute.ty, expr);
+        return value(scope, attribute, expr);
     }
     let target = attribute_type(attribute);
-    if matches!(scope.type_of(&expr)?, DataType::List(_)) {
-        return cast_to(scope, expr, target);
-    }
-    if scope.json_key(&expr).is_some() {
-        let list = functions::named("json_list").call(vec![expr]);
-        return cast_to(scope, list, target);
-    }
-    let item = value(scope, &attribute.ty, expr)?;
-    Ok(functions::named("list_compact").call(vec![item]))
+    let list = match scope.type_of(&expr)? {
+        DataType::List(_) => expr,
+        _ if scope.json_key(&expr).is_some() => {
+            functions::named("json_list").call(vec![redacted(scope, expr)])
+        }
+        _ => {
+            let item = value(scope, attribute, expr)?;
+            return Ok(functions::named("list_compact").call(vec![item]));
+        }
+    };
+    let list = match checked_type(attribute) {
+        Some(kind) => functions::named("list_of_type").call(vec![list, lit(kind)]),
+        None => list,
+    };
+    cast_to(scope, list, target)
+}
+
+/// Whether a list of the attribute has every item that the expression gives.
+pub(super) fn keeps_items(scope: &Scope<'_>, attribute: &Attribute, expr: &Expr) -> bool {
+    let is_list = matches!(scope.type_of(expr), Ok(DataType::List(_)));
+    let is_text = attribute.ty == Type::Text && checked_type(attribute).is_none();
+    is_text || (!is_list && scope.json_key(expr).is_none())
 }
 
 /// The expression as one value of an attribute.
-pub(super) fn value(scope: &Scope<'_>, kind: &Type, expr: Expr) -> Result<Expr> {
+pub(super) fn value(scope: &Scope<'_>, attribute: &Attribute, expr: Expr) -> Result<Expr> {
     let from = scope.type_of(&expr)?;
-    match kind {
-        Type::Timestamp if !from.is_numeric() => Ok(cast(time(scope, expr)?, DataType::Int64)),
-        Type::Datetime => time(scope, expr),
+    match &attribute.ty {
+        Type::Timestamp => {
+            let expr = plain(scope, expr);
+            let millis = match from.is_numeric() {
+                true => cast_to(scope, expr, DataType::Int64)?,
+                false => cast(time(scope, expr)?, DataType::Int64),
+            };
+            Ok(of_type(millis, "timestamp"))
+        }
+        Type::Datetime => time(scope, plain(scope, expr)),
         Type::Json => json(scope, expr),
-        _ => cast_to(scope, expr, value_type(kind)),
+        kind => {
+            let is_sure = |value: &Expr| is_sure(scope, attribute, value);
+            let needs_no_check = holds::always(&expr, &is_sure);
+            let fitted = cast_to(scope, plain(scope, expr), value_type(kind))?;
+            Ok(match checked_type(attribute) {
+                Some(kind) if !needs_no_check => of_type(fitted, kind),
+                _ => fitted,
+            })
+        }
+    }
+}
+
+/// The types of OCSF whose values have a shape.
+const CHECKED: &[&str] = &["email", "hostname", "ip", "mac", "port", "url"];
+
+fn checked_type(attribute: &Attribute) -> Option<&'static str> {
+    let known = CHECKED.iter().find(|kind| **kind == attribute.type_name);
+    known.copied()
+}
+
+fn of_type(value: Expr, kind: &str) -> Expr {
+    functions::named("of_type").call(vec![value, lit(kind)])
+}
+
+/// Whether a value has the attribute's shape for sure.
+fn is_sure(scope: &Scope<'_>, attribute: &Attribute, value: &Expr) -> bool {
+    match (attribute.type_name.as_str(), value) {
+        ("ip", Expr::Column(column)) => {
+            matches!(scope.kinds.get(&column.name), Some(ColumnKind::Ip))
+        }
+        ("ip", Expr::ScalarFunction(call)) => call.name() == "try_ip",
+        _ => false,
     }
 }
 
@@ -72,18 +126,56 @@ pub(super) fn time(scope: &Scope<'_>, expr: Expr) -> Result<Expr> {
     match scope.type_of(&expr)? {
         from if from == instant() => Ok(expr),
         DataType::Int64 => Ok(cast(expr, instant())),
-        from if from.is_numeric() => Ok(cast(try_cast(expr, DataType::Int64), instant())),
+        from if from.is_numeric() => Ok(cast(cast_to(scope, expr, DataType::Int64)?, instant())),
         _ => Ok(try_cast(expr, instant())),
     }
 }
 
 /// JSON that comes from a column as it is loses its credentials on the way.
 fn json(scope: &Scope<'_>, expr: Expr) -> Result<Expr> {
-    let Some(key) = scope.json_key(&expr) else {
-        return cast_to(scope, expr, DataType::Utf8View);
-    };
+    match scope.json_key(&expr) {
+        Some(_) => Ok(redacted(scope, expr)),
+        None => cast_to(scope, plain(scope, expr), DataType::Utf8View),
+    }
+}
+
+/// A JSON path as JSON without credentials.
+fn redacted(scope: &Scope<'_>, expr: Expr) -> Expr {
+    let key = scope.json_key(&expr).unwrap_or_default();
     let settings = scope.redaction.to_json();
-    Ok(functions::named("json_text").call(vec![expr, lit(key), lit(settings)]))
+    functions::named("json_text").call(vec![expr, lit(key), lit(settings)])
+}
+
+/// Functions that read JSON themselves, and give one value of it or replace credentials.
+const READS_JSON: &[&str] = &["each", "json_find", "json_get", "json_plain", "json_text"];
+
+/// The expression with the JSON in it as plain text without credentials. Conditions stay as
+/// they are, since only their truth reaches the event.
+pub(super) fn plain(scope: &Scope<'_>, expr: Expr) -> Expr {
+    let plain = expr.transform_down(|expr| {
+        if let Some(key) = scope.json_key(&expr) {
+            let is_whole = matches!(expr, Expr::Column(_));
+            let settings = scope.redaction.to_json();
+            let args = vec![expr, lit(key), lit(settings), lit(is_whole.to_string())];
+            let plain = functions::named("json_plain").call(args);
+            return Ok(Transformed::new(plain, true, TreeNodeRecursion::Jump));
+        }
+        let is_opaque = match &expr {
+            Expr::BinaryExpr(binary) => {
+                use Operator::*;
+                matches!(binary.op, Eq | NotEq | Lt | LtEq | Gt | GtEq | And | Or)
+            }
+            Expr::ScalarFunction(call) => READS_JSON.contains(&call.name()),
+            Expr::IsNull(_) | Expr::IsNotNull(_) | Expr::InList(_) | Expr::Like(_) => true,
+            _ => false,
+        };
+        let next = match is_opaque {
+            true => TreeNodeRecursion::Jump,
+            false => TreeNodeRecursion::Continue,
+        };
+        Ok(Transformed::new(expr, false, next))
+    });
+    plain.expect("no step of the walk fails").data
 }
 
 fn cast_to(scope: &Scope<'_>, expr: Expr, target: DataType) -> Result<Expr> {
@@ -100,6 +192,16 @@ fn cast_to(scope: &Scope<'_>, expr: Expr, target: DataType) -> Result<Expr> {
         (DataType::Utf8 | DataType::LargeUtf8 | DataType::Null, DataType::Utf8View)
         | (DataType::Int32, DataType::Int64 | DataType::Float64) => Ok(cast(expr, target)),
         (_, DataType::Utf8View) => Ok(cast(expr, target)),
+        // Half a number is not another number.
+        (from, to) if from.is_floating() && to.is_integer() => {
+            let whole = when(expr.clone().eq(trunc(vec![expr.clone()])), expr).end()?;
+            Ok(try_cast(whole, target))
+        }
+        // JSON has no NaN and no infinity; subtracted from themselves they give NaN.
+        (_, DataType::Float64) => {
+            let number = try_cast(expr, target);
+            when((number.clone() - number.clone()).eq(lit(0.0)), number).end()
+        }
         _ => Ok(try_cast(expr, target)),
     }
 }

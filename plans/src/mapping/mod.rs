@@ -12,6 +12,8 @@ mod enumeration;
 mod fit;
 mod format;
 mod found;
+mod holds;
+mod layout;
 mod leftover;
 mod lists;
 mod missing;
@@ -20,6 +22,7 @@ mod program;
 mod rewrite;
 mod routes;
 mod scope;
+mod shape;
 mod sql;
 #[cfg(test)]
 mod tests;
@@ -28,4 +31,8 @@ mod tree;
 mod values;
 
 pub use self::compile::{Compilation, compile};
-pub use self::program::{Class, Layout, Program, Quarantined, Route};
+pub use self::layout::{
+    Around, Content, Demand, Each, Held, Key, Layout, Leaf, Leftover, Object, Observable, Placed,
+    Step,
+};
+pub use self::program::{Class, Program, Route};

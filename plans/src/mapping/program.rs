@@ -3,13 +3,13 @@
 //! It is generic over its expressions: logical ones from a mapping, physical ones in the
 //! sink, and their indices in a message on the wire.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
 use arrow::datatypes::{Schema, SchemaRef};
 use datafusion::logical_expr::Expr;
 use serde::{Deserialize, Serialize};
 
+use super::layout::{Around, Key, Object, Placed};
 use crate::spec::Column;
 use crate::storage::Role;
 
@@ -21,8 +21,11 @@ pub struct Program<E = Expr> {
     pub columns: Vec<Column>,
     /// The indices of those that the scan has to parse.
     pub wanted: Vec<usize>,
+    /// The indices of those whose text in the source is kept where their value prints
+    /// differently.
+    pub written: Vec<usize>,
     /// Tried in order; the first that is true leaves the row out, with its reason.
-    pub filters: Vec<(E, String)>,
+    pub filters: Vec<(Placed<E>, String)>,
     /// Tried in order; see `Route::also`.
     pub routes: Vec<Route<E>>,
     /// Digest of everything that decides the output's rows.
@@ -37,25 +40,25 @@ impl<E> Program<E> {
 
     /// Every expression.
     pub fn exprs(&self) -> Vec<&E> {
-        let mut all: Vec<&E> = self.filters.iter().map(|(when, _)| when).collect();
+        let mut all: Vec<&E> = self.filters.iter().map(|(when, _)| &when.expr).collect();
         for route in &self.routes {
-            all.extend(&route.when);
-            all.push(&route.time);
-            all.extend(&route.account);
-            all.extend(&route.region);
-            route.layout.iter().for_each(|part| part.leaves(&mut all));
+            let placed = [&route.when, &route.account, &route.region];
+            all.extend(placed.into_iter().flatten().map(|placed| &placed.expr));
+            all.push(&route.time.expr);
+            route.event.exprs(&mut all);
         }
         all
     }
 
-    /// The same program with each expression replaced by what `f` makes of it.
+    /// The same program with each expression replaced by what `f` makes of it. `f` is also
+    /// given what is around the expression.
     pub fn try_map<F, Err>(
         self,
-        mut f: impl FnMut(E) -> Result<F, Err>,
+        mut f: impl FnMut(E, &Around<'_>) -> Result<F, Err>,
     ) -> Result<Program<F>, Err> {
         let mut filters = Vec::with_capacity(self.filters.len());
         for (when, reason) in self.filters {
-            filters.push((f(when)?, reason));
+            filters.push((when.try_map(&[], &mut f)?, reason));
         }
         let mut routes = Vec::with_capacity(self.routes.len());
         for route in self.routes {
@@ -65,6 +68,7 @@ impl<E> Program<E> {
             source: self.source,
             columns: self.columns,
             wanted: self.wanted,
+            written: self.written,
             filters,
             routes,
             digest: self.digest,
@@ -75,24 +79,26 @@ impl<E> Program<E> {
 /// One event: which rows it takes and what they become.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Route<E = Expr> {
-    pub event: String,
+    /// Name of the event.
+    pub name: String,
     pub class: Class,
     /// Boolean; `None` takes every row, NULL is false.
-    pub when: Option<E>,
+    pub when: Option<Placed<E>>,
     /// Adds an event without taking the row.
     pub also: bool,
     /// `Timestamp(Millisecond, UTC)`: the event's time.
-    pub time: E,
+    pub time: Placed<E>,
     /// Utf8 or Utf8View: the row's account and region, where columns hold them.
-    pub account: Option<E>,
-    pub region: Option<E>,
+    pub account: Option<Placed<E>>,
+    pub region: Option<Placed<E>>,
     /// The output's schema; its types come from OCSF. Messages carry it beside the program.
     #[serde(skip, default = "no_schema")]
     pub schema: SchemaRef,
-    /// How each of the schema's fields is made, in its order.
-    pub layout: Vec<Layout<E>>,
-    /// Leaves and structs that must not be NULL.
-    pub required: Vec<Quarantined>,
+    /// How each of the schema's fields is made, in its order. What the class itself
+    /// requires are its demands; rows that do not meet them are rejected.
+    pub event: Object<E>,
+    /// The record's values that attributes may hold.
+    pub keys: Vec<Key>,
 }
 
 fn no_schema() -> SchemaRef {
@@ -101,18 +107,26 @@ fn no_schema() -> SchemaRef {
 
 impl<E> Route<E> {
     /// The same route with each expression replaced by what `f` makes of it.
-    pub fn try_map<F, Err>(self, mut f: impl FnMut(E) -> Result<F, Err>) -> Result<Route<F>, Err> {
+    fn try_map<F, Err>(
+        self,
+        f: &mut impl FnMut(E, &Around<'_>) -> Result<F, Err>,
+    ) -> Result<Route<F>, Err> {
+        let mut map = |placed: Option<Placed<E>>| {
+            let mapped = placed.map(|placed| placed.try_map(&[], f));
+            mapped.transpose()
+        };
+        let (when, account, region) = (map(self.when)?, map(self.account)?, map(self.region)?);
         Ok(Route {
-            event: self.event,
+            name: self.name,
             class: self.class,
-            when: self.when.map(&mut f).transpose()?,
+            when,
             also: self.also,
-            time: f(self.time)?,
-            account: self.account.map(&mut f).transpose()?,
-            region: self.region.map(&mut f).transpose()?,
+            time: self.time.try_map(&[], f)?,
+            account,
+            region,
             schema: self.schema,
-            layout: try_map_all(self.layout, &mut f)?,
-            required: self.required,
+            event: self.event.try_map(&mut Vec::new(), f)?,
+            keys: self.keys,
         })
     }
 }
@@ -131,49 +145,4 @@ pub struct Class {
     /// Who writes it (`[output.CLASS] role_arn, external_id`), when not the load itself.
     #[serde(skip)]
     pub role: Option<Role>,
-}
-
-/// How a field of the output is made. Structs whose members are all NULL are NULL.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub enum Layout<E = Expr> {
-    /// Evaluates to exactly the field's type.
-    #[serde(rename = "l")]
-    Leaf(E),
-    #[serde(rename = "s")]
-    Struct(Vec<Layout<E>>),
-}
-
-impl<E> Layout<E> {
-    fn leaves<'a>(&'a self, all: &mut Vec<&'a E>) {
-        match self {
-            Self::Leaf(expr) => all.push(expr),
-            Self::Struct(members) => members.iter().for_each(|member| member.leaves(all)),
-        }
-    }
-}
-
-/// The layouts with each expression replaced by what `f` makes of it.
-fn try_map_all<E, F, Err>(
-    layouts: Vec<Layout<E>>,
-    f: &mut impl FnMut(E) -> Result<F, Err>,
-) -> Result<Vec<Layout<F>>, Err> {
-    let mut mapped = Vec::with_capacity(layouts.len());
-    for layout in layouts {
-        mapped.push(match layout {
-            Layout::Leaf(expr) => Layout::Leaf(f(expr)?),
-            Layout::Struct(members) => Layout::Struct(try_map_all(members, f)?),
-        });
-    }
-    Ok(mapped)
-}
-
-/// A field whose row is quarantined when the field is NULL and its parent is not.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Quarantined {
-    /// Field indices from the root; any one of these must be there.
-    pub any_of: Vec<Vec<usize>>,
-    /// Such as `required_attribute_missing`.
-    pub reason: Cow<'static, str>,
-    /// The dotted attribute.
-    pub detail: String,
 }

@@ -1,34 +1,37 @@
 //! A source's filters and routes: conditions, classes, profiles and attributes.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, Schema as ArrowSchema};
+use arrow::datatypes::{DataType, Field, Fields, Schema as ArrowSchema};
 use datafusion::functions::core::expr_fn::coalesce;
 use datafusion::logical_expr::{Expr, cast};
 
-use super::attributes::{Builder, Level};
+use super::attributes::{BaseKeys, Builder, Level};
 use super::found::Found;
+use super::layout::{Key, Layout, Object, Placed};
 use super::program::{Class, Route};
 use super::scope::Scope;
-use super::tree::{Demands, Members, Tree};
+use super::shape::Shaper;
+use super::tree::{Members, Tree};
 use super::{classify, leftover, times, tree};
 use crate::diagnostics::{Origin, did_you_mean};
+use crate::functions;
 use crate::ocsf;
 use crate::ocsf::Schema;
-use crate::spec::{Column, Event, Output, Source, Sql};
+use crate::spec::{Event, Output, Source, Sql};
+
+const OBSERVABLES: &str = "observables";
 
 /// Compiles the routes of one source.
 pub(super) struct Compiler<'a> {
     pub(super) source: &'a Source,
     pub(super) ocsf: &'a Schema,
-    pub(super) columns: &'a [Column],
     pub(super) scope: &'a Scope<'a>,
     pub(super) found: &'a mut Found,
 }
 
 impl Compiler<'_> {
-    pub(super) fn filters(&mut self) -> Vec<(Expr, String)> {
+    pub(super) fn filters(&mut self) -> Vec<(Placed, String)> {
         let mut filters = Vec::new();
         for filter in &self.source.filters {
             if let Some(when) = self.condition(&filter.when) {
@@ -48,21 +51,24 @@ impl Compiler<'_> {
         let account = self.first_text(&source.account);
         let region = self.first_text(&source.region);
         let mut routes = Vec::new();
+        let mut base = BaseKeys::default();
         for event in &source.events {
-            if let Some(mut route) = self.route(event) {
+            if let Some(mut route) = self.route(event, &mut base) {
                 route.account.clone_from(&account);
                 route.region.clone_from(&region);
                 routes.push(route);
             }
         }
+        base.report(self.found);
         check_reachable(&source.events, self.found);
         routes
     }
 
-    fn condition(&mut self, sql: &Sql) -> Option<Expr> {
+    fn condition(&mut self, sql: &Sql) -> Option<Placed> {
         let expr = self.expr(sql)?;
         if matches!(self.scope.type_of(&expr), Ok(DataType::Boolean)) {
-            return Some(expr);
+            let at = sql.at.place().into();
+            return Some(Placed { expr, at });
         }
         self.found
             .error(&sql.at, "a condition is true or false", "compare the value");
@@ -75,7 +81,7 @@ impl Compiler<'_> {
     }
 
     /// The first of the expressions that is not NULL, as text.
-    fn first_text(&mut self, all: &[Sql]) -> Option<Expr> {
+    fn first_text(&mut self, all: &[Sql]) -> Option<Placed> {
         let mut texts = Vec::new();
         for sql in all {
             if let Some(expr) = self.expr(sql) {
@@ -87,24 +93,25 @@ impl Compiler<'_> {
             1 => texts.into_iter().next()?,
             _ => coalesce(texts),
         };
-        self.scope.finish(first).ok()
+        let expr = self.scope.finish(first).ok()?;
+        let at = all.first()?.at.place().into();
+        Some(Placed { expr, at })
     }
 
-    fn route(&mut self, event: &Event) -> Option<Route> {
+    fn route(&mut self, event: &Event, base: &mut BaseKeys) -> Option<Route> {
         let class = known_class(event, self.ocsf, self.found)?;
         let profiles = profiles(event, class, self.found);
         let when = event.when.as_ref().map(|when| self.condition(when));
-        let members = self.members(event, class, &profiles);
+        let (members, keys) = self.members(event, class, &profiles, base);
         let time = self.time(event, &members)?;
-        let (fields, layout) = tree::layout(&members);
-        let mut demands = Demands {
+        let shaper = Shaper {
             ocsf: self.ocsf,
             profiles: &profiles,
-            found: Vec::new(),
         };
-        demands.collect(&members, &class.attributes, &class.constraints, (&[], ""));
+        let (mut fields, mut shaped) = shaper.event(members, class);
+        self.add_last(&mut fields, &mut shaped, event, class);
         Some(Route {
-            event: event.name.clone(),
+            name: event.name.clone(),
             class: self.class(class),
             when: when.flatten(),
             also: event.also,
@@ -112,8 +119,8 @@ impl Compiler<'_> {
             account: None,
             region: None,
             schema: Arc::new(ArrowSchema::new(fields)),
-            layout,
-            required: demands.found,
+            event: shaped,
+            keys,
         })
     }
 
@@ -129,33 +136,66 @@ impl Compiler<'_> {
         }
     }
 
-    /// Every attribute of the route: mapped, derived and left over.
-    fn members(&mut self, event: &Event, class: &ocsf::Class, profiles: &[String]) -> Members {
+    /// Every attribute that is mapped or derived, and the values of the record that they
+    /// may hold.
+    fn members(
+        &mut self,
+        event: &Event,
+        class: &ocsf::Class,
+        profiles: &[String],
+        base: &mut BaseKeys,
+    ) -> (Members, Vec<Key>) {
         let mut builder = Builder {
             ocsf: self.ocsf,
             class,
-            declared: &event.profiles,
+            declared: profiles,
             profiles,
-            mapped: BTreeSet::new(),
-            item_of: None,
+            keys: Vec::new(),
+            item: None,
+            eaches: 0,
+            file: &event.at.file,
+            foreign: base,
             found: self.found,
         };
         let level = Level::of_class(class);
         let mut members = builder.object(self.scope, &level, &event.attributes, "", &event.at);
-        let mapped = builder.mapped;
+        let keys = builder.keys;
         classify::add(&mut members, class, self.ocsf, profiles);
         self.finish(&mut members, &event.at);
-        if !members.contains_key("observables")
-            && let Some(expr) = classify::observables(&members, class, self.ocsf)
-        {
-            self.add(&mut members, "observables", expr, &event.at);
+        (members, keys)
+    }
+
+    /// Adds what is made from the other attributes: observables, and what none of them holds.
+    fn add_last(
+        &self,
+        fields: &mut Fields,
+        shaped: &mut Object,
+        event: &Event,
+        class: &ocsf::Class,
+    ) {
+        let mut last: Vec<(&str, DataType, Layout)> = Vec::new();
+        let is_mapped = fields.iter().any(|field| field.name() == OBSERVABLES);
+        let has = |name| class.attributes.contains_key(name);
+        let observed = classify::observables(shaped, class, self.ocsf, fields);
+        if !is_mapped && has(OBSERVABLES) && !observed.is_empty() {
+            last.push((
+                OBSERVABLES,
+                functions::observables_type(),
+                Layout::Observables(observed),
+            ));
         }
         if self.source.unmapped.kept {
             let style = self.source.unmapped.style;
-            let leaf = leftover::leaf(mapped, self.scope, event, self.columns, style);
-            self.add(&mut members, ocsf::UNMAPPED, leaf.expr, &event.at);
+            let leftover = leftover::leftover(event, self.scope.redaction, style);
+            last.push((
+                ocsf::UNMAPPED,
+                leftover::kind(style),
+                Layout::Unmapped(leftover),
+            ));
         }
-        members
+        for (name, kind, layout) in last {
+            shaped.insert(fields, Field::new(name, kind, true), layout);
+        }
     }
 
     /// Writes out the casts of derived attributes.
@@ -163,6 +203,8 @@ impl Compiler<'_> {
         for tree in members.values_mut() {
             match tree {
                 Tree::Struct(inner) => self.finish(inner, at),
+                Tree::Items(items) => items.iter_mut().for_each(|inner| self.finish(inner, at)),
+                Tree::Each(elements) => self.finish(&mut elements.members, at),
                 Tree::Leaf(leaf) if leaf.filled == tree::Filled::Derived => {
                     let finished = self.scope.finish(leaf.expr.clone());
                     if let Some(expr) = self.found.valid(at, finished) {
@@ -174,20 +216,13 @@ impl Compiler<'_> {
         }
     }
 
-    fn add(&mut self, members: &mut Members, name: &str, expr: Expr, at: &Origin) {
-        let finished = self.found.valid(at, self.scope.finish(expr));
-        if let Some(expr) = finished
-            && let Some(kind) = self.found.valid(at, self.scope.type_of(&expr))
-        {
-            let leaf = tree::Leaf::derived(expr, kind);
-            members.insert(name.to_owned(), Tree::Leaf(leaf));
-        }
-    }
-
     /// The event's time. Without it no period owns a row, so every dialect needs it.
-    fn time(&mut self, event: &Event, members: &Members) -> Option<Expr> {
+    fn time(&mut self, event: &Event, members: &Members) -> Option<Placed> {
         if let Some(time) = tree::leaf(members, "time") {
-            return Some(times::of_millis(&time.expr));
+            let expr = times::of_millis(&time.expr);
+            let expr = self.found.valid(&event.at, self.scope.finish(expr))?;
+            let at = time.at.clone().into();
+            return Some(Placed { expr, at });
         }
         if !event.attributes.contains_key("time") {
             let message = "required attribute `time` is missing";
@@ -216,9 +251,14 @@ fn known_class<'a>(
 
 /// The declared profiles as the class spells them.
 fn profiles(event: &Event, class: &ocsf::Class, found: &mut Found) -> Vec<String> {
-    let mut profiles = Vec::new();
+    let base = event.base_profiles.iter();
+    let mut profiles: Vec<String> = base
+        .filter_map(|declared| class.profile(declared))
+        .map(str::to_owned)
+        .collect();
     for declared in &event.profiles {
         match class.profile(declared) {
+            Some(profile) if profiles.iter().any(|known| known == profile) => {}
             Some(profile) => profiles.push(profile.to_owned()),
             None => {
                 let known = class.profiles.iter().map(String::as_str);

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use arrow::datatypes::DataType;
+use arrow::datatypes::{DataType, TimeUnit};
+use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{Column as Name, DFSchema, Result};
 use datafusion::logical_expr::simplify::SimplifyContext;
-use datafusion::logical_expr::{Expr, ExprSchemable, cast};
+use datafusion::logical_expr::{Expr, ExprSchemable, TryCast, cast};
 use datafusion::optimizer::simplify_expressions::ExprSimplifier;
 
 use crate::decode;
@@ -79,7 +80,7 @@ impl<'a> Scope<'a> {
             .build();
         let simplifier = ExprSimplifier::new(context);
         let kind = |expr: &Expr| self.type_of(expr);
-        let coerced = simplifier.coerce(expr, &self.schema)?;
+        let coerced = self.trying(simplifier.coerce(expr, &self.schema)?)?;
         let before = kind(&coerced)?;
         let simple = simplifier.simplify(coerced)?;
         // Folding may change a type by a hair (such as Utf8 for Utf8View). The simplified
@@ -90,12 +91,44 @@ impl<'a> Scope<'a> {
         })
     }
 
+    /// The expression with `TRY_CAST` for each cast that may fail: a value that has not the
+    /// type is NULL.
+    fn trying(&self, expr: Expr) -> Result<Expr> {
+        let trying = expr.transform_up(|expr| match expr {
+            Expr::Cast(cast)
+                if !always_fits(&self.type_of(&cast.expr)?, cast.field.data_type()) =>
+            {
+                Ok(Transformed::yes(Expr::TryCast(TryCast {
+                    expr: cast.expr,
+                    field: cast.field,
+                })))
+            }
+            other => Ok(Transformed::no(other)),
+        })?;
+        Ok(trying.data)
+    }
+
     /// Whether the expression gives JSON text: a JSON column or a path into one.
     pub(super) fn json_key(&self, expr: &Expr) -> Option<String> {
         let path = path_of(expr)?;
         let (column, _) = path.split_first()?;
         let is_json = matches!(self.kinds.get(column), Some(ColumnKind::Json));
         is_json.then(|| dotted_key(&path))
+    }
+}
+
+/// Whether every value of a type can be cast to another one.
+fn always_fits(from: &DataType, to: &DataType) -> bool {
+    use DataType::*;
+    match (from, to) {
+        (from, to) if from == to => true,
+        (Null, _) | (_, Utf8 | LargeUtf8 | Utf8View) => true,
+        (Int8 | Int16 | Int32, Int32 | Int64 | Float64) => true,
+        (Int64, Float64 | Timestamp(TimeUnit::Millisecond, _)) => true,
+        (Timestamp(from, _), Timestamp(to, _)) => from == to,
+        (Timestamp(..), Int64) | (Boolean, Int32 | Int64) => true,
+        (List(from), List(to)) => always_fits(from.data_type(), to.data_type()),
+        _ => false,
     }
 }
 

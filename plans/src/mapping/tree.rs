@@ -1,13 +1,13 @@
-//! A mapped event as a tree of expressions, before it becomes a schema.
+//! A mapped event as a tree of expressions, before it becomes a schema and a layout.
 
 use std::collections::BTreeMap;
 
-use arrow::datatypes::{DataType, Field};
+use arrow::datatypes::DataType;
 use datafusion::logical_expr::{Expr, lit};
 
-use super::program::{Layout, Quarantined};
-use crate::functions;
-use crate::ocsf::{Attributes, Constraint, Requirement, Schema};
+use super::layout::Held;
+use crate::functions::Redaction;
+use crate::spec::Sql;
 
 /// The filled attributes of an object, by name: a schema's order is theirs.
 pub(super) type Members = BTreeMap<String, Tree>;
@@ -19,6 +19,9 @@ pub(super) type Members = BTreeMap<String, Tree>;
 pub(super) enum Tree {
     Leaf(Leaf),
     Struct(Members),
+    /// A list of objects that are written out. All have the same members.
+    Items(Vec<Members>),
+    Each(Box<Elements>),
 }
 
 /// One attribute with its value.
@@ -27,6 +30,20 @@ pub(super) struct Leaf {
     pub(super) kind: DataType,
     pub(super) filled: Filled,
     pub(super) member: Option<Member>,
+    /// Values of the record that the attribute holds.
+    pub(super) holds: Vec<Held>,
+    /// Where the configuration has it.
+    pub(super) at: String,
+}
+
+/// A list of objects, one for each element.
+pub(super) struct Elements {
+    pub(super) number: usize,
+    pub(super) list: (Expr, String),
+    pub(super) when: Option<(Expr, String)>,
+    pub(super) key: String,
+    pub(super) redaction: Redaction,
+    pub(super) members: Members,
 }
 
 /// Where a value comes from.
@@ -51,26 +68,36 @@ pub(super) enum Member {
         on: Expr,
         to: Vec<(String, i32)>,
     },
+    /// A text that names a member, or NULL.
+    TextOrNull(Expr),
     Id(Expr),
 }
 
 impl Leaf {
-    pub(super) fn constant(value: datafusion::common::ScalarValue) -> Self {
-        Self {
-            kind: value.data_type(),
-            expr: lit(value),
-            filled: Filled::Constant,
-            member: None,
-        }
-    }
-
-    pub(super) fn derived(expr: Expr, kind: DataType) -> Self {
+    pub(super) fn new(expr: Expr, kind: DataType, filled: Filled) -> Self {
         Self {
             expr,
             kind,
-            filled: Filled::Derived,
+            filled,
             member: None,
+            holds: Vec::new(),
+            at: String::new(),
         }
+    }
+
+    pub(super) fn constant(value: datafusion::common::ScalarValue) -> Self {
+        let kind = value.data_type();
+        Self::new(lit(value), kind, Filled::Constant)
+    }
+
+    pub(super) fn derived(expr: Expr, kind: DataType) -> Self {
+        Self::new(expr, kind, Filled::Derived)
+    }
+
+    /// The same leaf at the place of an expression.
+    pub(super) fn placed(mut self, sql: &Sql) -> Self {
+        self.at = sql.at.place();
+        self
     }
 }
 
@@ -79,109 +106,6 @@ pub(super) fn leaf<'a>(members: &'a Members, name: &str) -> Option<&'a Leaf> {
     match members.get(name) {
         Some(Tree::Leaf(leaf)) => Some(leaf),
         _ => None,
-    }
-}
-
-/// The output's fields, and how each is made.
-pub(super) fn layout(members: &Members) -> (Vec<Field>, Vec<Layout>) {
-    let fields = members.iter().map(|(name, tree)| match tree {
-        Tree::Leaf(leaf) => {
-            let field = Field::new(name, leaf.kind.clone(), true);
-            (field, Layout::Leaf(leaf.expr.clone()))
-        }
-        Tree::Struct(inner) => {
-            let (fields, layouts) = layout(inner);
-            let kind = DataType::Struct(fields.into());
-            (Field::new(name, kind, true), Layout::Struct(layouts))
-        }
-    });
-    fields.unzip()
-}
-
-/// The object as one expression, for lists of objects.
-pub(super) fn object_expr(members: &Members) -> Expr {
-    let mut args = Vec::with_capacity(members.len() * 2);
-    for (name, tree) in members {
-        args.push(lit(name.as_str()));
-        args.push(match tree {
-            Tree::Leaf(leaf) => leaf.expr.clone(),
-            Tree::Struct(inner) => object_expr(inner),
-        });
-    }
-    functions::named("object").call(args)
-}
-
-/// What must not be NULL: required attributes, and one of those that a constraint names.
-pub(super) struct Demands<'a> {
-    pub(super) ocsf: &'a Schema,
-    pub(super) profiles: &'a [String],
-    pub(super) found: Vec<Quarantined>,
-}
-
-impl Demands<'_> {
-    pub(super) fn collect(
-        &mut self,
-        members: &Members,
-        attributes: &Attributes,
-        constraints: &[Constraint],
-        parent: (&[usize], &str),
-    ) {
-        let (indices, path) = parent;
-        for (index, (name, tree)) in members.iter().enumerate() {
-            let Some(attribute) = attributes.get(name) else {
-                continue;
-            };
-            let own = [indices, &[index]].concat();
-            let dotted = join(path, name);
-            let is_required = attribute.requirement == Requirement::Required
-                && attribute.is_in(self.profiles.iter().map(String::as_str));
-            if is_required && may_be_null(tree) {
-                self.found.push(Quarantined {
-                    any_of: vec![own.clone()],
-                    reason: "required_attribute_missing".into(),
-                    detail: dotted.clone(),
-                });
-            }
-            if let (Tree::Struct(inner), Some(object)) = (tree, self.ocsf.object_of(attribute)) {
-                self.collect(
-                    inner,
-                    &object.attributes,
-                    &object.constraints,
-                    (&own, &dotted),
-                );
-            }
-        }
-        for constraint in constraints {
-            self.constraint(members, constraint, parent);
-        }
-    }
-
-    fn constraint(&mut self, members: &Members, constraint: &Constraint, parent: (&[usize], &str)) {
-        let named: Vec<(usize, &String, &Tree)> = members
-            .iter()
-            .enumerate()
-            .filter(|(_, (name, _))| constraint.attributes.contains(name))
-            .map(|(index, (name, tree))| (index, name, tree))
-            .collect();
-        if named.is_empty() || !named.iter().all(|(_, _, tree)| may_be_null(tree)) {
-            return;
-        }
-        let names = named.iter().map(|(_, name, _)| join(parent.1, name));
-        self.found.push(Quarantined {
-            any_of: named
-                .iter()
-                .map(|(index, _, _)| [parent.0, &[*index]].concat())
-                .collect(),
-            reason: "constraint_not_met".into(),
-            detail: format!("one of {}", names.collect::<Vec<_>>().join(", ")),
-        });
-    }
-}
-
-fn may_be_null(tree: &Tree) -> bool {
-    match tree {
-        Tree::Leaf(leaf) => leaf.filled == Filled::Mapped,
-        Tree::Struct(members) => members.values().all(may_be_null),
     }
 }
 

@@ -3,14 +3,16 @@
 use std::slice;
 
 use datafusion::common::ScalarValue;
-use datafusion::logical_expr::Expr;
+use datafusion::functions::core::expr_fn::coalesce;
+use datafusion::logical_expr::{Expr, lit};
 
 use super::attributes::{Builder, Target};
 use super::derived::is_derived;
+use super::layout::Held;
 use super::scope::Scope;
 use super::tree::{Filled, Leaf, Member};
 use super::{constants, enumeration, fit};
-use crate::ocsf::{Enumeration, Type};
+use crate::ocsf::{Enumeration, Requirement, Type};
 use crate::spec::{Constant, Enum, Sql, Value};
 
 impl Builder<'_> {
@@ -95,14 +97,82 @@ impl Builder<'_> {
             return self.wrong(target.at, message, remedy);
         }
         let expr = self.planned(scope, sql)?;
-        let fitted = fit::attribute(scope, attribute, expr);
-        let fitted = self.found.valid(&sql.at, fitted)?;
-        let Some(known) = enumeration::of(attribute) else {
-            return Some(filled(fitted, Filled::Mapped));
+        let mut leaf = match (enumeration::of(attribute), &attribute.enumeration) {
+            (Some(known), _) => self.id(scope, target, sql, known, expr)?,
+            (None, Some(known)) if !attribute.is_array && attribute.ty == Type::Text => {
+                let holds = self.holds(&expr);
+                let text = fit::plain(scope, expr);
+                let mut leaf = filled(enumeration::text(known, text, &[]), Filled::Mapped);
+                leaf.holds = holds;
+                leaf
+            }
+            _ => {
+                let fitted = fit::attribute(scope, attribute, expr.clone());
+                let fitted = self.found.valid(&sql.at, fitted)?;
+                let mut leaf = filled(fitted, Filled::Mapped);
+                if !attribute.is_array || fit::keeps_items(scope, attribute, &expr) {
+                    leaf.holds = self.holds(&expr);
+                }
+                leaf
+            }
         };
+        leaf.at = sql.at.place();
+        Some(leaf)
+    }
+
+    /// An id of an enumeration. A text is a caption or an id in digits.
+    fn id(
+        &mut self,
+        scope: &Scope<'_>,
+        target: &Target<'_>,
+        sql: &Sql,
+        known: &Enumeration,
+        expr: Expr,
+    ) -> Option<Leaf> {
+        let kind = self.found.valid(&sql.at, scope.type_of(&expr))?;
+        let mut holds = self.holds(&expr);
+        if kind.is_string() {
+            let on = fit::plain(scope, expr);
+            let is_held = enumeration::is_held(known, on.clone(), &[], self.has_own_text(target));
+            held_where(&mut holds, is_held);
+            let id = enumeration::id(known, on.clone(), &[]);
+            // NULL becomes 0 only where OCSF requires the id.
+            let (id, how) = match target.attribute.requirement {
+                Requirement::Required if enumeration::is_total(known) => (id, Filled::Total),
+                _ => (enumeration::unless_null(&on, id), Filled::Mapped),
+            };
+            let mut leaf = filled(id.clone(), how);
+            leaf.member = Some(match how {
+                Filled::Total => Member::Text { on, to: Vec::new() },
+                _ => Member::TextOrNull(on),
+            });
+            leaf.holds = holds;
+            return Some(leaf);
+        }
+        let fitted = fit::attribute(scope, target.attribute, expr);
+        let fitted = self.found.valid(&sql.at, fitted)?;
+        held_where(
+            &mut holds,
+            Some(enumeration::is_known(known, fitted.clone())),
+        );
         let mut leaf = filled(enumeration::checked(known, fitted.clone()), Filled::Mapped);
         leaf.member = Some(Member::Id(fitted));
+        if target.attribute.requirement == Requirement::Required && enumeration::is_total(known) {
+            leaf.expr = coalesce(vec![leaf.expr, lit(0i32)]);
+            leaf.member = Some(Member::Id(leaf.expr.clone()));
+            leaf.filled = Filled::Total;
+        }
+        leaf.holds = holds;
         Some(leaf)
+    }
+
+    /// Whether the text twin of an id is mapped on its own, so that it does not have the
+    /// source's text.
+    fn has_own_text(&self, target: &Target<'_>) -> bool {
+        match &target.attribute.sibling {
+            Some(sibling) => target.siblings.is_some_and(|all| all.contains_key(sibling)),
+            None => true,
+        }
     }
 
     fn enumeration(
@@ -111,22 +181,36 @@ impl Builder<'_> {
         target: &Target<'_>,
         members: &Enum,
     ) -> Option<Leaf> {
-        let on = self.found.expr(scope, &members.on);
+        let on = self.planned(scope, &members.on);
         let Some(known) = &target.attribute.enumeration else {
             let remedy = "use an expression: CASE … WHEN … THEN … END";
             return self.wrong(target.at, "has no enumeration in OCSF", remedy);
         };
         let to = self.members(known, members);
         let on = on?;
+        let mut holds = self.holds(&on);
+        let on = fit::plain(scope, on);
         if let Some(known) = enumeration::of(target.attribute) {
-            let mut leaf = filled(enumeration::id(known, on.clone(), &to), Filled::Total);
+            let is_held = enumeration::is_held(known, on.clone(), &to, self.has_own_text(target));
+            held_where(&mut holds, is_held);
+            let how = match enumeration::is_total(known) {
+                true => Filled::Total,
+                false => Filled::Mapped,
+            };
+            let mut leaf = filled(enumeration::id(known, on.clone(), &to), how);
             leaf.member = Some(Member::Text { on, to });
-            return Some(leaf);
+            leaf.holds = holds;
+            return Some(leaf.placed(&members.on));
         }
-        let text = enumeration::text(on, members);
+        let exact = enumeration::exact_texts(&members.to);
+        let text = enumeration::text(known, on.clone(), &members.to);
+        if !exact {
+            holds.clear();
+        }
         let fitted = fit::attribute(scope, target.attribute, text);
-        let fitted = self.found.valid(target.at, fitted)?;
-        Some(filled(fitted, Filled::Mapped))
+        let mut leaf = filled(self.found.valid(target.at, fitted)?, Filled::Mapped);
+        leaf.holds = holds;
+        Some(leaf.placed(&members.on))
     }
 
     /// The ids that the source's values become; 0 where ids are no numbers.
@@ -147,10 +231,18 @@ impl Builder<'_> {
 
 /// A leaf whose type is not known yet.
 pub(super) fn filled(expr: Expr, how: Filled) -> Leaf {
-    Leaf {
-        expr,
-        kind: arrow::datatypes::DataType::Null,
-        filled: how,
-        member: None,
+    Leaf::new(expr, arrow::datatypes::DataType::Null, how)
+}
+
+/// Adds a condition to what a leaf holds.
+pub(super) fn held_where(holds: &mut [Held], condition: Option<Expr>) {
+    let Some(condition) = condition else {
+        return;
+    };
+    for held in holds {
+        held.when = Some(match held.when.take() {
+            Some(when) => when.and(condition.clone()),
+            None => condition.clone(),
+        });
     }
 }

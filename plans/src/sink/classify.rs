@@ -3,7 +3,7 @@
 //! Ownership is total: every row is owned by exactly one day, so that periods
 //! that read the same margin neither lose nor double it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use arrow::array::{
@@ -11,14 +11,18 @@ use arrow::array::{
 };
 use arrow::datatypes::DataType;
 use datafusion::common::Result;
-use datafusion::common::cast::{as_boolean_array, as_string_view_array, as_uint32_array};
+use datafusion::common::cast::{as_string_view_array, as_uint32_array};
 use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_expr::utils::collect_columns;
 
+use super::event::{EXPRESSION_FAILED, Failures, evaluate};
 use super::group::{BadPlace, Group, Groups};
-use super::program::PhysicalProgram;
+use super::program::{PhysicalProgram, condition};
 use super::rows::RowTerms;
 use super::sort::Key;
 use crate::decode::{DETAIL, OBJECT, REJECT, is_damage};
+use crate::functions::REDACTED;
+use crate::mapping::{Layout, Placed};
 use crate::receipt::{Ledger, ObjectRows};
 use crate::scan::split::{InputObject, Split};
 
@@ -54,6 +58,8 @@ pub(crate) struct Classifier {
     pub counts: Vec<Counts>,
     /// The day that was looked up last, and the index of its period.
     last: (i32, Option<usize>),
+    /// Columns whose values are credentials.
+    hidden: BTreeSet<String>,
 }
 
 /// What an object's path says about its rows.
@@ -73,12 +79,19 @@ struct RouteColumns {
     times: TimestampMillisecondArray,
     account: Option<StringViewArray>,
     region: Option<StringViewArray>,
+    /// The rows for which `when` failed.
+    undecided: Failures,
+    /// The rows for which time, account or region failed.
+    failed: Failures,
 }
 
 /// What a batch's rows are decided from.
 struct Columns<'a> {
+    batch: &'a RecordBatch,
+    /// Whether any row's expression failed.
+    has_failures: bool,
     routes: Vec<RouteColumns>,
-    filters: Vec<BooleanArray>,
+    filters: Vec<(BooleanArray, Failures)>,
     object: &'a arrow::array::UInt32Array,
     reject: &'a StringViewArray,
     detail: &'a StringViewArray,
@@ -100,6 +113,7 @@ impl Classifier {
             given: vec![ObjectRows::default(); split.objects.len()],
             counts: vec![Counts::default(); terms.periods()],
             last: (i32::MIN, None),
+            hidden: hidden(&program),
             program,
             terms,
             groups: Groups::default(),
@@ -161,20 +175,36 @@ impl Classifier {
 
     fn columns<'a>(&self, batch: &'a RecordBatch) -> Result<Columns<'a>> {
         let routes = self.program.routes.iter().map(|route| {
+            let (mut undecided, mut failed) = (Failures::default(), Failures::default());
             Ok(RouteColumns {
-                takes: route.takes(batch)?,
-                times: route.times(batch)?,
-                account: text(route.account.as_ref(), batch)?,
-                region: text(route.region.as_ref(), batch)?,
+                takes: route.takes(batch, &mut undecided)?,
+                times: route.times(batch, &mut failed)?,
+                account: text(route.account.as_ref(), batch, &mut failed)?,
+                region: text(route.region.as_ref(), batch, &mut failed)?,
+                undecided,
+                failed,
             })
         });
         let filters = self.program.filters.iter().map(|(when, _)| {
-            let mask = when.evaluate(batch)?.into_array(batch.num_rows())?;
-            Ok(as_boolean_array(&mask)?.clone())
+            let mut failures = Failures::default();
+            let mask = condition(when, batch, &mut failures)?;
+            Ok((mask, failures))
         });
+        let routes: Vec<RouteColumns> = routes.collect::<Result<_>>()?;
+        let filters: Vec<(BooleanArray, Failures)> = filters.collect::<Result<_>>()?;
+        let has_failures = {
+            let of_routes = routes
+                .iter()
+                .flat_map(|route| [&route.undecided, &route.failed]);
+            let of_filters = filters.iter().map(|(_, failures)| failures);
+            let mut failures = of_filters.chain(of_routes);
+            failures.any(|failures| !failures.rows.is_empty())
+        };
         Ok(Columns {
-            routes: routes.collect::<Result<_>>()?,
-            filters: filters.collect::<Result<_>>()?,
+            batch,
+            has_failures,
+            routes,
+            filters,
             object: as_uint32_array(system(batch, OBJECT))?,
             reject: as_string_view_array(system(batch, REJECT))?,
             detail: as_string_view_array(system(batch, DETAIL))?,
@@ -196,11 +226,19 @@ impl Classifier {
             return (day, self.reject(object, day, (reason, detail)));
         }
         let route = self.route_of(columns, row);
+        if let Some(detail) = self.failure_of(columns, row, route) {
+            let day = self.objects[object].fallback_day;
+            return (day, self.reject(object, day, (EXPRESSION_FAILED, detail)));
+        }
         let times = &columns.routes[route.unwrap_or(0)].times;
         let time = times.is_valid(row).then(|| times.value(row));
         match self.objects[object].owner(time) {
             Owner::Misplaced { day, reason } => {
-                (day, self.reject(object, day, (reason, &time_detail(time))))
+                let detail = match time {
+                    Some(time) => shown_time(time),
+                    None => self.time_missing(columns, row, route.unwrap_or(0)),
+                };
+                (day, self.reject(object, day, (reason, &detail)))
             }
             Owner::Day(day) => {
                 self.given[object].count(day);
@@ -235,11 +273,64 @@ impl Classifier {
             .map(|(index, _)| index)
     }
 
+    /// Why it cannot be said what the row becomes.
+    fn failure_of<'c>(
+        &self,
+        columns: &'c Columns,
+        row: usize,
+        route: Option<usize>,
+    ) -> Option<&'c str> {
+        if !columns.has_failures {
+            return None;
+        }
+        let filters = columns.filters.iter().map(|(_, failures)| failures);
+        let tried = columns
+            .routes
+            .iter()
+            .take(route.map_or(usize::MAX, |route| route + 1));
+        let tried = tried
+            .chain(self.also(columns))
+            .map(|route| &route.undecided);
+        let chosen = columns
+            .routes
+            .get(route.unwrap_or(0))
+            .map(|route| &route.failed);
+        let mut all = filters.chain(tried).chain(chosen);
+        all.find_map(|failures| failures.of(row))
+    }
+
+    fn also<'c>(&self, columns: &'c Columns) -> impl Iterator<Item = &'c RouteColumns> {
+        let routes = self.program.routes.iter().zip(&columns.routes);
+        routes
+            .filter(|(route, _)| route.also)
+            .map(|(_, columns)| columns)
+    }
+
+    /// Why the row has no time: the expression, and what its columns have.
+    fn time_missing(&self, columns: &Columns, row: usize, route: usize) -> String {
+        let Some(route) = self.program.routes.get(route) else {
+            return "the row has no time".to_owned();
+        };
+        let mut values = Vec::new();
+        for column in collect_columns(&route.time.expr) {
+            let hides = self.hidden.contains(column.name());
+            let value = columns.batch.column_by_name(column.name());
+            let value = value.and_then(|array| shown_value(array, row));
+            values.push(match value {
+                None => format!("{} has no value", column.name()),
+                Some(_) if hides => format!("{} is {REDACTED}", column.name()),
+                Some(value) => format!("{} is `{value}`", column.name()),
+            });
+        }
+        values.sort();
+        format!("{}: {}", route.time.at, values.join(", "))
+    }
+
     fn filter_of(&self, columns: &Columns, row: usize) -> Option<String> {
         let index = columns
             .filters
             .iter()
-            .position(|mask| mask.is_valid(row) && mask.value(row))?;
+            .position(|(mask, _)| mask.is_valid(row) && mask.value(row))?;
         Some(self.program.filters[index].1.clone())
     }
 
@@ -372,21 +463,50 @@ fn value(array: Option<&StringViewArray>, row: usize) -> Option<&str> {
 }
 
 fn text(
-    expr: Option<&Arc<dyn PhysicalExpr>>,
+    placed: Option<&Placed<Arc<dyn PhysicalExpr>>>,
     batch: &RecordBatch,
+    failures: &mut Failures,
 ) -> Result<Option<StringViewArray>> {
-    let Some(expr) = expr else { return Ok(None) };
-    let array: ArrayRef = expr.evaluate(batch)?.into_array(batch.num_rows())?;
+    let Some(placed) = placed else {
+        return Ok(None);
+    };
+    let array: ArrayRef = evaluate(placed, batch, failures)?;
     let array = arrow::compute::cast(&array, &DataType::Utf8View)?;
     Ok(Some(as_string_view_array(&array)?.clone()))
 }
 
-fn time_detail(time: Option<i64>) -> String {
-    let time = time.and_then(chrono::DateTime::from_timestamp_millis);
-    time.map_or_else(
-        || "the row has no time".to_owned(),
-        |time| format!("the row's time is {}", time.to_rfc3339()),
-    )
+/// The columns whose values are credentials.
+fn hidden(program: &PhysicalProgram) -> BTreeSet<String> {
+    let leftovers = program.routes.iter().flat_map(|route| &route.event.members);
+    let leftover = leftovers.into_iter().find_map(|member| match member {
+        Layout::Unmapped(leftover) => Some(leftover),
+        _ => None,
+    });
+    let names = program.columns.iter().map(|column| &column.name);
+    let is_hidden = |name: &&String| leftover.is_some_and(|l| l.redaction.hides(name));
+    names.filter(is_hidden).cloned().collect()
+}
+
+fn shown_time(time: i64) -> String {
+    match chrono::DateTime::from_timestamp_millis(time) {
+        Some(time) => format!("the row's time is {}", time.to_rfc3339()),
+        None => format!("the row's time is {time} ms"),
+    }
+}
+
+/// The most characters of a value in a detail.
+const SHOWN: usize = 100;
+
+fn shown_value(array: &ArrayRef, row: usize) -> Option<String> {
+    let value = array.slice(row, 1);
+    let texts = arrow::compute::cast(&value, &DataType::Utf8View).ok()?;
+    let texts = as_string_view_array(&texts).ok()?;
+    let text = texts.is_valid(0).then(|| texts.value(0))?;
+    // JSON may hold credentials.
+    Some(match text.trim_ascii_start().as_bytes().first() {
+        Some(b'{' | b'[') => "JSON".to_owned(),
+        _ => text.chars().take(SHOWN).collect(),
+    })
 }
 
 /// A system column; every scan of ours has all of them.

@@ -5,6 +5,7 @@
 //! What it emits is one row a split for the curious; the receipt is what counts.
 
 mod classify;
+mod event;
 mod fence;
 mod group;
 mod heartbeat;

@@ -23,7 +23,7 @@ use futures::stream;
 use prost::Message;
 use serde::{Deserialize, Serialize};
 
-use super::program::PhysicalProgram;
+use super::program::{PhysicalProgram, schema_in};
 use super::run;
 use super::run::SinkContext;
 use crate::attempt::AttemptSpec;
@@ -82,7 +82,7 @@ impl DisplayAs for SinkExec {
             .program
             .routes
             .iter()
-            .map(|route| format!("{}→{}", route.event, route.class.name))
+            .map(|route| format!("{}→{}", route.name, route.class.name))
             .collect();
         write!(
             f,
@@ -194,7 +194,7 @@ struct Shape {
 /// Encodes the node without its input.
 pub(crate) fn encode(node: &SinkExec, codec: &dyn PhysicalExtensionCodec) -> Result<Vec<u8>> {
     let mut exprs = Vec::new();
-    let program = node.program.as_ref().clone().try_map(|expr| {
+    let program = node.program.as_ref().clone().try_map(|expr, _| {
         exprs.push(serialize_physical_expr(&expr, codec)?);
         Ok::<_, DataFusionError>(exprs.len() - 1)
     })?;
@@ -227,11 +227,13 @@ pub(crate) fn decode(
     let shape: Shape = serde_json::from_str(&wire.shape)
         .map_err(|error| DataFusionError::External(error.into()))?;
     let scan = input.schema();
-    let mut exprs = Vec::with_capacity(wire.exprs.len());
-    for expr in &wire.exprs {
-        exprs.push(parse_physical_expr(expr, context, &scan, codec)?);
-    }
-    let mut program = shape.program.try_map(|index| expr_at(&exprs, index))?;
+    let mut program = shape.program.try_map(|index: usize, around| {
+        let Some(expr) = wire.exprs.get(index) else {
+            return plan_err!("the plan lacks expression {index}");
+        };
+        let schema = schema_in(&scan, around)?;
+        parse_physical_expr(expr, context, &schema, codec)
+    })?;
     if program.routes.len() != wire.schemas.len() {
         return plan_err!("the plan has no schema for each of its routes");
     }
@@ -240,11 +242,4 @@ pub(crate) fn decode(
     }
     let spec = Arc::new(shape.spec);
     Ok(SinkExec::new(input, Arc::new(program), spec))
-}
-
-fn expr_at(exprs: &[Arc<dyn PhysicalExpr>], index: usize) -> Result<Arc<dyn PhysicalExpr>> {
-    match exprs.get(index) {
-        Some(expr) => Ok(expr.clone()),
-        None => plan_err!("the plan lacks expression {index}"),
-    }
 }

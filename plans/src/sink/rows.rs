@@ -13,6 +13,7 @@ use arrow::compute::filter_record_batch;
 use datafusion::common::Result;
 
 use super::classify::{Classifier, Counts, Rejection};
+use super::event;
 use super::group::Group;
 use super::program::{PhysicalProgram, PhysicalRoute};
 use super::sort::Key;
@@ -79,7 +80,7 @@ pub(crate) struct Classified {
 pub(crate) struct Mapped {
     /// The events of the rows that are not rejected, in their order.
     pub events: RecordBatch,
-    /// The rows that miss a required attribute, in their order.
+    /// The rows that become no event, in their order.
     pub rejections: Vec<Rejection>,
 }
 
@@ -87,12 +88,14 @@ pub(crate) struct Mapped {
 pub(crate) struct RowSteps {
     program: Arc<PhysicalProgram>,
     classifier: Classifier,
+    left_out: BTreeMap<String, u64>,
 }
 
 impl RowSteps {
     pub(crate) fn new(program: Arc<PhysicalProgram>, terms: RowTerms, split: &Split) -> Self {
         Self {
             classifier: Classifier::new(program.clone(), terms, split),
+            left_out: BTreeMap::new(),
             program,
         }
     }
@@ -110,31 +113,39 @@ impl RowSteps {
         Ok(Classified { batch, rejections })
     }
 
-    /// The events that `rows` of one route become, less those that miss a required
-    /// attribute. Those belong to `day`.
-    pub(crate) fn map(&self, route: usize, day: i32, rows: &RecordBatch) -> Result<Mapped> {
+    /// The events that `rows` of one route become, less those that OCSF would refuse. Those
+    /// belong to `day`.
+    pub(crate) fn map(&mut self, route: usize, day: i32, rows: &RecordBatch) -> Result<Mapped> {
         let route = &self.program.routes[route];
-        let events = route.map(rows)?;
-        let missing = route.missing(&events)?;
-        if missing.is_empty() {
+        let made = event::events(route, &self.program.columns, rows)?;
+        for (path, count) in made.left_out {
+            *self.left_out.entry(path).or_default() += count;
+        }
+        if made.rejected.is_empty() {
             return Ok(Mapped {
-                events,
+                events: made.batch,
                 rejections: Vec::new(),
             });
         }
-        let mut keep = vec![true; events.num_rows()];
-        let mut rejections = Vec::with_capacity(missing.len());
-        for (row, required) in missing {
+        let mut keep = vec![true; made.batch.num_rows()];
+        let mut rejections = Vec::with_capacity(made.rejected.len());
+        for (row, (reason, detail)) in made.rejected {
             keep[row] = false;
             rejections.push(Rejection {
                 row,
                 day,
-                reason: required.reason.to_string(),
-                detail: required.detail.clone(),
+                reason: reason.into_owned(),
+                detail,
             });
         }
-        let events = filter_record_batch(&events, &BooleanArray::from(keep))?;
+        let events = filter_record_batch(&made.batch, &BooleanArray::from(keep))?;
         Ok(Mapped { events, rejections })
+    }
+
+    /// The objects that were left out of the events so far since OCSF would refuse them, by
+    /// their dotted attributes.
+    pub(crate) fn left_out(&self) -> &BTreeMap<String, u64> {
+        &self.left_out
     }
 
     pub(crate) fn routes(&self) -> &[PhysicalRoute] {

@@ -226,7 +226,8 @@ impl SplitRun {
     /// The chunk as OCSF events, less those that miss a required attribute.
     async fn map(&mut self, chunk: &Chunk) -> Result<Option<RecordBatch>> {
         let group = self.steps.group(chunk.group);
-        let mapped = self.steps.map(group.route, group.day, &chunk.rows)?;
+        let (route, day) = (group.route, group.day);
+        let mapped = self.steps.map(route, day, &chunk.rows)?;
         if mapped.rejections.is_empty() {
             return Ok(Some(mapped.events));
         }

@@ -4,21 +4,17 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, RecordBatch, StringViewArray, StructArray, UInt32Array, UInt64Array,
-    new_null_array,
+    ArrayRef, RecordBatch, StringViewArray, UInt32Array, UInt64Array, new_null_array,
 };
-use arrow::buffer::NullBuffer;
-use arrow::compute::{cast, filter_record_batch};
-use arrow::datatypes::{DataType, Fields};
-use arrow::json::LineDelimitedWriter;
-use datafusion::common::DFSchema;
-use datafusion::logical_expr::Expr;
-use datafusion_proto::bytes::Serializeable;
+use arrow::compute::cast;
 use serde_json::Value as Json;
 
 use crate::decode::schema_of;
 use crate::diagnostics::{Diagnostics, Origin};
-use crate::mapping::*;
+use crate::inspect::preview::json_rows;
+use crate::mapping::{Program, compile};
+use crate::scan::split::{InputObject, Split};
+use crate::sink::{PhysicalProgram, RowSteps, RowTerms};
 use crate::spec::*;
 use crate::{decode, ocsf, session};
 
@@ -169,76 +165,48 @@ pub(super) fn batch(program: &Program, rows: &[Json]) -> RecordBatch {
     RecordBatch::try_new(Arc::clone(&schema), arrays.collect()).expect("a batch")
 }
 
-/// The expression's values; it has travelled over the wire before.
-pub(super) fn evaluate(expr: &Expr, batch: &RecordBatch) -> ArrayRef {
-    let bytes = expr.to_bytes().expect("encodes");
-    let expr = Expr::from_bytes_with_ctx(
-        &bytes,
-        &datafusion::execution::TaskContext::from(session::compiling()),
-    )
-    .expect("decodes");
-    let schema = DFSchema::try_from(batch.schema()).expect("a schema");
-    let physical =
-        session::plan_expr(session::compiling(), &expr, &schema).expect("a physical expression");
-    let value = physical.evaluate(batch).expect("evaluates");
-    value.into_array(batch.num_rows()).expect("an array")
-}
-
-pub(super) fn build(layout: &[Layout], fields: &Fields, batch: &RecordBatch) -> Vec<ArrayRef> {
-    let pairs = layout.iter().zip(fields);
-    let build_one = |(layout, field): (&Layout, &Arc<arrow::datatypes::Field>)| match layout {
-        Layout::Leaf(expr) => {
-            let array = evaluate(expr, batch);
-            assert_eq!(array.data_type(), field.data_type(), "{}", field.name());
-            array
-        }
-        Layout::Struct(inner) => {
-            let DataType::Struct(fields) = field.data_type() else {
-                panic!("{} is no struct", field.name());
-            };
-            let arrays = build(inner, fields, batch);
-            let valid = |row| arrays.iter().any(|array| !array.is_null(row));
-            let nulls: NullBuffer = (0..batch.num_rows()).map(valid).collect();
-            let array = StructArray::try_new(fields.clone(), arrays, Some(nulls));
-            Arc::new(array.expect("a struct")) as ArrayRef
-        }
-    };
-    pairs.map(build_one).collect()
-}
-
-/// The events of each row's first route, as JSON.
+/// The events of each row's first route, as JSON. A text says why a row becomes none.
 pub(super) fn run(program: &Program, rows: &[Json]) -> Vec<Json> {
+    let fates = run_all(program, rows).into_iter();
+    fates
+        .map(|fate| fate.unwrap_or_else(Json::String))
+        .collect()
+}
+
+/// The event of each row's first route, or the reason and detail of its rejection.
+pub(super) fn run_all(program: &Program, rows: &[Json]) -> Vec<Result<Json, String>> {
     let all = batch(program, rows);
-    let mut events = Vec::new();
-    for row in 0..all.num_rows() {
-        let single = all.slice(row, 1);
-        let takes = |route: &&Route| match &route.when {
-            None => true,
-            Some(when) => {
-                let found = evaluate(when, &single);
-                found.is_valid(0) && found.as_boolean().value(0)
+    let planned = PhysicalProgram::plan(program, &all.schema(), &session::planning());
+    let planned = Arc::new(planned.expect("plans"));
+    let split = Split {
+        id: "0".to_owned(),
+        objects: vec![InputObject::default()],
+    };
+    let mut steps = RowSteps::new(planned, RowTerms::every_day(None), &split);
+    let mut keys = Vec::new();
+    let found = steps.classify(all, 0, &mut keys).expect("classifies");
+    let mut fates: Vec<Option<Result<Json, String>>> = rows.iter().map(|_| None).collect();
+    for rejection in &found.rejections {
+        fates[rejection.row] = Some(Err(format!("{}: {}", rejection.reason, rejection.detail)));
+    }
+    for key in &keys {
+        let row = key.row as usize;
+        let route = steps.group(key.group).route;
+        let single = found.batch.slice(row, 1);
+        let mapped = steps.map(route, 0, &single).expect("maps");
+        let rejection = mapped.rejections.first();
+        let fate = match rejection {
+            Some(rejection) => Err(format!("{}: {}", rejection.reason, rejection.detail)),
+            None => {
+                let event = json_rows(&mapped.events).expect("JSON").remove(0);
+                Ok(serde_json::from_str(&event).expect("JSON"))
             }
         };
-        let Some(route) = program.routes.iter().find(takes) else {
-            events.push(Json::Null);
-            continue;
-        };
-        events.push(one(route, &single));
+        fates[row].get_or_insert(fate);
     }
-    events
-}
-
-pub(super) fn one(route: &Route, batch: &RecordBatch) -> Json {
-    assert!(matches!(
-        evaluate(&route.time, batch).data_type(),
-        DataType::Timestamp(..)
-    ));
-    let arrays = build(&route.layout, route.schema.fields(), batch);
-    let event = RecordBatch::try_new(Arc::clone(&route.schema), arrays).expect("an event");
-    let keep = vec![true; event.num_rows()].into();
-    let event = filter_record_batch(&event, &keep).expect("a copy");
-    let mut writer = LineDelimitedWriter::new(Vec::new());
-    writer.write(&event).expect("JSON");
-    writer.finish().expect("JSON");
-    serde_json::from_slice(&writer.into_inner()).expect("JSON")
+    let none = || Err("filtered".to_owned());
+    fates
+        .into_iter()
+        .map(|fate| fate.unwrap_or_else(none))
+        .collect()
 }

@@ -14,7 +14,7 @@ use datafusion::physical_plan::empty::EmptyExec;
 use datafusion::prelude::lit;
 use plans::attempt::AttemptSpec;
 use plans::lake::{AttemptFiles, PartName, event_folder};
-use plans::mapping::{Class, Program, Route};
+use plans::mapping::{Class, Object, Placed, Program, Route};
 use plans::receipt::{Ledger, ObjectRows, Part, PartKind, PeriodRows, Receipt};
 use plans::scan::split::Split;
 use plans::sink::quarantine;
@@ -518,18 +518,19 @@ pub(crate) fn program(digest: &str) -> Program {
         source: "vpc".to_owned(),
         columns: Vec::new(),
         wanted: Vec::new(),
+        written: Vec::new(),
         filters: Vec::new(),
         routes: vec![Route {
-            event: "flow".to_owned(),
+            name: "flow".to_owned(),
             class,
             when: None,
             also: false,
-            time: lit(0),
+            time: Placed::new(lit(0)),
             account: None,
             region: None,
             schema: Arc::new(Schema::empty()),
-            layout: Vec::new(),
-            required: Vec::new(),
+            event: Object::new(Vec::new()),
+            keys: Vec::new(),
         }],
         digest: digest.to_owned(),
     }

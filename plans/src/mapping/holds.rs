@@ -1,0 +1,118 @@
+//! Which values of a record an expression passes on, and in which rows.
+//!
+//! A value that an attribute holds leaves `unmapped` in those rows. Functions that keep only
+//! a part of their argument pass nothing on.
+
+use datafusion::common::ScalarValue;
+use datafusion::functions::core::expr_fn::coalesce;
+use datafusion::logical_expr::expr::Case;
+use datafusion::logical_expr::{Expr, is_true, not};
+
+use super::scope::path_of;
+
+/// The path of a value in the record, and the rows in which the expression gives it; `None`
+/// is every row in which the expression is not NULL.
+pub(super) type Passed = (Vec<String>, Option<Expr>);
+
+/// Functions whose result is their first argument in another form.
+const PASSING: &[&str] = &[
+    "json_plain",
+    "json_text",
+    "of_type",
+    "redact_query",
+    "try_ip",
+];
+
+/// The values that `expr` passes on.
+pub(super) fn passed(expr: &Expr) -> Vec<Passed> {
+    let mut found = Vec::new();
+    pass(expr, None, &mut found);
+    found
+}
+
+/// Whether every value that the expression can have is one for which `is_sure` holds.
+pub(super) fn always(expr: &Expr, is_sure: &impl Fn(&Expr) -> bool) -> bool {
+    is_sure(expr)
+        || match expr {
+            Expr::Literal(value, _) => value.is_null(),
+            Expr::Alias(alias) => always(&alias.expr, is_sure),
+            Expr::Case(case) => results(case).all(|result| always(result, is_sure)),
+            Expr::ScalarFunction(call) => match call.name() {
+                "coalesce" => call.args.iter().all(|arg| always(arg, is_sure)),
+                "nullif" => call.args.first().is_some_and(|arg| always(arg, is_sure)),
+                _ => false,
+            },
+            _ => false,
+        }
+}
+
+fn results(case: &Case) -> impl Iterator<Item = &Expr> {
+    let thens = case.when_then_expr.iter().map(|(_, then)| then.as_ref());
+    thens.chain(case.else_expr.as_deref())
+}
+
+fn pass(expr: &Expr, when: Option<Expr>, found: &mut Vec<Passed>) {
+    if let Some(path) = path_of(expr) {
+        found.push((path, when));
+        return;
+    }
+    match expr {
+        Expr::Cast(cast) => pass(&cast.expr, when, found),
+        Expr::TryCast(cast) => pass(&cast.expr, when, found),
+        Expr::Alias(alias) => pass(&alias.expr, when, found),
+        Expr::Case(case) => pass_case(case, when.as_ref(), found),
+        Expr::ScalarFunction(call) => match (call.name(), call.args.as_slice()) {
+            ("coalesce", args) => pass_coalesce(args, when.as_ref(), found),
+            ("nullif", [value, _]) => pass(value, when, found),
+            (name, [value, ..]) if PASSING.contains(&name) => pass(value, when, found),
+            _ => {}
+        },
+        _ => {}
+    }
+}
+
+fn and(left: Option<&Expr>, right: Option<Expr>) -> Option<Expr> {
+    match (left, right) {
+        (Some(left), Some(right)) => Some(left.clone().and(right)),
+        (left, right) => left.cloned().or(right),
+    }
+}
+
+/// An argument is the result if those before it are NULL. If they are the same, it is in
+/// the result too.
+fn pass_coalesce(args: &[Expr], when: Option<&Expr>, found: &mut Vec<Passed>) {
+    for (index, arg) in args.iter().enumerate() {
+        let before = match &args[..index] {
+            [] => None,
+            [one] => Some(one.clone()),
+            several => Some(coalesce(several.to_vec())),
+        };
+        let own = before.map(|before| before.clone().is_null().or(before.eq(arg.clone())));
+        pass(arg, and(when, own), found);
+    }
+}
+
+fn pass_case(case: &Case, when: Option<&Expr>, found: &mut Vec<Passed>) {
+    let is_null = |expr: &Expr| matches!(expr, Expr::Literal(ScalarValue::Null, _));
+    // With one result the value of the expression says which branch was taken.
+    if results(case).filter(|result| !is_null(result)).count() == 1 {
+        if let Some(only) = results(case).find(|result| !is_null(result)) {
+            pass(only, when.cloned(), found);
+        }
+        return;
+    }
+    let mut before: Option<Expr> = None;
+    for (condition, then) in &case.when_then_expr {
+        let condition = match &case.expr {
+            Some(on) => on.as_ref().clone().eq(condition.as_ref().clone()),
+            None => condition.as_ref().clone(),
+        };
+        let taken = is_true(condition);
+        let own = and(before.as_ref(), Some(taken.clone()));
+        pass(then, and(when, own), found);
+        before = and(before.as_ref(), Some(not(taken)));
+    }
+    if let Some(otherwise) = &case.else_expr {
+        pass(otherwise, and(when, before), found);
+    }
+}
