@@ -52,14 +52,14 @@ pub fn compile(source: &Source, schema: &Schema, shape_raw: bool) -> Compilation
         source: source.name.clone(),
         columns: Vec::new(),
         wanted: Vec::new(),
+        written: Vec::new(),
         filters,
         routes,
         digest: digest(source, schema.version(), &columns, shape_raw),
     };
-    program.wanted = match source.unmapped.kept || shape_raw {
-        true => (0..columns.len()).collect(),
-        false => used(&program, &columns),
-    };
+    let is_kept = source.unmapped.kept || shape_raw;
+    let wanted = format::wanted(&columns, &used(&program), is_kept);
+    program.wanted = wanted;
     program.columns = columns;
     let (errors, warnings) = found.into_sorted();
     Compilation {
@@ -89,14 +89,13 @@ fn scope<'a>(
     }
 }
 
-/// The indices of the columns that the program names.
-fn used(program: &Program, columns: &[Column]) -> Vec<usize> {
+/// The names of the columns that the program names.
+fn used(program: &Program) -> BTreeSet<&str> {
     let mut names = BTreeSet::new();
     for expr in program.exprs() {
         names.extend(expr.column_refs().into_iter().map(|c| c.name.as_str()));
     }
-    let is_used = |index: &usize| names.contains(columns[*index].name.as_str());
-    (0..columns.len()).filter(is_used).collect()
+    names
 }
 
 /// One route with the parsed columns as they are. Its time is the first route's.
@@ -104,7 +103,9 @@ fn raw(source: &str, columns: &[Column], routes: Vec<Route>) -> Vec<Route> {
     let Some(first) = routes.into_iter().next() else {
         return Vec::new();
     };
-    let fields = decode::schema_of(columns).fields()[..columns.len()].to_vec();
+    let columns = columns.iter().filter(|column| column.is_of_record());
+    let columns: Vec<&Column> = columns.collect();
+    let fields = decode::schema_of(columns.iter().copied()).fields()[..columns.len()].to_vec();
     let column = |column: &Column| Layout::Leaf(Expr::Column(Name::new_unqualified(&column.name)));
     vec![Route {
         event: "raw".to_owned(),
@@ -118,7 +119,7 @@ fn raw(source: &str, columns: &[Column], routes: Vec<Route>) -> Vec<Route> {
         when: None,
         also: false,
         schema: Arc::new(ArrowSchema::new(fields)),
-        layout: columns.iter().map(column).collect(),
+        layout: columns.into_iter().map(column).collect(),
         required: Vec::new(),
         ..first
     }]

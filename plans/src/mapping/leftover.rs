@@ -26,7 +26,7 @@ pub(super) fn leaf(
 ) -> Leaf {
     let mut sources = Sources::new();
     mapped.extend(event.consumed.iter().cloned());
-    for column in columns {
+    for column in columns.iter().filter(|column| column.is_of_record()) {
         sources.extend(left_of(column, &mapped));
     }
     // Consumed by their names in the input, as no column takes these.
@@ -41,8 +41,12 @@ fn source(key: String, json: bool, except: Vec<String>) -> UnmappedSource {
 
 /// The column less what is mapped of it; `None` when all of it is.
 fn left_of(column: &Column, mapped: &BTreeSet<String>) -> Option<(UnmappedSource, Expr)> {
-    let key = dotted_key(&[&column.name]);
-    if mapped.contains(&key) || mapped.contains(&column.name) {
+    let key = dotted_key(&column.segments());
+    let own = dotted_key(&[&column.name]);
+    if [&key, &own, &column.name]
+        .iter()
+        .any(|name| mapped.contains(*name))
+    {
         return None;
     }
     let json = column.kind == ColumnKind::Json;

@@ -21,6 +21,9 @@ pub struct Program<E = Expr> {
     pub columns: Vec<Column>,
     /// The indices of those that the scan has to parse.
     pub wanted: Vec<usize>,
+    /// The indices of those whose texts `_written` shall have.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub written: Vec<usize>,
     /// Tried in order; the first that is true leaves the row out, with its reason.
     pub filters: Vec<(E, String)>,
     /// Tried in order; see `Route::also`.
@@ -65,6 +68,7 @@ impl<E> Program<E> {
             source: self.source,
             columns: self.columns,
             wanted: self.wanted,
+            written: self.written,
             filters,
             routes,
             digest: self.digest,

@@ -57,10 +57,10 @@ impl<'a> Scope<'a> {
 
     /// The same with `item`, the JSON of one element.
     pub(super) fn with_item(&self) -> Result<Self> {
-        let mut columns: Vec<Column> = vec![column(ITEM, ColumnKind::Json)];
+        let mut columns: Vec<Column> = vec![Column::new(ITEM, ColumnKind::Json)];
         for (name, kind) in &self.kinds {
             if name != ITEM {
-                columns.push(column(name, kind.clone()));
+                columns.push(Column::new(name, kind.clone()));
             }
         }
         let mut scope = Self::new(&columns, self.sets, self.redaction)?;
@@ -96,15 +96,6 @@ impl<'a> Scope<'a> {
         let (column, _) = path.split_first()?;
         let is_json = matches!(self.kinds.get(column), Some(ColumnKind::Json));
         is_json.then(|| dotted_key(&path))
-    }
-}
-
-fn column(name: &str, kind: ColumnKind) -> Column {
-    Column {
-        name: name.to_owned(),
-        kind,
-        source_name: None,
-        at: Default::default(),
     }
 }
 

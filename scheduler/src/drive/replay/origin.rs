@@ -9,8 +9,9 @@ use datafusion::arrow::datatypes::UInt64Type;
 use object_store::path::Path;
 use object_store::{GetOptions, GetRange, ObjectStore};
 use plans::decode::decompress::Decompressor;
-use plans::decode::{self, DecoderRequest, OFFSET, Reading};
+use plans::decode::{self, OFFSET, Reading};
 use plans::mapping::Program;
+use plans::scan::spec::ScanSpec;
 use plans::sink::quarantine::QuarantinedRow;
 use plans::spec::Format;
 use plans::storage::Located;
@@ -127,14 +128,8 @@ fn decoder(
     let Reading::Blocks(new_decoder) = formats::find(&format.name)?.reading() else {
         return Err("the format keeps no raw rows".into());
     };
-    Ok(new_decoder(DecoderRequest {
-        columns: program.columns.clone().into(),
-        wanted: program.wanted.clone().into(),
-        schema: decode::schema_of(program.parsed()),
-        options: std::sync::Arc::new(format.options.clone()),
-        batch_rows,
-        object: 0,
-    }))
+    let scan = ScanSpec::new(format, program);
+    Ok(new_decoder(scan.request(batch_rows)))
 }
 
 /// Reads the day, region and account from the object's path below its input.
@@ -216,7 +211,7 @@ mod tests {
         Format {
             name: "csv".to_owned(),
             options: BTreeMap::from([option("multiline", &multiline.to_string())]),
-            at: plans::diagnostics::Origin::default(),
+            ..Format::default()
         }
     }
 

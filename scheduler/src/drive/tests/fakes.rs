@@ -393,8 +393,7 @@ impl World {
                 program: program("one"),
                 format: Format {
                     name: "vpc_flow".to_owned(),
-                    options: BTreeMap::new(),
-                    at: plans::diagnostics::Origin::default(),
+                    ..Format::default()
                 },
             },
             terms: self.terms(from, to),
@@ -518,6 +517,7 @@ pub(crate) fn program(digest: &str) -> Program {
         source: "vpc".to_owned(),
         columns: Vec::new(),
         wanted: Vec::new(),
+        written: Vec::new(),
         filters: Vec::new(),
         routes: vec![Route {
             event: "flow".to_owned(),
