@@ -495,7 +495,8 @@ mod tests {
         let case = Case::new("csv")
             .column("n", ColumnKind::Int32)
             .option("delimiter", "|");
-        let detail = |case: &Case, text: &str| case.rows(text)[0]["_detail"].clone();
+        let detail =
+            |case: &Case, text: &str| case.rows(&format!("{text}\n"))[0]["_detail"].clone();
         for (text, shown) in [
             ("x", "`x`"),
             (r#"{"password":"x"#, "a JSON object"),

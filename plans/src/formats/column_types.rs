@@ -1,6 +1,6 @@
 //! The types that a column may be declared with.
 
-use crate::spec::{ColumnKind, Composite, TimeUnit};
+use crate::spec::{Column, ColumnKind, Composite, TimeUnit};
 
 /// A type of columns, as `source.toml` names it.
 #[derive(Debug)]
@@ -75,12 +75,33 @@ pub static COLUMN_TYPES: &[ColumnType] = {
     ]
 };
 
+/// Returns the type of a column as `source.toml` has it, such as `epoch_s`.
+pub fn declared_type(column: &Column) -> String {
+    let name = |kind: &ColumnKind, composite: Option<Composite>| {
+        let is_it = |ty: &&ColumnType| ty.kind == *kind && ty.composite == composite;
+        COLUMN_TYPES.iter().find(is_it).map(|ty| ty.name)
+    };
+    if let Some(name) = name(&column.kind, column.composite) {
+        return name.to_owned();
+    }
+    match &column.kind {
+        ColumnKind::Strftime(pattern) => format!("{{ strftime = \"{pattern}\" }}"),
+        ColumnKind::Times(kinds) => {
+            let formats = kinds.iter().map(|kind| match kind {
+                ColumnKind::Strftime(pattern) => format!("\"{pattern}\""),
+                kind => format!("\"{}\"", name(kind, None).unwrap_or_default()),
+            });
+            format!("{{ time = [{}] }}", formats.collect::<Vec<_>>().join(", "))
+        }
+        kind => format!("{kind:?}"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::decode::column::{ARENA, ColumnBuilder, Span};
     use crate::decode::composite;
-    use crate::spec::Column;
 
     #[test]
     fn every_type_reads_its_example() {
@@ -101,5 +122,22 @@ mod tests {
             let is_cut = parts.is_some_and(|parts| parts[..count].iter().all(Option::is_some));
             assert!(is_cut || composite == Composite::Pairs, "{}", ty.name);
         }
+    }
+
+    #[test]
+    fn types_are_shown_as_they_are_declared() {
+        for ty in COLUMN_TYPES {
+            let column = Column {
+                composite: ty.composite,
+                ..Column::new("a", ty.kind.clone())
+            };
+            assert_eq!(declared_type(&column), ty.name);
+        }
+        let day = ColumnKind::Strftime("%Y".to_owned());
+        let column = Column::new("a", day.clone());
+        assert_eq!(declared_type(&column), "{ strftime = \"%Y\" }");
+        let times = ColumnKind::Times(vec![ColumnKind::Rfc3339, day]);
+        let column = Column::new("a", times);
+        assert_eq!(declared_type(&column), "{ time = [\"rfc3339\", \"%Y\"] }");
     }
 }

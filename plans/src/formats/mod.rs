@@ -12,7 +12,7 @@ mod vpc_flow;
 
 use crate::decode::Format;
 
-pub use self::column_types::{COLUMN_TYPES, ColumnType};
+pub use self::column_types::{COLUMN_TYPES, ColumnType, declared_type};
 
 /// Every format, in alphabetical order.
 static FORMATS: &[(&str, &dyn Format)] = &[

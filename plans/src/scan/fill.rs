@@ -377,6 +377,26 @@ mod tests {
         );
     }
 
+    #[test]
+    fn the_bytes_of_a_record_are_text_by_a_cast() {
+        use arrow::array::BinaryViewArray;
+        use datafusion::common::DFSchema;
+
+        let field = |name: &str| crate::decode::schema_of([]).field_with_name(name).cloned();
+        let schema = arrow::datatypes::Schema::new(vec![field(crate::decode::RAW).unwrap()]);
+        let raw =
+            BinaryViewArray::from_iter([Some(&b"a longer text than a view"[..]), Some(b"\xff")]);
+        let batch = RecordBatch::try_new(Arc::new(schema.clone()), vec![Arc::new(raw)]).unwrap();
+        let schema = DFSchema::try_from(schema).unwrap();
+        let state = crate::session::compiling();
+        let sql = "TRY_CAST(_raw AS VARCHAR)";
+        let expr = state.create_logical_expr(sql, &schema).unwrap();
+        let expr = crate::session::plan_expr(state, &expr, &schema).unwrap();
+        let texts = expr.evaluate(&batch).unwrap().into_array(2).unwrap();
+        let texts: Vec<_> = texts.as_string_view().iter().collect();
+        assert_eq!(texts, [Some("a longer text than a view"), None]);
+    }
+
     #[tokio::test]
     async fn columns_about_the_object_are_no_fields_of_the_record() {
         let columns = vec![

@@ -75,12 +75,15 @@ impl ListedObject {
             Some(root) => Place::Local(root.join(path.as_ref()), Mutex::new(None)),
             None => Place::Stored(store, path),
         };
+        let about = object.about.as_ref();
+        let key = about.map_or(&object.path, |about| &about.key);
+        let modified = about.map(|about| OnceLock::from(about.modified));
         Ok(Self(Arc::new(Inner {
             uri: uri(object),
             size: object.size,
             etag: object.etag.clone(),
-            key: object.path.clone(),
-            modified: OnceLock::new(),
+            key: key.clone(),
+            modified: modified.unwrap_or_default(),
             place,
         })))
     }
@@ -269,6 +272,24 @@ mod tests {
             ..object
         };
         assert_eq!(open(&unknown).range(0..1).await.expect("a byte"), "0");
+    }
+
+    #[tokio::test]
+    async fn the_time_is_known_after_a_range_unless_it_is_given() {
+        let (_folder, _, object) = listed();
+        let file = open(&object);
+        assert_eq!(file.modified(), None);
+        file.range(0..1).await.expect("a byte");
+        assert!(file.modified().is_some_and(|time| time > 1_600_000_000_000));
+        assert_eq!(file.key(), object.path);
+        let about = crate::scan::split::About {
+            key: "another".to_owned(),
+            modified: 7,
+        };
+        let about = Some(about);
+        let file = open(&InputObject { about, ..object });
+        file.range(0..1).await.expect("a byte");
+        assert_eq!((file.key(), file.modified()), ("another", Some(7)));
     }
 
     #[tokio::test]

@@ -7,13 +7,14 @@ use bytes::Bytes;
 use datafusion::arrow::array::AsArray;
 use datafusion::arrow::datatypes::UInt64Type;
 use object_store::path::Path;
-use object_store::{GetOptions, GetRange, ObjectStore};
+use object_store::{GetOptions, GetRange, ObjectStore, ObjectStoreExt};
 use plans::decode::decompress::Decompressor;
 use plans::decode::{self, OFFSET, Reading};
 use plans::mapping::Program;
 use plans::scan::spec::ScanSpec;
+use plans::scan::split::About;
 use plans::sink::quarantine::QuarantinedRow;
-use plans::spec::Format;
+use plans::spec::{Column, Format};
 use plans::storage::Located;
 use plans::{formats, storage};
 
@@ -41,6 +42,8 @@ pub(super) struct Reader {
     /// The object's first line, if it names the fields.
     pub header: Option<Vec<u8>>,
     pub path: PathKey,
+    /// The object itself, if columns show it. Its rows are then read apart from others.
+    pub about: Option<About>,
 }
 
 impl PathKey {
@@ -165,6 +168,19 @@ pub(super) async fn header(
     Ok((!is_row).then_some(line))
 }
 
+/// Returns what the program's columns about the object show. `None`: it has no such columns.
+pub(super) async fn about(object: &str, program: &Program) -> Result<Option<About>, OriginError> {
+    if program.parsed().all(Column::is_of_record) {
+        return Ok(None);
+    }
+    let Located { store, path, .. } = located(object)?;
+    let found = store.head(&path).await?;
+    Ok(Some(About {
+        key: path.to_string(),
+        modified: found.last_modified.timestamp_millis(),
+    }))
+}
+
 async fn first_line(object: &str) -> Result<Option<Vec<u8>>, OriginError> {
     let Located { store, path, .. } = located(object)?;
     let head = head(store.as_ref(), &path).await?;
@@ -227,6 +243,7 @@ mod tests {
         let reader = Reader {
             header: None,
             path: PathKey::default(),
+            about: None,
         };
         let found = reader.whole(rows(raws), &csv(true), &program("one"));
         assert_eq!(found, (rows(whole), rows(kept)), "{raws:?}");
