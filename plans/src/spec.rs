@@ -52,36 +52,155 @@ impl Source {
 }
 
 /// The wire format and its options, such as `delimiter`.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Format {
     /// Name of the format, such as `csv`.
     pub name: String,
     /// Options by key.
     pub options: BTreeMap<String, String>,
+    /// Texts that are NULL in every column, in addition to those of the format.
+    pub null: Vec<String>,
     /// Position in the configuration.
     pub at: Origin,
 }
 
 /// A column of the parsed log. Its position is not serialised.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Column {
     /// Name in expressions.
     pub name: String,
     /// Type that values are parsed to.
     pub kind: ColumnKind,
-    /// Name in the file, if it differs.
+    /// Names in the file, if they differ from `name`. The first that has a value in a record
+    /// gives the value.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub names: Vec<String>,
+    /// How its texts are cut into parts, if they are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub source_name: Option<String>,
+    pub composite: Option<Composite>,
+    /// What gives its values.
+    #[serde(default, skip_serializing_if = "ValueFrom::is_record")]
+    pub from: ValueFrom,
+    /// Whether messages must not show its values.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub hidden: bool,
     /// Position in the configuration.
     #[serde(skip)]
     pub at: Origin,
 }
 
+impl Column {
+    /// Creates a column that records contain under its name.
+    pub fn new(name: impl Into<String>, kind: ColumnKind) -> Self {
+        Self {
+            name: name.into(),
+            kind,
+            ..Self::default()
+        }
+    }
+
+    /// Returns its names in the file, the preferred one first.
+    pub fn spellings(&self) -> impl Iterator<Item = &str> {
+        let own = self.names.is_empty().then_some(self.name.as_str());
+        own.into_iter().chain(self.names.iter().map(String::as_str))
+    }
+
+    /// Whether its values are part of the record. Other columns never belong to `unmapped`.
+    pub fn is_of_record(&self) -> bool {
+        matches!(self.from, ValueFrom::Record | ValueFrom::Part(_))
+    }
+
+    /// Whether formats read it. The scan fills the others.
+    pub fn is_read(&self) -> bool {
+        self.from == ValueFrom::Record
+    }
+
+    /// Returns the segments of its dotted key: a part is below the column that it is cut from.
+    pub fn segments(&self) -> Vec<&str> {
+        match &self.from {
+            ValueFrom::Part(whole) => vec![whole, self.part_name()],
+            _ => vec![&self.name],
+        }
+    }
+
+    /// Returns the name of a part without that of its whole, such as `port`.
+    pub fn part_name(&self) -> &str {
+        let ValueFrom::Part(whole) = &self.from else {
+            return &self.name;
+        };
+        let part = self.name.strip_prefix(whole.as_str());
+        let part = part.and_then(|part| part.strip_prefix('.'));
+        part.unwrap_or(&self.name)
+    }
+}
+
+/// What gives the values of a column.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ValueFrom {
+    /// The records.
+    #[default]
+    Record,
+    /// The texts of the composite column with this name.
+    Part(String),
+    /// The path of the object that contains the record.
+    ObjectKey,
+    /// The time at which the object that contains the record was last modified.
+    ObjectTime,
+}
+
+impl ValueFrom {
+    fn is_record(&self) -> bool {
+        *self == Self::Record
+    }
+}
+
+/// How the texts of a column are cut into parts. The column is NULL where its parts have the
+/// values, and keeps a text that does not have the expected form.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Composite {
+    /// `192.0.2.1:443` or `[::1]:443`.
+    IpPort,
+    /// `DOMAIN\name` or `name@domain`.
+    WindowsUser,
+    /// `GET /index.html HTTP/1.1`.
+    RequestLine,
+    /// `a=1, b="x y"`. The column is a JSON object, and has no parts.
+    Pairs,
+}
+
+impl Composite {
+    /// Returns the names and types of the parts.
+    pub fn parts(self) -> &'static [(&'static str, ColumnKind)] {
+        use ColumnKind::{Int32, Ip, Text};
+        type Part = (&'static str, ColumnKind);
+        static IP_PORT: [Part; 2] = [("ip", Ip), ("port", Int32)];
+        static WINDOWS_USER: [Part; 2] = [("domain", Text), ("name", Text)];
+        static REQUEST_LINE: [Part; 3] = [("method", Text), ("path", Text), ("version", Text)];
+        match self {
+            Self::IpPort => &IP_PORT,
+            Self::WindowsUser => &WINDOWS_USER,
+            Self::RequestLine => &REQUEST_LINE,
+            Self::Pairs => &[],
+        }
+    }
+
+    /// Returns the type of the column itself.
+    pub fn kind(self) -> ColumnKind {
+        match self {
+            Self::Pairs => ColumnKind::Json,
+            _ => ColumnKind::Text,
+        }
+    }
+}
+
 /// The type a column is parsed to. A value that does not parse quarantines the row.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ColumnKind {
     /// UTF-8 text.
+    #[default]
     Text,
     /// 32-bit integer.
     Int32,
@@ -101,6 +220,8 @@ pub enum ColumnKind {
     Rfc3339,
     /// Time as text in a strftime pattern (chrono's letters, English names).
     Strftime(String),
+    /// Time in one of several formats, which are other variants. They are tried in this order.
+    Times(Vec<ColumnKind>),
 }
 
 /// The unit of an epoch number.

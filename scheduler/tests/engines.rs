@@ -29,20 +29,11 @@ use scheduler::submit::local::Local;
 const DAY: i32 = 19_737; // 2024-01-15
 const DAY_START: i64 = DAY as i64 * 86_400;
 
-fn column(name: &str, kind: ColumnKind) -> Column {
-    Column {
-        name: name.to_owned(),
-        kind,
-        source_name: None,
-        at: Default::default(),
-    }
-}
-
 /// A program that copies two columns into a nested object.
 fn program() -> Program {
     let columns = vec![
-        column("t", ColumnKind::Epoch(spec::TimeUnit::Second)),
-        column("who", ColumnKind::Text),
+        Column::new("t", ColumnKind::Epoch(spec::TimeUnit::Second)),
+        Column::new("who", ColumnKind::Text),
     ];
     let millis = DataType::Timestamp(TimeUnit::Millisecond, Some("UTC".into()));
     let time: Expr = cast(ident("t"), millis);
@@ -170,8 +161,7 @@ fn plan_of(
     };
     let format = spec::Format {
         name: "json_lines".to_owned(),
-        options: BTreeMap::new(),
-        at: Default::default(),
+        ..spec::Format::default()
     };
     attempt_plan(&program(), &format, task).unwrap()
 }

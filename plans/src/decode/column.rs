@@ -13,7 +13,8 @@ use arrow::buffer::{BooleanBuffer, Buffer, NullBuffer, ScalarBuffer};
 use super::time::TimeFormat;
 use super::value;
 use super::value::Ip;
-use crate::spec::{Column, ColumnKind};
+use super::written::{self, Written};
+use crate::spec::{Column, ColumnKind, TimeUnit};
 
 /// Buffer 0 of every batch holds the texts that no block contains verbatim.
 pub(crate) const ARENA: u32 = 0;
@@ -126,6 +127,8 @@ pub(crate) fn binary_views(
 /// A column that parses texts to its kind.
 pub(crate) struct ColumnBuilder {
     pub(crate) name: String,
+    /// Whether messages must not show its values.
+    pub(crate) is_hidden: bool,
     cells: KindCells,
 }
 
@@ -137,32 +140,70 @@ enum KindCells {
     Double(Cells<f64>),
     Boolean(Cells<bool>),
     Time(TimeFormat, Cells<i64>),
+    /// Cells with more rules. They cost nothing where there are none.
+    Guarded(Box<Guard>),
+}
+
+/// Cells with the texts that are NULL, and with the texts as they are written.
+struct Guard {
+    cells: KindCells,
+    null: Arc<[String]>,
+    written: Option<Written>,
 }
 
 impl ColumnBuilder {
     pub(crate) fn new(column: &Column) -> Self {
-        let cells = match &column.kind {
-            ColumnKind::Text | ColumnKind::Json => KindCells::Text(Cells::new()),
-            ColumnKind::Ip => KindCells::Ip(Cells::new()),
-            ColumnKind::Int32 => KindCells::Int32(Cells::new()),
-            ColumnKind::Int64 => KindCells::Int64(Cells::new()),
-            ColumnKind::Double => KindCells::Double(Cells::new()),
-            ColumnKind::Boolean => KindCells::Boolean(Cells::new()),
-            ColumnKind::Epoch(unit) => KindCells::Time(TimeFormat::Epoch(*unit), Cells::new()),
-            ColumnKind::Rfc3339 => KindCells::Time(TimeFormat::Rfc3339, Cells::new()),
-            ColumnKind::Strftime(pattern) => {
-                KindCells::Time(TimeFormat::strftime(pattern), Cells::new())
-            }
-        };
         Self {
             name: column.name.clone(),
-            cells,
+            is_hidden: column.hidden,
+            cells: KindCells::new(&column.kind),
         }
+    }
+
+    /// Creates a column in which some texts are NULL. With `is_written` it keeps the texts that
+    /// differ from those of their values.
+    pub(crate) fn guarded(column: &Column, null: &Arc<[String]>, is_written: bool) -> Self {
+        let mut builder = Self::new(column);
+        let is_written = is_written && !builder.is_text();
+        if is_written || !null.is_empty() {
+            builder.cells = KindCells::Guarded(Box::new(Guard {
+                cells: builder.cells,
+                null: Arc::clone(null),
+                written: is_written.then(|| Written::new(&column.name)),
+            }));
+        }
+        builder
     }
 
     /// Whether every text is a value of this column, even the empty one.
     pub(crate) fn is_text(&self) -> bool {
-        matches!(self.cells, KindCells::Text(_))
+        match &self.cells {
+            KindCells::Guarded(guard) => matches!(guard.cells, KindCells::Text(_)),
+            cells => matches!(cells, KindCells::Text(_)),
+        }
+    }
+
+    /// Whether it keeps texts as they are written.
+    pub(crate) fn is_written(&self) -> bool {
+        matches!(&self.cells, KindCells::Guarded(guard) if guard.written.is_some())
+    }
+
+    /// Keeps `text` as the one that the current row's value has in the source.
+    pub(crate) fn note(&mut self, text: &[u8]) {
+        if let KindCells::Guarded(guard) = &mut self.cells
+            && let Some(written) = &mut guard.written
+        {
+            written.keep(text);
+        }
+    }
+
+    /// Appends the text that was kept for the current row as a member of a JSON object.
+    pub(crate) fn take_written(&mut self, members: &mut Vec<u8>) {
+        if let KindCells::Guarded(guard) = &mut self.cells
+            && let Some(written) = &mut guard.written
+        {
+            written.take(members);
+        }
     }
 
     /// Parses `text` as the value of `row`. The error names the type that was expected.
@@ -173,73 +214,138 @@ impl ColumnBuilder {
         text: Span<'_>,
         arena: &mut Vec<u8>,
     ) -> Result<(), &'static str> {
-        match &mut self.cells {
-            KindCells::Text(cells) => cells.set(row, text.view()),
-            KindCells::Ip(cells) => {
+        self.cells.set(row, text, arena)
+    }
+
+    pub(crate) fn unset(&mut self, row: usize) {
+        self.cells.unset(row);
+    }
+
+    /// Takes the column of a batch. Returns `None` if all values are NULL.
+    pub(crate) fn take(&mut self, rows: usize, buffers: &Arc<[Buffer]>) -> Option<ArrayRef> {
+        self.cells.take(rows, buffers)
+    }
+}
+
+impl Guard {
+    #[inline(never)]
+    fn set(&mut self, row: usize, text: Span<'_>, arena: &mut Vec<u8>) -> Result<(), &'static str> {
+        if self.null.iter().any(|null| null.as_bytes() == text.bytes) {
+            self.unset(row);
+            return Ok(());
+        }
+        let before = arena.len();
+        self.cells.set(row, text, arena)?;
+        let Some(written) = &mut self.written else {
+            return Ok(());
+        };
+        let is_same = match &self.cells {
+            KindCells::Text(_) | KindCells::Guarded(_) => true,
+            // An address that is rewritten is stored in the arena.
+            KindCells::Ip(_) => arena.len() == before,
+            KindCells::Int32(_) | KindCells::Int64(_) => written::is_plain_integer(text.bytes),
+            KindCells::Double(_) => written::is_plain_double(text.bytes),
+            KindCells::Boolean(_) => matches!(text.bytes, b"true" | b"false"),
+            KindCells::Time(TimeFormat::Epoch(TimeUnit::Second | TimeUnit::Millisecond), _) => {
+                written::is_plain_integer(text.bytes) && !text.bytes.contains(&b'.')
+            }
+            KindCells::Time(..) => false,
+        };
+        match is_same {
+            true => written.forget(),
+            false => written.keep(text.bytes),
+        }
+        Ok(())
+    }
+
+    fn unset(&mut self, row: usize) {
+        self.cells.unset(row);
+        if let Some(written) = &mut self.written {
+            written.forget();
+        }
+    }
+}
+
+impl KindCells {
+    fn new(kind: &ColumnKind) -> Self {
+        if let Some(format) = TimeFormat::of(kind) {
+            return Self::Time(format, Cells::new());
+        }
+        match kind {
+            ColumnKind::Ip => Self::Ip(Cells::new()),
+            ColumnKind::Int32 => Self::Int32(Cells::new()),
+            ColumnKind::Int64 => Self::Int64(Cells::new()),
+            ColumnKind::Double => Self::Double(Cells::new()),
+            ColumnKind::Boolean => Self::Boolean(Cells::new()),
+            _ => Self::Text(Cells::new()),
+        }
+    }
+
+    #[inline]
+    fn set(&mut self, row: usize, text: Span<'_>, arena: &mut Vec<u8>) -> Result<(), &'static str> {
+        match self {
+            Self::Text(cells) => cells.set(row, text.view()),
+            Self::Ip(cells) => {
                 let view = match value::ip(text.bytes).ok_or("an IP address")? {
                     Ip::AsWritten => text.view(),
                     Ip::Rewritten(canonical) => store(arena, canonical.as_bytes()),
                 };
                 cells.set(row, view);
             }
-            KindCells::Int32(cells) => {
+            Self::Int32(cells) => {
                 let number = value::integer(text.bytes).ok_or("an integer")?;
                 cells.set(row, i32::try_from(number).map_err(|_| "a 32-bit integer")?);
             }
-            KindCells::Int64(cells) => {
+            Self::Int64(cells) => {
                 cells.set(row, value::integer(text.bytes).ok_or("a 64-bit integer")?);
             }
-            KindCells::Double(cells) => {
-                cells.set(row, value::double(text.bytes).ok_or("a number")?)
-            }
-            KindCells::Boolean(cells) => {
+            Self::Double(cells) => cells.set(row, value::double(text.bytes).ok_or("a number")?),
+            Self::Boolean(cells) => {
                 cells.set(row, value::boolean(text.bytes).ok_or("a boolean")?);
             }
-            KindCells::Time(format, cells) => {
-                cells.set(
-                    row,
-                    format
-                        .read(text.bytes)
-                        .ok_or("a time in the declared format")?,
-                );
+            Self::Time(format, cells) => {
+                let millis = format.read(text.bytes);
+                cells.set(row, millis.ok_or("a time in the declared format")?);
             }
+            Self::Guarded(guard) => guard.set(row, text, arena)?,
         }
         Ok(())
     }
 
-    pub(crate) fn unset(&mut self, row: usize) {
-        match &mut self.cells {
-            KindCells::Text(cells) | KindCells::Ip(cells) => cells.unset(row),
-            KindCells::Int32(cells) => cells.unset(row),
-            KindCells::Int64(cells) | KindCells::Time(_, cells) => cells.unset(row),
-            KindCells::Double(cells) => cells.unset(row),
-            KindCells::Boolean(cells) => cells.unset(row),
+    fn unset(&mut self, row: usize) {
+        match self {
+            Self::Text(cells) | Self::Ip(cells) => cells.unset(row),
+            Self::Int32(cells) => cells.unset(row),
+            Self::Int64(cells) | Self::Time(_, cells) => cells.unset(row),
+            Self::Double(cells) => cells.unset(row),
+            Self::Boolean(cells) => cells.unset(row),
+            Self::Guarded(guard) => guard.unset(row),
         }
     }
 
-    /// Takes the column of a batch. Returns `None` if all values are NULL.
-    pub(crate) fn take(&mut self, rows: usize, buffers: &Arc<[Buffer]>) -> Option<ArrayRef> {
-        Some(match &mut self.cells {
-            KindCells::Text(cells) | KindCells::Ip(cells) => {
+    fn take(&mut self, rows: usize, buffers: &Arc<[Buffer]>) -> Option<ArrayRef> {
+        Some(match self {
+            Self::Text(cells) | Self::Ip(cells) => {
                 return string_views(cells, rows, buffers);
             }
-            KindCells::Int32(cells) => {
+            Self::Guarded(guard) => return guard.cells.take(rows, buffers),
+            Self::Int32(cells) => {
                 let (values, nulls) = cells.take(rows)?;
                 Arc::new(Int32Array::new(values.into(), nulls))
             }
-            KindCells::Int64(cells) => {
+            Self::Int64(cells) => {
                 let (values, nulls) = cells.take(rows)?;
                 Arc::new(Int64Array::new(values.into(), nulls))
             }
-            KindCells::Double(cells) => {
+            Self::Double(cells) => {
                 let (values, nulls) = cells.take(rows)?;
                 Arc::new(Float64Array::new(values.into(), nulls))
             }
-            KindCells::Boolean(cells) => {
+            Self::Boolean(cells) => {
                 let (values, nulls) = cells.take(rows)?;
                 Arc::new(BooleanArray::new(BooleanBuffer::from(values), nulls))
             }
-            KindCells::Time(_, cells) => {
+            Self::Time(_, cells) => {
                 let (values, nulls) = cells.take(rows)?;
                 Arc::new(TimestampMillisecondArray::new(values.into(), nulls).with_timezone("UTC"))
             }

@@ -10,10 +10,36 @@ use crate::spec::Column;
 pub(crate) enum Field {
     /// The wanted column with this index.
     Wanted(usize),
+    /// A wanted column with several names.
+    Alternative(Box<Alternative>),
     /// A declared column that is not read.
     Unwanted,
     /// No column has this name. The value goes to `_extra`.
     Unknown(String),
+}
+
+/// One of the names of a column.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Alternative {
+    /// Index of the wanted column.
+    pub(crate) slot: usize,
+    /// Position among its names. The lowest with a value gives the value.
+    pub(crate) rank: usize,
+    pub(crate) name: String,
+}
+
+impl Field {
+    /// The destination of values under one of the names of a column.
+    pub(crate) fn of(column: &Column, slot: Option<usize>, rank: usize, name: &str) -> Self {
+        let Some(slot) = slot else {
+            return Self::Unwanted;
+        };
+        if column.names.len() < 2 {
+            return Self::Wanted(slot);
+        }
+        let name = name.to_owned();
+        Self::Alternative(Box::new(Alternative { slot, rank, name }))
+    }
 }
 
 /// The columns of a request by their names in the file.
@@ -23,26 +49,33 @@ pub(crate) struct Names {
 
 impl Names {
     pub(crate) fn new(request: &DecoderRequest) -> Self {
-        let mut by_name = HashMap::new();
+        let mut names = Self {
+            by_name: HashMap::new(),
+        };
         for column in request.columns.iter() {
-            let name = column.source_name.as_ref().unwrap_or(&column.name);
-            by_name.insert(normal(name), Field::Unwanted);
+            names.add(column, None);
         }
         for (slot, index) in request.wanted.iter().enumerate() {
-            let column = &request.columns[*index];
-            let name = column.source_name.as_ref().unwrap_or(&column.name);
-            by_name.insert(normal(name), Field::Wanted(slot));
+            names.add(&request.columns[*index], Some(slot));
         }
-        Self { by_name }
+        names
+    }
+
+    fn add(&mut self, column: &Column, slot: Option<usize>) {
+        if !column.is_read() {
+            return;
+        }
+        for (rank, name) in column.spellings().enumerate() {
+            let field = Field::of(column, slot, rank, name);
+            self.by_name.insert(normal(name), field);
+        }
     }
 
     /// Returns the destinations of all columns of the request, in its order.
     pub(crate) fn declared(&self, request: &DecoderRequest) -> Vec<Field> {
-        let name = |column: &Column| {
-            let name = column.source_name.as_ref().unwrap_or(&column.name);
-            self.field(name)
-        };
-        request.columns.iter().map(name).collect()
+        let columns = request.columns.iter().filter(|column| column.is_read());
+        let names = columns.filter_map(|column| column.spellings().next());
+        names.map(|name| self.field(name)).collect()
     }
 
     pub(crate) fn field(&self, name: &str) -> Field {

@@ -2,6 +2,7 @@
 //! columns, times, numbers, JSON and decompression.
 
 pub(crate) mod column;
+pub(crate) mod composite;
 pub(crate) mod damage;
 pub mod decompress;
 pub(crate) mod json_scan;
@@ -13,6 +14,7 @@ pub(crate) mod rows;
 pub(crate) mod testing;
 pub(crate) mod time;
 pub(crate) mod value;
+pub(crate) mod written;
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
@@ -41,26 +43,43 @@ pub const DETAIL: &str = "_detail";
 /// Physical lines of a rejected record whose bytes are not all kept. NULL: those of its `_raw`.
 /// UInt64.
 pub const LINES: &str = "_lines";
-/// The texts in the source of values that print differently, as a JSON object by column. NULL
-/// if there are none. Utf8View.
-pub const WRITTEN: &str = "_written";
 /// Values without a column, as a JSON object. Utf8View.
 pub const EXTRA: &str = "_extra";
+
+/// The texts of the row's values as the source has them, where the parsed value has another
+/// text: a JSON object by column name. Utf8View. NULL for columnar formats and rejected rows.
+pub const WRITTEN: &str = "_written";
 
 /// A wire format.
 pub trait Format: Debug + Send + Sync {
     /// Name in `source.toml`.
     fn name(&self) -> &'static str;
 
+    /// One line about the files it reads.
+    fn help(&self) -> &'static str;
+
     /// The built-in columns, which a source need not declare. Files without column names
     /// use this order.
     fn columns(&self) -> Vec<Column>;
 
-    /// The option keys that `source.toml` may set.
-    fn options(&self) -> &'static [&'static str];
+    /// The options that `source.toml` may set.
+    fn options(&self) -> &'static [FormatOption];
 
     /// The way in which its objects are read.
     fn reading(&self) -> Reading;
+}
+
+/// An option of a format.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FormatOption {
+    /// Key in `source.toml`.
+    pub name: &'static str,
+    /// The values it takes.
+    pub values: &'static str,
+    /// The value without it.
+    pub default: &'static str,
+    /// What it does, in one line.
+    pub help: &'static str,
 }
 
 /// The way in which the objects of a format are read.
@@ -80,6 +99,11 @@ pub struct DecoderRequest {
     pub wanted: Arc<[usize]>,
     /// The wanted columns, then the system columns, as `schema_of` returns it.
     pub schema: SchemaRef,
+    /// For each wanted column, whether `_written` shall have its texts. An empty list is all
+    /// false.
+    pub written: Arc<[bool]>,
+    /// Texts that are NULL in every column, in addition to those of the format.
+    pub null: Arc<[String]>,
     /// Options of the format.
     pub options: Arc<BTreeMap<String, String>>,
     /// Maximum rows of a batch.
@@ -124,9 +148,10 @@ pub fn arrow_type(kind: &ColumnKind) -> DataType {
         ColumnKind::Int64 => DataType::Int64,
         ColumnKind::Double => DataType::Float64,
         ColumnKind::Boolean => DataType::Boolean,
-        ColumnKind::Epoch(_) | ColumnKind::Rfc3339 | ColumnKind::Strftime(_) => {
-            DataType::Timestamp(TimeUnit::Millisecond, Some("UTC".into()))
-        }
+        ColumnKind::Epoch(_)
+        | ColumnKind::Rfc3339
+        | ColumnKind::Strftime(_)
+        | ColumnKind::Times(_) => DataType::Timestamp(TimeUnit::Millisecond, Some("UTC".into())),
     }
 }
 
@@ -140,8 +165,11 @@ pub fn schema_of<'a>(columns: impl IntoIterator<Item = &'a Column>) -> SchemaRef
     ))
 }
 
+/// The number of columns that every scan adds.
+pub(crate) const SYSTEM_FIELDS: usize = 9;
+
 /// Returns the columns that every scan adds.
-pub fn system_fields() -> [Field; 8] {
+pub fn system_fields() -> [Field; SYSTEM_FIELDS] {
     [
         Field::new(EXTRA, DataType::Utf8View, true),
         Field::new(OBJECT, DataType::UInt32, false),
@@ -151,5 +179,6 @@ pub fn system_fields() -> [Field; 8] {
         Field::new(REJECT, DataType::Utf8View, true),
         Field::new(DETAIL, DataType::Utf8View, true),
         Field::new(LINES, DataType::UInt64, true),
+        Field::new(WRITTEN, DataType::Utf8View, true),
     ]
 }

@@ -19,6 +19,9 @@ pub(crate) struct Case {
     pub(crate) format: &'static str,
     pub(crate) columns: Vec<Column>,
     pub(crate) wanted: Vec<usize>,
+    /// The columns whose texts are kept.
+    pub(crate) written: Vec<usize>,
+    pub(crate) null: Vec<String>,
     pub(crate) options: BTreeMap<String, String>,
     pub(crate) batch_rows: usize,
 }
@@ -30,6 +33,8 @@ impl Case {
             format,
             wanted: (0..columns.len()).collect(),
             columns,
+            written: Vec::new(),
+            null: Vec::new(),
             options: BTreeMap::new(),
             batch_rows: 3,
         }
@@ -37,17 +42,29 @@ impl Case {
 
     pub(crate) fn column(mut self, name: &str, kind: ColumnKind) -> Self {
         self.wanted.push(self.columns.len());
-        self.columns.push(Column {
-            name: name.to_owned(),
-            kind,
-            source_name: None,
-            at: Default::default(),
-        });
+        self.columns.push(Column::new(name, kind));
         self
     }
 
-    pub(crate) fn source_name(mut self, name: &str) -> Self {
-        self.columns.last_mut().unwrap().source_name = Some(name.to_owned());
+    /// Gives the last column its names in the file.
+    pub(crate) fn names(mut self, names: &[&str]) -> Self {
+        let names = names.iter().map(|name| (*name).to_owned());
+        self.columns.last_mut().unwrap().names = names.collect();
+        self
+    }
+
+    pub(crate) fn source_name(self, name: &str) -> Self {
+        self.names(&[name])
+    }
+
+    /// Keeps the texts of the last column.
+    pub(crate) fn written(mut self) -> Self {
+        self.written.push(self.columns.len() - 1);
+        self
+    }
+
+    pub(crate) fn null(mut self, texts: &[&str]) -> Self {
+        self.null = texts.iter().map(|text| (*text).to_owned()).collect();
         self
     }
 
@@ -62,6 +79,12 @@ impl Case {
             schema: schema_of(wanted),
             columns: self.columns.clone().into(),
             wanted: self.wanted.clone().into(),
+            written: self
+                .wanted
+                .iter()
+                .map(|index| self.written.contains(index))
+                .collect(),
+            null: self.null.clone().into(),
             options: Arc::new(self.options.clone()),
             batch_rows: self.batch_rows,
             object: 5,

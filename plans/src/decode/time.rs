@@ -4,7 +4,7 @@ use chrono::format::{Item, Parsed, StrftimeItems, parse};
 use chrono::{DateTime, NaiveDate};
 
 use super::value::integer;
-use crate::spec::TimeUnit;
+use crate::spec::{ColumnKind, TimeUnit};
 
 /// The pattern of Apache's and S3's access logs. It has a dedicated parser, for speed.
 pub(crate) const ACCESS_LOG: &str = "%d/%b/%Y:%H:%M:%S %z";
@@ -24,11 +24,24 @@ pub(crate) enum TimeFormat {
     Rfc3339,
     AccessLog,
     Pattern(Vec<Item<'static>>),
+    /// The first of several formats that fits.
+    AnyOf(Vec<TimeFormat>),
     /// The pattern is invalid, so no text matches it.
     Unreadable,
 }
 
 impl TimeFormat {
+    /// Returns the format of a column's times. `None`: the column has no times.
+    pub(crate) fn of(kind: &ColumnKind) -> Option<Self> {
+        Some(match kind {
+            ColumnKind::Epoch(unit) => Self::Epoch(*unit),
+            ColumnKind::Rfc3339 => Self::Rfc3339,
+            ColumnKind::Strftime(pattern) => Self::strftime(pattern),
+            ColumnKind::Times(kinds) => Self::AnyOf(kinds.iter().filter_map(Self::of).collect()),
+            _ => return None,
+        })
+    }
+
     pub(crate) fn strftime(pattern: &str) -> Self {
         if pattern == ACCESS_LOG {
             return Self::AccessLog;
@@ -46,6 +59,7 @@ impl TimeFormat {
             Self::Rfc3339 => rfc3339(text),
             Self::AccessLog => access_log(text),
             Self::Pattern(items) => by_pattern(text, items),
+            Self::AnyOf(formats) => formats.iter().find_map(|format| format.read(text)),
             Self::Unreadable => None,
         }?;
         (FIRST..=LAST).contains(&millis).then_some(millis)
@@ -264,6 +278,34 @@ mod tests {
                 ("-019-02-06T00:00:38Z", None),
             ],
         );
+    }
+
+    #[test]
+    fn the_first_format_that_fits_is_used() {
+        let kinds = vec![
+            ColumnKind::Epoch(TimeUnit::Second),
+            ColumnKind::Rfc3339,
+            ColumnKind::Strftime("%Y/%m/%d %H:%M:%S".to_owned()),
+        ];
+        check(
+            &TimeFormat::of(&ColumnKind::Times(kinds)).unwrap(),
+            &[
+                ("1549411238", Some(EPOCH)),
+                ("2019-02-06T00:00:38Z", Some(EPOCH)),
+                ("2019-02-06 00:00:38", Some(EPOCH)),
+                ("2019/02/06 00:00:38", Some(EPOCH)),
+                ("06.02.2019", None),
+            ],
+        );
+        let days = ["%d/%m/%Y", "%m/%d/%Y"].map(|day| ColumnKind::Strftime(day.to_owned()));
+        check(
+            &TimeFormat::of(&ColumnKind::Times(days.to_vec())).unwrap(),
+            &[
+                ("06/02/2019", Some(EPOCH - 38_000)),
+                ("02/26/2019", Some(EPOCH - 38_000 + 20 * 86_400_000)),
+            ],
+        );
+        assert!(TimeFormat::of(&ColumnKind::Text).is_none());
     }
 
     #[test]

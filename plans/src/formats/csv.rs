@@ -10,19 +10,12 @@ use crate::decode::layout::{Field, Names, surplus_key};
 use crate::decode::line_decoder::{LineDecoder, LineKind, LineParser};
 use crate::decode::lines::Splitter;
 use crate::decode::rows::{Rejected, Rows};
-use crate::decode::{Decoder, DecoderRequest, Format, Reading};
+use crate::decode::{Decoder, DecoderRequest, Format, FormatOption, Reading};
 use crate::spec::Column;
 
 const QUOTE: u8 = b'"';
 
-/// The format `csv` with its options:
-///
-/// - `delimiter`: one character, `tab` or `\t`; default `,`
-/// - `header`: `true` if the first line names the columns
-/// - `brackets`: `true` if a field in square brackets may contain the delimiter. The
-///   brackets are kept.
-/// - `multiline`: `true` if a quoted field may contain line ends
-/// - `null`: a text that means NULL, in addition to the empty text
+/// The format `csv`. `options` explains its options.
 #[derive(Debug)]
 pub(super) struct Csv;
 
@@ -31,18 +24,55 @@ impl Format for Csv {
         "csv"
     }
 
+    fn help(&self) -> &'static str {
+        "delimited text with any delimiter and quotes, with or without a header"
+    }
+
     fn columns(&self) -> Vec<Column> {
         Vec::new()
     }
 
-    fn options(&self) -> &'static [&'static str] {
-        &["brackets", "delimiter", "header", "multiline", "null"]
+    fn options(&self) -> &'static [FormatOption] {
+        &OPTIONS
     }
 
     fn reading(&self) -> Reading {
         Reading::Blocks(decoder)
     }
 }
+
+static OPTIONS: [FormatOption; 5] = [
+    FormatOption {
+        name: "brackets",
+        values: "true, false",
+        default: "false",
+        help: "a field in square brackets may contain the delimiter; the brackets are kept",
+    },
+    FormatOption {
+        name: "delimiter",
+        values: "one character, or tab",
+        default: ",",
+        help: "what separates the fields",
+    },
+    FormatOption {
+        name: "header",
+        values: "true, false",
+        default: "false",
+        help: "the first line names the columns; without it they have the declared order",
+    },
+    FormatOption {
+        name: "multiline",
+        values: "true, false",
+        default: "false",
+        help: "a quoted field may contain line ends",
+    },
+    FormatOption {
+        name: "null",
+        values: "a text",
+        default: "the empty text",
+        help: "a text without quotes that is NULL, in addition to the empty one",
+    },
+];
 
 fn decoder(request: DecoderRequest) -> Box<dyn Decoder> {
     let splitter = match is_on(&request, "multiline") {
@@ -164,22 +194,39 @@ impl CsvParser {
         if !token.is_quoted && (text.is_empty() || *text == *self.null) {
             return Ok(());
         }
-        match (self.fields.get(position), &text) {
-            (Some(Field::Unwanted), _) => Ok(()),
-            (Some(Field::Wanted(slot)), _) if text.is_empty() && !rows.is_text(*slot) => Ok(()),
-            (Some(Field::Wanted(slot)), Cow::Borrowed(_)) => {
-                rows.set(*slot, line.part(token.start, token.end))
+        match self.fields.get(position) {
+            Some(Field::Unwanted) => Ok(()),
+            Some(Field::Wanted(slot)) => put(*slot, token, &text, line, rows),
+            Some(Field::Alternative(one)) => {
+                let is_absent = text.is_empty() && !rows.is_text(one.slot);
+                match !is_absent && rows.takes_text(one, &text) {
+                    true => put(one.slot, token, &text, line, rows),
+                    false => Ok(()),
+                }
             }
-            (Some(Field::Wanted(slot)), Cow::Owned(text)) => rows.set_owned(*slot, text),
-            (Some(Field::Unknown(name)), _) => {
+            Some(Field::Unknown(name)) => {
                 rows.add_extra(name, &text);
                 Ok(())
             }
-            (None, _) => {
+            None => {
                 rows.add_extra(&surplus_key(position + 1), &text);
                 Ok(())
             }
         }
+    }
+}
+
+fn put(
+    slot: usize,
+    token: &Token,
+    text: &Cow<'_, [u8]>,
+    line: Span<'_>,
+    rows: &mut Rows,
+) -> Result<(), Rejected> {
+    match text {
+        _ if text.is_empty() && !rows.is_text(slot) => Ok(()),
+        Cow::Borrowed(_) => rows.set(slot, line.part(token.start, token.end)),
+        Cow::Owned(text) => rows.set_owned(slot, text),
     }
 }
 

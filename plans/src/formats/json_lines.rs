@@ -3,14 +3,15 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use crate::decode::column::Span;
 use crate::decode::json_scan::{Kind, Malformed, Scanner, Value, compact, unescape};
-use crate::decode::layout::Field;
+use crate::decode::layout::{Alternative, Field};
 use crate::decode::line_decoder::{LineDecoder, LineKind, LineParser};
 use crate::decode::lines::Splitter;
 use crate::decode::rows::{Rejected, Rows, write_json_string};
-use crate::decode::{Decoder, DecoderRequest, Format, Reading};
+use crate::decode::{Decoder, DecoderRequest, Format, FormatOption, Reading};
 use crate::spec::{Column, ColumnKind};
 
 #[derive(Debug)]
@@ -21,12 +22,21 @@ impl Format for JsonLines {
         "json_lines"
     }
 
+    fn help(&self) -> &'static str {
+        "one JSON object on each line; columns are found by name, or by a path such as `a.b`"
+    }
+
     fn columns(&self) -> Vec<Column> {
         Vec::new()
     }
 
-    fn options(&self) -> &'static [&'static str] {
-        &["multiline"]
+    fn options(&self) -> &'static [FormatOption] {
+        &[FormatOption {
+            name: "multiline",
+            values: "true, false",
+            default: "false",
+            help: "an object may span lines, and objects may be items of a list",
+        }]
     }
 
     fn reading(&self) -> Reading {
@@ -34,7 +44,7 @@ impl Format for JsonLines {
     }
 }
 
-fn decoder(request: DecoderRequest) -> Box<dyn Decoder> {
+fn decoder(mut request: DecoderRequest) -> Box<dyn Decoder> {
     let is_multiline = request
         .options
         .get("multiline")
@@ -46,6 +56,8 @@ fn decoder(request: DecoderRequest) -> Box<dyn Decoder> {
     let parser = JsonParser {
         root: Node::new(&request),
         scratch: Vec::new(),
+        // Only strings may be NULL, and not numbers with the same text.
+        null: std::mem::take(&mut request.null),
     };
     LineDecoder::boxed_with(parser, request, splitter)
 }
@@ -53,6 +65,8 @@ fn decoder(request: DecoderRequest) -> Box<dyn Decoder> {
 struct JsonParser {
     root: Node,
     scratch: Vec<u8>,
+    /// Strings that are NULL in every column.
+    null: Arc<[String]>,
 }
 
 /// The column of a key, and the columns inside its object.
@@ -72,16 +86,20 @@ impl Node {
     fn new(request: &DecoderRequest) -> Self {
         let mut root = Self::default();
         for (index, column) in request.columns.iter().enumerate() {
-            let slot = request.wanted.iter().position(|wanted| *wanted == index);
-            let field = slot.map_or(Field::Unwanted, Field::Wanted);
-            let name = column.source_name.as_deref().unwrap_or(&column.name);
-            let is_json = column.kind == ColumnKind::Json;
-            let path = path(name);
-            if path.len() > 1 {
-                // Some writers flatten objects, which makes the dots part of the key.
-                root.add(&[name.to_owned()], field.clone(), is_json);
+            if !column.is_read() {
+                continue;
             }
-            root.add(&path, field, is_json);
+            let slot = request.wanted.iter().position(|wanted| *wanted == index);
+            let is_json = column.kind == ColumnKind::Json && column.composite.is_none();
+            for (rank, name) in column.spellings().enumerate() {
+                let field = Field::of(column, slot, rank, name);
+                let path = path(name);
+                if path.len() > 1 {
+                    // Some writers flatten objects, which makes the dots part of the key.
+                    root.add(&[name.to_owned()], field.clone(), is_json);
+                }
+                root.add(&path, field, is_json);
+            }
         }
         root
     }
@@ -115,6 +133,7 @@ impl LineParser for JsonParser {
             line,
             scanner: Scanner::new(line.bytes),
             scratch: &mut self.scratch,
+            null: &self.null,
             rows,
         };
         walk.object(&self.root)?;
@@ -139,6 +158,7 @@ struct Walk<'a, 'b> {
     line: Span<'a>,
     scanner: Scanner<'a>,
     scratch: &'b mut Vec<u8>,
+    null: &'b [String],
     rows: &'b mut Rows,
 }
 
@@ -197,13 +217,55 @@ impl<'a> Walk<'a, '_> {
     }
 
     fn set(&mut self, leaf: &Leaf, value: Value) -> Result<(), Rejected> {
-        let Field::Wanted(slot) = leaf.field else {
-            return Ok(());
+        match &leaf.field {
+            Field::Wanted(slot) if !self.null.is_empty() && self.is_null(value) => {
+                self.rows.unset(*slot);
+                Ok(())
+            }
+            Field::Wanted(slot) => self.put(*slot, leaf.is_json, value),
+            Field::Alternative(one) => self.set_alternative(one, leaf.is_json, value),
+            Field::Unwanted | Field::Unknown(_) => Ok(()),
+        }
+    }
+
+    /// Whether the value is a string that is declared to be NULL.
+    fn is_null(&mut self, value: Value) -> bool {
+        let text = &self.line.bytes[value.start..value.end];
+        let text = match value.kind {
+            Kind::String { is_escaped: false } => text,
+            Kind::String { is_escaped: true } => {
+                self.scratch.clear();
+                unescape(text, self.scratch);
+                self.scratch.as_slice()
+            }
+            _ => return false,
         };
+        self.null.iter().any(|null| null.as_bytes() == text)
+    }
+
+    fn set_alternative(
+        &mut self,
+        one: &Alternative,
+        is_json: bool,
+        value: Value,
+    ) -> Result<(), Rejected> {
+        let is_empty = value.start == value.end && !self.rows.is_text(one.slot) && !is_json;
+        if value.kind == Kind::Null || is_empty || self.is_null(value) {
+            return Ok(());
+        }
+        let bytes = self.line.bytes;
+        let takes = self.rows.takes(one, |out| write_value(bytes, value, out));
+        match takes {
+            true => self.put(one.slot, is_json, value),
+            false => Ok(()),
+        }
+    }
+
+    fn put(&mut self, slot: usize, is_json: bool, value: Value) -> Result<(), Rejected> {
         let part = self.line.part(value.start, value.end);
         match value.kind {
             Kind::Null => self.rows.unset(slot),
-            Kind::String { .. } if leaf.is_json => {
+            Kind::String { .. } if is_json => {
                 self.rows
                     .set(slot, self.line.part(value.start - 1, value.end + 1))?;
             }
@@ -236,20 +298,20 @@ impl<'a> Walk<'a, '_> {
             .and_then(|text| text.parse::<f64>().ok())
             .filter(|number| number.fract() == 0.0 && number.abs() < 9e15);
         match (outcome, whole) {
-            (Err(_), Some(number)) => self
-                .rows
-                .set_owned(slot, (number as i64).to_string().as_bytes()),
+            (Err(_), Some(number)) => {
+                let digits = (number as i64).to_string();
+                self.rows.set_owned(slot, digits.as_bytes())?;
+                self.rows.note(slot, part.bytes);
+                Ok(())
+            }
             (outcome, _) => outcome,
         }
     }
 
     fn add_extra(&mut self, key: &str, value: Value) {
         let bytes = self.line.bytes;
-        self.rows.add_extra_json(key, |out| match value.kind {
-            Kind::String { .. } => out.extend_from_slice(&bytes[value.start - 1..=value.end]),
-            Kind::Nested { has_spaces: true } => compact(&bytes[value.start..value.end], out),
-            _ => out.extend_from_slice(&bytes[value.start..value.end]),
-        });
+        self.rows
+            .add_extra_json(key, |out| write_value(bytes, value, out));
     }
 
     fn string(&mut self, value: Value) -> Cow<'a, str> {
@@ -260,6 +322,15 @@ impl<'a> Walk<'a, '_> {
         let mut plain = Vec::new();
         unescape(bytes, &mut plain);
         Cow::Owned(String::from_utf8_lossy(&plain).into_owned())
+    }
+}
+
+/// Appends a value of the line as JSON.
+fn write_value(line: &[u8], value: Value, out: &mut Vec<u8>) {
+    match value.kind {
+        Kind::String { .. } => out.extend_from_slice(&line[value.start - 1..=value.end]),
+        Kind::Nested { has_spaces: true } => compact(&line[value.start..value.end], out),
+        _ => out.extend_from_slice(&line[value.start..value.end]),
     }
 }
 
@@ -324,6 +395,65 @@ mod tests {
                 json!({"n": 2}),
             ]
         );
+    }
+
+    #[test]
+    fn declared_strings_are_null_and_numbers_are_not() {
+        let case = case().null(&["-", "", "0", "a\"b"]);
+        let input = r#"{"n":0,"name":"-","all":"-","src":{"ip":"-"},"rest":"-"}
+{"n":"0","name":"a\"b","all":{"x":"-"},"src":{"ip":""}}
+{"name":"x","name":""}
+{"name":"\u002d","all":""}"#;
+        assert_eq!(
+            case.rows(input),
+            [
+                json!({"n": 0, "_extra": r#"{"rest":"-"}"#}),
+                json!({"all": r#"{"x":"-"}"#}),
+                json!({}),
+                json!({}),
+            ]
+        );
+    }
+
+    #[test]
+    fn the_first_name_with_a_value_wins_in_any_order() {
+        let case = Case::new("json_lines")
+            .column("ip", ColumnKind::Ip)
+            .names(&["id.orig_h", "id_orig_h", "src"])
+            .column("name", ColumnKind::Json);
+        let input = r#"{"src":"::3","id_orig_h":"::2","id":{"orig_h":"::1","x":1}}
+{"id.orig_h":"::1","src": {"a": 1}}
+{"id":{"orig_h":null},"id_orig_h":"","src":"::3","name":"n"}
+{"id_orig_h":"::2","id_orig_h":"::4"}
+{"other":1}"#;
+        assert_eq!(
+            case.rows(input),
+            [
+                json!({"ip": "::1", "_extra": r#"{"id":{"x":1},"src":"::3","id_orig_h":"::2"}"#}),
+                json!({"ip": "::1", "_extra": r#"{"src":{"a":1}}"#}),
+                json!({"ip": "::3", "name": "\"n\""}),
+                json!({"ip": "::4"}),
+                json!({"_extra": r#"{"other":1}"#}),
+            ]
+        );
+    }
+
+    #[test]
+    fn a_number_keeps_its_text() {
+        let case = Case::new("json_lines")
+            .column("n", ColumnKind::Int64)
+            .written()
+            .column("d", ColumnKind::Double)
+            .written();
+        let input = r#"{"n":1e3,"d":2}
+{"n":"007","n":7,"d":2.5}
+{"n":1.0}
+{"n":1.0,"n":null}"#;
+        let rows = case.rows(input);
+        let written: Vec<_> = rows.iter().map(|row| row["_written"].as_str()).collect();
+        let first = r#"{"n":"1e3","d":"2"}"#;
+        assert_eq!(written, [Some(first), None, Some(r#"{"n":"1.0"}"#), None]);
+        assert_eq!(rows[0]["n"], 1000);
     }
 
     #[test]

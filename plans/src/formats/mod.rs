@@ -3,6 +3,7 @@
 //! Every line (or record) becomes exactly one row, which is either parsed or has a reason
 //! in the reject columns. Decoding never fails or panics, whatever the bytes are.
 
+mod column_types;
 mod csv;
 mod json_lines;
 mod parquet;
@@ -10,6 +11,8 @@ mod s3_access;
 mod vpc_flow;
 
 use crate::decode::Format;
+
+pub use self::column_types::{COLUMN_TYPES, ColumnType, declared_type};
 
 /// Every format, in alphabetical order.
 static FORMATS: &[(&str, &dyn Format)] = &[
@@ -38,6 +41,17 @@ pub fn find(name: &str) -> Result<&'static dyn Format, UnknownFormat> {
         .find(|(known, _)| *known == wanted)
         .map(|(_, format)| *format)
         .ok_or_else(|| UnknownFormat::new(name))
+}
+
+/// Returns every format, in alphabetical order.
+pub fn listing() -> impl Iterator<Item = &'static dyn Format> {
+    FORMATS.iter().map(|(_, format)| *format)
+}
+
+/// Returns the other names of a format.
+pub fn aliases(format: &str) -> impl Iterator<Item = &'static str> {
+    let of_format = move |(_, target): &&(&str, &str)| *target == format;
+    ALIASES.iter().filter(of_format).map(|(alias, _)| *alias)
 }
 
 /// The error for a name that no format has.
@@ -82,6 +96,23 @@ mod tests {
             error.as_deref(),
             Some("unknown format `xml`; known: csv, json_lines, parquet, s3_access, vpc_flow")
         );
+    }
+
+    #[test]
+    fn the_listing_explains_every_format_and_option() {
+        for format in listing() {
+            let options = format.options();
+            let texts = options.iter().flat_map(|o| [o.values, o.default, o.help]);
+            for text in texts.chain([format.help()]) {
+                assert!(
+                    !text.is_empty() && !text.contains('\n'),
+                    "{}",
+                    format.name()
+                );
+            }
+            assert!(options.is_sorted_by_key(|option| option.name));
+        }
+        assert_eq!(aliases("csv").collect::<Vec<_>>(), ["text", "txt"]);
     }
 
     #[test]

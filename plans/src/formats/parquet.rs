@@ -1,7 +1,7 @@
 //! Apache Parquet. `scan::parquet` reads columns by ranges and casts them by name, so this
 //! format has no decoder.
 
-use crate::decode::{Format, Reading};
+use crate::decode::{Format, FormatOption, Reading};
 use crate::spec::Column;
 
 #[derive(Debug)]
@@ -12,11 +12,15 @@ impl Format for Parquet {
         "parquet"
     }
 
+    fn help(&self) -> &'static str {
+        "Apache Parquet; columns are found by name and cast to their declared types"
+    }
+
     fn columns(&self) -> Vec<Column> {
         Vec::new()
     }
 
-    fn options(&self) -> &'static [&'static str] {
+    fn options(&self) -> &'static [FormatOption] {
         &[]
     }
 

@@ -8,8 +8,7 @@ use crate::decode::layout::{Field, Names, surplus_key};
 use crate::decode::line_decoder::{LineDecoder, LineKind, LineParser};
 use crate::decode::rows::{Rejected, Rows};
 use crate::decode::time::ACCESS_LOG;
-use crate::decode::{Decoder, DecoderRequest, Format, Reading};
-use crate::diagnostics::Origin;
+use crate::decode::{Decoder, DecoderRequest, Format, FormatOption, Reading};
 use crate::spec::{Column, ColumnKind};
 
 /// The oldest lines end with `version_id`.
@@ -65,17 +64,16 @@ impl Format for S3Access {
         "s3_access"
     }
 
+    fn help(&self) -> &'static str {
+        "S3 server access logs, from the oldest fields to the newest; `-` is NULL"
+    }
+
     fn columns(&self) -> Vec<Column> {
-        let column = |name: &&str| Column {
-            name: (*name).to_owned(),
-            kind: kind(name),
-            source_name: None,
-            at: Origin::default(),
-        };
+        let column = |name: &&str| Column::new(*name, kind(name));
         FIELDS.iter().map(column).collect()
     }
 
-    fn options(&self) -> &'static [&'static str] {
+    fn options(&self) -> &'static [FormatOption] {
         &[]
     }
 
@@ -132,6 +130,7 @@ impl AccessParser {
         }
         match self.fields.get(position) {
             Some(Field::Wanted(slot)) => rows.set(*slot, text)?,
+            Some(Field::Alternative(one)) => rows.set_alternative(one, text)?,
             Some(_) => {}
             None => rows.add_extra(&surplus_key(position + 1), text.bytes),
         }

@@ -7,8 +7,7 @@ use crate::decode::column::Span;
 use crate::decode::layout::{Field, Names, surplus_key};
 use crate::decode::line_decoder::{LineDecoder, LineKind, LineParser};
 use crate::decode::rows::{Rejected, Rows};
-use crate::decode::{Decoder, DecoderRequest, Format, Reading};
-use crate::diagnostics::Origin;
+use crate::decode::{Decoder, DecoderRequest, Format, FormatOption, Reading};
 use crate::spec::{Column, ColumnKind, TimeUnit};
 
 /// Number of fields in a file without a header and without declared fields.
@@ -44,18 +43,23 @@ impl Format for VpcFlow {
         "vpc_flow"
     }
 
+    fn help(&self) -> &'static str {
+        "VPC flow logs as text, of any version and with fields in any order; `-` is NULL"
+    }
+
     fn columns(&self) -> Vec<Column> {
-        let column = |(name, kind): &(&str, ColumnKind)| Column {
-            name: name.replace('-', "_"),
-            kind: kind.clone(),
-            source_name: None,
-            at: Origin::default(),
-        };
+        let column =
+            |(name, kind): &(&str, ColumnKind)| Column::new(name.replace('-', "_"), kind.clone());
         FIELDS.iter().map(column).collect()
     }
 
-    fn options(&self) -> &'static [&'static str] {
-        &["fields"]
+    fn options(&self) -> &'static [FormatOption] {
+        &[FormatOption {
+            name: "fields",
+            values: "names of fields, separated by spaces",
+            default: "the 14 fields of version 2",
+            help: "the order of the fields in files without a header",
+        }]
     }
 
     fn reading(&self) -> Reading {
@@ -129,6 +133,7 @@ fn set_field(
         _ if is_null => {}
         Some(Field::Wanted(slot)) => rows.set(*slot, text)?,
         Some(Field::Unwanted) => {}
+        Some(Field::Alternative(one)) => rows.set_alternative(one, text)?,
         Some(Field::Unknown(name)) => rows.add_extra(name, text.bytes),
         None => rows.add_extra(&surplus_key(position + 1), text.bytes),
     }

@@ -57,10 +57,9 @@ pub fn compile(source: &Source, schema: &Schema, shape_raw: bool) -> Compilation
         routes,
         digest: digest(source, schema.version(), &columns, shape_raw),
     };
-    program.wanted = match source.unmapped.kept || shape_raw {
-        true => (0..columns.len()).collect(),
-        false => used(&program, &columns),
-    };
+    let is_kept = source.unmapped.kept || shape_raw;
+    let wanted = format::wanted(&columns, &used(&program), is_kept);
+    program.wanted = wanted;
     program.written = written(source, &columns, &program);
     program.columns = columns;
     let (errors, warnings) = found.into_sorted();
@@ -91,14 +90,13 @@ fn scope<'a>(
     }
 }
 
-/// The indices of the columns that the program names.
-fn used(program: &Program, columns: &[Column]) -> Vec<usize> {
+/// The names of the columns that the program names.
+fn used(program: &Program) -> BTreeSet<&str> {
     let mut names = BTreeSet::new();
     for expr in program.exprs() {
         names.extend(expr.column_refs().into_iter().map(|c| c.name.as_str()));
     }
-    let is_used = |index: &usize| names.contains(columns[*index].name.as_str());
-    (0..columns.len()).filter(is_used).collect()
+    names
 }
 
 /// The columns whose text in the source is needed where their value prints differently:
@@ -142,7 +140,9 @@ fn raw(source: &str, columns: &[Column], routes: Vec<Route>) -> Vec<Route> {
     let Some(first) = routes.into_iter().next() else {
         return Vec::new();
     };
-    let fields = decode::schema_of(columns).fields()[..columns.len()].to_vec();
+    let columns = columns.iter().filter(|column| column.is_of_record());
+    let columns: Vec<&Column> = columns.collect();
+    let fields = decode::schema_of(columns.iter().copied()).fields()[..columns.len()].to_vec();
     let column = |column: &Column| {
         let value = Placed {
             expr: Expr::Column(Name::new_unqualified(&column.name)),
@@ -163,7 +163,7 @@ fn raw(source: &str, columns: &[Column], routes: Vec<Route>) -> Vec<Route> {
         when: None,
         also: false,
         schema: Arc::new(ArrowSchema::new(fields)),
-        event: Object::new(columns.iter().map(column).collect()),
+        event: Object::new(columns.into_iter().map(column).collect()),
         keys: Vec::new(),
         ..first
     }]

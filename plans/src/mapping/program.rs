@@ -23,6 +23,7 @@ pub struct Program<E = Expr> {
     pub wanted: Vec<usize>,
     /// The indices of those whose text in the source is kept where their value prints
     /// differently.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub written: Vec<usize>,
     /// Tried in order; the first that is true leaves the row out, with its reason.
     pub filters: Vec<(Placed<E>, String)>,

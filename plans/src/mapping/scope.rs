@@ -58,10 +58,10 @@ impl<'a> Scope<'a> {
 
     /// The same with `item`, the JSON of one element.
     pub(super) fn with_item(&self) -> Result<Self> {
-        let mut columns: Vec<Column> = vec![column(ITEM, ColumnKind::Json)];
+        let mut columns: Vec<Column> = vec![Column::new(ITEM, ColumnKind::Json)];
         for (name, kind) in &self.kinds {
             if name != ITEM {
-                columns.push(column(name, kind.clone()));
+                columns.push(Column::new(name, kind.clone()));
             }
         }
         let mut scope = Self::new(&columns, self.sets, self.redaction)?;
@@ -129,15 +129,6 @@ fn always_fits(from: &DataType, to: &DataType) -> bool {
         (Timestamp(..), Int64) | (Boolean, Int32 | Int64) => true,
         (List(from), List(to)) => always_fits(from.data_type(), to.data_type()),
         _ => false,
-    }
-}
-
-fn column(name: &str, kind: ColumnKind) -> Column {
-    Column {
-        name: name.to_owned(),
-        kind,
-        source_name: None,
-        at: Default::default(),
     }
 }
 

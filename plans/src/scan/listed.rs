@@ -5,9 +5,10 @@ use std::fs::{File, Metadata};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::ops::Range;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use bytes::Bytes;
+use chrono::{DateTime, Utc};
 use object_store::path::Path;
 use object_store::{GetOptions, ObjectStore};
 
@@ -49,6 +50,10 @@ struct Inner {
     uri: String,
     size: u64,
     etag: Option<String>,
+    /// Path in its store, as rows show it.
+    key: String,
+    /// When it was last modified, in milliseconds. Known after the first range.
+    modified: OnceLock<i64>,
     place: Place,
 }
 
@@ -70,10 +75,15 @@ impl ListedObject {
             Some(root) => Place::Local(root.join(path.as_ref()), Mutex::new(None)),
             None => Place::Stored(store, path),
         };
+        let about = object.about.as_ref();
+        let key = about.map_or(&object.path, |about| &about.key);
+        let modified = about.map(|about| OnceLock::from(about.modified));
         Ok(Self(Arc::new(Inner {
             uri: uri(object),
             size: object.size,
             etag: object.etag.clone(),
+            key: key.clone(),
+            modified: modified.unwrap_or_default(),
             place,
         })))
     }
@@ -81,6 +91,16 @@ impl ListedObject {
     /// The length that was listed.
     pub(crate) fn size(&self) -> u64 {
         self.0.size
+    }
+
+    /// Its path in its store.
+    pub(crate) fn key(&self) -> &str {
+        &self.0.key
+    }
+
+    /// When it was last modified, in milliseconds since 1970. `None` before a range was read.
+    pub(crate) fn modified(&self) -> Option<i64> {
+        self.0.modified.get().copied()
     }
 
     /// Reads a range within the listed length.
@@ -122,6 +142,8 @@ impl Inner {
         if got.meta.size != self.size || !self.entity_tag().is_none_or(is_listed) {
             return Err(self.changed("replaced"));
         }
+        let modified = got.meta.last_modified.timestamp_millis();
+        self.modified.get_or_init(|| modified);
         got.bytes().await.map_err(|error| self.explained(error))
     }
 
@@ -171,7 +193,12 @@ impl Inner {
             io::ErrorKind::NotFound => self.changed("deleted"),
             _ => generic(error).into(),
         })?;
-        self.check(&file.metadata().map_err(generic)?)?;
+        let metadata = file.metadata().map_err(generic)?;
+        self.check(&metadata)?;
+        if let Ok(modified) = metadata.modified() {
+            let modified = DateTime::<Utc>::from(modified).timestamp_millis();
+            self.modified.get_or_init(|| modified);
+        }
         Ok(file)
     }
 
@@ -245,6 +272,24 @@ mod tests {
             ..object
         };
         assert_eq!(open(&unknown).range(0..1).await.expect("a byte"), "0");
+    }
+
+    #[tokio::test]
+    async fn the_time_is_known_after_a_range_unless_it_is_given() {
+        let (_folder, _, object) = listed();
+        let file = open(&object);
+        assert_eq!(file.modified(), None);
+        file.range(0..1).await.expect("a byte");
+        assert!(file.modified().is_some_and(|time| time > 1_600_000_000_000));
+        assert_eq!(file.key(), object.path);
+        let about = crate::scan::split::About {
+            key: "another".to_owned(),
+            modified: 7,
+        };
+        let about = Some(about);
+        let file = open(&InputObject { about, ..object });
+        file.range(0..1).await.expect("a byte");
+        assert_eq!((file.key(), file.modified()), ("another", Some(7)));
     }
 
     #[tokio::test]

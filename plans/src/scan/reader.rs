@@ -4,7 +4,6 @@
 
 use std::collections::VecDeque;
 use std::ops::Range;
-use std::sync::Arc;
 
 use arrow::record_batch::RecordBatch;
 use bytes::Bytes;
@@ -16,6 +15,7 @@ use object_store::{ObjectStore, ObjectStoreExt};
 use tokio::task::JoinHandle;
 
 use super::error::{input_error, io_error};
+use super::fill::Fill;
 use super::listed::{InputError, ListedObject};
 use super::parquet::ParquetReader;
 use super::spec::ScanSpec;
@@ -48,6 +48,7 @@ pub async fn load_split(work: &dyn ObjectStore, location: &Path) -> Result<Split
 /// Reads the objects of a split in their order.
 pub struct SplitReader {
     request: DecoderRequest,
+    fill: Fill,
     reading: Reading,
     objects: std::vec::IntoIter<InputObject>,
     /// Objects that are being prefetched.
@@ -61,16 +62,11 @@ impl SplitReader {
     pub fn new(spec: &ScanSpec, split: Split) -> Result<Self> {
         let format =
             formats::find(&spec.format).map_err(|error| DataFusionError::External(error.into()))?;
-        let request = DecoderRequest {
-            columns: spec.columns.clone().into(),
-            wanted: spec.wanted.clone().into(),
-            schema: spec.schema(),
-            options: Arc::new(spec.options.clone()),
-            batch_rows: BATCH_ROWS,
-            object: 0,
-        };
+        let request = spec.request(BATCH_ROWS);
+        let fill = Fill::new(&request);
         Ok(Self {
             request,
+            fill,
             reading: format.reading(),
             objects: split.objects.into_iter(),
             ahead: VecDeque::new(),
@@ -91,7 +87,7 @@ impl SplitReader {
         loop {
             if let Some(object) = &mut self.current {
                 if let Some(batch) = object.next_batch().await? {
-                    return Ok(Some(batch));
+                    return self.fill.fill(batch, &object.listed).map(Some);
                 }
                 self.current = None;
             }
@@ -126,19 +122,24 @@ impl SplitReader {
 }
 
 /// Reads one object.
-enum ObjectReader {
+struct ObjectReader {
+    listed: ListedObject,
+    rows: RowReader,
+}
+
+enum RowReader {
     Blocks(Box<BlockReader>),
     Parquet(Box<ParquetReader>),
 }
 
 impl ObjectReader {
     fn open(object: &InputObject, reading: &Reading, request: DecoderRequest) -> Result<Self> {
-        let object = ListedObject::new(object).map_err(DataFusionError::External)?;
-        Ok(match reading {
+        let listed = ListedObject::new(object).map_err(DataFusionError::External)?;
+        let rows = match reading {
             Reading::Blocks(new_decoder) => {
-                let windows = Windows::start(object);
+                let windows = Windows::start(listed.clone());
                 let (decompressor, decoder) = (Decompressor::new(), new_decoder(request));
-                Self::Blocks(Box::new(BlockReader {
+                RowReader::Blocks(Box::new(BlockReader {
                     windows,
                     decompressor,
                     decoder,
@@ -146,22 +147,25 @@ impl ObjectReader {
                     finished: false,
                 }))
             }
-            Reading::Parquet => Self::Parquet(Box::new(ParquetReader::new(object, request))),
-        })
+            Reading::Parquet => {
+                RowReader::Parquet(Box::new(ParquetReader::new(listed.clone(), request)))
+            }
+        };
+        Ok(Self { listed, rows })
     }
 
     /// Returns the bytes that were requested before the first batch is read.
     fn in_flight(&self) -> u64 {
-        match self {
-            Self::Blocks(reader) => reader.windows.next,
-            Self::Parquet(_) => 0,
+        match &self.rows {
+            RowReader::Blocks(reader) => reader.windows.next,
+            RowReader::Parquet(_) => 0,
         }
     }
 
     async fn next_batch(&mut self) -> Result<Option<RecordBatch>> {
-        match self {
-            Self::Blocks(reader) => reader.next_batch().await,
-            Self::Parquet(reader) => reader.next_batch().await,
+        match &mut self.rows {
+            RowReader::Blocks(reader) => reader.next_batch().await,
+            RowReader::Parquet(reader) => reader.next_batch().await,
         }
     }
 }

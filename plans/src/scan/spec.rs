@@ -1,11 +1,12 @@
 //! The specification of a scan: format, options and columns. It is part of the plan.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
 use serde::{Deserialize, Serialize};
 
-use crate::decode::schema_of;
+use crate::decode::{DecoderRequest, schema_of};
 use crate::mapping::Program;
 use crate::spec;
 use crate::spec::Column;
@@ -21,6 +22,12 @@ pub struct ScanSpec {
     pub columns: Vec<Column>,
     /// Indices of the columns to parse.
     pub wanted: Vec<usize>,
+    /// Indices of the columns whose texts `_written` shall have.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub written: Vec<usize>,
+    /// Texts that are NULL in every column, in addition to those of the format.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub null: Vec<String>,
 }
 
 impl ScanSpec {
@@ -31,6 +38,23 @@ impl ScanSpec {
             options: format.options.clone(),
             columns: program.columns.clone(),
             wanted: program.wanted.clone(),
+            written: program.written.clone(),
+            null: format.null.clone(),
+        }
+    }
+
+    /// Returns the parameters of a decoder of the first object.
+    pub fn request(&self, batch_rows: usize) -> DecoderRequest {
+        let written = self.wanted.iter().map(|index| self.written.contains(index));
+        DecoderRequest {
+            columns: self.columns.clone().into(),
+            wanted: self.wanted.clone().into(),
+            written: written.collect(),
+            null: self.null.clone().into(),
+            schema: self.schema(),
+            options: Arc::new(self.options.clone()),
+            batch_rows,
+            object: 0,
         }
     }
 

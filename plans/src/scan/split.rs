@@ -40,6 +40,19 @@ pub struct InputObject {
     /// differs from the attempt's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fallback_day: Option<i32>,
+    /// What columns about the object show, if they do not show this one: rows that are read
+    /// again come from another object.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub about: Option<About>,
+}
+
+/// What columns about an object show.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct About {
+    /// Path in its store.
+    pub key: String,
+    /// When it was last modified, in milliseconds since 1970.
+    pub modified: i64,
 }
 
 /// A reference to a split, which plans contain.
@@ -51,4 +64,17 @@ pub struct SplitRef {
     pub path: String,
     /// Size of the list object in bytes.
     pub size: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn older_lists_are_readable_and_absent_facts_are_not_written() {
+        let text = r#"{"store":"s3://b","path":"a","size":1}"#;
+        let object: InputObject = serde_json::from_str(text).unwrap();
+        assert_eq!((object.path.as_str(), &object.about), ("a", &None));
+        assert_eq!(serde_json::to_string(&object).unwrap(), text);
+    }
 }

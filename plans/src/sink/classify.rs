@@ -22,7 +22,7 @@ use super::rows::RowTerms;
 use super::sort::Key;
 use crate::decode::{DETAIL, OBJECT, REJECT, is_damage};
 use crate::functions::REDACTED;
-use crate::mapping::{Layout, Placed};
+use crate::mapping::Placed;
 use crate::receipt::{Ledger, ObjectRows};
 use crate::scan::split::{InputObject, Split};
 
@@ -477,14 +477,8 @@ fn text(
 
 /// The columns whose values are credentials.
 fn hidden(program: &PhysicalProgram) -> BTreeSet<String> {
-    let leftovers = program.routes.iter().flat_map(|route| &route.event.members);
-    let leftover = leftovers.into_iter().find_map(|member| match member {
-        Layout::Unmapped(leftover) => Some(leftover),
-        _ => None,
-    });
-    let names = program.columns.iter().map(|column| &column.name);
-    let is_hidden = |name: &&String| leftover.is_some_and(|l| l.redaction.hides(name));
-    names.filter(is_hidden).cloned().collect()
+    let hidden = program.columns.iter().filter(|column| column.hidden);
+    hidden.map(|column| column.name.clone()).collect()
 }
 
 fn shown_time(time: i64) -> String {

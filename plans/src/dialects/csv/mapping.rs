@@ -244,10 +244,8 @@ impl Mapping {
             return;
         }
         self.columns.push(Column {
-            name: path[0].to_owned(),
-            kind,
-            source_name: None,
             at: source.at.clone(),
+            ..Column::new(path[0], kind)
         });
     }
 

@@ -222,6 +222,7 @@ fn format(metadata: &Metadata, found: &mut Diagnostics) -> Option<Format> {
     Some(Format {
         name: name.to_owned(),
         options,
+        null: Vec::new(),
         at,
     })
 }

@@ -8,22 +8,81 @@ use toml::de::DeValue;
 use super::section::{Entry, Reader};
 use crate::decode;
 use crate::diagnostics::did_you_mean;
-use crate::spec::{Column, ColumnKind, Format, TimeUnit};
+use crate::formats::{COLUMN_TYPES, ColumnType};
+use crate::spec::{Column, ColumnKind, Composite, Format};
 
-/// The names of column types.
-pub(in crate::dialects) const KINDS: &[(&str, ColumnKind)] = &[
-    ("text", ColumnKind::Text),
-    ("int", ColumnKind::Int32),
-    ("long", ColumnKind::Int64),
-    ("double", ColumnKind::Double),
-    ("boolean", ColumnKind::Boolean),
-    ("ip", ColumnKind::Ip),
-    ("json", ColumnKind::Json),
-    ("epoch_s", ColumnKind::Epoch(TimeUnit::Second)),
-    ("epoch_ms", ColumnKind::Epoch(TimeUnit::Millisecond)),
-    ("epoch_us", ColumnKind::Epoch(TimeUnit::Microsecond)),
-    ("epoch_ns", ColumnKind::Epoch(TimeUnit::Nanosecond)),
-    ("rfc3339", ColumnKind::Rfc3339),
+/// Words of other systems for types, and our names.
+const SYNONYMS: &[(&str, &[&str])] = &[
+    (
+        "text",
+        &["string", "str", "varchar", "char", "utf8", "keyword"],
+    ),
+    (
+        "int",
+        &[
+            "integer", "int32", "i32", "number", "smallint", "short", "port",
+        ],
+    ),
+    (
+        "long",
+        &["bigint", "int64", "i64", "uint64", "uint32", "unsigned"],
+    ),
+    ("double", &["float", "float64", "f64", "decimal", "real"]),
+    ("boolean", &["bool", "flag"]),
+    (
+        "ip",
+        &[
+            "ipv4",
+            "ipv6",
+            "ip_address",
+            "ipaddress",
+            "ipaddr",
+            "inet",
+            "address",
+        ],
+    ),
+    (
+        "json",
+        &["object", "struct", "map", "array", "list", "variant"],
+    ),
+    (
+        "epoch_s",
+        &["epoch", "unix", "unix_time", "epoch_seconds", "seconds"],
+    ),
+    (
+        "epoch_ms",
+        &["epoch_millis", "milliseconds", "millis", "unix_ms"],
+    ),
+    (
+        "ip_port",
+        &["host_port", "endpoint", "socket", "address_port"],
+    ),
+    ("windows_user", &["domain_user", "account_name", "user"]),
+    ("request_line", &["http_request", "request"]),
+    (
+        "pairs",
+        &[
+            "kv",
+            "key_value",
+            "key_values",
+            "keyvalue",
+            "logfmt",
+            "query",
+        ],
+    ),
+];
+
+/// Words for times that do not say the format.
+const TIME_WORDS: &[&str] = &[
+    "timestamp",
+    "datetime",
+    "date",
+    "time",
+    "date_time",
+    "timestamptz",
+    "iso8601",
+    "iso",
+    "day",
 ];
 
 /// Reads `format = "name"`, or a table with `name` and the format's options.
@@ -32,8 +91,8 @@ pub(super) fn format(reader: &mut Reader<'_>, entry: &Entry<'_>) -> Option<Forma
     if let Some(name) = entry.value.get_ref().as_str() {
         return Some(Format {
             name: name.to_owned(),
-            options: BTreeMap::new(),
             at,
+            ..Format::default()
         });
     }
     let mut section = entry.section(reader)?;
@@ -46,7 +105,19 @@ pub(super) fn format(reader: &mut Reader<'_>, entry: &Entry<'_>) -> Option<Forma
         }
     }
     let name = name?;
-    Some(Format { name, options, at })
+    Some(Format {
+        name,
+        options,
+        at,
+        ..Format::default()
+    })
+}
+
+/// Reads `null = ["-", ""]` into the format.
+pub(super) fn null(reader: &mut Reader<'_>, entry: Option<Entry<'_>>, format: &mut Format) {
+    if let Some(entry) = entry {
+        format.null = entry.texts(reader);
+    }
 }
 
 fn option_text(reader: &mut Reader<'_>, option: &Entry<'_>) -> Option<String> {
@@ -87,16 +158,14 @@ pub(in crate::dialects) fn is_reserved(name: &str) -> bool {
 
 fn column(reader: &mut Reader<'_>, entry: &Entry<'_>) -> Option<Column> {
     let at = entry.origin(reader);
-    let name = entry.name.to_owned();
+    let named = |ty: Type, names: Vec<String>| Column {
+        names,
+        composite: ty.composite,
+        at,
+        ..Column::new(entry.name, ty.kind)
+    };
     if entry.value.get_ref().is_str() {
-        let kind = kind(reader, entry)?;
-        let source_name = None;
-        return Some(Column {
-            name,
-            kind,
-            source_name,
-            at,
-        });
+        return ty(reader, entry).map(|ty| named(ty, Vec::new()));
     }
     if !entry.value.get_ref().is_table() {
         let remedy = "such as \"text\" or { strftime = \"%d/%b/%Y\" }";
@@ -104,41 +173,152 @@ fn column(reader: &mut Reader<'_>, entry: &Entry<'_>) -> Option<Column> {
         return None;
     }
     let mut section = entry.section(reader)?;
-    let ty = section.take("type");
-    let pattern = section.take("strftime");
-    let source_name = section
-        .take("source_name")
-        .and_then(|name| name.string(reader));
+    let types = ["type", "time", "strftime"].map(|key| section.take(key));
+    let names = names(reader, section.take("source_name"), section.take("names"));
     section.finish(reader);
-    let kind = match (ty, pattern) {
-        (Some(ty), None) => kind(reader, &ty)?,
-        (None, Some(pattern)) => strftime(reader, &pattern)?,
-        (None, None) => ColumnKind::Text,
-        (Some(ty), Some(_)) => {
-            reader.reject(
-                &ty,
-                "a column has a type or a strftime pattern, not both",
-                "remove one",
-            );
-            return None;
-        }
+    let given: Vec<&Entry<'_>> = types.iter().flatten().collect();
+    if let [first, _, ..] = given.as_slice() {
+        let message = "a column has one of `type`, `time` and `strftime`";
+        reader.reject(first, message, "remove the others");
+        return None;
+    }
+    let ty = match types {
+        [Some(word), _, _] => ty(reader, &word)?,
+        [_, Some(formats), _] => Type::plain(times(reader, &formats)?),
+        [_, _, Some(pattern)] => Type::plain(strftime(reader, &pattern)?),
+        _ => Type::plain(ColumnKind::Text),
     };
-    Some(Column {
-        name,
-        kind,
-        source_name,
-        at,
+    Some(named(ty, names?))
+}
+
+/// The type of a column.
+struct Type {
+    kind: ColumnKind,
+    composite: Option<Composite>,
+}
+
+impl Type {
+    fn plain(kind: ColumnKind) -> Self {
+        let composite = None;
+        Self { kind, composite }
+    }
+}
+
+/// Reads `source_name = "a"` or `names = ["a", "b"]`. `None`: they are wrong.
+fn names(
+    reader: &mut Reader<'_>,
+    one: Option<Entry<'_>>,
+    several: Option<Entry<'_>>,
+) -> Option<Vec<String>> {
+    match (one, several) {
+        (None, None) => Some(Vec::new()),
+        (Some(one), None) => Some(vec![one.string(reader)?]),
+        (Some(one), Some(_)) => {
+            let message = "a column has a `source_name` or `names`, not both";
+            reader.reject(&one, message, "move it into `names`");
+            None
+        }
+        (None, Some(several)) => {
+            let names = several.texts(reader);
+            let is_empty = several
+                .value
+                .get_ref()
+                .as_array()
+                .is_some_and(|a| a.is_empty());
+            if is_empty {
+                let remedy = "list its names in the file, the preferred one first";
+                reader.reject(&several, "lists no name", remedy);
+                return None;
+            }
+            Some(names)
+        }
+    }
+}
+
+fn ty(reader: &mut Reader<'_>, entry: &Entry<'_>) -> Option<Type> {
+    let word = entry.string(reader)?;
+    let found = COLUMN_TYPES.iter().find(|known| known.name == word);
+    if found.is_none() {
+        reader.reject(entry, format!("unknown type `{word}`"), remedy(&word));
+    }
+    found.map(|found| Type {
+        kind: found.kind.clone(),
+        composite: found.composite,
     })
 }
 
-fn kind(reader: &mut Reader<'_>, entry: &Entry<'_>) -> Option<ColumnKind> {
-    let word = entry.string(reader)?;
-    let found = KINDS.iter().find(|(known, _)| *known == word);
-    if found.is_none() {
-        let remedy = did_you_mean(&word, KINDS.iter().map(|(known, _)| *known));
-        reader.reject(entry, format!("unknown type `{word}`"), remedy);
+/// The type that an unknown word probably means.
+fn remedy(word: &str) -> String {
+    let lower = word.to_lowercase();
+    let has = |part: &str| lower.contains(part);
+    if word.contains('%') {
+        return format!("write {{ strftime = \"{word}\" }}");
     }
-    found.map(|(_, kind)| kind.clone())
+    if has("yy") || has("hh:") || has("-dd") || has("/dd") {
+        return "write a pattern as { strftime = \"%Y-%m-%d %H:%M:%S\" }".to_owned();
+    }
+    let known = COLUMN_TYPES.iter().map(|known| known.name);
+    if TIME_WORDS.contains(&lower.as_str()) || lower.starts_with("timestamp") {
+        return "name the format: { time = \"rfc3339\" }, { time = \"epoch_s\" } or \
+                { strftime = \"%Y-%m-%d %H:%M:%S\" }"
+            .to_owned();
+    }
+    let meant = SYNONYMS
+        .iter()
+        .find(|(_, words)| words.contains(&lower.as_str()));
+    match meant {
+        Some((name, _)) => format!("did you mean `{name}`?"),
+        None => did_you_mean(&lower, known),
+    }
+}
+
+/// Reads `time = "epoch_s"`, or a list of formats that are tried in order.
+fn times(reader: &mut Reader<'_>, entry: &Entry<'_>) -> Option<ColumnKind> {
+    if entry.value.get_ref().is_str() {
+        return time(reader, entry);
+    }
+    let items = entry.items(reader, "a format or a list of formats");
+    if entry
+        .value
+        .get_ref()
+        .as_array()
+        .is_some_and(|a| a.is_empty())
+    {
+        reader.reject(
+            entry,
+            "lists no format",
+            "such as [\"epoch_s\", \"rfc3339\"]",
+        );
+        return None;
+    }
+    let read: Vec<Option<ColumnKind>> = items.iter().map(|item| time(reader, item)).collect();
+    let mut kinds = read.into_iter().collect::<Option<Vec<_>>>()?;
+    match kinds.len() {
+        0 => None,
+        1 => kinds.pop(),
+        _ => Some(ColumnKind::Times(kinds)),
+    }
+}
+
+/// Reads the name of a format of times, or a strftime pattern.
+fn time(reader: &mut Reader<'_>, entry: &Entry<'_>) -> Option<ColumnKind> {
+    let word = entry.string(reader)?;
+    if word.contains('%') {
+        return strftime(reader, entry);
+    }
+    let is_time = |kind: &ColumnKind| matches!(kind, ColumnKind::Epoch(_) | ColumnKind::Rfc3339);
+    let known = COLUMN_TYPES.iter().filter(|known| is_time(&known.kind));
+    let known: Vec<&ColumnType> = known.collect();
+    let found = known.iter().find(|known| known.name == word);
+    if found.is_none() {
+        let names: Vec<&str> = known.iter().map(|known| known.name).collect();
+        let remedy = format!(
+            "known: {}, or a pattern such as \"%Y-%m-%d\"",
+            names.join(", ")
+        );
+        reader.reject(entry, format!("unknown format `{word}` of times"), remedy);
+    }
+    found.map(|found| found.kind.clone())
 }
 
 fn strftime(reader: &mut Reader<'_>, entry: &Entry<'_>) -> Option<ColumnKind> {

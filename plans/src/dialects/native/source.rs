@@ -78,9 +78,14 @@ fn name(reader: &mut Reader<'_>) -> String {
 fn root<'t>(reader: &mut Reader<'_>, mut section: Section<'t>, version: &str) -> Root<'t> {
     let format = section.require(reader, "format", "format = \"json_lines\"");
     let events = section.require(reader, "events", "events = [\"flow\"]");
+    let null = section.take("null");
+    let mut format = format.and_then(|format| columns::format(reader, &format));
+    if let Some(format) = &mut format {
+        columns::null(reader, null, format);
+    }
     let (account, region) = partition(reader, section.take("partition"));
     let root = Root {
-        format: format.and_then(|format| columns::format(reader, &format)),
+        format,
         aliases: section
             .take("aliases")
             .map(|a| a.texts(reader))

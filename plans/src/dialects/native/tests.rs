@@ -1,6 +1,6 @@
 use crate::diagnostics::Diagnostics;
 use crate::dialects::{Loaded, load_embedded};
-use crate::spec::{ColumnKind, Constant, Event, Object, TimeUnit, UnmappedStyle, Value};
+use crate::spec::{ColumnKind, Composite, Constant, Event, Object, TimeUnit, UnmappedStyle, Value};
 
 const SOURCE: &str = r#"
 format = { name = "csv", delimiter = ";", header = true }
@@ -97,7 +97,7 @@ fn a_source_is_read_completely() {
         ("day", &day),
     ];
     assert_eq!(columns, expected);
-    assert_eq!(source.columns[2].source_name.as_deref(), Some("Day"));
+    assert_eq!(source.columns[2].names, ["Day"]);
     assert_eq!(source.account[0].text, "account_id");
     assert_eq!(source.region[0].text, "region");
     assert_eq!(source.filters[0].reason, "skipped by hand");
@@ -108,6 +108,34 @@ fn a_source_is_read_completely() {
         source.outputs["network_activity"].name.as_deref(),
         Some("demo-flow")
     );
+}
+
+#[test]
+fn columns_have_names_formats_and_parts() {
+    let text = SOURCE.replacen(
+        "[columns]\n",
+        "null = [\"-\", \"\"]\n[columns]\n\
+         src = { type = \"ip\", names = [\"id.orig_h\", \"id_orig_h\"] }\n\
+         ts = { time = [\"epoch_s\", \"rfc3339\", \"%Y/%m/%d\"] }\n\
+         at = { time = \"epoch_ms\" }\n\
+         peer = \"ip_port\"\n\
+         kv = { type = \"pairs\", source_name = \"Message\" }\n",
+        1,
+    );
+    let source = load(&text, FLOW, "1.1.0").expect("good").source;
+    assert_eq!(source.format.null, ["-", ""]);
+    let column = |name: &str| source.columns.iter().find(|c| c.name == name).unwrap();
+    assert_eq!(column("src").names, ["id.orig_h", "id_orig_h"]);
+    let seconds = ColumnKind::Epoch(TimeUnit::Second);
+    let day = ColumnKind::Strftime("%Y/%m/%d".to_owned());
+    let times = ColumnKind::Times(vec![seconds, ColumnKind::Rfc3339, day]);
+    assert_eq!(column("ts").kind, times);
+    assert_eq!(column("at").kind, ColumnKind::Epoch(TimeUnit::Millisecond));
+    assert_eq!(column("peer").kind, ColumnKind::Text);
+    assert_eq!(column("peer").composite, Some(Composite::IpPort));
+    assert_eq!(column("kv").kind, ColumnKind::Json);
+    assert_eq!(column("kv").composite, Some(Composite::Pairs));
+    assert_eq!(column("kv").names, ["Message"]);
 }
 
 #[test]

@@ -109,16 +109,14 @@ pub(super) fn source(columns: &[(&str, ColumnKind)], events: Vec<Event>) -> Sour
         aliases: Vec::new(),
         format: Format {
             name: "json_lines".to_owned(),
-            options: BTreeMap::new(),
             at: at(1),
+            ..Format::default()
         },
         columns: columns
             .iter()
             .map(|(name, kind)| Column {
-                name: (*name).to_owned(),
-                kind: kind.clone(),
-                source_name: None,
                 at: at(1),
+                ..Column::new(*name, kind.clone())
             })
             .collect(),
         account: Vec::new(),

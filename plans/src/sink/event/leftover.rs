@@ -64,7 +64,7 @@ impl<'a> Unmapped<'a> {
 
     fn readers(&self, columns: &'a [Column], batch: &RecordBatch) -> Result<Vec<Reader<'a>>> {
         let mut readers = Vec::new();
-        for column in columns {
+        for column in columns.iter().filter(|column| column.is_of_record()) {
             let Some(values) = batch.column_by_name(&column.name) else {
                 continue;
             };
@@ -96,12 +96,11 @@ impl<'a> Unmapped<'a> {
 
     /// The reader of a column; `None` if nothing is left of it.
     fn reader(&self, column: &'a Column, values: &ArrayRef) -> Result<Option<Reader<'a>>> {
-        let key = dotted_key(&[&column.name]);
+        let key = dotted_key(&column.segments());
+        let own = dotted_key(&[&column.name]);
         let consumed = &self.leftover.consumed;
-        if consumed
-            .iter()
-            .any(|name| *name == key || *name == column.name)
-        {
+        let is_own = |name: &String| [&key, &own, &column.name].contains(&name);
+        if consumed.iter().any(is_own) {
             return Ok(None);
         }
         let mut arrived = None;
@@ -144,7 +143,7 @@ impl<'a> Unmapped<'a> {
         }
         Ok(Some(Reader {
             column: &column.name,
-            is_hidden: self.leftover.redaction.hides(&key),
+            is_hidden: column.hidden,
             key,
             kind: Some(&column.kind),
             values: text(values, &column.kind)?,

@@ -7,12 +7,14 @@ use bytes::Bytes;
 use datafusion::arrow::array::AsArray;
 use datafusion::arrow::datatypes::UInt64Type;
 use object_store::path::Path;
-use object_store::{GetOptions, GetRange, ObjectStore};
+use object_store::{GetOptions, GetRange, ObjectStore, ObjectStoreExt};
 use plans::decode::decompress::Decompressor;
-use plans::decode::{self, DecoderRequest, OFFSET, Reading};
+use plans::decode::{self, OFFSET, Reading};
 use plans::mapping::Program;
+use plans::scan::spec::ScanSpec;
+use plans::scan::split::About;
 use plans::sink::quarantine::QuarantinedRow;
-use plans::spec::Format;
+use plans::spec::{Column, Format};
 use plans::storage::Located;
 use plans::{formats, storage};
 
@@ -40,6 +42,8 @@ pub(super) struct Reader {
     /// The object's first line, if it names the fields.
     pub header: Option<Vec<u8>>,
     pub path: PathKey,
+    /// The object itself, if columns show it. Its rows are then read apart from others.
+    pub about: Option<About>,
 }
 
 impl PathKey {
@@ -127,14 +131,8 @@ fn decoder(
     let Reading::Blocks(new_decoder) = formats::find(&format.name)?.reading() else {
         return Err("the format keeps no raw rows".into());
     };
-    Ok(new_decoder(DecoderRequest {
-        columns: program.columns.clone().into(),
-        wanted: program.wanted.clone().into(),
-        schema: decode::schema_of(program.parsed()),
-        options: std::sync::Arc::new(format.options.clone()),
-        batch_rows,
-        object: 0,
-    }))
+    let scan = ScanSpec::new(format, program);
+    Ok(new_decoder(scan.request(batch_rows)))
 }
 
 /// Reads the day, region and account from the object's path below its input.
@@ -168,6 +166,19 @@ pub(super) async fn header(
         .next_batch()
         .is_some_and(|batch| batch.num_rows() > 0);
     Ok((!is_row).then_some(line))
+}
+
+/// Returns what the program's columns about the object show. `None`: it has no such columns.
+pub(super) async fn about(object: &str, program: &Program) -> Result<Option<About>, OriginError> {
+    if program.parsed().all(Column::is_of_record) {
+        return Ok(None);
+    }
+    let Located { store, path, .. } = located(object)?;
+    let found = store.head(&path).await?;
+    Ok(Some(About {
+        key: path.to_string(),
+        modified: found.last_modified.timestamp_millis(),
+    }))
 }
 
 async fn first_line(object: &str) -> Result<Option<Vec<u8>>, OriginError> {
@@ -216,7 +227,7 @@ mod tests {
         Format {
             name: "csv".to_owned(),
             options: BTreeMap::from([option("multiline", &multiline.to_string())]),
-            at: plans::diagnostics::Origin::default(),
+            ..Format::default()
         }
     }
 
@@ -232,6 +243,7 @@ mod tests {
         let reader = Reader {
             header: None,
             path: PathKey::default(),
+            about: None,
         };
         let found = reader.whole(rows(raws), &csv(true), &program("one"));
         assert_eq!(found, (rows(whole), rows(kept)), "{raws:?}");

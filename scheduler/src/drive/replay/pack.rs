@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use tracing::warn;
 
 use super::origin;
-use super::origin::{PathKey, Reader};
+use super::origin::{OriginError, PathKey, Reader};
 use crate::load::days::Day;
 use crate::publish::work::{Work, WorkError};
 
@@ -170,6 +170,7 @@ impl<'a> Packer<'a> {
             day: own.map(|day| day.0),
             // The day that quarantined the rows keeps those without a readable time.
             fallback_day: own.is_none().then_some(day.0),
+            about: reader.about.clone(),
             ..InputObject::default()
         };
         if own.is_none() {
@@ -186,16 +187,21 @@ impl<'a> Packer<'a> {
         {
             return reader.clone();
         }
-        let header = origin::header(object, self.format, self.program).await;
-        let header = header.inspect_err(|error| {
+        let reader = self.open_reader(object).await;
+        let reader = reader.inspect_err(|error| {
             warn!("cannot read the rows of an object again: {error}");
         });
-        let reader = header.ok().map(|header| Reader {
-            header,
-            path: PathKey::of(object, self.inputs),
-        });
+        let reader = reader.ok();
         self.reader = Some((object.to_owned(), reader.clone()));
         reader
+    }
+
+    async fn open_reader(&self, object: &str) -> Result<Reader, OriginError> {
+        Ok(Reader {
+            header: origin::header(object, self.format, self.program).await?,
+            path: PathKey::of(object, self.inputs),
+            about: origin::about(object, self.program).await?,
+        })
     }
 }
 
@@ -275,6 +281,7 @@ mod tests {
         let reader = Reader {
             header: Some(b"names".to_vec()),
             path: PathKey::default(),
+            about: None,
         };
         let (text, starts) = reader.text(&rows);
         assert_eq!(text, b"names\none\ntwo\nlines\nx\n");

@@ -393,8 +393,7 @@ impl World {
                 program: program("one"),
                 format: Format {
                     name: "vpc_flow".to_owned(),
-                    options: BTreeMap::new(),
-                    at: plans::diagnostics::Origin::default(),
+                    ..Format::default()
                 },
             },
             terms: self.terms(from, to),
