@@ -22,8 +22,8 @@ const LONGEST: usize = 16 << 20;
 /// The most bytes of a result.
 const MOST_BYTES: usize = 4 * LONGEST + (1 << 20);
 /// How many combinations of values are tried for each way to pass them.
-const COMBINATIONS: usize = 300;
-const LITERALS: usize = 12;
+const COMBINATIONS: usize = 150;
+const LITERALS: usize = 6;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
