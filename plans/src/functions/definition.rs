@@ -36,8 +36,14 @@ pub struct Listed {
     pub(super) definition: &'static Definition,
     /// The call with the names of its arguments.
     pub signature: &'static str,
-    /// One sentence about the result.
+    /// The types of the arguments, in words.
+    pub takes: &'static str,
+    /// The type of the result, in words.
+    pub gives: &'static str,
+    /// One or more sentences about the result.
     pub about: &'static str,
+    /// The result for NULL. Without it, a NULL argument gives NULL.
+    pub nulls: Option<&'static str>,
     /// A call and its result. Functions that only compiled mappings call have none.
     pub example: Option<Example>,
 }
@@ -56,6 +62,24 @@ impl Listed {
     pub fn name(&self) -> &'static str {
         self.definition.name
     }
+
+    /// Whether only compiled mappings call the function.
+    pub fn is_internal(&self) -> bool {
+        self.example.is_none()
+    }
+
+    /// Adds the types of the arguments and of the result, in words.
+    pub(super) const fn types(mut self, takes: &'static str, gives: &'static str) -> Self {
+        self.takes = takes;
+        self.gives = gives;
+        self
+    }
+
+    /// Adds what the function does with NULL, if it does not simply give NULL.
+    pub(super) const fn nulls(mut self, nulls: &'static str) -> Self {
+        self.nulls = Some(nulls);
+        self
+    }
 }
 
 impl Definition {
@@ -69,7 +93,10 @@ impl Definition {
         Listed {
             definition: self,
             signature,
+            takes: "",
+            gives: "",
             about,
+            nulls: None,
             example: Some(Example { sql, result }),
         }
     }
@@ -83,7 +110,10 @@ impl Definition {
         Listed {
             definition: self,
             signature,
+            takes: "",
+            gives: "",
             about,
+            nulls: None,
             example: None,
         }
     }

@@ -21,7 +21,7 @@ fn invoke(args: &ScalarFunctionArgs) -> Result<ColumnarValue> {
 }
 
 /// Returns the canonical form of an address.
-fn canonical(text: &str) -> Option<Cow<'_, str>> {
+pub(super) fn canonical(text: &str) -> Option<Cow<'_, str>> {
     let trimmed = text.trim_ascii();
     if trimmed.parse::<Ipv4Addr>().is_ok() {
         return Some(Cow::Borrowed(trimmed));

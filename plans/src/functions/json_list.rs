@@ -4,13 +4,13 @@
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayBuilder, ListBuilder, StringViewBuilder};
-use arrow::datatypes::{DataType, Field};
 use datafusion::common::Result;
 use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs};
 
 use super::definition::{Definition, Returns, one_text};
 use super::json::{Raw, elements};
-use super::text::column;
+use super::split::MOST_ITEMS;
+use super::text::{column, list_of_text};
 
 pub(super) static JSON_LIST: Definition = Definition {
     name: "json_list",
@@ -18,10 +18,6 @@ pub(super) static JSON_LIST: Definition = Definition {
     returns: Returns::Fixed(list_of_text),
     invoke,
 };
-
-fn list_of_text() -> DataType {
-    DataType::List(Arc::new(Field::new_list_field(DataType::Utf8View, true)))
-}
 
 fn invoke(args: &ScalarFunctionArgs) -> Result<ColumnarValue> {
     let source = column(args, 0)?;
@@ -34,10 +30,12 @@ fn invoke(args: &ScalarFunctionArgs) -> Result<ColumnarValue> {
     Ok(ColumnarValue::Array(Arc::new(lists.finish())))
 }
 
-/// Appends the elements that are not null. Returns whether there were any.
+/// Appends the elements that are not null. Returns whether there were any. An array of too
+/// many elements has none.
 fn append(values: &mut StringViewBuilder, value: &str) -> bool {
     let before = values.len();
     match Raw::parse(value) {
+        Some(Raw::Array(array)) if elements(array).nth(MOST_ITEMS).is_some() => {}
         Some(Raw::Array(array)) => {
             for text in elements(array).filter_map(Raw::text) {
                 values.append_value(text);

@@ -75,7 +75,7 @@ fn of_type(args: &ScalarFunctionArgs) -> Result<ColumnarValue> {
     let Some(lists) = array.as_list_opt::<i32>() else {
         return exec_err!("a list is needed");
     };
-    let items = holding(lists.values(), kind);
+    let items = holding(lists.values(), kind)?;
     let there: BooleanArray = (0..items.len())
         .map(|at| Some(items.is_valid(at)))
         .collect();

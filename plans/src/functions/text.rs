@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, ByteView, StringViewArray, StringViewBuilder};
 use arrow::compute::cast;
-use arrow::datatypes::DataType;
+use arrow::datatypes::{DataType, Field};
 use datafusion::common::Result;
 use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs};
 
@@ -16,6 +16,31 @@ const INLINE: usize = 12;
 pub(crate) fn column(args: &ScalarFunctionArgs, index: usize) -> Result<StringViewArray> {
     let array = args.args[index].to_array(args.number_rows)?;
     as_text(&array)
+}
+
+/// A text argument. One with the same value for all rows is kept once.
+pub(crate) struct Texts {
+    array: StringViewArray,
+    is_one: bool,
+}
+
+impl Texts {
+    pub(crate) fn of(args: &ScalarFunctionArgs, index: usize) -> Result<Self> {
+        let (array, is_one) = match &args.args[index] {
+            ColumnarValue::Scalar(value) => (value.to_array_of_size(1)?, true),
+            ColumnarValue::Array(array) => (Arc::clone(array), false),
+        };
+        Ok(Self {
+            array: as_text(&array)?,
+            is_one,
+        })
+    }
+
+    /// Returns the text for a row, or `None` for NULL.
+    pub(crate) fn at(&self, row: usize) -> Option<&str> {
+        let row = if self.is_one { 0 } else { row };
+        self.array.is_valid(row).then(|| self.array.value(row))
+    }
 }
 
 /// Casts a column to text.
@@ -93,4 +118,9 @@ pub(crate) fn map_parts(
 /// Returns the type of text in all outputs.
 pub(crate) fn text_type() -> DataType {
     DataType::Utf8View
+}
+
+/// Returns the type of lists of text.
+pub(crate) fn list_of_text() -> DataType {
+    DataType::List(Arc::new(Field::new_list_field(DataType::Utf8View, true)))
 }

@@ -1,11 +1,16 @@
-//! `url_decode`, `url_path`, `url_query` and `host_of`: parts of URLs and of request targets.
+//! `url_decode`, `url_path`, `url_query`, `host_of` and `port_of`: parts of URLs and of
+//! request targets.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
+use arrow::array::Int32Array;
+use arrow::datatypes::DataType;
+use datafusion::logical_expr::ColumnarValue;
 use percent_encoding::percent_decode_str;
 
 use super::definition::{Definition, Returns, one_text};
-use super::text::{map_parts, text_type};
+use super::text::{column, map_parts, text_type};
 
 /// Decodes percent escapes. The text is unchanged if the result is not UTF-8.
 pub(super) static URL_DECODE: Definition = Definition {
@@ -37,6 +42,18 @@ pub(super) static HOST_OF: Definition = Definition {
     invoke: |args| map_parts(args, |text| present(host(text))),
 };
 
+/// Returns the port that a URL, `host:port` or `[address]:port` names.
+pub(super) static PORT_OF: Definition = Definition {
+    name: "port_of",
+    arguments: one_text,
+    returns: Returns::Fixed(|| DataType::Int32),
+    invoke: |args| {
+        let source = column(args, 0)?;
+        let ports: Int32Array = source.iter().map(|text| text.and_then(port)).collect();
+        Ok(ColumnarValue::Array(Arc::new(ports)))
+    },
+};
+
 fn present(part: &str) -> Option<Cow<'_, str>> {
     (!part.is_empty() && part != "-").then_some(Cow::Borrowed(part))
 }
@@ -65,9 +82,7 @@ fn query(text: &str) -> &str {
 }
 
 fn host(text: &str) -> &str {
-    let rest = text.split_once("://").map_or(text, |(_, rest)| rest);
-    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    let authority = authority.rsplit_once('@').map_or(authority, |(_, a)| a);
+    let authority = authority(text);
     if let Some(bracketed) = authority.strip_prefix('[') {
         return bracketed.split(']').next().unwrap_or_default();
     }
@@ -76,6 +91,24 @@ fn host(text: &str) -> &str {
         Some((host, _)) if !host.contains(':') => host,
         _ => authority,
     }
+}
+
+fn port(text: &str) -> Option<i32> {
+    let authority = authority(text);
+    let after = match authority.strip_prefix('[') {
+        Some(bracketed) => bracketed.split_once(']')?.1.strip_prefix(':')?,
+        None => authority.split_once(':')?.1,
+    };
+    let is_number = !after.is_empty() && after.bytes().all(|byte| byte.is_ascii_digit());
+    let port = is_number.then(|| after.parse::<u16>().ok()).flatten()?;
+    Some(i32::from(port))
+}
+
+/// Returns the part with the host and the port, without a user.
+fn authority(text: &str) -> &str {
+    let rest = text.split_once("://").map_or(text, |(_, rest)| rest);
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    authority.rsplit_once('@').map_or(authority, |(_, a)| a)
 }
 
 #[cfg(test)]
@@ -94,6 +127,38 @@ mod tests {
         assert_eq!(host("[::1]:80"), "::1");
         assert_eq!(host("2001:db8::1"), "2001:db8::1");
         assert_eq!(host("10.0.0.1:443"), "10.0.0.1");
+        assert_eq!(host("example.com:80/a:1"), "example.com");
+        assert_eq!(host("::"), "::");
+    }
+
+    #[test]
+    fn only_a_written_port_is_one() {
+        for text in [
+            "h:443",
+            "10.0.0.1:443",
+            "[2001:db8::1]:443",
+            "wss://u:p@h:443/a?b#c",
+        ] {
+            assert_eq!(port(text), Some(443), "{text}");
+        }
+        assert_eq!((port("h:0"), port("h:65535")), (Some(0), Some(65535)));
+        for text in [
+            "h",
+            "https://h/",
+            "2001:db8::1",
+            "[::1]",
+            "h:",
+            "h:65536",
+            "h:-1",
+            "h:+1",
+            "h:8o",
+            "/a:80",
+            "",
+            "[::1",
+            "h:99999999999999999999",
+        ] {
+            assert_eq!(port(text), None, "{text}");
+        }
     }
 
     #[test]

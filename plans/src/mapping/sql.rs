@@ -10,8 +10,8 @@ use datafusion::sql::sqlparser::parser::ParserError;
 use super::rewrite::{AT_MARK, Rewritten, rewrite};
 use super::scope::{Scope, literal};
 use crate::diagnostics::{Diagnostic, Origin, did_you_mean};
-use crate::session;
 use crate::spec::Sql;
+use crate::{functions, session};
 
 /// The expression as written: not coerced yet, so that a bare column is one.
 pub(super) fn plan(scope: &Scope<'_>, sql: &Sql) -> Result<Expr, Diagnostic> {
@@ -22,14 +22,15 @@ pub(super) fn plan(scope: &Scope<'_>, sql: &Sql) -> Result<Expr, Diagnostic> {
         .create_logical_expr(&rewritten.text, &rewritten.schema)
         .map_err(failed)?;
     let expr = expr.unalias_nested().data.unalias();
-    refuse(&expr).map_err(failed)?;
+    refuse(&expr, &sql.text).map_err(failed)?;
     let expr = resolve(scope, expr).map_err(failed)?;
     scope.finish(expr.clone()).map_err(failed)?;
     Ok(expr)
 }
 
-/// A mapping sees one row at a time, and the same row gives the same result.
-fn refuse(expr: &Expr) -> Result<()> {
+/// A mapping sees one row at a time, and the same row gives the same result. No row makes it
+/// panic or fill the memory, so only listed functions are called.
+fn refuse(expr: &Expr, text: &str) -> Result<()> {
     expr.apply(|expr| {
         let refused = match expr {
             Expr::AggregateFunction(call) => Some(format!("the aggregate {}", call.func.name())),
@@ -39,12 +40,19 @@ fn refuse(expr: &Expr) -> Result<()> {
             | Expr::InSubquery(_)
             | Expr::SetComparison(_) => Some("a subquery".to_owned()),
             Expr::Unnest(_) => Some("unnest".to_owned()),
+            Expr::HigherOrderFunction(_) | Expr::Lambda(_) | Expr::LambdaVariable(_) => {
+                Some("a lambda".to_owned())
+            }
             Expr::Placeholder(_) | Expr::ScalarVariable(..) => Some("a parameter".to_owned()),
             Expr::ScalarFunction(call)
                 if call.func.signature().volatility != Volatility::Immutable =>
             {
                 Some(format!("{}, which changes from run to run,", call.name()))
             }
+            Expr::ScalarFunction(call) => match functions::refusal(call, text) {
+                Some(why) => return plan_err!("{why}"),
+                None => None,
+            },
             _ => None,
         };
         match refused {
@@ -119,13 +127,15 @@ fn explain(
         root => {
             let message = root.message();
             let (first, rest) = message.split_once('\n').unwrap_or((&message, ""));
-            let place = quoted_name(first).map(|name| rewritten.find(sql, name));
+            let name = quoted_name(first);
+            let place = name.map(|name| rewritten.find(sql, name));
             let place = place.unwrap_or_else(|| sql.at.clone());
-            at(
-                &place,
-                lowered(first),
-                lowered(rest.lines().next().unwrap_or_default()),
-            )
+            let remedy = match name {
+                // The engine would suggest a function that is refused.
+                Some(name) if first.starts_with("Invalid function") => functions::remedy(name),
+                _ => lowered(rest.lines().next().unwrap_or_default()),
+            };
+            at(&place, lowered(first), remedy)
         }
     }
 }

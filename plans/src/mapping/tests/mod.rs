@@ -336,6 +336,26 @@ fn what_is_wrong_is_said_with_its_place() {
         "no_such_function(action)",
         "event.toml:1:10: invalid function",
     );
+    check(
+        "message",
+        "list_repeat(action, 9)",
+        "event.toml:1:10: the function 'list_repeat' cannot be used here (docs/functions.md",
+    );
+    check(
+        "message",
+        "IF(action = 'a', 1, 2)",
+        "event.toml:1:10: invalid function 'if' (use CASE WHEN",
+    );
+    check(
+        "message",
+        "object('a', action)",
+        "the function 'object' is only for compiled mappings",
+    );
+    check(
+        "message",
+        "regexp_replace(action, action, 'a')",
+        "the function 'regexp_replace' needs a constant as its `pattern`",
+    );
     check("message", "count(action)", "cannot be used here");
     check("message", "(SELECT 1)", "a subquery cannot be used here");
     check("message", "now()", "changes from run to run");
