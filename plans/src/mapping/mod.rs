@@ -2,6 +2,7 @@
 //! source against OCSF and compiles it. Pure: no network, no clock, no environment.
 
 mod attributes;
+mod base;
 mod captions;
 mod classify;
 mod compile;
@@ -12,7 +13,9 @@ mod enumeration;
 mod fit;
 mod format;
 mod found;
+mod keywords;
 mod leftover;
+mod lets;
 mod lists;
 mod missing;
 mod outputs;
@@ -26,6 +29,8 @@ mod tests;
 mod times;
 mod tree;
 mod values;
+mod words;
 
 pub use self::compile::{Compilation, compile};
+pub use self::outputs::name as output_name;
 pub use self::program::{Class, Layout, Program, Quarantined, Route};

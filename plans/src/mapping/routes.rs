@@ -12,7 +12,7 @@ use super::found::Found;
 use super::program::{Class, Route};
 use super::scope::Scope;
 use super::tree::{Demands, Members, Tree};
-use super::{classify, leftover, times, tree};
+use super::{classify, leftover, lets, outputs, times, tree};
 use crate::diagnostics::{Origin, did_you_mean};
 use crate::ocsf;
 use crate::ocsf::Schema;
@@ -49,7 +49,16 @@ impl Compiler<'_> {
         let region = self.first_text(&source.region);
         let mut routes = Vec::new();
         for event in &source.events {
-            if let Some(mut route) = self.route(event) {
+            self.found.enter(&event.name);
+            let scope = lets::with_lets(self.scope, &event.lets, self.found);
+            let mut compiler = Compiler {
+                scope: &scope,
+                found: &mut *self.found,
+                ..*self
+            };
+            let route = compiler.route(event);
+            self.found.leave();
+            if let Some(mut route) = route {
                 route.account.clone_from(&account);
                 route.region.clone_from(&region);
                 routes.push(route);
@@ -119,11 +128,10 @@ impl Compiler<'_> {
 
     fn class(&self, class: &ocsf::Class) -> Class {
         let output = self.source.outputs.get(&class.name);
-        let own = output.and_then(|output| output.name.clone());
         Class {
             uid: class.uid,
             name: class.name.clone(),
-            output: own.unwrap_or_else(|| self.source.name.clone()),
+            output: outputs::name(self.source, &class.name),
             target: output.and_then(|output| output.uri.clone()),
             role: output.and_then(Output::role),
         }

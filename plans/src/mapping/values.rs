@@ -8,6 +8,7 @@ use datafusion::logical_expr::Expr;
 use super::attributes::{Builder, Target};
 use super::derived::is_derived;
 use super::scope::Scope;
+use super::sql::constant_expression;
 use super::tree::{Filled, Leaf, Member};
 use super::{constants, enumeration, fit};
 use crate::ocsf::{Enumeration, Type};
@@ -95,6 +96,9 @@ impl Builder<'_> {
             return self.wrong(target.at, message, remedy);
         }
         let expr = self.planned(scope, sql)?;
+        if let Some((message, remedy)) = constant_expression(&expr, attribute, target.path) {
+            return self.wrong(&sql.at, message, remedy);
+        }
         let fitted = fit::attribute(scope, attribute, expr);
         let fitted = self.found.valid(&sql.at, fitted)?;
         let Some(known) = enumeration::of(attribute) else {

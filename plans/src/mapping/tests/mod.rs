@@ -1,6 +1,7 @@
 //! Programs evaluated on rows: what a mapping gives, value by value.
 
 mod checks;
+mod names;
 mod programs;
 
 use std::collections::BTreeMap;
@@ -327,7 +328,7 @@ fn what_is_wrong_is_said_with_its_place() {
     check(
         "message",
         "no_such_function(action)",
-        "event.toml:1:10: invalid function",
+        "event.toml:1:10: there is no function `no_such_function`",
     );
     check("message", "count(action)", "cannot be used here");
     check("message", "(SELECT 1)", "a subquery cannot be used here");
