@@ -118,9 +118,15 @@ impl fmt::Display for Diagnostics {
     }
 }
 
-/// Returns the candidate with the most similar spelling, if one is close enough.
+/// Returns the candidate with the most similar spelling, if one is close enough for a slip of
+/// the keyboard.
 pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let allowed = (name.chars().count() / 3).clamp(1, 4);
+    let allowed = match name.chars().count() {
+        0..=1 => 0,
+        2..=6 => 1,
+        7..=12 => 2,
+        _ => 3,
+    };
     candidates
         .into_iter()
         .map(|candidate| (strsim::damerau_levenshtein(name, candidate), candidate))
@@ -149,6 +155,7 @@ mod tests {
         assert_eq!(nearest("scr_endpoint", known), Some("src_endpoint"));
         assert_eq!(nearest("tmie", known), Some("time"));
         assert_eq!(nearest("severity", known), None);
+        assert_eq!(nearest("Reject", ["Reset", "Refuse"]), None);
         assert_eq!(
             did_you_mean("x", known),
             "known: src_endpoint, dst_endpoint, time"

@@ -29,6 +29,8 @@ pub struct Source {
     pub sets: BTreeMap<String, Vec<String>>,
     /// Named expressions. One may use those before it.
     pub lets: Vec<(String, Sql)>,
+    /// Position of the profiles in the source's base.
+    pub base_at: Origin,
     /// Routes, in the order in which they are tried.
     pub events: Vec<Event>,
     /// Handling of columns that no mapping uses.
@@ -267,6 +269,8 @@ pub struct Event {
     pub base_profiles: Vec<String>,
     /// Position of the profiles in the configuration.
     pub profiles_at: Origin,
+    /// Named expressions of this event. One may use those before it and those of the source.
+    pub lets: Vec<(String, Sql)>,
     /// NULL is false. Without a condition every row matches.
     pub when: Option<Sql>,
     /// Adds an event to the one of the route that matches first.

@@ -1,7 +1,5 @@
 //! The walk over a route's attributes: checks each against OCSF and builds its expression.
 
-use std::collections::BTreeMap;
-
 use arrow::datatypes::DataType;
 use datafusion::logical_expr::Expr;
 
@@ -11,7 +9,7 @@ use super::layout::{Held, Key, Step};
 use super::scope::{ITEM, Scope};
 use super::tree::{Leaf, Members, Tree, join};
 use super::{captions, fit, holds, times};
-use crate::diagnostics::{Diagnostic, Origin, nearest};
+use crate::diagnostics::{Origin, nearest};
 use crate::ocsf::{Attribute, Attributes, Class, Constraint, Schema, Type, UNMAPPED};
 use crate::spec::{Node, Object, Sql, Value};
 
@@ -29,34 +27,7 @@ pub(super) struct Builder<'a> {
     pub(super) item: Option<Option<Key>>,
     /// The number of `each` tables so far.
     pub(super) eaches: usize,
-    /// The file of the event. Attributes of another file are of the base, which also has
-    /// those that only other classes know.
-    pub(super) file: &'a str,
-    /// Attributes of the base that the class lacks.
-    pub(super) foreign: &'a mut BaseKeys,
     pub(super) found: &'a mut Found,
-}
-
-/// The attributes of a source's base, by their places.
-#[derive(Default)]
-pub(super) struct BaseKeys {
-    /// Those that some class has.
-    known: Vec<Origin>,
-    /// What is wrong with those that a class lacks.
-    unknown: BTreeMap<(u32, u32), Diagnostic>,
-}
-
-impl BaseKeys {
-    /// Reports the attributes that no class has.
-    pub(super) fn report(self, found: &mut Found) {
-        for diagnostic in self.unknown.into_values() {
-            let is_known =
-                |at: &Origin| (at.line, at.column) == (diagnostic.at.line, diagnostic.at.column);
-            if !self.known.iter().any(is_known) {
-                found.error(&diagnostic.at, diagnostic.message, diagnostic.remedy);
-            }
-        }
-    }
 }
 
 /// The attributes that a class or object may have, and what it requires of them together.
@@ -136,11 +107,8 @@ impl<'a> Builder<'a> {
             let profile = attribute.profiles.join("` or `");
             let message = format!("belongs to the profile `{profile}`, which is not declared");
             let remedy = "add it to `profiles`, or remove this";
-            self.lacks(&node.at, message, remedy.to_owned());
+            self.found.error(&node.at, message, remedy);
             return None;
-        }
-        if *node.at.file != *self.file {
-            self.foreign.known.push(node.at.clone());
         }
         if path == UNMAPPED {
             let remedy = "name columns in `consumed`, or set `unmapped` in source.toml";
@@ -161,23 +129,7 @@ impl<'a> Builder<'a> {
             Some(found) => format!("did you mean `{}`?", sibling_path(path, found)),
             None => "remove it; what is not mapped goes to `unmapped`".to_owned(),
         };
-        self.lacks(&node.at, message, remedy);
-    }
-
-    /// Reports an attribute that the class lacks, unless it is of the base and another class
-    /// has it.
-    fn lacks(&mut self, at: &Origin, message: String, remedy: String) {
-        if *at.file == *self.file {
-            self.found.error(at, message, remedy);
-            return;
-        }
-        let diagnostic = Diagnostic {
-            at: at.clone(),
-            message,
-            remedy,
-        };
-        let place = (at.line, at.column);
-        self.foreign.unknown.entry(place).or_insert(diagnostic);
+        self.found.error(&node.at, message, remedy);
     }
 
     pub(super) fn declared_profiles(&self) -> impl Iterator<Item = &'a str> {

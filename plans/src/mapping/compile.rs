@@ -13,7 +13,7 @@ use super::layout::{Demand, Held, Layout, Leaf, Object, Placed};
 use super::program::{Class, Program, Route};
 use super::routes::Compiler;
 use super::scope::Scope;
-use super::{format, outputs};
+use super::{base, format, lets, outputs};
 use crate::decode;
 use crate::diagnostics::Diagnostics;
 use crate::functions::Redaction;
@@ -32,9 +32,11 @@ pub struct Compilation {
 /// Compiles `source` against `schema`. The raw shape keeps the parsed columns as they are.
 pub fn compile(source: &Source, schema: &Schema, shape_raw: bool) -> Compilation {
     let mut found = Found::new(source.load.is_some());
+    let source = &base::fitted(source, schema, &mut found);
     let columns = format::columns(source, &mut found);
     let redaction = Redaction::new(&source.redact.add, &source.redact.keep);
     let scope = scope(source, columns.as_deref(), &redaction, &mut found);
+    let scope = lets::with_lets(&scope, &source.lets, &mut found);
     let columns = columns.unwrap_or_default();
     let mut compiler = Compiler {
         source,

@@ -4,20 +4,28 @@ use std::net::IpAddr;
 
 use chrono::DateTime;
 
-use super::enumeration::{known_members, no_member};
+use super::enumeration;
+use super::enumeration::no_member;
 use crate::ocsf::{Attribute, Enumeration, Type};
 use crate::spec::Constant;
 
 /// A message and a remedy.
 type Wrong = (String, String);
 
-/// Checks that a constant (one item of a list) may fill an attribute.
+/// Checks that a constant (one item of a list) may fill an attribute. An id may be given by
+/// its caption.
 pub(super) fn check(constant: &Constant, attribute: &Attribute) -> Result<(), Wrong> {
     if let Constant::List(_) = constant {
         return Err((
             "is a single value, not a list".to_owned(),
             "write one value".to_owned(),
         ));
+    }
+    if let (Constant::Text(text), Some(known)) = (constant, enumeration::of(attribute)) {
+        return match known.id(text) {
+            Some(_) => Ok(()),
+            None => Err(no_member(known, constant)),
+        };
     }
     if !has_type(constant, attribute) {
         let message = format!(
@@ -62,21 +70,17 @@ fn is_id(constant: &Constant, enumeration: &Enumeration) -> bool {
 
 /// The fix for a constant of the wrong type.
 fn remedy(constant: &Constant, attribute: &Attribute) -> String {
-    match (constant, &attribute.ty, &attribute.enumeration) {
-        (Constant::Text(text), Type::Integer, Some(enumeration)) => match enumeration.id(text) {
-            Some(id) => format!("write {id}"),
-            None => known_members(enumeration, constant),
-        },
-        (Constant::Text(_), Type::Timestamp, _) => {
+    match (constant, &attribute.ty) {
+        (Constant::Text(_), Type::Timestamp) => {
             "constants of time are epoch milliseconds".to_owned()
         }
-        (Constant::Text(_), Type::Object(_), _) => "set its attributes".to_owned(),
-        (Constant::Text(_), ..) => "an expression belongs under [map]".to_owned(),
-        (_, Type::Text, _) => "write it in quotes".to_owned(),
-        (Constant::Integer(_), Type::Integer, _) if attribute.type_name == "port" => {
+        (Constant::Text(_), Type::Object(_)) => "set its attributes".to_owned(),
+        (Constant::Text(_), _) => "an expression belongs under [map]".to_owned(),
+        (_, Type::Text) => "write it in quotes".to_owned(),
+        (Constant::Integer(_), Type::Integer) if attribute.type_name == "port" => {
             "ports are 0 to 65535".to_owned()
         }
-        (_, Type::Integer, _) => "it has to fit 32 bits".to_owned(),
+        (_, Type::Integer) => "it has to fit 32 bits".to_owned(),
         _ => "write another value".to_owned(),
     }
 }

@@ -39,10 +39,12 @@ fn forget_places(source: &mut Source) {
         .filters
         .iter_mut()
         .for_each(|filter| sql(&mut filter.when));
+    source.base_at = Origin::default();
     source.lets.iter_mut().for_each(|(_, value)| sql(value));
     for event in &mut source.events {
         event.at = Origin::default();
         event.profiles_at = Origin::default();
+        event.lets.iter_mut().for_each(|(_, value)| sql(value));
         event.when.iter_mut().for_each(sql);
         object(&mut event.attributes);
     }

@@ -6,7 +6,7 @@ use super::attributes::{Builder, Level};
 use super::derived::is_derived;
 use super::tree::join;
 use crate::diagnostics::Origin;
-use crate::ocsf::{Attribute, Requirement};
+use crate::ocsf::{Attribute, Attributes, Constraint, Requirement};
 use crate::spec::Object;
 
 impl<'a> Builder<'a> {
@@ -21,11 +21,11 @@ impl<'a> Builder<'a> {
             if is_due && !is_other && !object.contains_key(&attribute.name) {
                 let example = self.example(attribute, &path);
                 let message = format!("required attribute `{path}` is missing");
-                let remedy = format!("map or set `{example}`");
+                let remedy = format!("map or set `{example}`{}", of_profile(attribute));
                 self.found.gap(at, message, remedy);
             }
         }
-        self.constraints(object, level, at);
+        self.constraints(object, level, path, at);
     }
 
     /// The first leaf that a required attribute needs.
@@ -54,7 +54,7 @@ impl<'a> Builder<'a> {
     }
 
     /// Reports constraints on several attributes that none of the mapped ones meets.
-    fn constraints(&mut self, object: &Object, level: &Level<'_>, at: &Origin) {
+    fn constraints(&mut self, object: &Object, level: &Level<'_>, path: &str, at: &Origin) {
         // A misspelt attribute is reported already, and may be the one that is needed.
         if object
             .keys()
@@ -68,10 +68,35 @@ impl<'a> Builder<'a> {
                 .iter()
                 .any(|name| object.contains_key(name));
             if !is_met {
-                let names = constraint.attributes.join(", ");
-                let message = format!("`{}` needs one of {names}", level.name);
-                self.found.gap(at, message, "map one of them");
+                let all = alternatives(constraint, level.attributes, self.declared);
+                let message = format!("`{}` needs one of {}", level.name, all.join(", "));
+                let first = all.first().copied().unwrap_or_default();
+                let remedy = format!("map one of them, such as `{}`", join(path, first));
+                self.found.gap(at, message, remedy);
             }
         }
+    }
+}
+
+/// The attributes of a constraint that an event with these profiles may have, mapped or not.
+pub(super) fn alternatives<'a>(
+    constraint: &'a Constraint,
+    attributes: &Attributes,
+    profiles: &[String],
+) -> Vec<&'a str> {
+    let is_allowed = |name: &&String| {
+        attributes
+            .get(*name)
+            .is_some_and(|attribute| attribute.is_in(profiles.iter().map(String::as_str)))
+    };
+    let names = constraint.attributes.iter().filter(is_allowed);
+    names.map(String::as_str).collect()
+}
+
+/// Which profile requires an attribute.
+fn of_profile(attribute: &Attribute) -> String {
+    match attribute.profiles.as_slice() {
+        [] => String::new(),
+        profiles => format!("; the profile `{}` requires it", profiles.join("` or `")),
     }
 }

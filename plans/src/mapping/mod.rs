@@ -2,6 +2,7 @@
 //! source against OCSF and compiles it. Pure: no network, no clock, no environment.
 
 mod attributes;
+mod base;
 mod captions;
 mod classify;
 mod compile;
@@ -13,8 +14,10 @@ mod fit;
 mod format;
 mod found;
 mod holds;
+mod keywords;
 mod layout;
 mod leftover;
+mod lets;
 mod lists;
 mod missing;
 mod outputs;
@@ -29,10 +32,12 @@ mod tests;
 mod times;
 mod tree;
 mod values;
+mod words;
 
 pub use self::compile::{Compilation, compile};
 pub use self::layout::{
     Around, Content, Demand, Each, Held, Key, Layout, Leaf, Leftover, Object, Observable, Placed,
     Step,
 };
+pub use self::outputs::name as output_name;
 pub use self::program::{Class, Program, Route};

@@ -4,19 +4,22 @@
 use std::fmt::Write;
 use std::iter::once;
 
-use arrow::datatypes::Schema;
+use arrow::datatypes::{Field, Schema};
 use datafusion::common::DFSchema;
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::tokenizer::{Location, Token, TokenWithSpan, Tokenizer, Word};
 
+use super::keywords::{following, foreign, is_syntax, preceding};
 use super::scope::Scope;
-use super::sql::{at, unknown_column};
+use super::sql::{Missing, Unplanned, at, unknown_column};
 use crate::diagnostics::{Diagnostic, Origin};
 use crate::spec::{ColumnKind, Sql};
 
 /// The prefix of columns whose name starts with `@`: the planner would take them for variables.
 pub(super) const AT_MARK: char = '\u{2060}';
+/// The prefix of named expressions, which are columns until they are put in.
+pub(super) const LET_MARK: char = '\u{2061}';
 
 const MOST_BYTES: usize = 16 << 10;
 /// A flat `1+1+…` becomes a tree as deep as it is long, and whatever walks it or frees it
@@ -72,21 +75,19 @@ fn inside(sql: &Sql, place: Location) -> Origin {
     origin
 }
 
-pub(super) fn rewrite(scope: &Scope<'_>, sql: &Sql) -> Result<Rewritten, Diagnostic> {
+pub(super) fn rewrite(scope: &Scope<'_>, sql: &Sql) -> Result<Rewritten, Unplanned> {
     if sql.text.len() > MOST_BYTES {
-        return Err(too_long(
-            sql,
-            &format!("more than {} KiB", MOST_BYTES >> 10),
-        ));
+        let what = format!("more than {} KiB", MOST_BYTES >> 10);
+        return Err(too_long(sql, &what).into());
     }
     let dialect = GenericDialect {};
     let tokens = Tokenizer::new(&dialect, &sql.text)
         .with_unescape(false)
         .tokenize_with_location()
-        .map_err(|error| at(&inside(sql, error.location), error.message, ""))?;
+        .map_err(|error| cut_off(&inside(sql, error.location), &error.message))?;
     if tokens.iter().filter(|token| deepens(&token.token)).count() > MOST_LEVELS {
         let what = format!("more than {MOST_LEVELS} operators");
-        return Err(too_long(sql, &what));
+        return Err(too_long(sql, &what).into());
     }
     let mut writer = Writer {
         scope,
@@ -101,7 +102,7 @@ pub(super) fn rewrite(scope: &Scope<'_>, sql: &Sql) -> Result<Rewritten, Diagnos
         next = writer.token(next)?;
     }
     if writer.words.is_empty() && writer.text.trim().is_empty() {
-        return Err(at(&sql.at, "the expression is empty", "name a column"));
+        return Err(at(&sql.at, "the expression is empty", "name a column").into());
     }
     Ok(Rewritten {
         text: writer.text,
@@ -129,6 +130,23 @@ fn deepens(token: &Token) -> bool {
     }
 }
 
+/// A quote that is never closed, or a character that starts no word.
+fn cut_off(place: &Origin, message: &str) -> Diagnostic {
+    let is_quote = message.contains("Unterminated") || message.contains("close delimiter");
+    match is_quote {
+        true => at(
+            place,
+            "this quote is never closed",
+            "close it; a quote inside a text is doubled: 'it''s'",
+        ),
+        false => at(
+            place,
+            format!("not an SQL expression: {message}"),
+            "put text in single quotes",
+        ),
+    }
+}
+
 fn too_long(sql: &Sql, what: &str) -> Diagnostic {
     at(
         &sql.at,
@@ -142,7 +160,11 @@ fn planning_schema(scope: &Scope<'_>) -> DFSchema {
         let marked = planned_name(field.name());
         field.as_ref().clone().with_name(marked)
     });
-    let schema = Schema::new(fields.collect::<Vec<_>>());
+    let lets = scope.lets.iter().filter_map(|(name, planned)| {
+        let kind = planned.as_ref()?.kind.clone();
+        Some(Field::new(format!("{LET_MARK}{name}"), kind, true))
+    });
+    let schema = Schema::new(fields.chain(lets).collect::<Vec<_>>());
     DFSchema::try_from(schema).expect("renaming some of distinct names keeps them distinct")
 }
 
@@ -164,10 +186,13 @@ struct Writer<'a> {
 
 impl Writer<'_> {
     /// Writes the token at `index` and gives the index of the next one.
-    fn token(&mut self, index: usize) -> Result<usize, Diagnostic> {
+    fn token(&mut self, index: usize) -> Result<usize, Unplanned> {
         let TokenWithSpan { token, span } = &self.tokens[index];
         let column = self.text.chars().count() as u64 + 1;
         self.places.push((column, span.start));
+        if let Some((message, remedy)) = foreign(self.tokens, index) {
+            return Err(at(&inside(self.sql, span.start), message, remedy).into());
+        }
         match token {
             Token::Word(word) => self.word(index, word),
             Token::Whitespace(_) => {
@@ -181,104 +206,195 @@ impl Writer<'_> {
         }
     }
 
-    fn word(&mut self, index: usize, word: &Word) -> Result<usize, Diagnostic> {
+    fn word(&mut self, index: usize, word: &Word) -> Result<usize, Unplanned> {
         let start = self.tokens[index].span.start;
         self.words.push((word.value.clone(), start));
-        let path = self.path(index);
-        if let Some((column, used)) = self.column(&path) {
-            let keys: Vec<&str> = path[used..].iter().map(|(key, _)| key.as_str()).collect();
-            self.write_column(start, &column, &keys)?;
-            return Ok(path.last().map_or(index + 1, |(_, end)| *end));
+        let is_call = word.quote_style.is_none()
+            && matches!(following(self.tokens, index), Some(Token::LParen));
+        let path = match word.keyword == Keyword::ARRAY {
+            true => self.path(index).into_iter().take(1).collect(),
+            false => self.path(index),
+        };
+        let path = self.renamed(path);
+        let is_type = self.is_type(index);
+        if !(is_type || is_call && path.len() == 1)
+            && let Some((named, used)) = self.named(&path)
+        {
+            return self.write_named(start, &named, &path, used);
         }
-        let is_word = word.quote_style.is_some() || word.keyword == Keyword::NoKeyword;
+        let place = inside(self.sql, start);
         if word.keyword == Keyword::SELECT {
-            let place = inside(self.sql, start);
             let message = "a subquery cannot be used here: an expression sees one row";
-            return Err(at(&place, message, ""));
+            return Err(at(&place, message, "").into());
         }
-        if is_word && !self.is_call(index) && !self.is_type(index) {
-            let place = inside(self.sql, start);
-            return Err(unknown_column(self.scope, &place, &word.value));
+        let is_syntax = word.quote_style.is_none() && is_syntax(word.keyword);
+        if !is_call && !is_type && (path.len() > 1 || !is_syntax) {
+            let first = &path[0].key;
+            let missing = Missing {
+                name: first,
+                quote: word.quote_style,
+                is_path: path.len() > 1,
+                is_renamed: *first != word.value,
+            };
+            return Err(unknown_column(self.scope, &place, &missing).into());
         }
         let _ = write!(self.text, "{word}");
         Ok(index + 1)
     }
 
-    /// The words from `index` on that dots (or an index in brackets) join, each with
-    /// the index of the token after it.
-    fn path(&self, index: usize) -> Vec<(String, usize)> {
-        let word = |at: usize| match self.tokens.get(at).map(|t| &t.token) {
-            Some(Token::Word(word)) => Some(word.value.clone()),
-            _ => None,
+    /// The words from `index` on that dots (or keys in brackets) join.
+    fn path(&self, index: usize) -> Vec<Step> {
+        let token = |at: usize| self.tokens.get(at).map(|t| &t.token);
+        let Some(Token::Word(first)) = token(index) else {
+            return Vec::new();
         };
-        let mut path: Vec<(String, usize)> = word(index)
-            .into_iter()
-            .map(|first| (first, index + 1))
-            .collect();
-        while let Some((_, end)) = path.last() {
-            let end = *end;
-            let token = |at: usize| self.tokens.get(at).map(|t| &t.token);
+        let step = |key: &str, end, is_index| Step {
+            key: key.to_owned(),
+            end,
+            is_index,
+        };
+        let mut path = vec![step(&first.value, index + 1, false)];
+        let mut end = index + 1;
+        loop {
             let next = match (token(end), token(end + 1), token(end + 2)) {
-                (Some(Token::Period), Some(Token::Word(key)), _) => (key.value.clone(), end + 2),
-                (Some(Token::LBracket), Some(Token::Number(at, _)), Some(Token::RBracket)) => {
-                    (at.clone(), end + 3)
+                (Some(Token::Period), Some(Token::Word(key)), _) => {
+                    step(&key.value, end + 2, false)
                 }
-                _ => break,
+                (Some(Token::LBracket), Some(Token::Number(at, _)), Some(Token::RBracket)) => {
+                    step(at, end + 3, true)
+                }
+                (
+                    Some(Token::LBracket),
+                    Some(Token::SingleQuotedString(key)),
+                    Some(Token::RBracket),
+                ) => step(&key.replace("''", "'"), end + 3, false),
+                _ => return path,
             };
+            end = next.end;
             path.push(next);
         }
-        path
     }
 
-    /// The column that the longest part of a path names, and how many words that takes.
-    fn column(&self, path: &[(String, usize)]) -> Option<(String, usize)> {
-        (1..=path.len()).rev().find_map(|used| {
-            let words: Vec<&str> = path[..used].iter().map(|(word, _)| word.as_str()).collect();
-            let name = words.join(".");
-            self.scope.kinds.contains_key(&name).then_some((name, used))
-        })
+    /// The path with the columns that the expression reads under other names.
+    fn renamed(&self, path: Vec<Step>) -> Vec<Step> {
+        let found = (1..=path.len())
+            .rev()
+            .find_map(|used| Some((self.sql.renamed.get(&joined(&path[..used]))?, used)));
+        let Some((target, used)) = found else {
+            return path;
+        };
+        let end = path[used - 1].end;
+        let keys: Vec<&str> = match self.scope.kinds.contains_key(target) {
+            true => vec![target],
+            false => target.split('.').collect(),
+        };
+        let renamed = keys.into_iter().map(|key| Step {
+            key: key.trim_matches('"').to_owned(),
+            end,
+            is_index: false,
+        });
+        renamed.chain(path.into_iter().skip(used)).collect()
     }
 
-    fn write_column(
+    /// The column that the longest part of a path names, or the named expression that its
+    /// first word is, and how many words that takes.
+    fn named(&self, path: &[Step]) -> Option<(Named, usize)> {
+        let column = (1..=path.len()).rev().find_map(|used| {
+            let name = joined(&path[..used]);
+            let is_column = self.scope.kinds.contains_key(&name);
+            is_column.then_some((Named::Column(name), used))
+        });
+        let is_let = |step: &&Step| self.scope.lets.contains_key(&step.key);
+        let first = path.first().filter(is_let);
+        column.or_else(|| first.map(|step| (Named::Let(step.key.clone()), 1)))
+    }
+
+    /// Writes a column or a named expression with the keys that follow it, and gives the index
+    /// of the token after them.
+    fn write_named(
         &mut self,
         start: Location,
-        column: &str,
-        keys: &[&str],
-    ) -> Result<(), Diagnostic> {
-        let quoted = format!("\"{}\"", planned_name(column).replace('"', "\"\""));
-        if keys.is_empty() {
-            self.text.push_str(&quoted);
-            return Ok(());
+        named: &Named,
+        path: &[Step],
+        used: usize,
+    ) -> Result<usize, Unplanned> {
+        let (planned, is_json) = match named {
+            Named::Column(name) => {
+                let is_json = self.scope.kinds.get(name) == Some(&ColumnKind::Json);
+                (planned_name(name), is_json)
+            }
+            Named::Let(name) => {
+                let Some(Some(found)) = self.scope.lets.get(name) else {
+                    return Err(Unplanned::Reported);
+                };
+                let is_json = self.scope.json_key(&found.expr).is_some();
+                (format!("{LET_MARK}{name}"), is_json)
+            }
+        };
+        let quoted = format!("\"{}\"", planned.replace('"', "\"\""));
+        let (before, keys) = path.split_at(used);
+        match keys.first() {
+            // An index into a list is SQL.
+            Some(first) if !is_json && first.is_index => {
+                self.text.push_str(&quoted);
+                return Ok(before[used - 1].end);
+            }
+            Some(first) if !is_json => {
+                let place = inside(self.sql, start);
+                return Err(no_json(&place, named, &first.key).into());
+            }
+            Some(_) => {
+                let keys = keys
+                    .iter()
+                    .map(|step| format!("'{}'", step.key.replace('\'', "''")));
+                let args: Vec<String> = once(quoted).chain(keys).collect();
+                let _ = write!(self.text, "json_get({})", args.join(", "));
+            }
+            None => self.text.push_str(&quoted),
         }
-        if self.scope.kinds.get(column) != Some(&ColumnKind::Json) {
-            let place = inside(self.sql, start);
-            let message = format!(
-                "`{column}` is not a JSON column, so `.{}` is nothing",
-                keys[0]
-            );
-            let remedy = format!("declare `{column} = \"json\"` under [columns]");
-            return Err(at(&place, message, remedy));
-        }
-        let keys = keys
-            .iter()
-            .map(|key| format!("'{}'", key.replace('\'', "''")));
-        let args: Vec<String> = once(quoted).chain(keys).collect();
-        let _ = write!(self.text, "json_get({})", args.join(", "));
-        Ok(())
-    }
-
-    fn is_call(&self, index: usize) -> bool {
-        let mut after = self.tokens[index + 1..].iter().map(|t| &t.token);
-        after.find(|t| !matches!(t, Token::Whitespace(_))) == Some(&Token::LParen)
+        Ok(path[path.len() - 1].end)
     }
 
     /// Whether a type is expected here: after `::` or `AS`.
     fn is_type(&self, index: usize) -> bool {
-        let mut before = self.tokens[..index].iter().rev().map(|t| &t.token);
-        match before.find(|t| !matches!(t, Token::Whitespace(_))) {
+        match preceding(self.tokens, index) {
             Some(Token::DoubleColon) => true,
             Some(Token::Word(word)) => word.keyword == Keyword::AS,
             _ => false,
         }
+    }
+}
+
+/// A word or key of a path, and the index of the token after it.
+struct Step {
+    key: String,
+    end: usize,
+    /// Whether it is a number in brackets.
+    is_index: bool,
+}
+
+/// What a path starts with.
+enum Named {
+    Column(String),
+    Let(String),
+}
+
+fn joined(path: &[Step]) -> String {
+    let words: Vec<&str> = path.iter().map(|step| step.key.as_str()).collect();
+    words.join(".")
+}
+
+fn no_json(place: &Origin, named: &Named, key: &str) -> Diagnostic {
+    match named {
+        Named::Column(column) => at(
+            place,
+            format!("`{column}` is not a JSON column, so `.{key}` is nothing"),
+            format!("declare `{column} = \"json\"` under [columns]"),
+        ),
+        Named::Let(name) => at(
+            place,
+            format!("`{name}` is no JSON, so `.{key}` is nothing"),
+            "name a JSON column, or a path into one, under [let]",
+        ),
     }
 }

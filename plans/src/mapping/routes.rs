@@ -6,14 +6,14 @@ use arrow::datatypes::{DataType, Field, Fields, Schema as ArrowSchema};
 use datafusion::functions::core::expr_fn::coalesce;
 use datafusion::logical_expr::{Expr, cast};
 
-use super::attributes::{BaseKeys, Builder, Level};
+use super::attributes::{Builder, Level};
 use super::found::Found;
 use super::layout::{Key, Layout, Object, Placed};
 use super::program::{Class, Route};
 use super::scope::Scope;
 use super::shape::Shaper;
 use super::tree::{Members, Tree};
-use super::{classify, leftover, times, tree};
+use super::{classify, leftover, lets, outputs, times, tree};
 use crate::diagnostics::{Origin, did_you_mean};
 use crate::functions;
 use crate::ocsf;
@@ -51,15 +51,22 @@ impl Compiler<'_> {
         let account = self.first_text(&source.account);
         let region = self.first_text(&source.region);
         let mut routes = Vec::new();
-        let mut base = BaseKeys::default();
         for event in &source.events {
-            if let Some(mut route) = self.route(event, &mut base) {
+            self.found.enter(&event.name);
+            let scope = lets::with_lets(self.scope, &event.lets, self.found);
+            let mut compiler = Compiler {
+                scope: &scope,
+                found: &mut *self.found,
+                ..*self
+            };
+            let route = compiler.route(event);
+            self.found.leave();
+            if let Some(mut route) = route {
                 route.account.clone_from(&account);
                 route.region.clone_from(&region);
                 routes.push(route);
             }
         }
-        base.report(self.found);
         check_reachable(&source.events, self.found);
         routes
     }
@@ -98,11 +105,11 @@ impl Compiler<'_> {
         Some(Placed { expr, at })
     }
 
-    fn route(&mut self, event: &Event, base: &mut BaseKeys) -> Option<Route> {
+    fn route(&mut self, event: &Event) -> Option<Route> {
         let class = known_class(event, self.ocsf, self.found)?;
         let profiles = profiles(event, class, self.found);
         let when = event.when.as_ref().map(|when| self.condition(when));
-        let (members, keys) = self.members(event, class, &profiles, base);
+        let (members, keys) = self.members(event, class, &profiles);
         let time = self.time(event, &members)?;
         let shaper = Shaper {
             ocsf: self.ocsf,
@@ -126,11 +133,10 @@ impl Compiler<'_> {
 
     fn class(&self, class: &ocsf::Class) -> Class {
         let output = self.source.outputs.get(&class.name);
-        let own = output.and_then(|output| output.name.clone());
         Class {
             uid: class.uid,
             name: class.name.clone(),
-            output: own.unwrap_or_else(|| self.source.name.clone()),
+            output: outputs::name(self.source, &class.name),
             target: output.and_then(|output| output.uri.clone()),
             role: output.and_then(Output::role),
         }
@@ -143,7 +149,6 @@ impl Compiler<'_> {
         event: &Event,
         class: &ocsf::Class,
         profiles: &[String],
-        base: &mut BaseKeys,
     ) -> (Members, Vec<Key>) {
         let mut builder = Builder {
             ocsf: self.ocsf,
@@ -153,8 +158,6 @@ impl Compiler<'_> {
             keys: Vec::new(),
             item: None,
             eaches: 0,
-            file: &event.at.file,
-            foreign: base,
             found: self.found,
         };
         let level = Level::of_class(class);
@@ -251,11 +254,7 @@ fn known_class<'a>(
 
 /// The declared profiles as the class spells them.
 fn profiles(event: &Event, class: &ocsf::Class, found: &mut Found) -> Vec<String> {
-    let base = event.base_profiles.iter();
-    let mut profiles: Vec<String> = base
-        .filter_map(|declared| class.profile(declared))
-        .map(str::to_owned)
-        .collect();
+    let mut profiles: Vec<String> = Vec::new();
     for declared in &event.profiles {
         match class.profile(declared) {
             Some(profile) if profiles.iter().any(|known| known == profile) => {}

@@ -17,12 +17,24 @@ use crate::spec::{Column, ColumnKind};
 /// The name of the element in an `each` table's expressions.
 pub(super) const ITEM: &str = "item";
 
+/// A named expression, and the type of its value.
+#[derive(Clone, Debug)]
+pub(super) struct Let {
+    pub(super) expr: Expr,
+    pub(super) kind: DataType,
+}
+
 /// The columns that expressions are written over, and how values leave them.
+#[derive(Clone)]
 pub(super) struct Scope<'a> {
     pub(super) kinds: BTreeMap<String, ColumnKind>,
     pub(super) schema: Arc<DFSchema>,
     pub(super) sets: &'a BTreeMap<String, Vec<String>>,
     pub(super) redaction: &'a Redaction,
+    /// Named expressions. One that is `None` has a mistake, which is reported.
+    pub(super) lets: BTreeMap<String, Option<Let>>,
+    /// Whether the format has columns itself, so that no others need a declaration.
+    pub(super) has_own_columns: bool,
     /// The columns are unknown, so expressions cannot be planned.
     pub(super) is_blind: bool,
 }
@@ -40,6 +52,8 @@ impl<'a> Scope<'a> {
             schema: Arc::new(DFSchema::try_from(schema)?),
             sets,
             redaction,
+            lets: BTreeMap::new(),
+            has_own_columns: columns.iter().any(|column| column.at.line == 0),
             is_blind: false,
         })
     }
@@ -52,6 +66,8 @@ impl<'a> Scope<'a> {
             schema: Arc::new(schema.unwrap_or_else(|_| DFSchema::empty())),
             sets,
             redaction,
+            lets: BTreeMap::new(),
+            has_own_columns: true,
             is_blind: true,
         }
     }
@@ -65,8 +81,18 @@ impl<'a> Scope<'a> {
             }
         }
         let mut scope = Self::new(&columns, self.sets, self.redaction)?;
+        scope.lets.clone_from(&self.lets);
+        scope.has_own_columns = self.has_own_columns;
         scope.is_blind = self.is_blind;
         Ok(scope)
+    }
+
+    /// Every name that an expression may use, for suggestions.
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.kinds
+            .keys()
+            .chain(self.lets.keys())
+            .map(String::as_str)
     }
 
     pub(super) fn type_of(&self, expr: &Expr) -> Result<DataType> {

@@ -7,14 +7,16 @@ use datafusion::logical_expr::expr::{InList, ScalarFunction};
 use datafusion::logical_expr::{Expr, Volatility, lit};
 use datafusion::sql::sqlparser::parser::ParserError;
 
-use super::rewrite::{AT_MARK, Rewritten, rewrite};
+use super::rewrite::{AT_MARK, LET_MARK, Rewritten, rewrite};
 use super::scope::{Scope, literal};
-use crate::diagnostics::{Diagnostic, Origin, did_you_mean};
+use super::{constants, words};
+use crate::diagnostics::{Diagnostic, Origin, did_you_mean, nearest};
+use crate::ocsf::{Attribute, Type};
 use crate::spec::Sql;
 use crate::{functions, session};
 
 /// The expression as written: not coerced yet, so that a bare column is one.
-pub(super) fn plan(scope: &Scope<'_>, sql: &Sql) -> Result<Expr, Diagnostic> {
+pub(super) fn plan(scope: &Scope<'_>, sql: &Sql) -> Result<Expr, Unplanned> {
     let rewritten = rewrite(scope, sql)?;
     let failed = |error: DataFusionError| explain(scope, sql, &rewritten, &error);
     let state = session::compiling();
@@ -26,6 +28,19 @@ pub(super) fn plan(scope: &Scope<'_>, sql: &Sql) -> Result<Expr, Diagnostic> {
     let expr = resolve(scope, expr).map_err(failed)?;
     scope.finish(expr.clone()).map_err(failed)?;
     Ok(expr)
+}
+
+/// Why there is no expression.
+pub(super) enum Unplanned {
+    Wrong(Diagnostic),
+    /// The mistake is in a named expression, where it is reported.
+    Reported,
+}
+
+impl From<Diagnostic> for Unplanned {
+    fn from(diagnostic: Diagnostic) -> Self {
+        Self::Wrong(diagnostic)
+    }
 }
 
 /// A mapping sees one row at a time, and the same row gives the same result. No row makes it
@@ -63,7 +78,8 @@ fn refuse(expr: &Expr, text: &str) -> Result<()> {
     Ok(())
 }
 
-/// Puts in what the SQL only names: sets, the redaction of JSON, columns with an `@`.
+/// Puts in what the SQL only names: sets, the redaction of JSON, columns with an `@`, and
+/// named expressions.
 fn resolve(scope: &Scope<'_>, expr: Expr) -> Result<Expr> {
     let resolved = expr.transform_up(|expr| match expr {
         Expr::ScalarFunction(call) if call.name() == "in_set" => {
@@ -78,9 +94,30 @@ fn resolve(scope: &Scope<'_>, expr: Expr) -> Result<Expr> {
                 name,
             ))))
         }
+        Expr::Column(column) if column.name.starts_with(LET_MARK) => {
+            let name = column.name.trim_start_matches(LET_MARK);
+            match scope.lets.get(name) {
+                Some(Some(planned)) => Ok(Transformed::yes(planned.expr.clone())),
+                _ => plan_err!("there is no `{name}` under [let]"),
+            }
+        }
+        Expr::ScalarFunction(call) if call.name() == "json_get" => Ok(flat_path(call)),
         other => Ok(Transformed::no(other)),
     })?;
     Ok(resolved.data)
+}
+
+/// A path below a path as one.
+fn flat_path(mut call: ScalarFunction) -> Transformed<Expr> {
+    match call.args.first() {
+        Some(Expr::ScalarFunction(inner)) if inner.name() == "json_get" => {
+            let mut args = inner.args.clone();
+            args.extend(call.args.drain(1..));
+            call.args = args;
+            Transformed::yes(Expr::ScalarFunction(call))
+        }
+        _ => Transformed::no(Expr::ScalarFunction(call)),
+    }
 }
 
 fn in_set(scope: &Scope<'_>, call: ScalarFunction) -> Result<Expr> {
@@ -119,26 +156,22 @@ fn explain(
     match error.find_root() {
         DataFusionError::SchemaError(schema_error, _) => {
             if let SchemaError::FieldNotFound { field, .. } = schema_error.as_ref() {
-                return unknown_column(scope, &rewritten.find(sql, &field.name), &field.name);
+                let place = rewritten.find(sql, &field.name);
+                return unknown_column(scope, &place, &Missing::plain(&field.name));
             }
-            at(&sql.at, schema_error.to_string(), "")
+            at(&sql.at, words::plain(&schema_error.to_string()), ELSEWHERE)
         }
         DataFusionError::SQL(parser_error, _) => parse_error(sql, rewritten, parser_error),
         root => {
-            let message = root.message();
-            let (first, rest) = message.split_once('\n').unwrap_or((&message, ""));
-            let name = quoted_name(first);
-            let place = name.map(|name| rewritten.find(sql, name));
+            let explained = words::explained(&root.message());
+            let place = explained.name.map(|name| rewritten.find(sql, &name));
             let place = place.unwrap_or_else(|| sql.at.clone());
-            let remedy = match name {
-                // The engine would suggest a function that is refused.
-                Some(name) if first.starts_with("Invalid function") => functions::remedy(name),
-                _ => lowered(rest.lines().next().unwrap_or_default()),
-            };
-            at(&place, lowered(first), remedy)
+            at(&place, explained.message, explained.remedy)
         }
     }
 }
+
+const ELSEWHERE: &str = "write the expression in another way";
 
 fn parse_error(sql: &Sql, rewritten: &Rewritten, error: &ParserError) -> Diagnostic {
     let message = match error {
@@ -149,22 +182,86 @@ fn parse_error(sql: &Sql, rewritten: &Rewritten, error: &ParserError) -> Diagnos
         Some((text, place)) => (text, rewritten.place(sql, place)),
         None => (message.as_str(), sql.at.clone()),
     };
-    at(
-        &place,
-        format!("not an SQL expression: {}", lowered(text)),
-        "constants belong under [set]; put columns with odd names in double quotes",
-    )
+    let (text, remedy) = words::parsing(text);
+    at(&place, format!("not an SQL expression: {text}"), remedy)
 }
 
 /// A word that is neither a column nor a keyword.
-pub(super) fn unknown_column(scope: &Scope<'_>, place: &Origin, name: &str) -> Diagnostic {
-    let names = scope.kinds.keys().map(String::as_str);
-    let near = did_you_mean(name, names);
-    at(
-        place,
-        format!("there is no column `{name}`"),
-        format!("{near}; a constant belongs under [set], or in single quotes"),
-    )
+pub(super) struct Missing<'a> {
+    pub(super) name: &'a str,
+    /// The quote around it.
+    pub(super) quote: Option<char>,
+    /// Whether keys of JSON follow.
+    pub(super) is_path: bool,
+    /// Whether `with` gives the name.
+    pub(super) is_renamed: bool,
+}
+
+impl<'a> Missing<'a> {
+    fn plain(name: &'a str) -> Self {
+        Self {
+            name,
+            quote: None,
+            is_path: false,
+            is_renamed: false,
+        }
+    }
+}
+
+/// Reports a word that is neither a column nor a keyword.
+pub(super) fn unknown_column(scope: &Scope<'_>, place: &Origin, word: &Missing<'_>) -> Diagnostic {
+    const CONSTANT: &str = "a constant belongs under [set], or in single quotes";
+    let name = word.name;
+    let kind = if word.is_path { "json" } else { "text" };
+    let declare = format!(
+        "declare `{} = \"{kind}\"` under [columns]",
+        column_key(name)
+    );
+    let near = nearest(name, scope.names());
+    let remedy = match near {
+        Some(near) => format!("did you mean `{near}`?; {CONSTANT}"),
+        None if word.quote == Some('"') => {
+            format!("text is in single quotes: '{name}'; for a column, {declare}")
+        }
+        None if scope.has_own_columns => {
+            format!("{}; {CONSTANT}", did_you_mean(name, scope.names()))
+        }
+        None if word.is_path || word.is_renamed => declare,
+        None => format!("{declare}; {CONSTANT}"),
+    };
+    let by = if word.is_renamed {
+        ", which `with` names"
+    } else {
+        ""
+    };
+    at(place, format!("there is no column `{name}`{by}"), remedy)
+}
+
+/// The message and remedy for an expression that names no column, where a number, a time or
+/// a boolean is due: it is a constant, and often arithmetic by mistake, such as `2024-01-01`.
+pub(super) fn constant_expression(
+    expr: &Expr,
+    attribute: &Attribute,
+    key: &str,
+) -> Option<(String, String)> {
+    let is_due = matches!(
+        attribute.ty,
+        Type::Integer | Type::Long | Type::Float | Type::Timestamp | Type::Datetime | Type::Boolean
+    );
+    if !is_due || !expr.column_refs().is_empty() {
+        return None;
+    }
+    let what = constants::described(attribute);
+    let message = format!("is {what}, but the expression names no column");
+    let remedy = match attribute.ty {
+        Type::Timestamp | Type::Datetime => {
+            format!(
+                "name a column; a constant time is epoch milliseconds under [set]: `{key} = 1704067200000`"
+            )
+        }
+        _ => format!("name a column; a constant belongs under [set]: `{key} = …`"),
+    };
+    Some((message, remedy))
 }
 
 pub(super) fn at(
@@ -179,16 +276,11 @@ pub(super) fn at(
     }
 }
 
-/// The name in the first pair of single quotes.
-fn quoted_name(message: &str) -> Option<&str> {
-    message.split('\'').nth(1)
-}
-
-fn lowered(text: &str) -> String {
-    let text = text.trim().trim_end_matches('.');
-    let mut characters = text.chars();
-    match characters.next() {
-        Some(first) => first.to_lowercase().chain(characters).collect(),
-        None => String::new(),
+/// A column as a key of a TOML table.
+fn column_key(name: &str) -> String {
+    let is_bare = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+    match !name.is_empty() && name.chars().all(is_bare) {
+        true => name.to_owned(),
+        false => format!("{name:?}"),
     }
 }

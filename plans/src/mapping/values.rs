@@ -10,6 +10,7 @@ use super::attributes::{Builder, Target};
 use super::derived::is_derived;
 use super::layout::Held;
 use super::scope::Scope;
+use super::sql::constant_expression;
 use super::tree::{Filled, Leaf, Member};
 use super::{constants, enumeration, fit};
 use crate::ocsf::{Enumeration, Requirement, Type};
@@ -97,6 +98,9 @@ impl Builder<'_> {
             return self.wrong(target.at, message, remedy);
         }
         let expr = self.planned(scope, sql)?;
+        if let Some((message, remedy)) = constant_expression(&expr, attribute, target.path) {
+            return self.wrong(&sql.at, message, remedy);
+        }
         let mut leaf = match (enumeration::of(attribute), &attribute.enumeration) {
             (Some(known), _) => self.id(scope, target, sql, known, expr)?,
             (None, Some(known)) if !attribute.is_array && attribute.ty == Type::Text => {

@@ -202,7 +202,8 @@ mod tests {
     fn no_attribute_is_called_match_or_each() {
         for version in versions() {
             let schema = schema(version).expect("pinned");
-            assert!(each_attribute(schema).all(|a| a.name != "match" && a.name != "each"));
+            let words = ["each", "match", "use", "when", "with"];
+            assert!(each_attribute(schema).all(|a| !words.contains(&a.name.as_str())));
         }
     }
 

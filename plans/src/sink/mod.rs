@@ -19,6 +19,7 @@ mod run;
 mod sort;
 
 pub(crate) use classify::Rejection;
+pub(crate) use event::{failure, failures};
 pub use heartbeat::Heartbeat;
 pub use node::SinkExec;
 pub(crate) use node::{decode, encode};

@@ -141,6 +141,7 @@ fn source(
         filters: Vec::new(),
         sets: BTreeMap::new(),
         lets: Vec::new(),
+        base_at: Origin::default(),
         events: vec![event],
         unmapped: Unmapped {
             kept: true,
@@ -180,6 +181,7 @@ fn event(metadata: &Metadata, class: &str, attributes: Object) -> Event {
         class: class.to_owned(),
         profiles: Vec::new(),
         base_profiles: Vec::new(),
+        lets: Vec::new(),
         profiles_at: metadata.key("ocsf_class_name"),
         when: None,
         also: false,

@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 use toml::de::DeValue;
 
 use super::section::{Entry, Reader};
+use super::shared;
+use super::shared::Target;
 use crate::diagnostics::{Diagnostics, Origin};
 use crate::spec::{Constant, Each, Enum, Node, Object, Value};
 
@@ -48,10 +50,10 @@ fn constant_edit(reader: &mut Reader<'_>, entry: &Entry<'_>) -> Option<Edit> {
     Some(Edit::Put(Node { value, at }))
 }
 
-/// Returns the key that makes a table an enum or a list of objects.
+/// Returns the key that makes a table an enum, a list of objects or the use of a group.
 fn reserved_word(entry: &Entry<'_>) -> Option<&'static str> {
     let table = entry.value.get_ref().as_table()?;
-    ["match", "each"]
+    ["match", "each", "use"]
         .into_iter()
         .find(|word| table.contains_key(*word))
 }
@@ -109,8 +111,14 @@ fn scalar(reader: &mut Reader<'_>, entry: &Entry<'_>) -> Option<Constant> {
 
 /// Reads a `[map]` table: SQL, enums, lists and objects. `false` removes a key.
 pub(super) fn expressions(reader: &mut Reader<'_>, table: &Entry<'_>) -> Patch {
+    let entries = table.table_entries(reader);
+    edits(reader, entries)
+}
+
+/// Reads entries that are values of `[map]`.
+pub(super) fn edits(reader: &mut Reader<'_>, entries: Vec<Entry<'_>>) -> Patch {
     let mut patch = Patch::new();
-    for entry in table.table_entries(reader) {
+    for entry in entries {
         if let Some(edit) = expression_edit(reader, &entry) {
             patch.insert(entry.name.to_owned(), edit);
         }
@@ -122,8 +130,9 @@ fn expression_edit(reader: &mut Reader<'_>, entry: &Entry<'_>) -> Option<Edit> {
     let at = entry.origin(reader);
     match entry.value.get_ref() {
         DeValue::Boolean(false) => Some(Edit::Remove(at)),
-        DeValue::Table(_) if reserved_word(entry).is_none() => {
-            Some(Edit::Inside(expressions(reader, entry), at))
+        DeValue::Table(_) if matches!(reserved_word(entry), None | Some("use")) => {
+            let section = entry.section(reader)?;
+            Some(Edit::Inside(shared::members(reader, section), at))
         }
         _ => {
             let value = expression_value(reader, entry)?;
@@ -138,8 +147,8 @@ fn expression_value(reader: &mut Reader<'_>, entry: &Entry<'_>) -> Option<Value>
         DeValue::Array(_) => Some(Value::List(list(reader, entry))),
         DeValue::Table(_) => match reserved_word(entry) {
             Some("match") => enumeration(reader, entry).map(Value::Enum),
-            Some(_) => each(reader, entry).map(Value::Each),
-            None => Some(Value::Object(object(reader, entry))),
+            Some("each") => each(reader, entry).map(Value::Each),
+            _ => Some(Value::Object(object(reader, entry)?)),
         },
         _ => {
             let remedy = "write constants under [set], and SQL as a string";
@@ -149,9 +158,10 @@ fn expression_value(reader: &mut Reader<'_>, entry: &Entry<'_>) -> Option<Value>
     }
 }
 
-fn object(reader: &mut Reader<'_>, entry: &Entry<'_>) -> Object {
-    let patch = expressions(reader, entry);
-    into_object(patch, &mut reader.found)
+fn object(reader: &mut Reader<'_>, entry: &Entry<'_>) -> Option<Object> {
+    let section = entry.section(reader)?;
+    let patch = shared::members(reader, section);
+    Some(into_object(patch, &mut reader.found))
 }
 
 fn list(reader: &mut Reader<'_>, entry: &Entry<'_>) -> Vec<Node> {
@@ -168,18 +178,20 @@ fn list(reader: &mut Reader<'_>, entry: &Entry<'_>) -> Vec<Node> {
 fn enumeration(reader: &mut Reader<'_>, entry: &Entry<'_>) -> Option<Enum> {
     let mut section = entry.section(reader)?;
     let on = section.take("match").and_then(|on| on.sql(reader));
-    let to = section.require(reader, "to", "to = { SOURCE_VALUE = \"Caption\" }");
+    let to = section.take("to");
     section.finish(reader);
-    let to = to.map(|to| targets(reader, &to));
-    Some(Enum { on: on?, to: to? })
+    let to = match to {
+        Some(to) => shared::table(reader, &to)?,
+        None => Vec::new(),
+    };
+    Some(Enum { on: on?, to })
 }
 
-fn targets(reader: &mut Reader<'_>, entry: &Entry<'_>) -> Vec<(String, Constant, Origin)> {
-    let mut targets: Vec<(String, Constant, Origin)> = Vec::new();
+/// Reads a table of source values and their members.
+pub(super) fn targets(reader: &mut Reader<'_>, entry: &Entry<'_>) -> Vec<Target> {
+    let mut targets: Vec<Target> = Vec::new();
     for member in entry.table_entries(reader) {
-        let same = |(glob, ..): &(String, Constant, Origin)| {
-            glob.to_lowercase() == member.name.to_lowercase()
-        };
+        let same = |(glob, ..): &Target| glob.to_lowercase() == member.name.to_lowercase();
         if targets.iter().any(same) {
             reader.reject(
                 &member,
@@ -205,12 +217,8 @@ fn targets(reader: &mut Reader<'_>, entry: &Entry<'_>) -> Vec<(String, Constant,
 fn each(reader: &mut Reader<'_>, entry: &Entry<'_>) -> Option<Each> {
     let mut section = entry.section(reader)?;
     let list = section.take("each").and_then(|list| list.sql(reader));
-    let mut patch = Patch::new();
-    for member in section.into_entries() {
-        if let Some(edit) = expression_edit(reader, &member) {
-            patch.insert(member.name.to_owned(), edit);
-        }
-    }
+    let when = section.take("when").and_then(|when| when.sql(reader));
+    let patch = shared::members(reader, section);
     if patch.is_empty() {
         reader.reject(
             entry,
@@ -221,7 +229,7 @@ fn each(reader: &mut Reader<'_>, entry: &Entry<'_>) -> Option<Each> {
     let item = into_object(patch, &mut reader.found);
     Some(Each {
         list: list?,
-        when: None,
+        when,
         item,
     })
 }
@@ -235,6 +243,10 @@ pub(super) fn join(set: Patch, map: Patch, found: &mut Diagnostics) -> Patch {
             (Some(Edit::Inside(left, at)), Edit::Inside(right, _)) => {
                 let inside = join(left, right, found);
                 joined.insert(name, Edit::Inside(inside, at));
+            }
+            // The event's own constant replaces what it takes from a group.
+            (Some(constant), edit) if shared::is_of_group(origin(&edit)) => {
+                drop(joined.insert(name, constant));
             }
             (Some(constant), edit) => {
                 found.push(

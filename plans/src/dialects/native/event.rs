@@ -1,16 +1,17 @@
 //! Reads the file of a route: a condition and a mapping to one class.
 
-use super::attributes;
 use super::attributes::Patch;
 use super::section::{Entry, Reader, Section};
-use crate::spec::{Event, Object};
+use super::source::Base;
+use super::{attributes, shared};
+use crate::spec::Event;
 
 /// Reads the file of a route. Its attributes change those of the source's `base`.
 pub(super) fn event(
     reader: &mut Reader<'_>,
     mut section: Section<'_>,
     name: &str,
-    base: &Object,
+    base: &Base,
     version: &str,
 ) -> Option<Event> {
     let class = section.require(reader, "class", "class = \"network_activity\"");
@@ -19,10 +20,11 @@ pub(super) fn event(
     let profiles = section.take("profiles");
     let profiles_at = profiles.as_ref().map(|profiles| profiles.origin(reader));
     let mut profiles = list(reader, profiles);
+    let lets = shared::lets(reader, section.take("let"));
     let when = section.take("when").and_then(|when| when.sql(reader));
     let also = section.take("also").and_then(|also| also.boolean(reader));
     let consumed = list(reader, section.take("consumed"));
-    let mut object = base.clone();
+    let mut object = base.attributes.clone();
     let patch = patch(reader, &mut section);
     attributes::apply(&mut object, patch, &mut reader.found);
     let newer = overlays(reader, &mut section, version);
@@ -39,7 +41,8 @@ pub(super) fn event(
         also: also.unwrap_or(false),
         attributes: object,
         consumed,
-        base_profiles: Vec::new(),
+        base_profiles: base.profiles.clone(),
+        lets,
         profiles_at: profiles_at.or_else(|| at.clone()).unwrap_or_default(),
         at: at.unwrap_or_default(),
     })
@@ -66,7 +69,7 @@ pub(super) fn patch(reader: &mut Reader<'_>, section: &mut Section<'_>) -> Patch
 pub(super) struct Overlay {
     since: [u32; 3],
     pub(super) patch: Patch,
-    profiles: Option<Vec<String>>,
+    pub(super) profiles: Option<Vec<String>>,
 }
 
 /// Reads `[since."x.y.z"]` tables. Returns those up to `version`, oldest first.

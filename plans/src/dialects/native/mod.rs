@@ -5,11 +5,13 @@ mod attributes;
 pub(super) mod columns;
 mod event;
 mod section;
+mod shared;
 mod source;
 #[cfg(test)]
 mod tests;
 
 use std::path::Path;
+use std::rc::Rc;
 
 use toml::de::DeTable;
 
@@ -17,6 +19,7 @@ use super::text::Text;
 use super::{File, Loaded, base_name, files_with, read_files};
 use crate::diagnostics::Diagnostics;
 use section::{Reader, Section};
+use shared::Shared;
 
 const ROOT: &str = "source.toml";
 
@@ -81,11 +84,12 @@ impl<'a> Document<'a> {
     }
 
     /// Returns the keys of the file, and a reader that collects mistakes.
-    fn open<'t>(&'t self) -> Option<(Reader<'a>, Section<'t>)> {
+    fn open<'t>(&'t self, shared: Rc<Shared>) -> Option<(Reader<'a>, Section<'t>)> {
         let section = Section::new(self.table.as_ref()?, "", 0);
         let reader = Reader {
             text: self.text.clone(),
             found: Diagnostics::default(),
+            shared,
         };
         Some((reader, section))
     }

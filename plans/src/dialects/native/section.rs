@@ -2,10 +2,12 @@
 //! the nearest known key.
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use super::shared::Shared;
 use crate::diagnostics::{Diagnostics, Origin, did_you_mean};
 use crate::dialects::text::Text;
 use crate::spec::Sql;
@@ -14,9 +16,15 @@ use crate::spec::Sql;
 pub(super) struct Reader<'a> {
     pub(super) text: Text<'a>,
     pub(super) found: Diagnostics,
+    /// What the source's own file writes once.
+    pub(super) shared: Rc<Shared>,
 }
 
 impl Reader<'_> {
+    pub(super) fn shared_mut(&mut self) -> &mut Shared {
+        Rc::make_mut(&mut self.shared)
+    }
+
     /// Reports a mistake at the key of an entry.
     pub(super) fn reject(
         &mut self,

@@ -1,12 +1,14 @@
 //! Reads `source.toml`: how a source is read, attributes that all routes share, and outputs.
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use toml::de::DeValue;
 
 use super::section::{Entry, Reader, Section};
-use super::{Document, ROOT, attributes, columns, event};
-use crate::diagnostics::Diagnostics;
+use super::shared::Shared;
+use super::{Document, ROOT, attributes, columns, event, shared};
+use crate::diagnostics::{Diagnostics, Origin};
 use crate::spec::{
     Column, Event, Filter, Format, Object, Output, Redact, Source, Sql, Unmapped, UnmappedStyle,
 };
@@ -23,8 +25,18 @@ struct Root<'t> {
     unmapped: Unmapped,
     redact: Redact,
     outputs: BTreeMap<String, Output>,
-    base: Object,
+    lets: Vec<(String, Sql)>,
+    base: Base,
     events: Vec<(String, Entry<'t>)>,
+}
+
+/// What all routes share.
+#[derive(Debug, Default)]
+pub(super) struct Base {
+    pub(super) attributes: Object,
+    pub(super) profiles: Vec<String>,
+    /// Position of the profiles.
+    at: Origin,
 }
 
 /// Returns the source in the documents, or `None` if required parts are unreadable.
@@ -36,7 +48,7 @@ pub(super) fn source(
     let document = documents
         .iter()
         .find(|document| document.base_name() == ROOT)?;
-    let (mut reader, section) = document.open()?;
+    let (mut reader, section) = document.open(Rc::new(Shared::default()))?;
     let root = root(&mut reader, section, version);
     let events = events(&mut reader, documents, &root, version, found);
     report_strays(documents, &root, found);
@@ -51,7 +63,8 @@ pub(super) fn source(
         region: root.region,
         filters: root.filters,
         sets: root.sets,
-        lets: Vec::new(),
+        lets: root.lets,
+        base_at: root.base.at,
         events,
         unmapped: root.unmapped,
         redact: root.redact,
@@ -84,6 +97,8 @@ fn root<'t>(reader: &mut Reader<'_>, mut section: Section<'t>, version: &str) ->
         columns::null(reader, null, format);
     }
     let (account, region) = partition(reader, section.take("partition"));
+    shared::tables(reader, section.take("tables"));
+    shared::groups(reader, section.take("group"));
     let root = Root {
         format,
         aliases: section
@@ -101,6 +116,7 @@ fn root<'t>(reader: &mut Reader<'_>, mut section: Section<'t>, version: &str) ->
         unmapped: unmapped(reader, section.take("unmapped")),
         redact: redact(reader, section.take("redact")),
         outputs: outputs(reader, section.take("output")),
+        lets: shared::lets(reader, section.take("let")),
         base: base(reader, section.take("base"), version),
         events: events
             .map(|events| event_names(reader, &events))
@@ -221,19 +237,24 @@ fn output(reader: &mut Reader<'_>, entry: &Entry<'_>) -> Option<Output> {
 }
 
 /// Reads the attributes that all routes share, for an OCSF version.
-fn base(reader: &mut Reader<'_>, entry: Option<Entry<'_>>, version: &str) -> Object {
-    let mut object = Object::new();
+fn base(reader: &mut Reader<'_>, entry: Option<Entry<'_>>, version: &str) -> Base {
+    let mut base = Base::default();
     let Some(mut section) = entry.and_then(|entry| entry.section(reader)) else {
-        return object;
+        return base;
     };
+    if let Some(profiles) = section.take("profiles") {
+        base.at = profiles.origin(reader);
+        base.profiles = profiles.texts(reader);
+    }
     let patch = event::patch(reader, &mut section);
-    attributes::apply(&mut object, patch, &mut reader.found);
+    attributes::apply(&mut base.attributes, patch, &mut reader.found);
     let newer = event::overlays(reader, &mut section, version);
     section.finish(reader);
     for overlay in newer {
-        attributes::apply(&mut object, overlay.patch, &mut reader.found);
+        attributes::apply(&mut base.attributes, overlay.patch, &mut reader.found);
+        base.profiles = overlay.profiles.unwrap_or(base.profiles);
     }
-    object
+    base
 }
 
 fn event_names<'t>(reader: &mut Reader<'_>, entry: &Entry<'t>) -> Vec<(String, Entry<'t>)> {
@@ -283,7 +304,7 @@ fn events(
             );
             continue;
         };
-        if let Some((mut reader, section)) = document.open() {
+        if let Some((mut reader, section)) = document.open(Rc::clone(&reader.shared)) {
             events.extend(event::event(
                 &mut reader,
                 section,

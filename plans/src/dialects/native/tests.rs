@@ -256,3 +256,144 @@ fn syntax_errors_of_all_files_are_reported() {
     assert_eq!(found.len(), 2, "{found:?}");
     assert!(found.iter().all(|message| message.contains("TOML syntax")));
 }
+
+/// A source with tables, groups and named expressions, and the event `flow`.
+fn shared(flow: &str) -> Event {
+    let source = r#"
+format = "json_lines"
+events = ["flow"]
+[let]
+method = "http_method(line)"
+verb = "upper(method)"
+[tables.protocol]
+tcp = 6
+udp = "UDP"
+[group.file.map]
+name = "file_name(Path)"
+path = "Path"
+[group.process.set]
+type_id = 1
+[group.process.map]
+name = "Image"
+cmd_line = "CommandLine"
+file = { use = "file", with = { Path = "Image" } }
+[base]
+profiles = ["host", "cloud"]
+"#;
+    let loaded = load(source, &format!("class = \"x\"\n{flow}"), "1.1.0");
+    let mut source = loaded.unwrap_or_else(|wrong| panic!("{wrong}")).source;
+    let names: Vec<&str> = source.lets.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names, ["method", "verb"]);
+    source.events.remove(0)
+}
+
+/// The text of an expression, and the columns that it reads under other names.
+fn expression<'a>(object: &'a Object, name: &str) -> (&'a str, Vec<(&'a str, &'a str)>) {
+    let Value::Sql(sql) = &object[name].value else {
+        panic!("{name} is no expression");
+    };
+    let renamed = sql.renamed.iter();
+    let renamed = renamed.map(|(name, column)| (name.as_str(), column.as_str()));
+    (&sql.text, renamed.collect())
+}
+
+#[test]
+fn an_event_has_named_expressions_and_the_profiles_of_its_base() {
+    let event = shared("profiles = [\"datetime\"]\n[let]\nport = \"p + 1\"\n");
+    assert_eq!(event.lets[0].0, "port");
+    assert_eq!(event.lets[0].1.text, "p + 1");
+    assert_eq!(event.base_profiles, ["host", "cloud"]);
+    assert_eq!(event.profiles, ["datetime"]);
+}
+
+#[test]
+fn an_enum_names_a_table_or_matches_its_captions() {
+    let event = shared("[map]\na = { match = \"p\", to = \"protocol\" }\nb = { match = \"s\" }\n");
+    let members = |name: &str| match &event.attributes[name].value {
+        Value::Enum(members) => members.to.clone(),
+        other => panic!("{name} is {other:?}"),
+    };
+    let table = members("a");
+    assert_eq!(
+        (table[0].0.as_str(), &table[0].1),
+        ("tcp", &Constant::Integer(6))
+    );
+    assert_eq!(table[1].1, Constant::Text("UDP".to_owned()));
+    assert_eq!(
+        (&*table[1].2.file, table[1].2.line),
+        ("demo/source.toml", 9)
+    );
+    assert!(members("b").is_empty());
+}
+
+#[test]
+fn a_group_is_read_with_other_columns_and_own_keys() {
+    let event = shared(
+        "[set]\nprocess.type_id = 2\n[map.process]\nuse = \"process\"\nname = \"Own\"\n\
+         [map.process.parent_process]\nuse = \"process\"\n\
+         with = { Image = \"Parent.Image\", CommandLine = \"ParentLine\" }\ncmd_line = false\n",
+    );
+    let process = object(&event.attributes, "process");
+    assert_eq!(
+        process["type_id"].value,
+        Value::Constant(Constant::Integer(2))
+    );
+    assert_eq!(expression(process, "name"), ("Own", vec![]));
+    assert_eq!(expression(process, "cmd_line"), ("CommandLine", vec![]));
+    let file = object(process, "file");
+    assert_eq!(expression(file, "path"), ("Path", vec![("Path", "Image")]));
+    let parent = object(process, "parent_process");
+    assert_eq!(
+        parent["type_id"].value,
+        Value::Constant(Constant::Integer(1))
+    );
+    assert_eq!(
+        expression(parent, "name"),
+        ("Image", vec![("Image", "Parent.Image")])
+    );
+    assert!(!parent.contains_key("cmd_line"));
+    let file = object(parent, "file");
+    assert_eq!(
+        expression(file, "path"),
+        ("Path", vec![("Path", "Parent.Image")])
+    );
+    assert_eq!(&*file["path"].at.file, "demo/source.toml");
+}
+
+#[test]
+fn a_list_of_objects_is_written_out_item_by_item() {
+    let event = shared(
+        "[[map.resources]]\nuid = \"a\"\nowner.name = \"o\"\n\
+         [[map.resources]]\nuid = \"b\"\ntype_id = { match = \"t\" }\n",
+    );
+    let Value::List(items) = &event.attributes["resources"].value else {
+        panic!("resources is no list");
+    };
+    let objects: Vec<&Object> = items
+        .iter()
+        .map(|item| match &item.value {
+            Value::Object(object) => object,
+            other => panic!("an item is {other:?}"),
+        })
+        .collect();
+    assert_eq!(objects.len(), 2);
+    assert_eq!(expression(object(objects[0], "owner"), "name").0, "o");
+    assert!(matches!(objects[1]["type_id"].value, Value::Enum(_)));
+    assert_eq!(items[1].at.line, 5);
+}
+
+#[test]
+fn an_each_takes_some_of_the_elements_of_any_list() {
+    let event = shared(
+        "[map.hashes]\neach = \"split(Hashes, ',')\"\nwhen = \"item <> ''\"\nvalue = \"item\"\n",
+    );
+    let Value::Each(each) = &event.attributes["hashes"].value else {
+        panic!("hashes is no each");
+    };
+    assert_eq!(each.list.text, "split(Hashes, ',')");
+    assert_eq!(
+        each.when.as_ref().map(|when| when.text.as_str()),
+        Some("item <> ''")
+    );
+    assert_eq!(each.item.keys().collect::<Vec<_>>(), ["value"]);
+}

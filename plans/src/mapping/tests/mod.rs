@@ -1,6 +1,7 @@
 //! Programs evaluated on rows: what a mapping gives, value by value.
 
 mod checks;
+mod names;
 mod programs;
 mod promises;
 
@@ -334,7 +335,7 @@ fn what_is_wrong_is_said_with_its_place() {
     check(
         "message",
         "no_such_function(action)",
-        "event.toml:1:10: invalid function",
+        "event.toml:1:10: there is no function `no_such_function`",
     );
     check(
         "message",

@@ -94,6 +94,7 @@ pub(super) fn event(class: &str, members: &[(&str, Node)]) -> Event {
         class: class.to_owned(),
         profiles: Vec::new(),
         base_profiles: Vec::new(),
+        lets: Vec::new(),
         profiles_at: at(1),
         when: None,
         also: false,
@@ -124,6 +125,7 @@ pub(super) fn source(columns: &[(&str, ColumnKind)], events: Vec<Event>) -> Sour
         filters: Vec::new(),
         sets: BTreeMap::new(),
         lets: Vec::new(),
+        base_at: Origin::default(),
         events,
         unmapped: Unmapped {
             kept: true,

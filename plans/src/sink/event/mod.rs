@@ -39,6 +39,25 @@ pub(super) struct Events {
     pub left_out: BTreeMap<String, u64>,
 }
 
+/// Why an expression fails for the first row, with its place.
+pub(crate) fn failure(placed: &Placed<Expr>, batch: &RecordBatch) -> Result<Option<String>> {
+    let mut failures = Failures::default();
+    evaluate(placed, batch, &mut failures)?;
+    Ok(failures.rows.into_values().next())
+}
+
+/// Why expressions of a route's attributes fail, each with its place.
+pub(crate) fn failures(
+    route: &Route<Expr>,
+    columns: &[Column],
+    batch: &RecordBatch,
+) -> Result<Vec<String>> {
+    let made = events(route, columns, batch)?;
+    let failed = made.rejected.into_values();
+    let failed = failed.filter(|(reason, _)| reason == EXPRESSION_FAILED);
+    Ok(failed.map(|(_, detail)| detail).collect())
+}
+
 /// The events that the rows of `batch` become.
 pub(super) fn events(
     route: &Route<Expr>,
