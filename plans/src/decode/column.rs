@@ -13,7 +13,7 @@ use arrow::buffer::{BooleanBuffer, Buffer, NullBuffer, ScalarBuffer};
 use super::time::TimeFormat;
 use super::value;
 use super::value::Ip;
-use super::written::{self, Written};
+use super::written::{self, AnyKept, Written};
 use crate::spec::{Column, ColumnKind, TimeUnit};
 
 /// Buffer 0 of every batch holds the texts that no block contains verbatim.
@@ -160,16 +160,16 @@ impl ColumnBuilder {
         }
     }
 
-    /// Creates a column in which some texts are NULL. With `is_written` it keeps the texts that
-    /// differ from those of their values.
-    pub(crate) fn guarded(column: &Column, null: &Arc<[String]>, is_written: bool) -> Self {
+    /// Creates a column in which some texts are NULL. With `any` it keeps the texts that differ
+    /// from those of their values.
+    pub(crate) fn guarded(column: &Column, null: &Arc<[String]>, any: Option<&AnyKept>) -> Self {
         let mut builder = Self::new(column);
-        let is_written = is_written && !builder.is_text();
-        if is_written || !null.is_empty() {
+        let any = any.filter(|_| !builder.is_text());
+        if any.is_some() || !null.is_empty() {
             builder.cells = KindCells::Guarded(Box::new(Guard {
                 cells: builder.cells,
                 null: Arc::clone(null),
-                written: is_written.then(|| Written::new(&column.name)),
+                written: any.map(|any| Written::new(&column.name, any.clone())),
             }));
         }
         builder

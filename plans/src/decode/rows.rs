@@ -11,6 +11,7 @@ use super::DecoderRequest;
 use super::column::{ARENA, Cells, ColumnBuilder, Span, binary_views, store, string_views};
 use super::json_scan::Scanner;
 use super::layout::Alternative;
+use super::written::AnyKept;
 
 /// A batch is full when its lines have this many bytes, so that long lines do not make
 /// large batches.
@@ -60,6 +61,7 @@ pub(crate) struct Rows {
     null: Arc<[String]>,
     /// The columns that keep their texts as they are written.
     watched: Box<[usize]>,
+    any_kept: AnyKept,
     /// Memory for the members of `_written`.
     members: Vec<u8>,
     written: Cells<u128>,
@@ -84,10 +86,12 @@ struct Chosen {
 
 impl Rows {
     pub(crate) fn new(request: DecoderRequest) -> Self {
-        let columns = builders(&request);
+        let any_kept = AnyKept::default();
+        let columns = builders(&request, &any_kept);
         let watched = (0..columns.len()).filter(|slot| columns[*slot].is_written());
         Self {
             watched: watched.collect(),
+            any_kept,
             columns,
             chosen: Vec::new(),
             others: Vec::new(),
@@ -266,7 +270,7 @@ impl Rows {
             let object = store_object(&mut self.arena, &mut self.extra_members);
             self.extra.set(self.row, object);
         }
-        if !self.watched.is_empty() {
+        if !self.watched.is_empty() && self.any_kept.take() {
             self.end_written();
         }
         self.raw.set(self.row, raw.view());
@@ -394,11 +398,12 @@ fn lines_of(cut: &[(usize, u64)], rows: usize) -> UInt64Array {
 }
 
 /// The builders of the wanted columns.
-fn builders(request: &DecoderRequest) -> Vec<ColumnBuilder> {
+fn builders(request: &DecoderRequest, any_kept: &AnyKept) -> Vec<ColumnBuilder> {
     let wanted = request.wanted.iter().enumerate();
     let builder = |(slot, index): (usize, &usize)| {
         let is_written = request.written.get(slot).is_some_and(|written| *written);
-        ColumnBuilder::guarded(&request.columns[*index], &request.null, is_written)
+        let any = is_written.then_some(any_kept);
+        ColumnBuilder::guarded(&request.columns[*index], &request.null, any)
     };
     wanted.map(builder).collect()
 }

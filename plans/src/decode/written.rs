@@ -1,6 +1,29 @@
 //! Keeps the texts of values that would be written differently from how the source has them.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use super::rows::write_json_string;
+
+/// Whether any column of the current row keeps a text. The columns and their rows share it, and
+/// no other thread does.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct AnyKept(Arc<AtomicBool>);
+
+impl AnyKept {
+    /// Whether a text was kept since the last call.
+    pub(crate) fn take(&self) -> bool {
+        let is_kept = self.0.load(Ordering::Relaxed);
+        if is_kept {
+            self.0.store(false, Ordering::Relaxed);
+        }
+        is_kept
+    }
+
+    fn set(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
 
 /// The text of one column in the current row, if it is kept.
 pub(crate) struct Written {
@@ -8,10 +31,11 @@ pub(crate) struct Written {
     key: Vec<u8>,
     text: Vec<u8>,
     is_kept: bool,
+    any: AnyKept,
 }
 
 impl Written {
-    pub(crate) fn new(column: &str) -> Self {
+    pub(crate) fn new(column: &str, any: AnyKept) -> Self {
         let mut key = Vec::new();
         write_json_string(&mut key, column);
         key.push(b':');
@@ -19,6 +43,7 @@ impl Written {
             key,
             text: Vec::new(),
             is_kept: false,
+            any,
         }
     }
 
@@ -26,6 +51,7 @@ impl Written {
         self.text.clear();
         self.text.extend_from_slice(text);
         self.is_kept = true;
+        self.any.set();
     }
 
     pub(crate) fn forget(&mut self) {
@@ -87,9 +113,12 @@ mod tests {
 
     #[test]
     fn a_text_is_taken_once() {
-        let mut written = Written::new("a\"b");
+        let any = AnyKept::default();
+        let mut written = Written::new("a\"b", any.clone());
+        assert!(!any.take());
         let mut members = b"\"x\":\"1\"".to_vec();
         written.keep(b"00\n");
+        assert!(any.take() && !any.take());
         written.take(&mut members);
         written.take(&mut members);
         assert_eq!(

@@ -3,7 +3,6 @@
 
 use datafusion::execution::FunctionRegistry;
 
-use crate::diagnostics::nearest;
 use crate::{functions, session};
 
 /// An error of the engine for the author of a mapping.
@@ -15,7 +14,7 @@ pub(super) struct Explained {
     pub(super) name: Option<String>,
 }
 
-const FUNCTIONS: &str = "docs/functions.md and DataFusion's manual list the functions";
+const FUNCTIONS: &str = "docs/functions.md lists the functions";
 const CASTS: &str = "TRY_CAST(column AS BIGINT) gives a number, CAST(column AS VARCHAR) a text";
 const OTHER: &str = "write it with columns, functions, CASE, comparisons and arithmetic";
 
@@ -66,12 +65,9 @@ fn other(message: &str) -> Explained {
 fn unknown_function(message: &str) -> Option<Explained> {
     let name = between(message, "Invalid function '", "'")?.to_lowercase();
     let foreign = FOREIGN.iter().find(|(known, _)| *known == name);
-    let functions = session::compiling().udfs();
-    let near = nearest(&name, functions.iter().map(String::as_str));
-    let remedy = match (foreign, near) {
-        (Some((_, instead)), _) => format!("write {instead}"),
-        (None, Some(near)) => format!("did you mean `{near}`?"),
-        (None, None) => FUNCTIONS.to_owned(),
+    let remedy = match foreign {
+        Some((_, instead)) => format!("write {instead}"),
+        None => functions::remedy(&name),
     };
     Some(Explained {
         message: format!("there is no function `{name}`"),

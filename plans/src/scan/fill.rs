@@ -15,6 +15,7 @@ use datafusion::common::Result;
 
 use super::listed::ListedObject;
 use crate::decode::column::{ARENA, ColumnBuilder, Span};
+use crate::decode::written::AnyKept;
 use crate::decode::{DecoderRequest, WRITTEN, arrow_type, composite};
 use crate::spec::{Column, ColumnKind, Composite, ValueFrom};
 
@@ -115,14 +116,16 @@ impl Whole {
             return Ok(());
         }
         let none = Arc::from([]);
-        let builder = |part: &Part| ColumnBuilder::guarded(&part.column, &none, part.is_written);
+        let any = AnyKept::default();
+        let builder = |part: &Part| {
+            ColumnBuilder::guarded(&part.column, &none, part.is_written.then_some(&any))
+        };
         let mut builders: Vec<ColumnBuilder> = self.parts.iter().map(builder).collect();
-        let is_written = self.parts.iter().any(|part| part.is_written);
         let mut arena = Vec::new();
         let mut is_cut = vec![false; texts.len()];
         for (row, is_cut) in is_cut.iter_mut().enumerate() {
             *is_cut = texts.is_valid(row) && self.take(&texts, row, &mut builders, &mut arena);
-            if *is_cut && is_written {
+            if any.take() && *is_cut {
                 keep_written(row, &mut builders, members);
             }
         }

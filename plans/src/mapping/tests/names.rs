@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::json;
+use serde_json::{Value as Json, json};
 
 use super::programs::*;
-use super::*;
+use crate::mapping::output_name;
 use crate::spec::*;
 
 fn columns() -> Vec<(&'static str, ColumnKind)> {
