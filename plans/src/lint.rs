@@ -289,6 +289,7 @@ class = "network_activity"
 [set]
 severity_id = 1
 activity_id = "traffic"
+src_endpoint.name = "x"
 dst_endpoint.name = "x"
 metadata.product.name = "x"
 metadata.product.vendor_name = "x"
@@ -312,7 +313,7 @@ n = "int"
         assert_eq!(found.errors.len(), 1, "{found:?}");
         let error = found.errors[0].to_string();
         assert!(
-            error.starts_with("demo/flow.toml:11:1: map.count: "),
+            error.starts_with("demo/flow.toml:12:1: map.count: "),
             "{error}"
         );
         assert!(error.contains("divide by zero"), "{error}");
@@ -320,11 +321,13 @@ n = "int"
 
     #[test]
     fn rejected_rows_of_samples_are_warnings_with_their_reasons() {
-        let folder = tempfile::tempdir().expect("a folder");
+        let root = tempfile::tempdir().expect("a folder");
+        let folder = root.path().join("demo");
+        fs::create_dir(&folder).expect("a folder");
         let write = |name: &str, text: &str| {
-            fs::write(folder.path().join(name), text).expect("a file");
+            fs::write(folder.join(name), text).expect("a file");
         };
-        fs::create_dir(folder.path().join("samples")).expect("a folder");
+        fs::create_dir(folder.join("samples")).expect("a folder");
         write("source.toml", ROOT);
         write("flow.toml", EVENT);
         write(
@@ -332,7 +335,7 @@ n = "int"
             "{\"ts\": 1700000000}\nno json\n{\"ts\": 1700000001}\nno json\n",
         );
         write("samples/bad-lines.log", "no json\n");
-        let found = lint(folder.path(), "1.1.0");
+        let found = lint(&folder, "1.1.0");
         assert_eq!(found.errors, Vec::new());
         assert_eq!(found.warnings.len(), 1, "{found:?}");
         let warning = found.warnings[0].to_string();

@@ -225,7 +225,7 @@ impl Writer<'_> {
         let place = inside(self.sql, start);
         if word.keyword == Keyword::SELECT {
             let message = "a subquery cannot be used here: an expression sees one row";
-            return Err(at(&place, message, "").into());
+            return Err(at(&place, message, "name the row's own columns").into());
         }
         let is_syntax = word.quote_style.is_none() && is_syntax(word.keyword);
         if !is_call && !is_type && (path.len() > 1 || !is_syntax) {

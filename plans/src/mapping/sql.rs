@@ -129,6 +129,9 @@ fn in_set(scope: &Scope<'_>, call: ScalarFunction) -> Result<Expr> {
     let values = match literal(&first).filter(|_| rest.is_empty()) {
         Some(name) => match scope.sets.get(name) {
             Some(values) => values.iter().map(|value| lit(value.as_str())).collect(),
+            None if scope.sets.is_empty() => {
+                return plan_err!("there is no set `{name}`; add it under [sets]");
+            }
             None => {
                 let known = did_you_mean(name, scope.sets.keys().map(String::as_str));
                 return plan_err!("there is no set `{name}`; {known}");

@@ -163,6 +163,9 @@ fn with_base(members: &[(&str, &str)]) -> Source {
             let mut node = map(text);
             node.at.key = format!("base.map.{path}");
             node.at.line = 3;
+            if let Value::Sql(sql) = &mut node.value {
+                sql.at = node.at.clone();
+            }
             insert(&mut event.attributes, path, node);
         }
     }
