@@ -96,6 +96,11 @@ pub fn load_embedded(files: &[(&str, &str)], ocsf_version: &str) -> Result<Loade
     }
 }
 
+/// Returns the names of the column types of the native dialect.
+pub fn column_types() -> impl Iterator<Item = &'static str> {
+    native::columns::KINDS.iter().map(|(name, _)| *name)
+}
+
 fn expected_files() -> &'static str {
     "give a folder with a source.toml, or a metadata CSV beside its mapping CSV"
 }

@@ -29,6 +29,17 @@ static ALIASES: &[(&str, &str)] = &[
     ("txt", "csv"),
 ];
 
+/// Returns every format, in alphabetical order.
+pub fn listing() -> impl Iterator<Item = &'static dyn Format> {
+    FORMATS.iter().map(|(_, format)| *format)
+}
+
+/// Returns the other names of a format.
+pub fn aliases(format: &str) -> impl Iterator<Item = &'static str> {
+    let of_format = move |(_, target): &&(&str, &str)| *target == format;
+    ALIASES.iter().filter(of_format).map(|(alias, _)| *alias)
+}
+
 /// Finds a format by name or alias.
 pub fn find(name: &str) -> Result<&'static dyn Format, UnknownFormat> {
     let alias = ALIASES.iter().find(|(alias, _)| *alias == name);
