@@ -61,7 +61,7 @@ impl SourceIndex {
 
     /// The user's own source of that name, or the file or folder at that path. A folder of
     /// the current folder does not hide the shipped source of the same name.
-    fn path_of(&self, name: &str) -> Option<PathBuf> {
+    pub(crate) fn path_of(&self, name: &str) -> Option<PathBuf> {
         let own = self.own.as_ref().map(|own| own.join(name));
         let own = own.filter(|path| path.exists());
         let is_path = name.contains(['/', '.']) || plans::sources::find(name).is_err();

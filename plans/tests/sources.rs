@@ -5,7 +5,6 @@
 
 mod harness;
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -15,16 +14,16 @@ use datafusion_proto::physical_plan::{AsExecutionPlan, DefaultPhysicalExtensionC
 use datafusion_proto::protobuf::PhysicalPlanNode;
 use plans::attempt::{AttemptSpec, PeriodSpec};
 use plans::codec::Codec;
+use plans::compiled::Compiled;
+use plans::inspect::golden;
 use plans::inspect::preview::{Fate, preview};
 use plans::mapping::{Program, compile};
 use plans::pipeline::attempt_plan;
-use plans::scan::split::{InputObject, SplitRef};
+use plans::scan::split::SplitRef;
 use plans::sources::Shipped;
 use plans::spec::Source;
 use plans::{ocsf, session, sources};
-use serde_json::{Value, json};
 
-const ACCOUNT: &str = "111122223333";
 const VERSIONS: [&str; 2] = ["1.1.0", "1.3.0"];
 
 fn folder() -> PathBuf {
@@ -42,36 +41,37 @@ fn source(shipped: &Shipped, version: &str) -> Source {
     loaded.unwrap_or_else(|errors| panic!("{errors}")).source
 }
 
-fn object(path: &Path) -> InputObject {
-    InputObject {
-        store: "file:///".to_owned(),
-        path: path.to_string_lossy().trim_start_matches('/').to_owned(),
-        size: fs::metadata(path).expect("a sample").len(),
-        etag: None,
-        region: Some("us-east-1".to_owned()),
-        ..InputObject::default()
+fn compiled(source: &Source, version: &str) -> Compiled {
+    Compiled {
+        source: source.clone(),
+        program: program(source, version, false),
+        warnings: Vec::new(),
     }
 }
 
-async fn fates(source: &Source, program: &Program, sample: &Path) -> Vec<Fate> {
-    let mut fates = Vec::new();
-    let account = Some(ACCOUNT.to_owned());
-    let objects = vec![object(sample)];
-    let read = preview(program, &source.format, objects, account, |fate| {
-        fates.push(fate);
+async fn check_fates(source: &Source, program: &Program, sample: &Path) {
+    let mut fates = 0;
+    let account = Some(golden::ACCOUNT.to_owned());
+    let object = golden::object(sample).expect("a sample");
+    let read = preview(program, &source.format, vec![object], account, |fate| {
+        fates += 1;
+        if let Fate::Event { line, invalid, .. } = fate {
+            assert!(
+                invalid.is_empty(),
+                "{}:{line}: {invalid:?}",
+                sample.display()
+            );
+        }
         true
     });
     let ledger = read
         .await
         .unwrap_or_else(|error| panic!("{}: {error}", sample.display()));
-    let rows = fates.len() as u64 + ledger.filtered;
-    assert_eq!(
-        ledger.read + ledger.duplicated,
-        rows,
+    assert!(
+        golden::adds_up(&ledger, fates),
         "{}: one fate a line",
         sample.display()
     );
-    fates
 }
 
 fn samples(folder: &Path) -> Vec<PathBuf> {
@@ -83,70 +83,29 @@ fn samples(folder: &Path) -> Vec<PathBuf> {
     files
 }
 
-/// Adds rows to the expected files.
-fn expect(name: &str, fates: Vec<Fate>, files: &mut BTreeMap<String, Vec<Value>>) {
-    for fate in fates {
-        let (file, value) = match fate {
-            Fate::Event {
-                line,
-                class_uid,
-                json,
-            } => {
-                let event: Value = serde_json::from_str(&json).expect("an event is JSON");
-                let value = json!({ "sample": name, "line": line, "event": event });
-                (format!("{class_uid}.json"), value)
-            }
-            Fate::Rejected {
-                line,
-                reason,
-                detail,
-                ..
-            } => {
-                let value =
-                    json!({ "sample": name, "line": line, "reason": reason, "detail": detail });
-                ("quarantine.json".to_owned(), value)
-            }
-        };
-        files.entry(file).or_default().push(value);
-    }
-}
-
 #[tokio::test]
 async fn every_sample_is_mapped_as_expected() {
     let bless = harness::config::is_blessing();
     for shipped in sources::list() {
         let source = source(shipped, "1.1.0");
-        let program = program(&source, "1.1.0", false);
         let root = folder().join(shipped.name);
-        let mut files = BTreeMap::new();
-        for sample in samples(&root.join("samples")) {
-            let name = sample
-                .file_name()
-                .unwrap_or_default()
-                .to_string_lossy()
-                .into_owned();
-            expect(&name, fates(&source, &program, &sample).await, &mut files);
+        let outcome = golden::map(&compiled(&source, "1.1.0"), &root).await;
+        let outcome = outcome.unwrap_or_else(|error| panic!("{error}"));
+        assert!(!outcome.files.is_empty(), "{} has no samples", shipped.name);
+        assert!(outcome.miscounted.is_empty(), "{:?}", outcome.miscounted);
+        assert!(outcome.invalid.is_empty(), "{:?}", outcome.invalid);
+        if bless {
+            golden::bless(&root, &outcome).unwrap_or_else(|error| panic!("{error}"));
         }
-        assert!(!files.is_empty(), "{} has no samples", shipped.name);
-        for (file, values) in files {
-            compare(&root.join("expected").join(file), &values, bless);
+        let differences = golden::compare(&root, &outcome);
+        let differences = differences.unwrap_or_else(|error| panic!("{error}"));
+        assert!(differences.is_empty(), "{}: {differences:?}", shipped.name);
+        for (file, rows) in &outcome.files {
+            let text = fs::read_to_string(root.join("expected").join(file));
+            let is_same = text.is_ok_and(|text| text == golden::text_of(rows));
+            assert!(is_same, "{}/{file} has another layout", shipped.name);
         }
     }
-}
-
-fn compare(path: &Path, values: &[Value], bless: bool) {
-    let rows: Vec<String> = values.iter().map(|value| format!("{value:#}")).collect();
-    let text = format!("[\n{}\n]\n", rows.join(",\n"));
-    if bless {
-        fs::create_dir_all(path.parent().expect("a file in a folder")).expect("a folder");
-        fs::write(path, &text).expect("an expected file");
-    }
-    let expected = fs::read_to_string(path).unwrap_or_default();
-    assert!(
-        expected == text,
-        "{} differs from the mapped samples",
-        path.display()
-    );
 }
 
 #[tokio::test]
@@ -161,7 +120,7 @@ async fn every_public_sample_line_has_exactly_one_fate() {
             let source = source(shipped, version);
             let program = program(&source, version, false);
             for sample in samples(&shared.join(shipped.name)) {
-                fates(&source, &program, &sample).await;
+                check_fates(&source, &program, &sample).await;
             }
         }
     }

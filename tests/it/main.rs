@@ -1,6 +1,7 @@
 //! The integration tests: one binary with a module for each guarantee. They run the real
 //! `lakebolt`, which must be built first (`cargo xtask test` does that).
 
+mod authoring;
 mod chaos;
 mod cluster;
 mod cluster_many;

@@ -47,11 +47,14 @@ Examples:
 
 pub(super) const MAP: &str = "\
 Events go to stdout, one JSON object a line; rejected records go to stderr with their reason.
-Nothing is stored. The exit code is 0 even if records were rejected.
+Nothing is stored. Exits 6 if `verify` would refuse an event, and 0 even if records were rejected.
 
 Examples:
   lakebolt map vpc_flow flows.log.gz --limit 10
-  zcat flows.log.gz | lakebolt map ./my_source - | jq .time";
+  zcat flows.log.gz | lakebolt map ./my_source - | jq .time
+  lakebolt map ./my_source sample.log --report        # columns that are lost, missing or unknown
+  lakebolt map ./my_source sample.log --explain 12    # the record at line 12, value by value
+  lakebolt map ./my_source sample.log --watch";
 
 pub(super) const STATUS: &str = "\
 Examples:
@@ -103,6 +106,33 @@ Prints every error as file:line:column: key: message (remedy). Exits 2 if there 
 Examples:
   lakebolt lint ./my_source
   lakebolt lint ./sources ./config/metadata/vpc-metadata.csv --format json";
+
+pub(super) const TEST: &str = "\
+Maps each file of samples/ and compares the rows with those of expected/. Records without an
+account get 111122223333. Exits 6 if a row differs, or if `verify` would refuse an event.
+
+Examples:
+  lakebolt test ./my_source
+  lakebolt test ./sources --format json
+  lakebolt test ./my_source --bless                   # writes expected/; review it like code";
+
+pub(super) const OCSF: &str = "\
+Reads no network. The column `mapped by` names the shipped sources that map an attribute.
+
+Examples:
+  lakebolt ocsf                                       # every class
+  lakebolt ocsf authentication
+  lakebolt ocsf authentication.activity_id
+  lakebolt ocsf src_endpoint --format json
+  lakebolt ocsf --search logon";
+
+pub(super) const SCHEMA: &str = "\
+Editors with taplo, such as Even Better TOML, complete and check keys, attributes and captions
+with it. Name the printed file in the first line of the TOML: #:schema ./source.schema.json
+
+Examples:
+  lakebolt schema source > source.schema.json
+  lakebolt schema event authentication > authentication.schema.json";
 
 pub(super) const VERIFY: &str = "\
 Exits 6 if a rule fails.

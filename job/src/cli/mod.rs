@@ -5,7 +5,7 @@ mod help;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 use crate::settings::{OutputFormat, ProgressKind, Settings};
@@ -63,6 +63,19 @@ pub(crate) enum Command {
     /// Checks source folders against their grammar and OCSF
     #[command(after_long_help = help::LINT)]
     Lint(LintArgs),
+    /// Maps the samples of sources and compares the rows with the expected ones
+    #[command(after_long_help = help::TEST)]
+    Test(TestArgs),
+    /// Shows classes, objects and attributes of OCSF
+    #[command(after_long_help = help::OCSF)]
+    Ocsf(OcsfArgs),
+    /// Lists the SQL functions for mappings
+    Functions(ListArgs),
+    /// Lists the wire formats that a source may name
+    Formats(ListArgs),
+    /// Prints a JSON Schema of source.toml or of an event's file, for editors
+    #[command(after_long_help = help::SCHEMA)]
+    Schema(SchemaArgs),
     /// Checks objects against Security Lake's rules and OCSF
     #[command(after_long_help = help::VERIFY)]
     Verify(VerifyArgs),
@@ -112,6 +125,24 @@ pub(crate) struct MapArgs {
     /// Stop after this many records
     #[arg(long, value_name = "N", value_parser = values::positive)]
     pub(crate) limit: Option<u32>,
+    /// Region of every record, as run takes it [default: the record's]
+    #[arg(long, value_name = "REGION", value_parser = values::region)]
+    pub(crate) region: Option<String>,
+    /// Account of records without one [default: external_SOURCE]
+    #[arg(long, value_name = "ACCOUNT")]
+    pub(crate) account: Option<String>,
+    /// Print no events, but what became of records and columns
+    #[arg(long)]
+    pub(crate) report: bool,
+    /// Show how the record at this line is routed, and where each value comes from
+    #[arg(long, value_name = "LINE", conflicts_with = "report")]
+    pub(crate) explain: Option<u64>,
+    /// Repeat when a file of the source or the log is saved; Ctrl-C ends it
+    #[arg(long)]
+    pub(crate) watch: bool,
+    /// Format of --report and --explain on stdout [default: human]
+    #[arg(long, value_enum)]
+    pub(crate) format: Option<OutputFormat>,
     #[command(flatten)]
     pub(crate) sources: SourceArgs,
 }
@@ -253,6 +284,67 @@ pub(crate) struct LintArgs {
     /// Format of the result on stdout [default: human]
     #[arg(long, value_enum)]
     pub(crate) format: Option<OutputFormat>,
+}
+
+#[derive(Args, Clone, Debug)]
+pub(crate) struct TestArgs {
+    /// A source folder, or a folder of sources
+    #[arg(value_name = "DIR")]
+    pub(crate) folder: PathBuf,
+    /// Write the rows as the expected ones, for review
+    #[arg(long)]
+    pub(crate) bless: bool,
+    /// OCSF version, 1.1.0 or 1.3.0 [default: 1.1.0]
+    #[arg(long, value_name = "VERSION")]
+    pub(crate) ocsf: Option<String>,
+    /// Format of the result on stdout [default: human]
+    #[arg(long, value_enum)]
+    pub(crate) format: Option<OutputFormat>,
+}
+
+#[derive(Args, Clone, Debug)]
+pub(crate) struct OcsfArgs {
+    /// A class or its uid, an object, an attribute, or CLASS.ATTRIBUTE [default: all classes]
+    #[arg(value_name = "NAME")]
+    pub(crate) name: Option<String>,
+    /// List the names and captions that contain this word, in any case
+    #[arg(long, value_name = "WORD", conflicts_with = "name")]
+    pub(crate) search: Option<String>,
+    /// OCSF version, 1.1.0 or 1.3.0 [default: 1.1.0]
+    #[arg(long, value_name = "VERSION")]
+    pub(crate) ocsf: Option<String>,
+    /// Format of the result on stdout [default: human]
+    #[arg(long, value_enum)]
+    pub(crate) format: Option<OutputFormat>,
+}
+
+/// The arguments of commands that list a table of the program.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct ListArgs {
+    /// Format of the result on stdout [default: human]
+    #[arg(long, value_enum)]
+    pub(crate) format: Option<OutputFormat>,
+}
+
+/// A file of a source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SchemaKind {
+    /// source.toml
+    Source,
+    /// The file of an event
+    Event,
+}
+
+#[derive(Args, Clone, Debug)]
+pub(crate) struct SchemaArgs {
+    /// The file that the schema is for
+    #[arg(value_enum, default_value = "source")]
+    pub(crate) of: SchemaKind,
+    /// The class of the event
+    pub(crate) class: Option<String>,
+    /// OCSF version, 1.1.0 or 1.3.0 [default: 1.1.0]
+    #[arg(long, value_name = "VERSION")]
+    pub(crate) ocsf: Option<String>,
 }
 
 #[derive(Args, Clone, Debug)]
@@ -446,6 +538,36 @@ mod tests {
         let missing = Some(ErrorKind::MissingRequiredArgument);
         assert_eq!(refused("lakebolt run"), missing);
         assert_eq!(refused("lakebolt run --request r.json"), None);
+    }
+
+    #[test]
+    fn map_reports_or_explains_and_takes_the_places_of_run() {
+        let line = "lakebolt map s a.log --region eu-central-1 --account 123456789012 --watch";
+        let Ok(Command::Map(args)) = parse(line).map(|cli| cli.command) else {
+            panic!("the line is well formed");
+        };
+        assert_eq!(args.region.as_deref(), Some("eu-central-1"));
+        assert_eq!(args.account.as_deref(), Some("123456789012"));
+        assert!(args.watch && !args.report);
+        assert_eq!(
+            refused("lakebolt map s a.log --report --explain 3"),
+            Some(ErrorKind::ArgumentConflict)
+        );
+        assert_eq!(refused("lakebolt map s a.log --report --format json"), None);
+    }
+
+    #[test]
+    fn a_schema_is_that_of_a_source_unless_an_event_is_named() {
+        let of = |line| match parse(line).ok()?.command {
+            Command::Schema(args) => Some((args.of, args.class)),
+            _ => None,
+        };
+        assert_eq!(of("lakebolt schema"), Some((SchemaKind::Source, None)));
+        assert_eq!(
+            of("lakebolt schema event authentication"),
+            Some((SchemaKind::Event, Some("authentication".to_owned())))
+        );
+        assert_eq!(of("lakebolt schema authentication"), None);
     }
 
     #[test]

@@ -8,18 +8,23 @@ mod completions;
 mod config;
 mod demo;
 mod doctor;
+mod formats;
+mod functions;
 mod lint;
 mod loads;
 mod map;
+mod ocsf;
 mod plan;
 mod quarantine;
 mod replay;
 mod retry;
 mod run;
+mod schema;
 mod show;
 mod sources;
 mod status;
 mod sweep;
+mod test;
 mod verify;
 mod watch;
 
@@ -85,9 +90,14 @@ fn run(command: Command, context: &Context) -> Result<ExitCode, Failure> {
         Command::Adopt(args) => adopt::run(args, context),
         Command::Quarantine(args) => quarantine::run(&args, context),
         Command::Lint(args) => lint::run(&args, context),
+        Command::Test(args) => test::run(&args, context),
         Command::Verify(args) => verify::run(&args, context),
         Command::Show(args) => show::run(&args, context),
         Command::Sources(args) => sources::run(&args, context),
+        Command::Ocsf(args) => ocsf::run(&args, context),
+        Command::Schema(args) => schema::run(&args, context),
+        Command::Functions(args) => functions::run(&args, context),
+        Command::Formats(args) => formats::run(&args, context),
         Command::Demo(args) => demo::run(&args, context),
         Command::Sweep(args) => sweep::run(&args, context),
         Command::Doctor(args) => doctor::run(args, context),
@@ -108,7 +118,11 @@ fn format_flag(command: &Command) -> Option<OutputFormat> {
         Command::Adopt(args) => args.settings.format,
         Command::Status(args) => args.state.format,
         Command::Quarantine(args) => args.state.format,
+        Command::Map(args) => args.format,
         Command::Lint(args) => args.format,
+        Command::Test(args) => args.format,
+        Command::Ocsf(args) => args.format,
+        Command::Functions(args) | Command::Formats(args) => args.format,
         Command::Verify(args) => args.format,
         Command::Sources(args) => args.format,
         Command::Sweep(args) => args.format,
@@ -117,7 +131,7 @@ fn format_flag(command: &Command) -> Option<OutputFormat> {
             ConfigCommand::Init(args) => args.format,
         },
         // These have no `--format`.
-        Command::Map(_) | Command::Show(_) | Command::Demo(_) | Command::Completions(_) => {
+        Command::Schema(_) | Command::Show(_) | Command::Demo(_) | Command::Completions(_) => {
             Some(OutputFormat::Human)
         }
     }

@@ -479,7 +479,7 @@ mod tests {
             .iter()
             .map(|row| row["_written"].clone())
             .collect();
-        let second = r#"{"n":"007","d":"1","b":"TRUE","ip":"::0001","t":"0"}"#;
+        let second = r#"{"n":"007","d":"1","b":"TRUE","ip":"::0001"}"#;
         assert_eq!(written, [json!(null), json!(second), json!(null)]);
     }
 

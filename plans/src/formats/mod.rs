@@ -32,17 +32,6 @@ static ALIASES: &[(&str, &str)] = &[
     ("txt", "csv"),
 ];
 
-/// Finds a format by name or alias.
-pub fn find(name: &str) -> Result<&'static dyn Format, UnknownFormat> {
-    let alias = ALIASES.iter().find(|(alias, _)| *alias == name);
-    let wanted = alias.map_or(name, |(_, format)| *format);
-    FORMATS
-        .iter()
-        .find(|(known, _)| *known == wanted)
-        .map(|(_, format)| *format)
-        .ok_or_else(|| UnknownFormat::new(name))
-}
-
 /// Returns every format, in alphabetical order.
 pub fn listing() -> impl Iterator<Item = &'static dyn Format> {
     FORMATS.iter().map(|(_, format)| *format)
@@ -52,6 +41,17 @@ pub fn listing() -> impl Iterator<Item = &'static dyn Format> {
 pub fn aliases(format: &str) -> impl Iterator<Item = &'static str> {
     let of_format = move |(_, target): &&(&str, &str)| *target == format;
     ALIASES.iter().filter(of_format).map(|(alias, _)| *alias)
+}
+
+/// Finds a format by name or alias.
+pub fn find(name: &str) -> Result<&'static dyn Format, UnknownFormat> {
+    let alias = ALIASES.iter().find(|(alias, _)| *alias == name);
+    let wanted = alias.map_or(name, |(_, format)| *format);
+    FORMATS
+        .iter()
+        .find(|(known, _)| *known == wanted)
+        .map(|(_, format)| *format)
+        .ok_or_else(|| UnknownFormat::new(name))
 }
 
 /// The error for a name that no format has.

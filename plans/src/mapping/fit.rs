@@ -153,7 +153,9 @@ const READS_JSON: &[&str] = &["each", "json_find", "json_get", "json_plain", "js
 /// they are, since only their truth reaches the event.
 pub(super) fn plain(scope: &Scope<'_>, expr: Expr) -> Expr {
     let plain = expr.transform_down(|expr| {
-        if let Some(key) = scope.json_key(&expr) {
+        if let Some(key) = scope.json_key(&expr)
+            && scope.type_of(&expr).is_ok_and(|kind| kind.is_string())
+        {
             let is_whole = matches!(expr, Expr::Column(_));
             let settings = scope.redaction.to_json();
             let args = vec![expr, lit(key), lit(settings), lit(is_whole.to_string())];

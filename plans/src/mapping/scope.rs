@@ -11,6 +11,7 @@ use datafusion::logical_expr::{Expr, ExprSchemable, TryCast, cast};
 use datafusion::optimizer::simplify_expressions::ExprSimplifier;
 
 use crate::decode;
+use crate::decode::RAW;
 use crate::functions::{Redaction, dotted_key};
 use crate::spec::{Column, ColumnKind};
 
@@ -47,13 +48,17 @@ impl<'a> Scope<'a> {
     ) -> Result<Self> {
         let kinds = columns.iter().map(|c| (c.name.clone(), c.kind.clone()));
         let schema = decode::schema_of(columns);
+        // The record itself is JSON, or a text that no path leads into.
+        let raw = (RAW.to_owned(), ColumnKind::Json);
         Ok(Self {
-            kinds: kinds.collect(),
+            kinds: kinds.chain([raw]).collect(),
             schema: Arc::new(DFSchema::try_from(schema)?),
             sets,
             redaction,
             lets: BTreeMap::new(),
-            has_own_columns: columns.iter().any(|column| column.at.line == 0),
+            has_own_columns: columns
+                .iter()
+                .any(|column| column.at.line == 0 && column.is_of_record()),
             is_blind: false,
         })
     }
@@ -76,7 +81,7 @@ impl<'a> Scope<'a> {
     pub(super) fn with_item(&self) -> Result<Self> {
         let mut columns: Vec<Column> = vec![Column::new(ITEM, ColumnKind::Json)];
         for (name, kind) in &self.kinds {
-            if name != ITEM {
+            if name != ITEM && name != RAW {
                 columns.push(Column::new(name, kind.clone()));
             }
         }
@@ -93,6 +98,7 @@ impl<'a> Scope<'a> {
             .keys()
             .chain(self.lets.keys())
             .map(String::as_str)
+            .filter(|name| *name != RAW)
     }
 
     pub(super) fn type_of(&self, expr: &Expr) -> Result<DataType> {
@@ -137,9 +143,12 @@ impl<'a> Scope<'a> {
     /// Whether the expression gives JSON text: a JSON column or a path into one.
     pub(super) fn json_key(&self, expr: &Expr) -> Option<String> {
         let path = path_of(expr)?;
-        let (column, _) = path.split_first()?;
+        let (column, inside) = path.split_first()?;
         let is_json = matches!(self.kinds.get(column), Some(ColumnKind::Json));
-        is_json.then(|| dotted_key(&path))
+        is_json.then(|| match column == RAW {
+            true => dotted_key(inside),
+            false => dotted_key(&path),
+        })
     }
 }
 

@@ -1,15 +1,17 @@
 //! The SQL of a mapping as DataFusion expressions. Columns are found before the
 //! parser sees the text, so that they beat keywords and errors have a place.
 
+use arrow::datatypes::DataType;
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{Column, DataFusionError, Result, SchemaError, plan_err};
 use datafusion::logical_expr::expr::{InList, ScalarFunction};
-use datafusion::logical_expr::{Expr, Volatility, lit};
+use datafusion::logical_expr::{Expr, Volatility, lit, try_cast};
 use datafusion::sql::sqlparser::parser::ParserError;
 
 use super::rewrite::{AT_MARK, LET_MARK, Rewritten, rewrite};
 use super::scope::{Scope, literal};
 use super::{constants, words};
+use crate::decode::RAW;
 use crate::diagnostics::{Diagnostic, Origin, did_you_mean, nearest};
 use crate::ocsf::{Attribute, Type};
 use crate::spec::Sql;
@@ -93,6 +95,11 @@ fn resolve(scope: &Scope<'_>, expr: Expr) -> Result<Expr> {
             Ok(Transformed::yes(Expr::Column(Column::new_unqualified(
                 name,
             ))))
+        }
+        // The record's bytes, where they are text.
+        Expr::Column(column) if column.name == RAW => {
+            let raw = Expr::Column(column);
+            Ok(Transformed::yes(try_cast(raw, DataType::Utf8View)))
         }
         Expr::Column(column) if column.name.starts_with(LET_MARK) => {
             let name = column.name.trim_start_matches(LET_MARK);

@@ -45,7 +45,8 @@ static FOREIGN: &[(&str, &str)] = &[
 
 /// The message and remedy for an error that is not about syntax or columns.
 pub(super) fn explained(message: &str) -> Explained {
-    unknown_function(message)
+    refused_function(message)
+        .or_else(|| unknown_function(message))
         .or_else(|| wrong_arguments(message))
         .or_else(|| wrong_operands(message))
         .or_else(|| unknown_type(message))
@@ -60,6 +61,17 @@ fn other(message: &str) -> Explained {
         remedy: remedy.to_owned(),
         name: None,
     }
+}
+
+/// A function that exists and that mappings must not call.
+fn refused_function(message: &str) -> Option<Explained> {
+    let (what, remedy) = message.split_once('\n')?;
+    let start = what.find("the function '")?;
+    Some(Explained {
+        message: what[start..].to_owned(),
+        remedy: remedy.to_owned(),
+        name: between(what, "the function '", "'").map(str::to_owned),
+    })
 }
 
 fn unknown_function(message: &str) -> Option<Explained> {

@@ -2,12 +2,14 @@
 //! compact table, which `plans/ocsf/extract.py` writes. The tables are embedded, and nothing
 //! is read from a network.
 
+mod browse;
 mod read;
 mod types;
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
+pub use browse::{Hit, Use};
 pub use types::{
     Attribute, Attributes, Class, Constraint, ConstraintKind, Enumeration, Object, Requirement,
     Type,

@@ -102,9 +102,9 @@ pub static EXIT_CODES: &[Row] = &[
     row(
         ExitCode::VerifyFailed,
         (6, "verify_failed"),
-        "`verify` found objects that break a rule",
+        "`verify` or `map` found events that break a rule, or `test` found other rows than expected",
         false,
-        "its output names the rule and the object",
+        "the output names the rule and the place",
     ),
     row(
         ExitCode::Cancelled,

@@ -2,6 +2,7 @@
 //! information from the load. Each thread holds one batch. Objects of remote stores are copied
 //! to temporary files first.
 
+mod batch;
 mod events;
 mod findings;
 mod level;
@@ -20,6 +21,7 @@ use std::thread;
 
 use futures::{StreamExt, TryStreamExt, stream};
 
+pub use batch::invalid_events;
 pub use findings::{Finding, Tally};
 pub use rules::{Rule, Weight};
 

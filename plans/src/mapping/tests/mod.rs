@@ -201,7 +201,7 @@ fn paths_walk_json_and_lists_of_objects_come_from_arrays() {
             "resources": [{"ARN": "r1", "type": "T", "accountId": "1"}, null, {"ARN": "r2", "owner": "o"}, {"accountId": "2"}],
         }),
         json!({"eventTime": "2024-01-15T10:00:00Z", "eventName": "ConsoleLogin", "userIdentity": {"arn": "arn:y"}}),
-        json!({"eventTime": "2024-01-15T10:00:00Z", "eventName": "GetUser", "sourceIPAddress": "::1", "resources": [], "userIdentity": "no json {"}),
+        json!({"eventTime": "2024-01-15T10:00:00Z", "eventName": "GetUser", "sourceIPAddress": "::1", "resources": "no json {", "userIdentity": {"arn": "arn:z"}}),
     ];
     let found = run(&program, &rows);
     let api = &found[0];
@@ -238,7 +238,7 @@ fn paths_walk_json_and_lists_of_objects_come_from_arrays() {
     assert_eq!(found[1]["user"], json!({"uid": "arn:y"}));
     assert_eq!(found[2]["activity_id"], 2);
     assert!(found[2].get("resources").is_none());
-    assert_eq!(found[2]["unmapped"]["userIdentity"], "no json {");
+    assert_eq!(found[2]["unmapped"]["resources"], "no json {");
 }
 
 #[test]

@@ -28,7 +28,7 @@ fn with_message(text: &str, change: impl FnOnce(&mut Source)) -> Source {
 fn message(source: &Source) -> Json {
     let program = compiled(source).unwrap_or_else(|wrong| panic!("{wrong}"));
     let request = json!({"headers": {"host": "h", "a b": "c"}, "list": [{"x": 1}]});
-    let row = json!({"start": 1, "request": request, "left": "ab", "action": "x"});
+    let row = json!({"start": "2024-01-15", "request": request, "left": "ab", "action": "x"});
     run(&program, &[row])[0]["message"].clone()
 }
 
@@ -63,7 +63,7 @@ fn a_path_below_a_let_counts_as_the_column_that_it_reads() {
         source.lets = vec![named("hdr", "request.headers")];
     });
     let program = compiled(&source).expect("compiles");
-    let row = json!({"start": 1, "request": {"headers": {"host": "h"}}});
+    let row = json!({"start": "2024-01-15", "request": {"headers": {"host": "h"}}});
     let found = &run(&program, &[row])[0];
     assert_eq!(found["message"], "h");
     assert!(found.get("unmapped").is_none(), "{found}");
@@ -106,7 +106,7 @@ fn a_let_is_usable_for_each_element_of_a_list() {
     source.events[0].class = "api_activity".to_owned();
     insert(&mut source.events[0].attributes, "resources", node(each));
     let program = compiled(&source).expect("compiles");
-    let row = json!({"start": 1, "action": "x", "request": {"list": [{"x": 1}]}});
+    let row = json!({"start": "2024-01-15", "action": "x", "request": {"list": [{"x": 1}]}});
     let found = &run(&program, &[row])[0];
     assert_eq!(found["resources"], json!([{"name": "1X"}]));
 }
@@ -180,7 +180,7 @@ fn a_class_takes_what_it_has_of_the_base() {
         ("message", "left"),
     ];
     let program = compiled(&with_base(&members)).expect("compiles");
-    let row = |action: &str| json!({"start": 1, "left": "l", "action": action});
+    let row = |action: &str| json!({"start": "2024-01-15", "left": "l", "action": action});
     let found = run(&program, &[row("login"), row("other")]);
     assert_eq!(found[0]["auth_protocol"], "l");
     assert!(found[1].get("auth_protocol").is_none());

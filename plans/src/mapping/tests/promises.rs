@@ -155,6 +155,7 @@ fn a_value_leaves_unmapped_only_in_the_rows_where_it_arrived() {
         "device.ip = \"a\"\ndevice.hostname = \"h\"\ncount = \"n\"\n\
          message = \"coalesce(x, y)\"\nstatus_detail = \"CASE WHEN k = 1 THEN p ELSE q END\"",
     );
+    let event = event.replace("[map]", "device.type_id = 1\n[map]");
     let written = Written {
         columns: "a = \"text\"\nh = \"text\"\nn = \"text\"\nx = \"text\"\ny = \"text\"\n\
                   k = \"int\"\np = \"text\"\nq = \"text\"",
@@ -208,7 +209,7 @@ fn an_enum_keeps_a_text_that_neither_member_nor_caption_tells() {
 #[test]
 fn enums_behave_alike_in_set_map_and_match() {
     let event = "class = \"http_activity\"\n[set]\nactivity_id = \"get\"\n\
-                 dst_endpoint.ip = \"10.0.0.1\"\nhttp_request.user_agent = \"u\"\n[map]\n\
+                 dst_endpoint.ip = \"10.0.0.1\"\nsrc_endpoint.ip = \"10.0.0.2\"\nhttp_response.code = 200\nhttp_request.user_agent = \"u\"\n[map]\n\
                  http_request.http_method = \"method\"\n\
                  status_id = \"CASE WHEN ok THEN 'Success' ELSE 'failure' END\"\n\
                  severity_id = { match = \"level\" }\n";
@@ -345,10 +346,8 @@ fn values_stay_from_the_elements_that_did_not_arrive() {
     let event = written.event_of(
         r#"{"t":1700000000,"j":{"list":[{"arn":"1","x":"a"},null,{"owner":{"id":"o"}},{"x":"b"}],"auth":[{"on":true,"d":"d1"},{"on":false,"d":"d2"}],"tags":[{"k":"t0"},{"k":"t1"}]}}"#,
     );
-    assert_eq!(
-        event["resources"],
-        json!([{"uid": "1"}, {"owner": {"uid": "o"}}])
-    );
+    // An owner alone is no resource to OCSF.
+    assert_eq!(event["resources"], json!([{"uid": "1"}]));
     assert_eq!(
         event["actor"]["authorizations"],
         json!([{"decision": "d1"}])
@@ -356,7 +355,7 @@ fn values_stay_from_the_elements_that_did_not_arrive() {
     assert_eq!(event["message"], "t1");
     assert_eq!(
         unmapped(&event),
-        json!({"j.list[].x": "a,b", "j.auth[].on": "true,false", "j.auth[].d": "d2", "j.tags[].k": "t0"})
+        json!({"j.list[].x": "a,b", "j.list[].owner.id": "o", "j.auth[].on": "true,false", "j.auth[].d": "d2", "j.tags[].k": "t0"})
     );
 }
 
