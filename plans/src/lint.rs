@@ -313,7 +313,7 @@ n = "int"
         assert_eq!(found.errors.len(), 1, "{found:?}");
         let error = found.errors[0].to_string();
         assert!(
-            error.starts_with("demo/flow.toml:12:1: map.count: "),
+            error.starts_with("demo/flow.toml:12:10: map.count: "),
             "{error}"
         );
         assert!(error.contains("divide by zero"), "{error}");

@@ -153,6 +153,13 @@ impl Matcher {
         glob.map_or(self.other, |(_, member)| *member)
     }
 
+    /// Whether a member has no caption: NULL in an enumeration without Unknown, and in some
+    /// tables what does not match.
+    fn has_no_caption(&self, member: u32) -> bool {
+        (self.other_is_null && member == self.other)
+            || (member == self.null && self.ids[member as usize].is_none())
+    }
+
     /// Whether a member and its caption tell this text.
     fn tells(&self, text: &str, lower: &mut Vec<u8>) -> bool {
         let member = self.member(text, lower);
@@ -238,27 +245,26 @@ fn enum_caption(args: &ScalarFunctionArgs) -> Result<ColumnarValue> {
     let matcher = matcher(args)?;
     let source = column(args, 0)?;
     let members = matcher.members(&source);
-    if matcher.other_is_null {
-        let known = members
-            .iter()
-            .map(|member| (*member != matcher.other).then_some(*member));
-        let captions = take(&matcher.captions, &known.collect::<UInt32Array>(), None)?;
-        return Ok(ColumnarValue::Array(captions));
-    }
     let any_other = matcher.other_is_source && members.contains(&matcher.other);
     if !any_other {
-        let captions = take(&matcher.captions, &UInt32Array::from(members), None)?;
+        let indices: UInt32Array = members
+            .iter()
+            .map(|member| (!matcher.has_no_caption(*member)).then_some(*member))
+            .collect();
+        let captions = take(&matcher.captions, &indices, None)?;
         return Ok(ColumnarValue::Array(captions));
     }
+    let none = StringViewArray::new_null(1);
     let indices: Vec<(usize, usize)> = members
         .iter()
         .enumerate()
-        .map(|(row, member)| match *member == matcher.other {
-            true => (1, row),
-            false => (0, *member as usize),
+        .map(|(row, member)| match *member {
+            member if member == matcher.other => (1, row),
+            member if matcher.has_no_caption(member) => (2, 0),
+            member => (0, member as usize),
         })
         .collect();
-    let captions = interleave(&[matcher.captions.as_ref(), &source], &indices)?;
+    let captions = interleave(&[matcher.captions.as_ref(), &source, &none], &indices)?;
     Ok(ColumnarValue::Array(captions))
 }
 

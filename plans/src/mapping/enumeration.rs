@@ -177,6 +177,21 @@ pub(super) fn text(known: &Enumeration, on: Expr, to: &[(String, Constant, Origi
     unless_null(&on, call("enum_caption", on.clone(), &table))
 }
 
+/// A table of constants as texts. NULL and what is not in it are NULL.
+pub(super) fn values(on: Expr, to: &[(String, Constant, Origin)]) -> Expr {
+    let mut table = Table {
+        other: Other::Null,
+        ..Table::default()
+    };
+    for (at, (glob, constant, _)) in to.iter().enumerate() {
+        let number = i32::try_from(at + 1).unwrap_or(i32::MAX);
+        table.to.push((glob.clone(), number));
+        let text = plain(constant).unwrap_or_default();
+        table.captions.push((number, text));
+    }
+    unless_null(&on, call("enum_caption", on.clone(), &table))
+}
+
 /// Whether a table has no globs, so that a member says what the source's text was.
 pub(super) fn exact_texts(to: &[(String, Constant, Origin)]) -> bool {
     !to.iter().any(|(text, ..)| functions::is_glob(text))

@@ -164,7 +164,7 @@ impl Compiler<'_> {
         let mut members = builder.object(self.scope, &level, &event.attributes, "", &event.at);
         let keys = builder.keys;
         classify::add(&mut members, class, self.ocsf, profiles);
-        self.finish(&mut members, &event.at);
+        self.finish(self.scope, &mut members, &event.at);
         (members, keys)
     }
 
@@ -202,14 +202,21 @@ impl Compiler<'_> {
     }
 
     /// Writes out the casts of derived attributes.
-    fn finish(&mut self, members: &mut Members, at: &Origin) {
+    fn finish(&mut self, scope: &Scope<'_>, members: &mut Members, at: &Origin) {
         for tree in members.values_mut() {
             match tree {
-                Tree::Struct(inner) => self.finish(inner, at),
-                Tree::Items(items) => items.iter_mut().for_each(|inner| self.finish(inner, at)),
-                Tree::Each(elements) => self.finish(&mut elements.members, at),
+                Tree::Struct(inner) => self.finish(scope, inner, at),
+                Tree::Items(items) => {
+                    let items = items.iter_mut();
+                    items.for_each(|inner| self.finish(scope, inner, at));
+                }
+                Tree::Each(elements) => {
+                    if let Some(inner) = self.found.valid(at, scope.with_item()) {
+                        self.finish(&inner, &mut elements.members, at);
+                    }
+                }
                 Tree::Leaf(leaf) if leaf.filled == tree::Filled::Derived => {
-                    let finished = self.scope.finish(leaf.expr.clone());
+                    let finished = scope.finish(leaf.expr.clone());
                     if let Some(expr) = self.found.valid(at, finished) {
                         leaf.expr = expr;
                     }

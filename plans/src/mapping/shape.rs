@@ -196,7 +196,7 @@ fn of_leaf(name: &str, leaf: tree::Leaf) -> Shaped {
         (_, None) => Some(Content::Value),
     };
     Shaped {
-        may_be_null: leaf.filled == Filled::Mapped,
+        may_be_null: !matches!(leaf.filled, Filled::Constant | Filled::Total),
         content,
         field: Field::new(name, leaf.kind, true),
         layout: Layout::Leaf(Leaf {

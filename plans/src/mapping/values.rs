@@ -101,6 +101,9 @@ impl Builder<'_> {
         if let Some((message, remedy)) = constant_expression(&expr, attribute, target.path) {
             return self.wrong(&sql.at, message, remedy);
         }
+        // Such as `'AWS::S3::Bucket'`: alone it makes no object.
+        let is_constant = matches!(&expr, Expr::Literal(value, _) if !value.is_null())
+            && attribute.ty == Type::Text;
         let mut leaf = match (enumeration::of(attribute), &attribute.enumeration) {
             (Some(known), _) => self.id(scope, target, sql, known, expr)?,
             (None, Some(known)) if !attribute.is_array && attribute.ty == Type::Text => {
@@ -120,6 +123,9 @@ impl Builder<'_> {
                 leaf
             }
         };
+        if is_constant {
+            leaf.filled = Filled::Constant;
+        }
         leaf.at = sql.at.place();
         Some(leaf)
     }
@@ -187,8 +193,7 @@ impl Builder<'_> {
     ) -> Option<Leaf> {
         let on = self.planned(scope, &members.on);
         let Some(known) = &target.attribute.enumeration else {
-            let remedy = "use an expression: CASE … WHEN … THEN … END";
-            return self.wrong(target.at, "has no enumeration in OCSF", remedy);
+            return self.table(scope, target, members, on?);
         };
         let to = self.members(known, members);
         let on = on?;
@@ -211,6 +216,34 @@ impl Builder<'_> {
         if !exact {
             holds.clear();
         }
+        let fitted = fit::attribute(scope, target.attribute, text);
+        let mut leaf = filled(self.found.valid(target.at, fitted)?, Filled::Mapped);
+        leaf.holds = holds;
+        Some(leaf.placed(&members.on))
+    }
+
+    /// A table for an attribute without an enumeration. A value that is not in it is NULL.
+    fn table(
+        &mut self,
+        scope: &Scope<'_>,
+        target: &Target<'_>,
+        members: &Enum,
+        on: Expr,
+    ) -> Option<Leaf> {
+        if members.to.is_empty() {
+            let message = "has no enumeration in OCSF, so no value names a member";
+            return self.wrong(target.at, message, "add `to`, or write an expression");
+        }
+        for (_, constant, at) in &members.to {
+            if let Err((message, remedy)) = constants::check(constant, target.attribute) {
+                self.found.error(at, message, remedy);
+            }
+        }
+        let mut holds = self.holds(&on);
+        if !enumeration::exact_texts(&members.to) {
+            holds.clear();
+        }
+        let text = enumeration::values(fit::plain(scope, on), &members.to);
         let fitted = fit::attribute(scope, target.attribute, text);
         let mut leaf = filled(self.found.valid(target.at, fitted)?, Filled::Mapped);
         leaf.holds = holds;

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::attributes::{Definitions, Under};
+use super::source::named;
 use super::{DIALECT, list, since, sql, table, text};
 use crate::ocsf::{Class, Schema};
 
@@ -26,7 +27,7 @@ pub fn event(schema: &Schema, class: &Class) -> Value {
                 "description": "adds an event to that of the route that takes the row",
             },
             "consumed": list(&text("a column or dotted path that `unmapped` leaves out")),
-            "keep": list(&text("a column or dotted path that `unmapped` always has")),
+            "let": named(&sql("an expression"), "expressions that others use by name"),
             "set": set,
             "map": map,
             "since": since(&overlay),

@@ -63,7 +63,7 @@ fn format() -> Value {
 }
 
 /// A table whose keys are names that the user chooses.
-fn named(value: &Value, description: &str) -> Value {
+pub(super) fn named(value: &Value, description: &str) -> Value {
     json!({
         "type": "object",
         "additionalProperties": value,

@@ -345,12 +345,12 @@ fn what_is_wrong_is_said_with_its_place() {
     check(
         "message",
         "IF(action = 'a', 1, 2)",
-        "event.toml:1:10: invalid function 'if' (use CASE WHEN",
+        "event.toml:1:10: `IF(…)` is no SQL (write CASE WHEN",
     );
     check(
         "message",
-        "object('a', action)",
-        "the function 'object' is only for compiled mappings",
+        "enum_id(action, 'x')",
+        "the function 'enum_id' is only for compiled mappings",
     );
     check(
         "message",

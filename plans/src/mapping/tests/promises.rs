@@ -405,3 +405,26 @@ fn a_missing_time_says_which_column_has_which_value() {
         "time_missing: e.toml:8:9 map.time: m has no value"
     );
 }
+
+#[test]
+fn a_table_fills_an_attribute_without_an_enumeration() {
+    let event = application(
+        "count = { match = \"p\", to = { tcp = 6, udp = 17 } }\n\
+         message = { match = \"p\", to = { tcp = \"Transmission\" } }\n\
+         duration = \"duration_ms(d, 's')\"",
+    );
+    let written = Written {
+        columns: "p = \"text\"\nd = \"double\"",
+        event: &event,
+    };
+    let found = written
+        .of("{\"t\":1700000000,\"p\":\"TCP\",\"d\":1.5}\n{\"t\":1700000000,\"p\":\"gre\"}\n");
+    let event = |row: usize| found[row].as_ref().expect("an event");
+    assert_eq!(
+        (&event(0)["count"], &event(0)["message"]),
+        (&json!(6), &json!("Transmission"))
+    );
+    assert_eq!(event(0)["duration"], 1500);
+    assert!(event(1).get("count").is_none());
+    assert_eq!(unmapped(event(1)), json!({"p": "gre"}));
+}

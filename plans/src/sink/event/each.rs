@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, RecordBatch, StringViewArray, StringViewBuilder, UInt32Array,
-    new_null_array,
+    Array, ArrayRef, AsArray, BooleanBufferBuilder, RecordBatch, StringViewArray,
+    StringViewBuilder, UInt32Array, new_null_array,
 };
 use arrow::buffer::BooleanBuffer;
 use arrow::compute::{filter, take};
@@ -12,10 +12,10 @@ use arrow::datatypes::{DataType, Field, FieldRef, Schema};
 use datafusion::common::{Result, exec_err};
 
 use super::mask::{self, Mask};
-use super::object::{Build, Built, LeftOut, lists};
+use super::object::{Arrived, Build, Built, LeftOut, lists};
 use super::{Expr, evaluate};
 use crate::functions::{Redactor, json_elements};
-use crate::mapping::{Each, Placed};
+use crate::mapping::{Each, Placed, Step};
 
 /// Name of the element in expressions.
 pub(in crate::sink) const ITEM: &str = "item";
@@ -44,7 +44,7 @@ impl Frame {
     }
 }
 
-impl Build {
+impl Build<'_> {
     pub(super) fn each(
         &mut self,
         each: &Each<Expr>,
@@ -66,10 +66,8 @@ impl Build {
             return Ok(Built::of(nulls, Vec::new()));
         }
         let inner = inner_batch(&each.outer, batch, texts, &frame.rows)?;
-        let mut of_elements = Build {
-            frames: std::mem::take(&mut self.frames),
-            ..Build::default()
-        };
+        let mut of_elements = Build::new(self.keys);
+        of_elements.frames = std::mem::take(&mut self.frames);
         let mut objects = of_elements.object(&each.object, fields, &inner)?;
         let wanted = match &each.when {
             Some(when) => wanted(when, &inner, &mut of_elements)?,
@@ -80,7 +78,7 @@ impl Build {
         self.frames = std::mem::take(&mut of_elements.frames);
         self.take_over(of_elements, &frame, &wanted);
         for arrived in &mut objects.arrived {
-            arrived.around.insert(0, each.number);
+            self.leave(arrived, each.number, &frame);
         }
         let mut lengths = vec![0; batch.num_rows()];
         for element in 0..count {
@@ -103,8 +101,24 @@ impl Build {
         self.frames[number] = Some(frame);
     }
 
+    /// Notes what arrived in elements: for values inside of the elements by element, and for
+    /// other values by row, where any element has them.
+    fn leave(&self, arrived: &mut Arrived, number: usize, frame: &Frame) {
+        let path = &self.keys[arrived.key].path;
+        if path.contains(&Step::Each(number)) {
+            arrived.around.insert(0, number);
+            return;
+        }
+        let mut rows = BooleanBufferBuilder::new(frame.starts.len() - 1);
+        for range in frame.starts.windows(2) {
+            let mut elements = range[0]..range[1];
+            rows.append(elements.any(|element| mask::contains(&arrived.rows, element)));
+        }
+        arrived.rows = Some(rows.finish());
+    }
+
     /// Takes over what was found in elements, as of their rows.
-    fn take_over(&mut self, of_elements: Build, frame: &Frame, wanted: &Mask) {
+    fn take_over(&mut self, of_elements: Build<'_>, frame: &Frame, wanted: &Mask) {
         let row_of = |element: usize| frame.rows.value(element) as usize;
         for (element, detail) in of_elements.failures.rows {
             self.failures.rows.entry(row_of(element)).or_insert(detail);
@@ -128,7 +142,7 @@ impl Build {
     }
 }
 
-fn wanted(when: &Placed<Expr>, batch: &RecordBatch, build: &mut Build) -> Result<Mask> {
+fn wanted(when: &Placed<Expr>, batch: &RecordBatch, build: &mut Build<'_>) -> Result<Mask> {
     let condition = evaluate(when, batch, &mut build.failures)?;
     match condition.as_boolean_opt() {
         Some(condition) => Ok(mask::of(condition)),

@@ -64,7 +64,7 @@ pub(super) fn events(
     columns: &[Column],
     batch: &RecordBatch,
 ) -> Result<Events> {
-    let mut build = Build::default();
+    let mut build = Build::new(&route.keys);
     let rows = batch.num_rows();
     let mut members = build.members(&route.event, route.schema.fields(), batch)?;
     let missed = build.missed(&route.event, &members, rows);
@@ -87,7 +87,7 @@ pub(super) fn events(
     Ok(finished(batch, build, missed))
 }
 
-fn finished(batch: RecordBatch, build: Build, missed: Vec<Missed>) -> Events {
+fn finished(batch: RecordBatch, build: Build<'_>, missed: Vec<Missed>) -> Events {
     let mut rejected: BTreeMap<usize, (Cow<'static, str>, String)> = BTreeMap::new();
     for (row, detail) in build.failures.rows {
         rejected.insert(row, (EXPRESSION_FAILED.into(), detail));
@@ -117,7 +117,7 @@ fn unmapped(
     columns: &[Column],
     batch: &RecordBatch,
     members: &[object::Built],
-    build: &Build,
+    build: &Build<'_>,
 ) -> Result<ArrayRef> {
     let arrived: Vec<&object::Arrived> = members.iter().flat_map(|built| &built.arrived).collect();
     let unmapped = Unmapped {

@@ -14,11 +14,12 @@ use datafusion::common::{Result, exec_err};
 use super::each::Frame;
 use super::mask::{self, Mask};
 use super::{Expr, Failures, evaluate};
-use crate::mapping::{Content, Demand, Layout, Leaf, Object};
+use crate::mapping::{Content, Demand, Key, Layout, Leaf, Object};
 
 /// What is found while events are built.
-#[derive(Default)]
-pub(super) struct Build {
+pub(super) struct Build<'a> {
+    /// The record's values that attributes may hold.
+    pub(super) keys: &'a [Key],
     pub(super) failures: Failures,
     pub(super) left_out: Vec<LeftOut>,
     /// The elements of each `each`, by its number.
@@ -75,7 +76,16 @@ pub(super) struct Objects {
     pub(super) arrived: Vec<Arrived>,
 }
 
-impl Build {
+impl<'a> Build<'a> {
+    pub(super) fn new(keys: &'a [Key]) -> Self {
+        Self {
+            keys,
+            failures: Failures::default(),
+            left_out: Vec::new(),
+            frames: Vec::new(),
+        }
+    }
+
     /// The members of an object.
     pub(super) fn members(
         &mut self,
