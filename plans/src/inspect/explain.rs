@@ -150,7 +150,8 @@ fn of_record(
     };
     if is_parsed {
         explanation.filters = filters(source, rows, record);
-        explanation.routes = routes(source, rows, record);
+        let is_filtered = explanation.filters.iter().any(|filter| filter.takes);
+        explanation.routes = routes(source, rows, record, is_filtered);
     }
     for fate in fates(record.clone(), &mut rows.steps, &mut Nobody)? {
         explanation.add(source, fate);
@@ -243,12 +244,12 @@ fn filters(source: &Source, rows: &Rows, record: &RecordBatch) -> Vec<Condition>
     tried
 }
 
-fn routes(source: &Source, rows: &Rows, record: &RecordBatch) -> Vec<Condition> {
+fn routes(source: &Source, rows: &Rows, record: &RecordBatch, is_filtered: bool) -> Vec<Condition> {
     let mut tried = Vec::new();
     let mut is_taken = false;
     for route in &rows.program.routes {
         let written = source.events.iter().find(|event| event.name == route.name);
-        let result = match is_taken && !route.also {
+        let result = match is_filtered || (is_taken && !route.also) {
             true => Answer::NotTried,
             false => result_of(route, record),
         };

@@ -105,7 +105,23 @@ impl<'a> Collector<'a> {
         self.report.rows = summary.ledger.read;
         self.report.filtered = summary.filtered;
         self.report.empty_recommended = self.empty_recommended();
-        let declared = |name: &str| self.source.columns.iter().any(|known| known.name == name);
+        // A column that is cut into parts is NULL where they have the values.
+        let is_cut = |name: &str| {
+            let prefix = format!("{name}.");
+            let mut columns = self.columns.iter();
+            columns.any(|part| part.usage.seen > 0 && part.usage.name.starts_with(&prefix))
+        };
+        let cut: Vec<String> = self
+            .source
+            .columns
+            .iter()
+            .map(|known| known.name.clone())
+            .filter(|name| is_cut(name))
+            .collect();
+        let declared = |name: &str| {
+            let declared = self.source.columns.iter().any(|known| known.name == name);
+            declared && !cut.iter().any(|known| known == name)
+        };
         for column in self.columns {
             if column.usage.seen > 0 {
                 self.report.columns.push(column.usage);

@@ -197,8 +197,8 @@ impl<'a> Builder<'a> {
     }
 
     /// The record's values that a leaf holds which is made of `expr`.
-    pub(super) fn holds(&mut self, expr: &Expr) -> Vec<Held> {
-        let passed = holds::passed(expr);
+    pub(super) fn holds(&mut self, scope: &Scope<'_>, expr: &Expr) -> Vec<Held> {
+        let passed = holds::passed(scope, expr);
         let held = passed.into_iter().filter_map(|(path, when)| {
             let key = self.key(&path)?;
             let key = self.index_of(key);

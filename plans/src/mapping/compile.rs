@@ -16,6 +16,7 @@ use super::scope::Scope;
 use super::{base, format, lets, outputs};
 use crate::decode;
 use crate::diagnostics::Diagnostics;
+use crate::formats;
 use crate::functions::Redaction;
 use crate::ocsf::Schema;
 use crate::spec::{Column, ColumnKind, Source};
@@ -83,7 +84,11 @@ fn scope<'a>(
         return blind();
     };
     match Scope::new(columns, &source.sets, redaction) {
-        Ok(scope) => scope,
+        Ok(scope) => Scope {
+            reads_json: formats::find(&source.format.name)
+                .is_ok_and(|format| format.name() == "json_lines"),
+            ..scope
+        },
         Err(error) => {
             let at = &source.format.at;
             found.error(at, error.message(), "give each column once");

@@ -156,7 +156,11 @@ pub(super) fn plain(scope: &Scope<'_>, expr: Expr) -> Expr {
         if let Some(key) = scope.json_key(&expr)
             && scope.type_of(&expr).is_ok_and(|kind| kind.is_string())
         {
-            let is_whole = matches!(expr, Expr::Column(_));
+            // Only strings of JSON columns keep their quotes.
+            let is_whole = match &expr {
+                Expr::Column(column) => scope.kinds.get(&column.name) == Some(&ColumnKind::Json),
+                _ => false,
+            };
             let settings = scope.redaction.to_json();
             let args = vec![expr, lit(key), lit(settings), lit(is_whole.to_string())];
             let plain = functions::named("json_plain").call(args);
@@ -194,6 +198,11 @@ fn cast_to(scope: &Scope<'_>, expr: Expr, target: DataType) -> Result<Expr> {
         (DataType::Utf8 | DataType::LargeUtf8 | DataType::Null, DataType::Utf8View)
         | (DataType::Int32, DataType::Int64 | DataType::Float64) => Ok(cast(expr, target)),
         (_, DataType::Utf8View) => Ok(cast(expr, target)),
+        // Only 0 and 1 are boolean.
+        (from, DataType::Boolean) if from.is_numeric() => {
+            let is_boolean = expr.clone().in_list(vec![lit(0i64), lit(1i64)], false);
+            Ok(try_cast(when(is_boolean, expr).end()?, target))
+        }
         // Half a number is not another number.
         (from, to) if from.is_floating() && to.is_integer() => {
             let whole = when(expr.clone().eq(trunc(vec![expr.clone()])), expr).end()?;
@@ -208,7 +217,8 @@ fn cast_to(scope: &Scope<'_>, expr: Expr, target: DataType) -> Result<Expr> {
     }
 }
 
-fn name_of(kind: &DataType) -> &'static str {
+/// A type in words.
+pub(super) fn name_of(kind: &DataType) -> &'static str {
     match kind {
         DataType::List(_) => "a list",
         DataType::Struct(_) => "an object",

@@ -3,12 +3,14 @@
 //! A value that an attribute holds leaves `unmapped` in those rows. Functions that keep only
 //! a part of their argument pass nothing on.
 
+use arrow::datatypes::DataType;
 use datafusion::common::ScalarValue;
+use datafusion::common::tree_node::TreeNode;
 use datafusion::functions::core::expr_fn::coalesce;
 use datafusion::logical_expr::expr::Case;
 use datafusion::logical_expr::{Expr, is_true, not};
 
-use super::scope::path_of;
+use super::scope::{Scope, path_of};
 
 /// The path of a value in the record, and the rows in which the expression gives it; `None`
 /// is every row in which the expression is not NULL.
@@ -24,10 +26,36 @@ const PASSING: &[&str] = &[
 ];
 
 /// The values that `expr` passes on.
-pub(super) fn passed(expr: &Expr) -> Vec<Passed> {
+pub(super) fn passed(scope: &Scope<'_>, expr: &Expr) -> Vec<Passed> {
     let mut found = Vec::new();
-    pass(expr, None, &mut found);
+    if !loses(scope, expr) {
+        pass(expr, None, &mut found);
+    }
     found
+}
+
+/// Whether a cast in the expression gives several values the same result.
+fn loses(scope: &Scope<'_>, expr: &Expr) -> bool {
+    let is_lossy = |expr: &Expr| {
+        let (from, to) = match expr {
+            Expr::Cast(cast) => (&cast.expr, cast.field.data_type()),
+            Expr::TryCast(cast) => (&cast.expr, cast.field.data_type()),
+            _ => return Ok(false),
+        };
+        let Ok(from) = scope.type_of(from) else {
+            return Ok(true);
+        };
+        Ok(match (&from, to) {
+            (from, to) if from == to || to.is_string() || from.is_string() => {
+                matches!(to, DataType::Date32 | DataType::Date64)
+            }
+            (from, to) if from.is_integer() => !(to.is_integer() || to.is_floating()),
+            (DataType::Timestamp(..), DataType::Timestamp(..) | DataType::Int64) => false,
+            (DataType::Binary | DataType::BinaryView, _) => false,
+            _ => true,
+        })
+    };
+    expr.exists(is_lossy).unwrap_or(true)
 }
 
 /// Whether every value that the expression can have is one for which `is_sure` holds.

@@ -73,7 +73,7 @@ impl<'a> Builder<'a> {
         match &item.value {
             Value::Sql(sql) => {
                 let expr = self.planned(scope, sql)?;
-                let mut holds = self.holds(&expr);
+                let mut holds = self.holds(scope, &expr);
                 let fitted = match &attribute.enumeration {
                     Some(known) if attribute.ty == Type::Integer => {
                         held_where(&mut holds, Some(lit(false)));
@@ -135,6 +135,15 @@ impl<'a> Builder<'a> {
             return None;
         }
         complete(&mut objects);
+        let shapes: Vec<String> = objects.iter().map(shape).collect();
+        if shapes.windows(2).any(|pair| pair[0] != pair[1]) {
+            let message = "has items whose lists have different members";
+            return self.wrong(
+                target.at,
+                message,
+                "map the same members in each inner list",
+            );
+        }
         Some(Tree::Items(objects))
     }
 
@@ -212,6 +221,17 @@ fn complete(items: &mut [Members]) {
     for (members, lacking) in items.iter_mut().zip(lacking) {
         merge(members, lacking);
     }
+}
+
+/// The names and types of all members.
+fn shape(members: &Members) -> String {
+    let shapes = members.iter().map(|(name, tree)| match tree {
+        Tree::Leaf(leaf) => format!("{name}: {}", leaf.kind),
+        Tree::Struct(inner) => format!("{name}: {{{}}}", shape(inner)),
+        Tree::Items(items) => format!("{name}: [{}]", items.first().map(shape).unwrap_or_default()),
+        Tree::Each(elements) => format!("{name}: [{}]", shape(&elements.members)),
+    });
+    shapes.collect::<Vec<_>>().join(", ")
 }
 
 /// Adds to `lacking` the members of `all` that `members` has not, as NULLs.

@@ -284,9 +284,10 @@ impl Writer<'_> {
             return path;
         };
         let end = path[used - 1].end;
+        let dotted = target.replace('[', ".").replace(']', "");
         let keys: Vec<&str> = match self.scope.kinds.contains_key(target) {
             true => vec![target],
-            false => target.split('.').collect(),
+            false => dotted.split('.').collect(),
         };
         let renamed = keys.into_iter().map(|key| Step {
             key: key.trim_matches('"').to_owned(),

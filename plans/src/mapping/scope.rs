@@ -3,13 +3,15 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use arrow::compute::can_cast_types;
 use arrow::datatypes::{DataType, TimeUnit};
 use datafusion::common::tree_node::{Transformed, TreeNode};
-use datafusion::common::{Column as Name, DFSchema, Result};
+use datafusion::common::{Column as Name, DFSchema, Result, plan_err};
 use datafusion::logical_expr::simplify::SimplifyContext;
 use datafusion::logical_expr::{Expr, ExprSchemable, TryCast, cast};
 use datafusion::optimizer::simplify_expressions::ExprSimplifier;
 
+use super::fit;
 use crate::decode;
 use crate::decode::RAW;
 use crate::functions::{Redaction, dotted_key};
@@ -34,6 +36,8 @@ pub(super) struct Scope<'a> {
     pub(super) redaction: &'a Redaction,
     /// Named expressions. One that is `None` has a mistake, which is reported.
     pub(super) lets: BTreeMap<String, Option<Let>>,
+    /// Whether texts may be JSON, since the records are.
+    pub(super) reads_json: bool,
     /// Whether the format has columns itself, so that no others need a declaration.
     pub(super) has_own_columns: bool,
     /// The columns are unknown, so expressions cannot be planned.
@@ -56,6 +60,7 @@ impl<'a> Scope<'a> {
             sets,
             redaction,
             lets: BTreeMap::new(),
+            reads_json: false,
             has_own_columns: columns
                 .iter()
                 .any(|column| column.at.line == 0 && column.is_of_record()),
@@ -72,6 +77,7 @@ impl<'a> Scope<'a> {
             sets,
             redaction,
             lets: BTreeMap::new(),
+            reads_json: false,
             has_own_columns: true,
             is_blind: true,
         }
@@ -88,6 +94,7 @@ impl<'a> Scope<'a> {
         let mut scope = Self::new(&columns, self.sets, self.redaction)?;
         scope.lets.clone_from(&self.lets);
         scope.has_own_columns = self.has_own_columns;
+        scope.reads_json = self.reads_json;
         scope.is_blind = self.is_blind;
         Ok(scope)
     }
@@ -127,6 +134,12 @@ impl<'a> Scope<'a> {
     /// type is NULL.
     fn trying(&self, expr: Expr) -> Result<Expr> {
         let trying = expr.transform_up(|expr| match expr {
+            Expr::Cast(cast) if !self.can_cast(&cast.expr, cast.field.data_type())? => {
+                self.no_cast(&cast.expr, cast.field.data_type())
+            }
+            Expr::TryCast(cast) if !self.can_cast(&cast.expr, cast.field.data_type())? => {
+                self.no_cast(&cast.expr, cast.field.data_type())
+            }
             Expr::Cast(cast)
                 if !always_fits(&self.type_of(&cast.expr)?, cast.field.data_type()) =>
             {
@@ -140,11 +153,24 @@ impl<'a> Scope<'a> {
         Ok(trying.data)
     }
 
+    fn can_cast(&self, expr: &Expr, to: &DataType) -> Result<bool> {
+        Ok(can_cast_types(&self.type_of(expr)?, to))
+    }
+
+    fn no_cast(&self, expr: &Expr, to: &DataType) -> Result<Transformed<Expr>> {
+        let from = self.type_of(expr)?;
+        plan_err!("{} cannot become {}", fit::name_of(&from), fit::name_of(to))
+    }
+
     /// Whether the expression gives JSON text: a JSON column or a path into one.
     pub(super) fn json_key(&self, expr: &Expr) -> Option<String> {
         let path = path_of(expr)?;
         let (column, inside) = path.split_first()?;
-        let is_json = matches!(self.kinds.get(column), Some(ColumnKind::Json));
+        let is_json = match self.kinds.get(column) {
+            Some(ColumnKind::Json) => true,
+            Some(ColumnKind::Text) => self.reads_json,
+            _ => false,
+        };
         is_json.then(|| match column == RAW {
             true => dotted_key(inside),
             false => dotted_key(&path),

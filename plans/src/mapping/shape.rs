@@ -40,16 +40,18 @@ impl<'a> Shaper<'a> {
             attributes: &class.attributes,
             constraints: &class.constraints,
         };
-        self.object(members, rules, "", true)
+        let (fields, object, _) = self.object(members, rules, "", true);
+        (fields, object)
     }
 
+    /// The fields, the object, and whether one of its members is never NULL.
     fn object(
         &self,
         members: Members,
         rules: Rules<'a>,
         path: &str,
         is_required: bool,
-    ) -> (Fields, Object) {
+    ) -> (Fields, Object, bool) {
         let mut fields = Vec::with_capacity(members.len());
         let mut object = Object {
             path: path.to_owned(),
@@ -79,7 +81,8 @@ impl<'a> Shaper<'a> {
         for constraint in rules.constraints {
             object.demands.extend(demand(constraint, &nullable, path));
         }
-        (fields.into(), object)
+        let has_value = nullable.iter().any(|(_, may_be_null)| !may_be_null);
+        (fields.into(), object, has_value)
     }
 
     fn is_due(&self, attribute: &Attribute) -> bool {
@@ -108,9 +111,8 @@ impl<'a> Shaper<'a> {
             Tree::Leaf(leaf) => of_leaf(name, leaf),
             Tree::Struct(members) => {
                 let is_required = attribute.is_some_and(|known| self.is_due(known));
-                let never_null = members.values().any(|member| !tree_may_be_null(member));
-                let (fields, object) = self.object(members, rules, path, is_required);
-                let is_total = never_null && object.demands.is_empty();
+                let (fields, object, has_value) = self.object(members, rules, path, is_required);
+                let is_total = has_value && object.demands.is_empty();
                 let is_static = object.content.is_empty();
                 Shaped {
                     field: Field::new(name, DataType::Struct(fields), true),
@@ -128,7 +130,7 @@ impl<'a> Shaper<'a> {
         let mut fields = Fields::empty();
         let mut objects = Vec::with_capacity(items.len());
         for members in items {
-            let (own, object) = self.object(members, rules, path, false);
+            let (own, object, _) = self.object(members, rules, path, false);
             fields = own;
             objects.push(object);
         }
@@ -143,7 +145,7 @@ impl<'a> Shaper<'a> {
     }
 
     fn each(&self, name: &str, elements: Elements, rules: Rules<'a>, path: &str) -> Shaped {
-        let (fields, object) = self.object(elements.members, rules, path, false);
+        let (fields, object, _) = self.object(elements.members, rules, path, false);
         let (list, at) = elements.list;
         let when = elements.when.map(|(expr, at)| placed(expr, at));
         let mut outer: Vec<String> = Vec::new();
@@ -203,14 +205,6 @@ fn of_leaf(name: &str, leaf: tree::Leaf) -> Shaped {
             value: placed(leaf.expr, leaf.at),
             holds: leaf.holds,
         }),
-    }
-}
-
-fn tree_may_be_null(tree: &Tree) -> bool {
-    match tree {
-        Tree::Leaf(leaf) => !matches!(leaf.filled, Filled::Constant | Filled::Total),
-        Tree::Struct(members) => members.values().all(tree_may_be_null),
-        Tree::Items(_) | Tree::Each(_) => true,
     }
 }
 

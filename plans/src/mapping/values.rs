@@ -107,7 +107,7 @@ impl Builder<'_> {
         let mut leaf = match (enumeration::of(attribute), &attribute.enumeration) {
             (Some(known), _) => self.id(scope, target, sql, known, expr)?,
             (None, Some(known)) if !attribute.is_array && attribute.ty == Type::Text => {
-                let holds = self.holds(&expr);
+                let holds = self.holds(scope, &expr);
                 let text = fit::plain(scope, expr);
                 let mut leaf = filled(enumeration::text(known, text, &[]), Filled::Mapped);
                 leaf.holds = holds;
@@ -118,7 +118,7 @@ impl Builder<'_> {
                 let fitted = self.found.valid(&sql.at, fitted)?;
                 let mut leaf = filled(fitted, Filled::Mapped);
                 if !attribute.is_array || fit::keeps_items(scope, attribute, &expr) {
-                    leaf.holds = self.holds(&expr);
+                    leaf.holds = self.holds(scope, &expr);
                 }
                 leaf
             }
@@ -140,7 +140,7 @@ impl Builder<'_> {
         expr: Expr,
     ) -> Option<Leaf> {
         let kind = self.found.valid(&sql.at, scope.type_of(&expr))?;
-        let mut holds = self.holds(&expr);
+        let mut holds = self.holds(scope, &expr);
         if kind.is_string() {
             let on = fit::plain(scope, expr);
             let is_held = enumeration::is_held(known, on.clone(), &[], self.has_own_text(target));
@@ -197,7 +197,7 @@ impl Builder<'_> {
         };
         let to = self.members(known, members);
         let on = on?;
-        let mut holds = self.holds(&on);
+        let mut holds = self.holds(scope, &on);
         let on = fit::plain(scope, on);
         if let Some(known) = enumeration::of(target.attribute) {
             let is_held = enumeration::is_held(known, on.clone(), &to, self.has_own_text(target));
@@ -239,7 +239,7 @@ impl Builder<'_> {
                 self.found.error(at, message, remedy);
             }
         }
-        let mut holds = self.holds(&on);
+        let mut holds = self.holds(scope, &on);
         if !enumeration::exact_texts(&members.to) {
             holds.clear();
         }

@@ -428,3 +428,82 @@ fn a_table_fills_an_attribute_without_an_enumeration() {
     assert!(event(1).get("count").is_none());
     assert_eq!(unmapped(event(1)), json!({"p": "gre"}));
 }
+
+#[test]
+fn a_text_that_is_json_loses_its_credentials_too() {
+    let event =
+        application("message = \"m\"\ncount = \"10 / n\"\nstart_time = \"to_timestamp(x)\"");
+    let written = Written {
+        columns: "m = \"text\"\nx = \"text\"\nn = \"int\"\nother = \"text\"",
+        event: &event,
+    };
+    let found = written.of(
+        "{\"t\":1700000000,\"m\":{\"password\":\"p1\"},\"other\":{\"token\":\"p2\"}}\n\
+         {\"t\":1700000000,\"x\":{\"token\":\"p3\"}}\n",
+    );
+    let text = format!("{found:?}");
+    for secret in ["p1", "p2", "p3"] {
+        assert!(!text.contains(secret), "{secret}: {text}");
+    }
+    assert!(found[1].is_err(), "{text}");
+}
+
+#[test]
+fn a_required_object_without_its_content_rejects_the_row() {
+    let event = "class = \"http_activity\"\n[set]\nactivity_id = 1\nhttp_response.code = 1\n\
+                 dst_endpoint.ip = \"10.0.0.1\"\nsrc_endpoint.ip = \"10.0.0.1\"\n\
+                 http_request.url.path = \"constant\"\n[map]\n\
+                 http_request.url.query_string = \"q\"\n";
+    let written = Written {
+        columns: "q = \"text\"",
+        event,
+    };
+    let found = written.of("{\"t\":1700000000}\n{\"t\":1700000000,\"q\":\"a=b\"}\n");
+    let reason = found[0].as_ref().expect_err("it has no request");
+    assert_eq!(reason, "required_attribute_missing: http_request");
+    assert!(found[1].is_ok(), "{found:?}");
+}
+
+#[test]
+fn only_zero_and_one_are_boolean_numbers() {
+    let event = "class = \"authentication\"\n[set]\nactivity_id = 1\nuser.name = \"u\"\n\
+                 service.name = \"s\"\n[map]\nis_mfa = \"n\"\nis_remote = \"CAST(m AS BOOLEAN)\"\n";
+    let written = Written {
+        columns: "n = \"int\"\nm = \"int\"",
+        event,
+    };
+    let found = written.of("{\"t\":1700000000,\"n\":37796,\"m\":5}\n{\"t\":1700000000,\"n\":1}\n");
+    let event = |row: usize| found[row].as_ref().expect("an event");
+    assert!(event(0).get("is_mfa").is_none());
+    assert_eq!(unmapped(event(0)), json!({"n": "37796", "m": "5"}));
+    assert_eq!(event(1)["is_mfa"], true);
+    assert_eq!(unmapped(event(1)), Json::Null);
+}
+
+#[test]
+fn a_cast_that_does_not_exist_is_refused() {
+    let event = application("start_time = \"TRY_CAST(b AS TIMESTAMP)\"");
+    let root = "format = \"json_lines\"\nevents = [\"e\"]\n[columns]\nt = \"epoch_s\"\nb = \"boolean\"\n\
+                [base.set]\nseverity_id = 1\nmetadata.product.vendor_name = \"V\"\n[base.map]\ntime = \"t\"\n";
+    let files = [("demo/source.toml", root), ("demo/e.toml", &event)];
+    let found = crate::lint::lint_embedded(&files, "1.1.0");
+    let errors: Vec<String> = found.errors.iter().map(ToString::to_string).collect();
+    assert!(
+        errors[0].contains("a boolean cannot become a time"),
+        "{errors:?}"
+    );
+}
+
+#[test]
+fn what_an_each_takes_for_one_element_arrives_too() {
+    let event = "class = \"api_activity\"\n[set]\nactivity_id = 1\napi.operation = \"o\"\n\
+                 actor.invoked_by = \"i\"\nsrc_endpoint.svc_name = \"s\"\n[map]\n\
+                 [map.resources]\neach = \"j.one\"\nuid = \"item.arn\"\nname = \"n\"\n";
+    let written = Written {
+        columns: "j = \"json\"\nn = \"text\"",
+        event,
+    };
+    let event = written.event_of(r#"{"t":1700000000,"j":{"one":{"arn":"a","x":"b"}},"n":"n"}"#);
+    assert_eq!(event["resources"], json!([{"uid": "a", "name": "n"}]));
+    assert_eq!(unmapped(&event), json!({"j.one.x": "b"}));
+}

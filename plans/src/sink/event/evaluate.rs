@@ -76,12 +76,12 @@ fn halves(
 fn described(error: &DataFusionError) -> String {
     let message = error.find_root().message().into_owned();
     let line = message.lines().next().unwrap_or_default();
-    let mut shown = String::with_capacity(line.len());
-    for (index, part) in line.split(['\'', '"']).enumerate() {
-        match index % 2 {
-            0 => shown.push_str(part),
-            _ => shown.push_str("'…'"),
+    let is_quote = |character: char| matches!(character, '\'' | '"' | '`');
+    match (line.find(is_quote), line.rfind(is_quote)) {
+        (Some(first), Some(last)) => {
+            let after = line.get(last + 1..).unwrap_or_default();
+            format!("{}'…'{after}", &line[..first])
         }
+        _ => line.to_owned(),
     }
-    shown
 }

@@ -108,6 +108,21 @@ pub(super) struct Flatten<'a> {
 
 impl Flatten<'_> {
     pub(super) fn value(&mut self, key: &mut String, json: Raw<'_>, depth: usize, at: &[At<'_>]) {
+        let is_list = matches!(json, Raw::Array(_));
+        // An `each` takes another value for the only element of a list.
+        if !is_list && at.iter().any(|(node, _)| !node.eaches.is_empty()) {
+            let mut inside = self.element(at, 0, 0);
+            inside.retain(|(node, _)| !node.is_consumed);
+            if has_arrived(&inside) {
+                return;
+            }
+            inside.extend(at.iter().map(|(node, index)| (*node, *index)));
+            return self.one(key, json, depth, &inside);
+        }
+        self.one(key, json, depth, at);
+    }
+
+    fn one(&mut self, key: &mut String, json: Raw<'_>, depth: usize, at: &[At<'_>]) {
         match json {
             Raw::Null => {}
             Raw::Object(object) if depth < DEPTH => self.object(key, object, depth, at),

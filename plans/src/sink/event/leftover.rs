@@ -18,7 +18,7 @@ use super::flatten::{Entries, Flatten, Node};
 use super::mask;
 use super::object::Arrived;
 use crate::decode::{EXTRA, WRITTEN};
-use crate::functions::{self, REDACTED, Raw, dotted_key};
+use crate::functions::{self, REDACTED, Raw, Redactor, dotted_key};
 use crate::mapping::{Key, Leftover, Step};
 use crate::spec::{Column, ColumnKind, TimeUnit, UnmappedStyle};
 
@@ -41,6 +41,7 @@ struct Reader<'a> {
     arrived: Option<BooleanBuffer>,
     /// What is in attributes of the values inside.
     root: Node<'a>,
+    redactor: Redactor,
 }
 
 impl<'a> Unmapped<'a> {
@@ -89,6 +90,7 @@ impl<'a> Unmapped<'a> {
                 values: text(extra, &ColumnKind::Json)?,
                 arrived: None,
                 root,
+                redactor: Redactor::new("", &self.leftover.redaction),
             });
         }
         Ok(readers)
@@ -144,6 +146,7 @@ impl<'a> Unmapped<'a> {
         Ok(Some(Reader {
             column: &column.name,
             is_hidden: column.hidden,
+            redactor: Redactor::new(&key, &self.leftover.redaction),
             key,
             kind: Some(&column.kind),
             values: text(values, &column.kind)?,
@@ -240,7 +243,8 @@ impl Rows<'_> {
                 key.push_str(&reader.key);
                 flatten.value(key, json, 0, &[(&reader.root, row)]);
             }
-            None => entries.push(&reader.key, value),
+            // A text may be JSON too.
+            None => entries.push(&reader.key, &reader.redactor.apply(value)),
         }
     }
 
