@@ -9,6 +9,7 @@ mod concurrent;
 mod configuration;
 mod coverage;
 mod crash;
+mod docs;
 mod executors;
 mod loads;
 mod names;
