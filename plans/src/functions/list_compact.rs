@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, ListArray, new_null_array};
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int32Array, ListArray, new_null_array};
 use arrow::buffer::{NullBuffer, OffsetBuffer};
 use arrow::compute::{filter, interleave};
-use arrow::datatypes::{DataType, Field};
+use arrow::datatypes::{DataType, Field, Int32Type};
 use datafusion::common::{Result, exec_err};
 use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs};
 
@@ -75,7 +75,10 @@ fn of_type(args: &ScalarFunctionArgs) -> Result<ColumnarValue> {
     let Some(lists) = array.as_list_opt::<i32>() else {
         return exec_err!("a list is needed");
     };
-    let items = holding(lists.values(), kind)?;
+    let items = match kind.strip_prefix(ENUM_ITEMS) {
+        Some(ids) => members(lists.values(), ids),
+        None => holding(lists.values(), kind)?,
+    };
     let there: BooleanArray = (0..items.len())
         .map(|at| Some(items.is_valid(at)))
         .collect();
@@ -103,6 +106,22 @@ fn of_type(args: &ScalarFunctionArgs) -> Result<ColumnarValue> {
         Some(nulls),
     )?;
     Ok(ColumnarValue::Array(Arc::new(list)))
+}
+
+/// Before the ids of an enumeration, in place of a type.
+pub(crate) const ENUM_ITEMS: &str = "enum:";
+
+/// The ids that an enumeration has.
+fn members(items: &ArrayRef, ids: &str) -> ArrayRef {
+    let known: Vec<i32> = ids.split(',').filter_map(|id| id.parse().ok()).collect();
+    match items.as_primitive_opt::<Int32Type>() {
+        Some(items) => {
+            let items = items.iter();
+            let members = items.map(|id| id.filter(|id| known.contains(id)));
+            Arc::new(members.collect::<Int32Array>())
+        }
+        None => Arc::clone(items),
+    }
 }
 
 fn pick(items: &[ArrayRef], indices: &[(usize, usize)]) -> Result<ArrayRef> {

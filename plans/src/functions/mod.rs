@@ -44,6 +44,7 @@ pub(crate) use json::{Raw, elements, json_elements, members};
 pub(crate) use json_text::{
     DEPTH, Redactor, dotted_key, is_hidden, list_marks, names_hidden, quote, segments, with_segment,
 };
+pub(crate) use list_compact::ENUM_ITEMS;
 pub use observables::Observed;
 pub(crate) use observables::{observables, observables_type};
 pub(crate) use redact::REDACTED;

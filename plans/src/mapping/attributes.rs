@@ -168,15 +168,15 @@ impl<'a> Builder<'a> {
         target: &Target<'_>,
         mut leaf: Leaf,
     ) -> Option<Tree> {
-        let expr = self.found.valid(target.at, scope.finish(leaf.expr))?;
-        let kind = self.found.valid(target.at, scope.type_of(&expr))?;
-        if !matches!(target.attribute.ty, Type::Object(_)) {
-            debug_assert_eq!(
-                kind,
-                fit::attribute_type(target.attribute),
-                "{}",
-                target.path
-            );
+        let mut expr = self.found.valid(target.at, scope.finish(leaf.expr))?;
+        let mut kind = self.found.valid(target.at, scope.type_of(&expr))?;
+        let due = fit::attribute_type(target.attribute);
+        if !matches!(target.attribute.ty, Type::Object(_)) && kind != due {
+            // Branches of several types become one type only when the casts are written.
+            let fitted = fit::cast_to(scope, expr, due.clone());
+            let fitted = fitted.and_then(|fitted| scope.finish(fitted));
+            expr = self.found.valid(target.at, fitted)?;
+            kind = due;
         }
         leaf.expr = expr;
         leaf.kind = kind;

@@ -134,6 +134,13 @@ pub(super) fn unless_null(on: &Expr, id: Expr) -> Expr {
         .expect("a CASE with one branch is complete")
 }
 
+/// A list of ids without those that are no members.
+pub(super) fn members_of(known: &Enumeration, list: Expr) -> Expr {
+    let ids: Vec<&str> = known.members().map(|(id, _)| id).collect();
+    let members = format!("{}{}", functions::ENUM_ITEMS, ids.join(","));
+    functions::named("list_of_type").call(vec![list, lit(members)])
+}
+
 /// A value as an item of a list of ids.
 pub(super) fn member_of(
     scope: &Scope<'_>,

@@ -184,7 +184,7 @@ pub(super) fn plain(scope: &Scope<'_>, expr: Expr) -> Expr {
     plain.expect("no step of the walk fails").data
 }
 
-fn cast_to(scope: &Scope<'_>, expr: Expr, target: DataType) -> Result<Expr> {
+pub(super) fn cast_to(scope: &Scope<'_>, expr: Expr, target: DataType) -> Result<Expr> {
     let from = scope.type_of(&expr)?;
     if from == target {
         return Ok(expr);
@@ -194,6 +194,11 @@ fn cast_to(scope: &Scope<'_>, expr: Expr, target: DataType) -> Result<Expr> {
         return plan_err!("{} cannot become {}", name_of(&from), name_of(&target));
     }
     match (&from, &target) {
+        // Larger integers have no exact float.
+        (DataType::Int64, DataType::Float64) => {
+            let exact = expr.clone().between(lit(-(1i64 << 53)), lit(1i64 << 53));
+            Ok(cast(when(exact, expr).end()?, target))
+        }
         // What always fits needs no second look at each value.
         (DataType::Utf8 | DataType::LargeUtf8 | DataType::Null, DataType::Utf8View)
         | (DataType::Int32, DataType::Int64 | DataType::Float64) => Ok(cast(expr, target)),

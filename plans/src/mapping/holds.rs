@@ -29,9 +29,20 @@ const PASSING: &[&str] = &[
 pub(super) fn passed(scope: &Scope<'_>, expr: &Expr) -> Vec<Passed> {
     let mut found = Vec::new();
     if !loses(scope, expr) {
-        pass(expr, None, &mut found);
+        pass(scope, expr, None, &mut found);
     }
     found
+}
+
+/// Whether results of several types meet. The engine makes numbers of the texts then.
+fn is_mixed<'e>(scope: &Scope<'_>, results: impl Iterator<Item = &'e Expr>) -> bool {
+    let kinds = results.filter_map(|result| scope.type_of(result).ok());
+    let kinds: Vec<DataType> = kinds.filter(|kind| !kind.is_null()).collect();
+    kinds.iter().any(DataType::is_string) && !kinds.iter().all(DataType::is_string)
+}
+
+fn is_text(scope: &Scope<'_>, expr: &Expr) -> bool {
+    scope.type_of(expr).is_ok_and(|kind| kind.is_string())
 }
 
 /// Whether a cast in the expression gives several values the same result.
@@ -79,20 +90,20 @@ fn results(case: &Case) -> impl Iterator<Item = &Expr> {
     thens.chain(case.else_expr.as_deref())
 }
 
-fn pass(expr: &Expr, when: Option<Expr>, found: &mut Vec<Passed>) {
+fn pass(scope: &Scope<'_>, expr: &Expr, when: Option<Expr>, found: &mut Vec<Passed>) {
     if let Some(path) = path_of(expr) {
         found.push((path, when));
         return;
     }
     match expr {
-        Expr::Cast(cast) => pass(&cast.expr, when, found),
-        Expr::TryCast(cast) => pass(&cast.expr, when, found),
-        Expr::Alias(alias) => pass(&alias.expr, when, found),
-        Expr::Case(case) => pass_case(case, when.as_ref(), found),
+        Expr::Cast(cast) => pass(scope, &cast.expr, when, found),
+        Expr::TryCast(cast) => pass(scope, &cast.expr, when, found),
+        Expr::Alias(alias) => pass(scope, &alias.expr, when, found),
+        Expr::Case(case) => pass_case(scope, case, when.as_ref(), found),
         Expr::ScalarFunction(call) => match (call.name(), call.args.as_slice()) {
-            ("coalesce", args) => pass_coalesce(args, when.as_ref(), found),
-            ("nullif", [value, _]) => pass(value, when, found),
-            (name, [value, ..]) if PASSING.contains(&name) => pass(value, when, found),
+            ("coalesce", args) => pass_coalesce(scope, args, when.as_ref(), found),
+            ("nullif", [value, _]) => pass(scope, value, when, found),
+            (name, [value, ..]) if PASSING.contains(&name) => pass(scope, value, when, found),
             _ => {}
         },
         _ => {}
@@ -108,27 +119,38 @@ fn and(left: Option<&Expr>, right: Option<Expr>) -> Option<Expr> {
 
 /// An argument is the result if those before it are NULL. If they are the same, it is in
 /// the result too.
-fn pass_coalesce(args: &[Expr], when: Option<&Expr>, found: &mut Vec<Passed>) {
+fn pass_coalesce(scope: &Scope<'_>, args: &[Expr], when: Option<&Expr>, found: &mut Vec<Passed>) {
+    let is_mixed = is_mixed(scope, args.iter());
     for (index, arg) in args.iter().enumerate() {
+        if is_mixed && is_text(scope, arg) {
+            continue;
+        }
         let before = match &args[..index] {
             [] => None,
             [one] => Some(one.clone()),
             several => Some(coalesce(several.to_vec())),
         };
         let own = before.map(|before| before.clone().is_null().or(before.eq(arg.clone())));
-        pass(arg, and(when, own), found);
+        // What a function makes NULL is not in the result, though the column has a value.
+        let is_there = match path_of(arg) {
+            Some(_) => None,
+            None => Some(arg.clone().is_not_null()),
+        };
+        let own = and(own.as_ref(), is_there);
+        pass(scope, arg, and(when, own), found);
     }
 }
 
-fn pass_case(case: &Case, when: Option<&Expr>, found: &mut Vec<Passed>) {
+fn pass_case(scope: &Scope<'_>, case: &Case, when: Option<&Expr>, found: &mut Vec<Passed>) {
     let is_null = |expr: &Expr| matches!(expr, Expr::Literal(ScalarValue::Null, _));
     // With one result the value of the expression says which branch was taken.
     if results(case).filter(|result| !is_null(result)).count() == 1 {
         if let Some(only) = results(case).find(|result| !is_null(result)) {
-            pass(only, when.cloned(), found);
+            pass(scope, only, when.cloned(), found);
         }
         return;
     }
+    let is_mixed = is_mixed(scope, results(case));
     let mut before: Option<Expr> = None;
     for (condition, then) in &case.when_then_expr {
         let condition = match &case.expr {
@@ -137,10 +159,14 @@ fn pass_case(case: &Case, when: Option<&Expr>, found: &mut Vec<Passed>) {
         };
         let taken = is_true(condition);
         let own = and(before.as_ref(), Some(taken.clone()));
-        pass(then, and(when, own), found);
+        if !(is_mixed && is_text(scope, then)) {
+            pass(scope, then, and(when, own), found);
+        }
         before = and(before.as_ref(), Some(not(taken)));
     }
     if let Some(otherwise) = &case.else_expr {
-        pass(otherwise, and(when, before), found);
+        if !(is_mixed && is_text(scope, otherwise)) {
+            pass(scope, otherwise, and(when, before), found);
+        }
     }
 }

@@ -9,7 +9,7 @@ use datafusion::logical_expr::{Expr, lit};
 use super::attributes::{Builder, Target};
 use super::derived::is_derived;
 use super::layout::Held;
-use super::scope::Scope;
+use super::scope::{Scope, path_of};
 use super::sql::constant_expression;
 use super::tree::{Filled, Leaf, Member};
 use super::{constants, enumeration, fit};
@@ -116,6 +116,12 @@ impl Builder<'_> {
             _ => {
                 let fitted = fit::attribute(scope, attribute, expr.clone());
                 let fitted = self.found.valid(&sql.at, fitted)?;
+                let fitted = match &attribute.enumeration {
+                    Some(known) if attribute.is_array && attribute.ty == Type::Integer => {
+                        enumeration::members_of(known, fitted)
+                    }
+                    _ => fitted,
+                };
                 let mut leaf = filled(fitted, Filled::Mapped);
                 if !attribute.is_array || fit::keeps_items(scope, attribute, &expr) {
                     leaf.holds = self.holds(scope, &expr);
@@ -141,6 +147,9 @@ impl Builder<'_> {
     ) -> Option<Leaf> {
         let kind = self.found.valid(&sql.at, scope.type_of(&expr))?;
         let mut holds = self.holds(scope, &expr);
+        if path_of(&expr).is_none() {
+            held_where(&mut holds, Some(expr.clone().is_not_null()));
+        }
         if kind.is_string() {
             let on = fit::plain(scope, expr);
             let is_held = enumeration::is_held(known, on.clone(), &[], self.has_own_text(target));
@@ -198,6 +207,9 @@ impl Builder<'_> {
         let to = self.members(known, members);
         let on = on?;
         let mut holds = self.holds(scope, &on);
+        if path_of(&on).is_none() {
+            held_where(&mut holds, Some(on.clone().is_not_null()));
+        }
         let on = fit::plain(scope, on);
         if let Some(known) = enumeration::of(target.attribute) {
             let is_held = enumeration::is_held(known, on.clone(), &to, self.has_own_text(target));

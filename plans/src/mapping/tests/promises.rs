@@ -507,3 +507,44 @@ fn what_an_each_takes_for_one_element_arrives_too() {
     assert_eq!(event["resources"], json!([{"uid": "a", "name": "n"}]));
     assert_eq!(unmapped(&event), json!({"j.one.x": "b"}));
 }
+
+#[test]
+fn a_value_that_a_function_makes_null_stays() {
+    let event = application(
+        "message = \"coalesce(try_ip(a), try_ip(b))\"\nstatus = \"CASE WHEN a IS NULL THEN a ELSE at END\"\n\
+         status_code = \"coalesce(CAST(d AS VARCHAR), n)\"",
+    )
+    .replace("activity_id = 1\n", "")
+        + "[map.activity_id]\nmatch = \"CASE WHEN n > 5 THEN c END\"\n";
+    let written = Written {
+        columns: "a = \"text\"\nb = \"text\"\nat = \"epoch_ms\"\nd = \"double\"\nn = \"int\"\nc = \"text\"",
+        event: &event,
+    };
+    let event = written.event_of(
+        r#"{"t":1700000000,"a":"no address","b":"10.0.0.1","d":-1.25,"n":3,"c":"Install","at":1700000000123}"#,
+    );
+    assert_eq!(event["message"], "10.0.0.1");
+    let left = unmapped(&event);
+    for (column, value) in [
+        ("a", "no address"),
+        ("d", "-1.25"),
+        ("n", "3"),
+        ("c", "Install"),
+    ] {
+        assert_eq!(left[column], value, "{column}: {event}");
+    }
+}
+
+#[test]
+fn a_list_of_ids_has_members_only() {
+    let event = "class = \"dns_activity\"\n[set]\nactivity_id = 1\nquery.hostname = \"h\"\n\
+                 src_endpoint.ip = \"10.0.0.1\"\ndst_endpoint.ip = \"10.0.0.1\"\n\
+                 [[map.answers]]\nrdata = \"r\"\nflag_ids = \"f\"\n";
+    let written = Written {
+        columns: "r = \"text\"\nf = \"json\"",
+        event,
+    };
+    let event = written.event_of(r#"{"t":1700000000,"r":"x","f":[1,10050]}"#);
+    assert_eq!(event["answers"][0]["flag_ids"], json!([1]));
+    assert_eq!(unmapped(&event), json!({"f[]": "1,10050"}));
+}
