@@ -26,3 +26,9 @@ fn number(name: &str) -> Option<u64> {
 pub(crate) fn shows_refused() -> bool {
     number("LAKEBOLT_DIALECT_REFUSED").is_some_and(|number| number > 0)
 }
+
+/// The number of broken cases to print: `LAKEBOLT_DIALECT_SHOWN`, else a few.
+pub(crate) fn shown() -> usize {
+    let shown = number("LAKEBOLT_DIALECT_SHOWN").unwrap_or(10);
+    usize::try_from(shown).unwrap_or(usize::MAX)
+}

@@ -220,6 +220,9 @@ impl<'a> Events<'a> {
             let object = attributes.get(name).and_then(|a| self.schema.object_of(a));
             if let (Some(object), Written::Object(inside)) = (object, value) {
                 path.push(name.clone());
+                if inside.is_empty() {
+                    self.add(inside, &object.attributes, path);
+                }
                 self.complete(inside, &object.attributes, &object.constraints, path);
                 path.pop();
             }

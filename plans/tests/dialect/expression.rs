@@ -128,15 +128,15 @@ impl Expressions<'_> {
             16 => format!("CAST({one} AS VARCHAR)"),
             17 => format!("TRY_CAST({one} AS VARCHAR)"),
             18 => format!("json_text({})", self.json()),
-            19 => format!("split_part({}, '.', 1)", self.varchar(&one)),
-            20 => format!("trim({})", self.varchar(&one)),
-            _ => format!("substr({}, 2)", self.varchar(&one)),
+            19 => format!("split_part(CAST({one} AS VARCHAR), '.', 1)"),
+            20 => format!("trim(CAST({one} AS VARCHAR))"),
+            _ => format!("substr(CAST({one} AS VARCHAR), 2)"),
         }
     }
 
     /// The expression as a text, mostly.
     fn varchar(&mut self, expression: &str) -> String {
-        match self.random.percent(80) {
+        match self.random.percent(97) {
             true => format!("CAST({expression} AS VARCHAR)"),
             false => expression.to_owned(),
         }
@@ -193,10 +193,10 @@ impl Expressions<'_> {
             1 => format!("{operand} IS NOT NULL"),
             2 => format!("{number} > 5"),
             3 => format!("{number} / {} > 1", self.number(0)),
-            4 => format!("{operand} LIKE '%1%'"),
+            4 => format!("CAST({operand} AS VARCHAR) LIKE '%1%'"),
             5 => format!("{operand} IN ('ok', 'fail')"),
-            6 => format!("NOT ({operand} = '3')"),
-            7 => self.column(&[Kind::Boolean]) + " = 'true'",
+            6 => format!("NOT (CAST({operand} AS VARCHAR) = '3')"),
+            7 => self.column(&[Kind::Boolean]),
             _ => format!("{operand} = '{}'", self.random.pick(&WORDS)),
         }
     }

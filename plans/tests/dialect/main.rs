@@ -7,7 +7,8 @@
 //! - a load writes what `map` shows.
 //!
 //! `LAKEBOLT_DIALECT_SEED` runs one case, as a failed run printed it. `LAKEBOLT_DIALECT_CASES`
-//! is the number of cases.
+//! is the number of cases. `LAKEBOLT_DIALECT_SHOWN` is the number of broken cases that are
+//! printed. `LAKEBOLT_DIALECT_REFUSED=1` prints why mappings were refused.
 
 mod config;
 mod event;
@@ -18,6 +19,7 @@ mod promise;
 mod random;
 mod rows;
 mod schema;
+mod shrink;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -43,8 +45,6 @@ const THREADS: usize = 2;
 const TRIES: usize = 8;
 /// One case of so many is also loaded.
 const LOADED: u64 = 20;
-/// So many broken cases are printed.
-const SHOWN: usize = 10;
 
 /// A mapping that compiles, and the lines that it maps.
 struct Case {
@@ -66,7 +66,8 @@ struct Counts {
     loaded: u64,
     rejected: BTreeMap<String, u64>,
     refused: BTreeMap<String, u64>,
-    broken: BTreeMap<u64, String>,
+    broken: BTreeMap<u64, Case>,
+    panics: BTreeMap<u64, String>,
 }
 
 impl Case {
@@ -116,7 +117,12 @@ impl Case {
     }
 
     /// What is wrong with what the lines become.
-    async fn faults(&self, seed: u64, schemas: Option<&Schemas>, counts: &Mutex<Counts>) -> Faults {
+    async fn faults(
+        &self,
+        is_loaded: bool,
+        schemas: Option<&Schemas>,
+        counts: &Mutex<Counts>,
+    ) -> Faults {
         let folder = tempfile::tempdir().expect("a folder");
         let file = folder.path().join("lines.jsonl");
         fs::write(&file, self.text()).expect("writes");
@@ -130,7 +136,7 @@ impl Case {
             self.check(fate, schemas, &mut faults);
         }
         self.count(&fates, counts);
-        if seed.is_multiple_of(LOADED) {
+        if is_loaded {
             counts.lock().expect("no panic").loaded += 1;
             let loaded = loads::loaded(&self.compiled, &file, folder.path()).await;
             let mapped = Loaded::of(&fates);
@@ -258,32 +264,41 @@ fn compiled(files: &[String; 2]) -> Result<Compiled, Vec<String>> {
     })
 }
 
-fn run(seed: u64, schemas: Option<&Schemas>, counts: &Mutex<Counts>) {
+/// What is wrong with a case, panics included.
+fn faults(
+    case: &Case,
+    is_loaded: bool,
+    schemas: Option<&Schemas>,
+    counts: &Mutex<Counts>,
+) -> Faults {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
+        .enable_all()
         .build()
         .expect("a runtime");
-    let mut case = None;
     let outcome = catch_unwind(AssertUnwindSafe(|| {
-        case = Case::new(seed, counts);
-        let faults = case.as_ref()?.faults(seed, schemas, counts);
-        Some(runtime.block_on(faults))
+        runtime.block_on(case.faults(is_loaded, schemas, counts))
     }));
-    let faults = match outcome {
-        Ok(None) => return,
-        Ok(Some(faults)) => faults,
-        Err(panic) => {
-            let text = panic.downcast_ref::<String>().cloned();
-            let text = text.or_else(|| panic.downcast_ref::<&str>().map(|s| (*s).to_owned()));
-            Faults(vec![(0, format!("panic: {}", text.unwrap_or_default()))])
-        }
+    outcome.unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<String>().cloned();
+        let text = text.or_else(|| panic.downcast_ref::<&str>().map(|s| (*s).to_owned()));
+        Faults(vec![(0, format!("panic: {}", text.unwrap_or_default()))])
+    })
+}
+
+fn run(seed: u64, schemas: Option<&Schemas>, counts: &Mutex<Counts>) {
+    let Ok(case) = catch_unwind(AssertUnwindSafe(|| Case::new(seed, counts))) else {
+        let text = "compiling panics".to_owned();
+        counts.lock().expect("no panic").panics.insert(seed, text);
+        return;
     };
+    let Some(case) = case else {
+        return;
+    };
+    let is_loaded = seed.is_multiple_of(LOADED);
+    let faults = faults(&case, is_loaded, schemas, counts);
     if !faults.0.is_empty() {
-        let shown = match &case {
-            Some(case) => case.shown(&faults),
-            None => faults.0[0].1.clone(),
-        };
-        counts.lock().expect("no panic").broken.insert(seed, shown);
+        counts.lock().expect("no panic").broken.insert(seed, case);
     }
 }
 
@@ -293,6 +308,9 @@ fn random_mappings_over_random_rows_keep_what_the_dialect_promises() {
     let schemas = Schemas::open();
     let counts = Mutex::new(Counts::default());
     let next = AtomicU64::new(seeds.start);
+    // Panics are faults like others.
+    let hook = std::panic::take_hook();
+    std::panic::set_hook(Box::new(|_| {}));
     std::thread::scope(|scope| {
         for _ in 0..THREADS {
             scope.spawn(|| {
@@ -323,10 +341,18 @@ fn random_mappings_over_random_rows_keep_what_the_dialect_promises() {
             eprintln!("{count} refused: {message}");
         }
     }
-    for (seed, shown) in counts.broken.iter().take(SHOWN) {
+    let broken: Vec<u64> = counts
+        .broken
+        .keys()
+        .chain(counts.panics.keys())
+        .copied()
+        .collect();
+    for (seed, case) in counts.broken.into_iter().take(config::shown()) {
+        let is_loaded = seed.is_multiple_of(LOADED);
+        let shown = shrink::smallest(case, is_loaded, schemas.as_ref());
         eprintln!("\nLAKEBOLT_DIALECT_SEED={seed}\n{shown}");
     }
-    let broken: Vec<&u64> = counts.broken.keys().collect();
+    std::panic::set_hook(hook);
     assert!(
         broken.is_empty(),
         "{} broken cases: {broken:?}",

@@ -161,8 +161,8 @@ impl<'a> Found<'a> {
         let lower = text.to_lowercase();
         kind == Some(Kind::Boolean)
             && match lower.as_str() {
-                "true" | "yes" | "1" => self.known.contains("true"),
-                "false" | "no" | "0" => self.known.contains("false"),
+                "true" | "yes" | "1" => self.known.contains("true") || self.known.contains("1"),
+                "false" | "no" | "0" => self.known.contains("false") || self.known.contains("0"),
                 _ => false,
             }
     }
