@@ -27,8 +27,9 @@ pub(crate) fn shows_refused() -> bool {
     number("LAKEBOLT_DIALECT_REFUSED").is_some_and(|number| number > 0)
 }
 
-/// The number of broken cases to print: `LAKEBOLT_DIALECT_SHOWN`, else a few.
+/// The number of cases to print of those that are broken alike: `LAKEBOLT_DIALECT_SHOWN`, else a
+/// few.
 pub(crate) fn shown() -> usize {
-    let shown = number("LAKEBOLT_DIALECT_SHOWN").unwrap_or(10);
+    let shown = number("LAKEBOLT_DIALECT_SHOWN").unwrap_or(3);
     usize::try_from(shown).unwrap_or(usize::MAX)
 }

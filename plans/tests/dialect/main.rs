@@ -7,8 +7,8 @@
 //! - a load writes what `map` shows.
 //!
 //! `LAKEBOLT_DIALECT_SEED` runs one case, as a failed run printed it. `LAKEBOLT_DIALECT_CASES`
-//! is the number of cases. `LAKEBOLT_DIALECT_SHOWN` is the number of broken cases that are
-//! printed. `LAKEBOLT_DIALECT_REFUSED=1` prints why mappings were refused.
+//! is the number of cases. `LAKEBOLT_DIALECT_SHOWN` is the number of cases that are printed
+//! of those that are broken alike. `LAKEBOLT_DIALECT_REFUSED=1` prints why mappings were refused.
 
 mod config;
 mod event;
@@ -66,7 +66,7 @@ struct Counts {
     loaded: u64,
     rejected: BTreeMap<String, u64>,
     refused: BTreeMap<String, u64>,
-    broken: BTreeMap<u64, Case>,
+    broken: BTreeMap<u64, (String, Case)>,
     panics: BTreeMap<u64, String>,
 }
 
@@ -297,8 +297,9 @@ fn run(seed: u64, schemas: Option<&Schemas>, counts: &Mutex<Counts>) {
     };
     let is_loaded = seed.is_multiple_of(LOADED);
     let faults = faults(&case, is_loaded, schemas, counts);
-    if !faults.0.is_empty() {
-        counts.lock().expect("no panic").broken.insert(seed, case);
+    if let Some(kind) = shrink::kind(&faults) {
+        let mut counts = counts.lock().expect("no panic");
+        counts.broken.insert(seed, (kind, case));
     }
 }
 
@@ -347,10 +348,19 @@ fn random_mappings_over_random_rows_keep_what_the_dialect_promises() {
         .chain(counts.panics.keys())
         .copied()
         .collect();
-    for (seed, case) in counts.broken.into_iter().take(config::shown()) {
+    let mut shown: BTreeMap<String, usize> = BTreeMap::new();
+    for (seed, (kind, case)) in counts.broken {
+        let count = shown.entry(kind).or_default();
+        *count += 1;
+        if *count > config::shown() {
+            continue;
+        }
         let is_loaded = seed.is_multiple_of(LOADED);
-        let shown = shrink::smallest(case, is_loaded, schemas.as_ref());
-        eprintln!("\nLAKEBOLT_DIALECT_SEED={seed}\n{shown}");
+        let smallest = shrink::smallest(case, is_loaded, schemas.as_ref());
+        eprintln!("\nLAKEBOLT_DIALECT_SEED={seed}\n{smallest}");
+    }
+    for (kind, count) in shown {
+        eprintln!("{count} cases: {kind}");
     }
     std::panic::set_hook(hook);
     assert!(

@@ -32,7 +32,7 @@ struct Shrink<'a> {
 }
 
 /// How a case is broken: the first words of its first fault.
-fn kind(faults: &Faults) -> Option<String> {
+pub(crate) fn kind(faults: &Faults) -> Option<String> {
     let (_, first) = faults.0.first()?;
     let words = first
         .split(' ')
