@@ -238,7 +238,7 @@ impl<'a> Events<'a> {
         let value = match self.schema.object_of(attribute) {
             Some(_) if attribute.is_array => Written::Map(self.objects(attribute, false, 0)),
             Some(_) => Written::Object(BTreeMap::new()),
-            None if self.random.percent(25) => {
+            None if self.random.percent(8) => {
                 path.push(attribute.name.clone());
                 let mapped = self.mapped(attribute, path, false);
                 path.pop();
