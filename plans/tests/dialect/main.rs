@@ -46,6 +46,9 @@ const TRIES: usize = 8;
 /// One case of so many is also loaded.
 const LOADED: u64 = 20;
 
+/// How the message begins where the compiler itself fails.
+const PANIC: &str = "panic: ";
+
 /// A mapping that compiles, and the lines that it maps.
 struct Case {
     source: Source,
@@ -99,6 +102,9 @@ impl Case {
                 Err(refused) => {
                     let mut counts = counts.lock().expect("no panic");
                     for message in refused {
+                        if message.starts_with(PANIC) {
+                            counts.panics.insert(seed, message.clone());
+                        }
                         *counts.refused.entry(message).or_default() += 1;
                     }
                 }
@@ -258,7 +264,13 @@ fn compiled(files: &[String; 2]) -> Result<Compiled, Vec<String>> {
         errors.0.iter().map(ToString::to_string).collect::<Vec<_>>()
     };
     let loaded = dialects::load_embedded(&files, "1.1.0").map_err(shown)?;
-    compile(loaded, "1.1.0", false).map_err(|error| match error {
+    let compiling = AssertUnwindSafe(|| compile(loaded, "1.1.0", false));
+    let compiled = catch_unwind(compiling).map_err(|panic| {
+        let [root, event] = &files;
+        let text = text_of(panic.as_ref());
+        vec![format!("{PANIC}{text}\n{}---\n{}", root.1, event.1)]
+    })?;
+    compiled.map_err(|error| match error {
         CompileError::Wrong { errors, .. } => shown(errors),
         other => vec![other.to_string()],
     })
@@ -279,20 +291,17 @@ fn faults(
     let outcome = catch_unwind(AssertUnwindSafe(|| {
         runtime.block_on(case.faults(is_loaded, schemas, counts))
     }));
-    outcome.unwrap_or_else(|panic| {
-        let text = panic.downcast_ref::<String>().cloned();
-        let text = text.or_else(|| panic.downcast_ref::<&str>().map(|s| (*s).to_owned()));
-        Faults(vec![(0, format!("panic: {}", text.unwrap_or_default()))])
-    })
+    outcome.unwrap_or_else(|panic| Faults(vec![(0, format!("panic: {}", text_of(panic.as_ref())))]))
+}
+
+fn text_of(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().cloned();
+    let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
+    text.unwrap_or_default()
 }
 
 fn run(seed: u64, schemas: Option<&Schemas>, counts: &Mutex<Counts>) {
-    let Ok(case) = catch_unwind(AssertUnwindSafe(|| Case::new(seed, counts))) else {
-        let text = "compiling panics".to_owned();
-        counts.lock().expect("no panic").panics.insert(seed, text);
-        return;
-    };
-    let Some(case) = case else {
+    let Some(case) = Case::new(seed, counts) else {
         return;
     };
     let is_loaded = seed.is_multiple_of(LOADED);
@@ -358,6 +367,9 @@ fn random_mappings_over_random_rows_keep_what_the_dialect_promises() {
         let is_loaded = seed.is_multiple_of(LOADED);
         let smallest = shrink::smallest(case, is_loaded, schemas.as_ref());
         eprintln!("\nLAKEBOLT_DIALECT_SEED={seed}\n{smallest}");
+    }
+    for (seed, panic) in &counts.panics {
+        eprintln!("LAKEBOLT_DIALECT_SEED={seed} {panic}");
     }
     for (kind, count) in shown {
         eprintln!("{count} cases: {kind}");

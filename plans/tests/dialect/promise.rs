@@ -94,7 +94,7 @@ impl<'a> Found<'a> {
         let trimmed = text.trim();
         self.known.contains(&trimmed.to_lowercase())
             || self.contains(text)
-            || self.has_number(trimmed)
+            || self.has_number(trimmed, kind)
             || address(trimmed).is_some_and(|address| self.addresses.contains(&address))
             || self.has_time(trimmed, kind)
             || self.has_parts(trimmed, kind)
@@ -122,8 +122,9 @@ impl<'a> Found<'a> {
         })
     }
 
-    fn has_number(&self, text: &str) -> bool {
-        if let Ok(integer) = text.parse::<i128>() {
+    fn has_number(&self, text: &str, kind: Option<Kind>) -> bool {
+        let integer = text.parse::<i128>();
+        if let (Ok(integer), true) = (integer, kind != Some(Kind::Double)) {
             return self.integers.contains(&integer)
                 || integer.abs() < 1 << 53 && self.numbers.contains(&(integer as f64));
         }
@@ -139,7 +140,7 @@ impl<'a> Found<'a> {
         };
         let time = match kind {
             Some(Kind::EpochS) => seconds(),
-            Some(Kind::EpochMs) => text.parse().ok(),
+            Some(Kind::EpochMs) => text.parse::<f64>().ok().map(|millis| millis as i64),
             None if text.len() >= 10 => calendar(text).or_else(seconds),
             _ => calendar(text),
         };
@@ -154,7 +155,7 @@ impl<'a> Found<'a> {
         };
         let ip = ip.trim_start_matches('[').trim_end_matches(']');
         let has_ip = address(ip).is_some_and(|ip| self.addresses.contains(&ip));
-        has_ip && self.has_number(port)
+        has_ip && self.has_number(port, None)
     }
 
     fn has_boolean(&self, text: &str, kind: Option<Kind>) -> bool {

@@ -69,7 +69,10 @@ impl Shrink<'_> {
             at -= 1;
             let before = self.case.files.clone();
             let mut lines: Vec<&str> = before[file].lines().collect();
-            if lines[at].starts_with(['[', 't']) {
+            if ["[", "t = ", "time = "]
+                .iter()
+                .any(|kept| lines[at].starts_with(kept))
+            {
                 continue;
             }
             lines.remove(at);
