@@ -73,6 +73,11 @@ impl Expressions<'_> {
         };
         for _ in 0..self.random.below(3) {
             let key = *self.random.pick(&KEYS);
+            // The value of a pair may be a credential. Only elements of an `each` hide it from
+            // a path that names it.
+            if key == "value" && place != "item" {
+                continue;
+            }
             place += &match self.random.below(8) {
                 0 => format!("['{key}']"),
                 1 => format!("[{}]", self.random.below(3)),
