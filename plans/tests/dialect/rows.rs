@@ -22,8 +22,8 @@ const SECRETS: [&str; 5] = [
     "x-api-key",
 ];
 
-/// What is in every credential.
-pub(crate) const SECRET: &str = "SECRET";
+/// What is in every credential, and in no caption of OCSF.
+pub(crate) const SECRET: &str = "SECRETX";
 
 const NAMES: [&str; 10] = [
     "user", "host", "src", "code", "size", "flag", "body", "at", "kind", "order",
