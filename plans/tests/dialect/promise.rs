@@ -28,7 +28,10 @@ pub(crate) fn broken(source: &Source, exact: &[Exact], line: &Json, event: &str)
     if event.to_uppercase().contains(SECRET) {
         faults.push("secret: a credential is in the event".to_owned());
     }
-    let event: Value = serde_json::from_str(event).expect("an event is JSON");
+    let event: Value = match serde_json::from_str(event) {
+        Ok(event) => event,
+        Err(error) => return vec![format!("json: {error}: {event}")],
+    };
     let mut found = Found::new(&event);
     found.add(&event);
     line.leaves(&mut Vec::new(), &mut |path, text| {
@@ -123,7 +126,8 @@ impl<'a> Found<'a> {
     }
 
     fn has_number(&self, text: &str, kind: Option<Kind>) -> bool {
-        let integer = text.parse::<i128>();
+        // A larger number is a double, whatever its column says.
+        let integer = text.parse::<i64>().map(i128::from);
         if let (Ok(integer), true) = (integer, kind != Some(Kind::Double)) {
             return self.integers.contains(&integer)
                 || integer.abs() < 1 << 53 && self.numbers.contains(&(integer as f64));
@@ -170,7 +174,9 @@ impl<'a> Found<'a> {
 
     /// Whether the text is the member that the event has.
     fn is_member(&self, text: &str, exact: &Exact) -> bool {
-        if !exact.text.eq_ignore_ascii_case(text) {
+        let is_same = |number: i64| exact.text.parse() == Ok(number);
+        let is_number = text.parse().is_ok_and(is_same);
+        if !is_number && !exact.text.eq_ignore_ascii_case(text) {
             return false;
         }
         let [id, caption] = &exact.member;
