@@ -62,7 +62,12 @@ pub(super) fn attribute(scope: &Scope<'_>, attribute: &Attribute, expr: Expr) ->
         Some(kind) => functions::named("list_of_type").call(vec![list, lit(kind)]),
         None => list,
     };
-    cast_to(scope, list, target)
+    let cast = cast_to(scope, list, target.clone())?;
+    // An item that is not of the type is NULL, and leaves the list.
+    Ok(match target == list_of(DataType::Utf8View) {
+        true => cast,
+        false => functions::named("list_of_type").call(vec![cast, lit("")]),
+    })
 }
 
 /// Whether a list of the attribute has every item that the expression gives.
@@ -84,7 +89,10 @@ pub(super) fn value(scope: &Scope<'_>, attribute: &Attribute, expr: Expr) -> Res
             };
             Ok(of_type(millis, "timestamp"))
         }
-        Type::Datetime => time(scope, plain(scope, expr)),
+        Type::Datetime => {
+            let millis = cast(time(scope, plain(scope, expr))?, DataType::Int64);
+            Ok(cast(of_type(millis, "timestamp"), instant()))
+        }
         Type::Json => json(scope, expr),
         kind => {
             let is_sure = |value: &Expr| is_sure(scope, attribute, value);

@@ -547,4 +547,18 @@ fn a_list_of_ids_has_members_only() {
     let event = written.event_of(r#"{"t":1700000000,"r":"x","f":[1,10050]}"#);
     assert_eq!(event["answers"][0]["flag_ids"], json!([1]));
     assert_eq!(unmapped(&event), json!({"f[]": "1,10050"}));
+    let event = written.event_of(r#"{"t":1700000000,"r":"x","f":["x"]}"#);
+    assert!(event["answers"][0].get("flag_ids").is_none(), "{event}");
+}
+
+#[test]
+fn a_datetime_is_within_the_calendar_too() {
+    let event = application("end_time_dt = \"n\"").replace("\"host\"", "\"host\", \"datetime\"");
+    let written = Written {
+        columns: "n = \"long\"",
+        event: &event,
+    };
+    let event = written.event_of(r#"{"t":1700000000,"n":9223372036854765624}"#);
+    assert!(event.get("end_time_dt").is_none(), "{event}");
+    assert_eq!(unmapped(&event), json!({"n": "9223372036854765624"}));
 }
