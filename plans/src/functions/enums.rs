@@ -3,7 +3,7 @@
 //! - `enum_id(text, table)` returns 0 for NULL and 99 for no match.
 //! - `enum_caption(text, table)` returns the member's caption, or the source's text for no
 //!   match.
-//! - `enum_held(text, table)` returns whether member and caption together tell the text.
+//! - `enum_held(text, table)` returns whether the text follows from member and caption.
 //! - `id_caption(id, table)` and `id_checked(id, table)` do the same for an id. An id that
 //!   the enum does not have becomes 99.
 
@@ -160,8 +160,8 @@ impl Matcher {
             || (member == self.null && self.ids[member as usize].is_none())
     }
 
-    /// Whether a member and its caption tell this text.
-    fn tells(&self, text: &str, lower: &mut Vec<u8>) -> bool {
+    /// Whether this text follows from its member and caption.
+    fn has_text(&self, text: &str, lower: &mut Vec<u8>) -> bool {
         let member = self.member(text, lower);
         match member == self.other {
             true => self.other_is_source || self.exact.contains_key(lower.as_slice()),
@@ -218,7 +218,7 @@ pub(crate) fn is_glob(text: &str) -> bool {
     text.contains(['*', '?'])
 }
 
-/// Whether the member and its caption tell what the text was: it is in the table without a
+/// Whether the text follows from the member and its caption: it is in the table without a
 /// pattern, or the caption is the text.
 fn enum_held(args: &ScalarFunctionArgs) -> Result<ColumnarValue> {
     let matcher = matcher(args)?;
@@ -226,7 +226,7 @@ fn enum_held(args: &ScalarFunctionArgs) -> Result<ColumnarValue> {
     let mut lower = Vec::new();
     let held: BooleanArray = source
         .iter()
-        .map(|text| text.map(|text| matcher.tells(text, &mut lower)))
+        .map(|text| text.map(|text| matcher.has_text(text, &mut lower)))
         .collect();
     Ok(ColumnarValue::Array(Arc::new(held)))
 }

@@ -73,7 +73,7 @@ static FUNCTIONS: &[Listed] = &[
     ),
     enums::ENUM_HELD.internal(
         "enum_held(text, table)",
-        "Whether the enum member and its caption together tell what the text was.",
+        "Whether the text follows from the enum member and its caption.",
     ),
     enums::ENUM_ID.internal(
         "enum_id(text, table)",

@@ -340,7 +340,7 @@ fn origin(path: &str, event: Option<&Event>) -> (Option<String>, Option<String>)
 
 fn flatten(path: &str, value: &Json, found: &mut Vec<(String, String)>) {
     match value {
-        // The keys of unmapped contain dots and brackets of their own kind.
+        // The keys of unmapped contain dots and brackets.
         Json::Object(members) if !members.is_empty() => {
             for (name, value) in members {
                 flatten(&joined(path, name), value, found);

@@ -169,7 +169,7 @@ fn explain(
                 let place = rewritten.find(sql, &field.name);
                 return unknown_column(scope, &place, &Missing::plain(&field.name));
             }
-            at(&sql.at, words::plain(&schema_error.to_string()), ELSEWHERE)
+            at(&sql.at, words::plain(&schema_error.to_string()), ANOTHER_WAY)
         }
         DataFusionError::SQL(parser_error, _) => parse_error(sql, rewritten, parser_error),
         root => {
@@ -181,7 +181,7 @@ fn explain(
     }
 }
 
-const ELSEWHERE: &str = "write the expression in another way";
+const ANOTHER_WAY: &str = "write the expression in another way";
 
 fn parse_error(sql: &Sql, rewritten: &Rewritten, error: &ParserError) -> Diagnostic {
     let message = match error {

@@ -67,7 +67,7 @@ impl Written<'_> {
     }
 }
 
-/// An application's error with attributes of its own.
+/// An application's error with attributes.
 fn application(map: &str) -> String {
     format!(
         "class = \"application_lifecycle\"\nprofiles = [\"host\"]\n[set]\nactivity_id = 1\napp.vendor_name = \"V\"\n\
@@ -176,7 +176,7 @@ fn a_value_leaves_unmapped_only_in_the_rows_where_it_arrived() {
 }
 
 #[test]
-fn an_enum_keeps_a_text_that_neither_member_nor_caption_tells() {
+fn an_enum_keeps_a_text_that_neither_member_nor_caption_has() {
     let event = application("message = \"m\"")
         .replace("activity_id = 1\n", "")
         .replace("[map]", "[map]\nactivity_id = \"id\"\nseverity = \"own\"")
