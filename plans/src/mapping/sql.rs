@@ -169,7 +169,11 @@ fn explain(
                 let place = rewritten.find(sql, &field.name);
                 return unknown_column(scope, &place, &Missing::plain(&field.name));
             }
-            at(&sql.at, words::plain(&schema_error.to_string()), ANOTHER_WAY)
+            at(
+                &sql.at,
+                words::plain(&schema_error.to_string()),
+                ANOTHER_WAY,
+            )
         }
         DataFusionError::SQL(parser_error, _) => parse_error(sql, rewritten, parser_error),
         root => {
