@@ -3,8 +3,8 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::thread;
 use std::time::{Duration, SystemTime};
+use std::{process, thread};
 
 use super::{is_stdin, once, say};
 use crate::cli::MapArgs;
@@ -12,6 +12,7 @@ use crate::context::Context;
 use crate::exit_code::ExitCode;
 use crate::failure::Failure;
 use crate::sources::SourceIndex;
+use crate::{interrupt, wire};
 
 /// The time between two looks at the files.
 const PAUSE: Duration = Duration::from_millis(300);
@@ -29,6 +30,16 @@ pub(super) fn run(
     let log = context.folder().join(&args.file);
     let look = || Seen::of(&watched(source.as_deref(), &log));
     let mut seen = look();
+    // Also where the parent process ignores the signal, as a shell does for its jobs.
+    thread::spawn(|| {
+        let waited = wire::block_on(async {
+            interrupt::wait().await;
+            Ok(())
+        });
+        if waited.is_ok() {
+            process::exit(ExitCode::Done.number().into());
+        }
+    });
     for number in 1u64.. {
         if let Err(failure) = once(args, source_index, context) {
             say(&failure.to_string());
