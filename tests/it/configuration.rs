@@ -14,7 +14,7 @@ static BROKEN: &[(&str, &str, &str, &str)] = &[
     (
         "flow.toml",
         "severity_id = 1",
-        "severity_id = \"high\"",
+        "severity_id = \"grave\"",
         "severity_id",
     ),
     (
