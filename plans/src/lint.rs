@@ -54,7 +54,7 @@ fn findings(loaded: Result<Loaded, Diagnostics>, version: &str, samples: &[PathB
     };
     let at = loaded.source.format.at.clone();
     match compile(loaded, version, false) {
-        Ok(compiled) => tried(compiled, samples),
+        Ok(compiled) => tried(&compiled, samples),
         Err(CompileError::Wrong { errors, warnings }) => Findings {
             errors: errors.0,
             warnings,
@@ -75,16 +75,16 @@ fn only_errors(errors: Diagnostics) -> Findings {
 }
 
 /// Evaluates a source that compiles.
-fn tried(compiled: Compiled, samples: &[PathBuf]) -> Findings {
+fn tried(compiled: &Compiled, samples: &[PathBuf]) -> Findings {
     let mut errors = Diagnostics::default();
-    if let Err(error) = on_nulls(&compiled, &mut errors) {
+    if let Err(error) = on_nulls(compiled, &mut errors) {
         let at = &compiled.source.format.at;
         errors.push(at, reason(&error), "change the expression that fails");
     }
     errors.sort();
     let mut warnings = compiled.warnings.clone();
     if errors.is_empty() && !samples.is_empty() {
-        warnings.extend(on_samples(&compiled, samples).0);
+        warnings.extend(on_samples(compiled, samples).0);
     }
     Findings {
         errors: errors.0,

@@ -196,11 +196,11 @@ impl CsvParser {
         }
         match self.fields.get(position) {
             Some(Field::Unwanted) => Ok(()),
-            Some(Field::Wanted(slot)) => put(*slot, token, &text, line, rows),
+            Some(Field::Wanted(slot)) => put(*slot, token, text, line, rows),
             Some(Field::Alternative(one)) => {
                 let is_absent = text.is_empty() && !rows.is_text(one.slot);
                 match !is_absent && rows.takes_text(one, &text) {
-                    true => put(one.slot, token, &text, line, rows),
+                    true => put(one.slot, token, text, line, rows),
                     false => Ok(()),
                 }
             }
@@ -219,14 +219,14 @@ impl CsvParser {
 fn put(
     slot: usize,
     token: &Token,
-    text: &Cow<'_, [u8]>,
+    text: Cow<'_, [u8]>,
     line: Span<'_>,
     rows: &mut Rows,
 ) -> Result<(), Rejected> {
     match text {
         _ if text.is_empty() && !rows.is_text(slot) => Ok(()),
         Cow::Borrowed(_) => rows.set(slot, line.part(token.start, token.end)),
-        Cow::Owned(text) => rows.set_owned(slot, text),
+        Cow::Owned(text) => rows.set_owned(slot, &text),
     }
 }
 

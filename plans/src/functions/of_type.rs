@@ -205,6 +205,10 @@ mod tests {
 
     use super::*;
 
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "arrays are made where it is called"
+    )]
     fn check(array: ArrayRef, type_name: &str, expected: ArrayRef) {
         let rule = rule(type_name).expect("it has a rule");
         let found = checked(&array, rule).expect("the type fits");

@@ -117,7 +117,7 @@ mod tests {
     fn posix_names_may_contain_backslashes() {
         check("/usr/bin/python3.11", "/usr/bin", "python3.11", "11");
         check("/etc/", "/", "etc", "");
-        check("/home/u/.bashrc", "/home/u", ".bashrc", "");
+        check("/srv/u/.bashrc", "/srv/u", ".bashrc", "");
         check(r"/tmp/a\b.c", "/tmp", r"a\b.c", "c");
         check("a.sh", "", "a.sh", "sh");
         check("dir/a.", "dir", "a.", "");

@@ -182,7 +182,7 @@ impl<'a> Builder<'a> {
         leaf.kind = kind;
         for held in &mut leaf.holds {
             if let Some(when) = held.when.take() {
-                held.when = Some(self.found.valid(target.at, finished_when(scope, when))?);
+                held.when = Some(self.found.valid(target.at, finished_when(scope, &when))?);
             }
         }
         if leaf.at.is_empty() {
@@ -242,7 +242,7 @@ impl<'a> Builder<'a> {
 }
 
 /// A condition with its casts written out. One that cannot be compared is never true.
-fn finished_when(scope: &Scope<'_>, when: Expr) -> datafusion::common::Result<Expr> {
+fn finished_when(scope: &Scope<'_>, when: &Expr) -> datafusion::common::Result<Expr> {
     let kind = scope.finish(when.clone()).and_then(|expr| {
         let kind = scope.type_of(&expr)?;
         Ok((expr, kind))

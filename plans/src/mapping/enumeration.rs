@@ -162,7 +162,7 @@ pub(super) fn is_known(known: &Enumeration, id: Expr) -> Expr {
 }
 
 /// The member of an enumeration of texts, or NULL if no member matches.
-pub(super) fn text(known: &Enumeration, on: Expr, to: &[(String, Constant, Origin)]) -> Expr {
+pub(super) fn text(known: &Enumeration, on: &Expr, to: &[(String, Constant, Origin)]) -> Expr {
     let mut table = Table {
         other: Other::Null,
         ..Table::default()
@@ -181,11 +181,11 @@ pub(super) fn text(known: &Enumeration, on: Expr, to: &[(String, Constant, Origi
             }
         }
     }
-    unless_null(&on, call("enum_caption", on.clone(), &table))
+    unless_null(on, call("enum_caption", on.clone(), &table))
 }
 
 /// A table of constants as texts. NULL and what is not in it are NULL.
-pub(super) fn values(on: Expr, to: &[(String, Constant, Origin)]) -> Expr {
+pub(super) fn values(on: &Expr, to: &[(String, Constant, Origin)]) -> Expr {
     let mut table = Table {
         other: Other::Null,
         ..Table::default()
@@ -196,7 +196,7 @@ pub(super) fn values(on: Expr, to: &[(String, Constant, Origin)]) -> Expr {
         let text = plain(constant).unwrap_or_default();
         table.captions.push((number, text));
     }
-    unless_null(&on, call("enum_caption", on.clone(), &table))
+    unless_null(on, call("enum_caption", on.clone(), &table))
 }
 
 /// Whether a table has no globs, so that a member says what the source's text was.

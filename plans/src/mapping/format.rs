@@ -27,7 +27,7 @@ pub(super) fn columns(source: &Source, found: &mut Found) -> Option<Vec<Column>>
     };
     let known: Vec<&str> = format.options().iter().map(|option| option.name).collect();
     options(&source.format, &known, found);
-    let columns = with_parts(overlaid(format.columns(), &source.columns), found);
+    let columns = with_parts(&overlaid(format.columns(), &source.columns), found);
     let redaction = Redaction::new(&source.redact.add, &source.redact.keep);
     Some(hidden(with_object(columns), &redaction))
 }
@@ -49,9 +49,9 @@ pub(super) fn wanted(columns: &[Column], used: &BTreeSet<&str>, is_kept: bool) -
 }
 
 /// Adds the parts of composite columns behind them.
-fn with_parts(columns: Vec<Column>, found: &mut Found) -> Vec<Column> {
+fn with_parts(columns: &[Column], found: &mut Found) -> Vec<Column> {
     let mut all: Vec<Column> = Vec::with_capacity(columns.len());
-    for column in &columns {
+    for column in columns {
         all.push(column.clone());
         let Some(composite) = column.composite else {
             continue;
@@ -145,7 +145,7 @@ mod tests {
             names: vec!["auth.sessionToken".to_owned()],
             ..Column::new("session", ColumnKind::Int32)
         };
-        let columns = with_parts(vec![peer, token], &mut found);
+        let columns = with_parts(&[peer, token], &mut found);
         assert!(found.into_sorted().0.is_empty());
         hidden(with_object(columns), &Redaction::default())
     }

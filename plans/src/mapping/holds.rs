@@ -164,9 +164,9 @@ fn pass_case(scope: &Scope<'_>, case: &Case, when: Option<&Expr>, found: &mut Ve
         }
         before = and(before.as_ref(), Some(not(taken)));
     }
-    if let Some(otherwise) = &case.else_expr {
-        if !(is_mixed && is_text(scope, otherwise)) {
-            pass(scope, otherwise, and(when, before), found);
-        }
+    if let Some(otherwise) = &case.else_expr
+        && !(is_mixed && is_text(scope, otherwise))
+    {
+        pass(scope, otherwise, and(when, before), found);
     }
 }

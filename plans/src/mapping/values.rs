@@ -109,7 +109,7 @@ impl Builder<'_> {
             (None, Some(known)) if !attribute.is_array && attribute.ty == Type::Text => {
                 let holds = self.holds(scope, &expr);
                 let text = fit::plain(scope, expr);
-                let mut leaf = filled(enumeration::text(known, text, &[]), Filled::Mapped);
+                let mut leaf = filled(enumeration::text(known, &text, &[]), Filled::Mapped);
                 leaf.holds = holds;
                 leaf
             }
@@ -160,7 +160,7 @@ impl Builder<'_> {
                 Requirement::Required if enumeration::is_total(known) => (id, Filled::Total),
                 _ => (enumeration::unless_null(&on, id), Filled::Mapped),
             };
-            let mut leaf = filled(id.clone(), how);
+            let mut leaf = filled(id, how);
             leaf.member = Some(match how {
                 Filled::Total => Member::Text { on, to: Vec::new() },
                 _ => Member::TextOrNull(on),
@@ -224,7 +224,7 @@ impl Builder<'_> {
             return Some(leaf.placed(&members.on));
         }
         let exact = enumeration::exact_texts(&members.to);
-        let text = enumeration::text(known, on.clone(), &members.to);
+        let text = enumeration::text(known, &on, &members.to);
         if !exact {
             holds.clear();
         }
@@ -255,7 +255,7 @@ impl Builder<'_> {
         if !enumeration::exact_texts(&members.to) {
             holds.clear();
         }
-        let text = enumeration::values(fit::plain(scope, on), &members.to);
+        let text = enumeration::values(&fit::plain(scope, on), &members.to);
         let fitted = fit::attribute(scope, target.attribute, text);
         let mut leaf = filled(self.found.valid(target.at, fitted)?, Filled::Mapped);
         leaf.holds = holds;

@@ -15,6 +15,10 @@ impl Json {
         Self::Text(text.into())
     }
 
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "numbers and booleans are passed too"
+    )]
     pub(crate) fn bare(text: impl ToString) -> Self {
         Self::Bare(text.to_string())
     }

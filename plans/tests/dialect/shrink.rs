@@ -94,10 +94,7 @@ impl Shrink<'_> {
     fn members(&mut self) {
         for line in 0..self.case.lines.len() {
             let mut at = usize::MAX;
-            loop {
-                let Json::Object(members) = &mut self.case.lines[line] else {
-                    break;
-                };
+            while let Json::Object(members) = &mut self.case.lines[line] {
                 at = at.min(members.len());
                 if at == 0 {
                     break;

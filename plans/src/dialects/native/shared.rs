@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use super::attributes::{self, Edit, Patch};
 use super::event;
 use super::section::{Entry, Reader, Section};
-use crate::diagnostics::{Diagnostics, Origin, did_you_mean};
+use crate::diagnostics::{Origin, did_you_mean};
 use crate::spec::{Constant, Node, Object, Sql, Value};
 
 /// A source value of an enum, its member, and the position.
@@ -93,7 +93,7 @@ pub(super) fn members(reader: &mut Reader<'_>, mut section: Section<'_>) -> Patc
     let names = renames(reader, with, &group, &mut object);
     each_sql(&mut object, &mut |sql| compose(sql, &names));
     let mut patch = as_patch(object);
-    merge(&mut patch, own, &mut reader.found);
+    merge(&mut patch, own);
     patch
 }
 
@@ -213,10 +213,10 @@ fn as_patch(object: Object) -> Patch {
 }
 
 /// Replaces changes by an object's own ones.
-fn merge(patch: &mut Patch, own: Patch, found: &mut Diagnostics) {
+fn merge(patch: &mut Patch, own: Patch) {
     for (name, edit) in own {
         match (patch.get_mut(&name), edit) {
-            (Some(Edit::Inside(inner, _)), Edit::Inside(own, _)) => merge(inner, own, found),
+            (Some(Edit::Inside(inner, _)), Edit::Inside(own, _)) => merge(inner, own),
             (Some(_), Edit::Remove(_)) => drop(patch.remove(&name)),
             (_, edit) => drop(patch.insert(name, edit)),
         }

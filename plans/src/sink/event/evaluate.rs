@@ -34,7 +34,7 @@ pub(in crate::sink) fn evaluate(
         Ok(array) => Ok(array),
         Err(error) => {
             let mut parts = Vec::new();
-            halves(placed, batch, 0, error, &mut parts, failures)?;
+            halves(placed, batch, 0, &error, &mut parts, failures)?;
             let parts: Vec<&dyn arrow::array::Array> = parts.iter().map(AsRef::as_ref).collect();
             Ok(concat(&parts)?)
         }
@@ -50,14 +50,14 @@ fn halves(
     placed: &Placed<Expr>,
     batch: &RecordBatch,
     first: usize,
-    error: DataFusionError,
+    error: &DataFusionError,
     parts: &mut Vec<ArrayRef>,
     failures: &mut Failures,
 ) -> Result<()> {
     let rows = batch.num_rows();
     if rows <= 1 {
         parts.push(new_null_array(&type_of(placed, batch)?, rows));
-        let detail = || format!("{}: {}", placed.at, described(&error));
+        let detail = || format!("{}: {}", placed.at, described(error));
         failures.rows.entry(first).or_insert_with(detail);
         return Ok(());
     }
@@ -66,7 +66,7 @@ fn halves(
         let half = batch.slice(start, length);
         match whole(placed, &half) {
             Ok(array) => parts.push(array),
-            Err(error) => halves(placed, &half, first + start, error, parts, failures)?,
+            Err(error) => halves(placed, &half, first + start, &error, parts, failures)?,
         }
     }
     Ok(())
