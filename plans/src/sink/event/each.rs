@@ -77,6 +77,13 @@ impl Build<'_> {
         of_elements.keep(&mut objects.arrived, &wanted);
         self.frames = std::mem::take(&mut of_elements.frames);
         self.take_over(of_elements, &frame, &wanted);
+        // An `each` inside of this one may read a column of the row: its elements are not those
+        // of one list of the record, so their values stay in `unmapped` too.
+        let keys = self.keys;
+        objects.arrived.retain(|arrived| {
+            let is_inside = keys[arrived.key].path.contains(&Step::Each(each.number));
+            is_inside || arrived.around.is_empty()
+        });
         for arrived in &mut objects.arrived {
             self.leave(arrived, each.number, &frame);
         }
