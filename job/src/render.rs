@@ -1,5 +1,6 @@
 //! Formats results as text.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use plans::receipt::Ledger;
@@ -52,6 +53,7 @@ pub(crate) fn outcome(outcome: &Outcome, place: &str) -> String {
         );
     }
     text.push_str(&quarantine_lines(&outcome.periods));
+    text.push_str(&left_out_lines(&outcome.periods));
     text.push_str(&error_lines(outcome, place));
     text
 }
@@ -155,18 +157,34 @@ fn quarantine_lines(periods: &[PeriodOutcome]) -> String {
         let Some(quarantine) = &period.quarantine else {
             continue;
         };
-        let reason = |(reason, rows): (&String, &u64)| format!("{} {reason}", count(*rows));
-        let reasons: Vec<String> = period.reasons.iter().map(reason).collect();
+        let reasons = counts(&period.reasons);
+        push(
+            &mut text,
+            format!("{}: quarantined in {quarantine}: {reasons}", period.period),
+        );
+    }
+    text
+}
+
+fn left_out_lines(periods: &[PeriodOutcome]) -> String {
+    let mut text = String::new();
+    for period in periods.iter().filter(|period| !period.left_out.is_empty()) {
+        let objects = counts(&period.left_out);
         push(
             &mut text,
             format!(
-                "{}: quarantined in {quarantine}: {}",
-                period.period,
-                reasons.join(", ")
+                "{}: left out of events, since OCSF refuses them: {objects}",
+                period.period
             ),
         );
     }
     text
+}
+
+/// Such as `1 unrouted, 12 invalid_value`.
+fn counts(counts: &BTreeMap<String, u64>) -> String {
+    let one = |(name, rows): (&String, &u64)| format!("{} {name}", count(*rows));
+    counts.iter().map(one).collect::<Vec<_>>().join(", ")
 }
 
 fn error_lines(outcome: &Outcome, place: &str) -> String {
@@ -247,6 +265,7 @@ mod tests {
         done.rows.quarantined = 1;
         done.reasons.insert("unrouted".to_owned(), 1);
         done.quarantine = Some("file:///q/".to_owned());
+        done.left_out.insert("device".to_owned(), 12);
         let failed = PeriodOutcome::new("2024-02", Vec::new(), PeriodState::Failed, "new");
         let failure = LoadFailure::new(Kind::Work, "engine_failed", "it broke", "try again");
         load.periods = vec![done, failed.failed(failure)];
@@ -260,6 +279,7 @@ mod tests {
             "load abc of vpc_flow: failed",
             "1,500 read + 0 duplicated = 1,499 written",
             "2024-01: quarantined in file:///q/: 1 unrouted",
+            "2024-01: left out of events, since OCSF refuses them: 12 device",
             "2024-02 failed: it broke\n help: try again",
             "again: lakebolt retry abc --state sqlite:s.db",
         ] {

@@ -22,6 +22,9 @@ pub struct Receipt {
     pub ledger: Ledger,
     /// Filtered and quarantined rows by reason.
     pub reasons: BTreeMap<String, u64>,
+    /// Optional objects that events lack since OCSF would refuse them, by dotted attribute.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub left_out: BTreeMap<String, u64>,
     /// Physical lines of the quarantined rows.
     #[serde(default)]
     pub quarantined_lines: u64,
@@ -49,6 +52,9 @@ pub struct PeriodRows {
     pub ledger: Ledger,
     /// Filtered and quarantined rows by reason.
     pub reasons: BTreeMap<String, u64>,
+    /// Optional objects that events lack since OCSF would refuse them, by dotted attribute.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub left_out: BTreeMap<String, u64>,
     /// Physical lines of the quarantined rows.
     #[serde(default)]
     pub quarantined_lines: u64,
@@ -168,8 +174,14 @@ impl std::ops::AddAssign<&PeriodRows> for PeriodRows {
     fn add_assign(&mut self, other: &PeriodRows) {
         self.ledger += other.ledger;
         self.quarantined_lines += other.quarantined_lines;
-        for (reason, rows) in &other.reasons {
-            *self.reasons.entry(reason.clone()).or_default() += rows;
-        }
+        add_counts(&mut self.reasons, &other.reasons);
+        add_counts(&mut self.left_out, &other.left_out);
+    }
+}
+
+/// Adds counts by name.
+pub fn add_counts(counts: &mut BTreeMap<String, u64>, others: &BTreeMap<String, u64>) {
+    for (name, count) in others {
+        *counts.entry(name.clone()).or_default() += count;
     }
 }

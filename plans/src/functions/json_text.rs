@@ -39,7 +39,7 @@ fn plain(args: &ScalarFunctionArgs) -> Result<ColumnarValue> {
     let is_whole = literal_text(&args.args[3])? == "true";
     map_parts(args, |text| {
         match text.trim_ascii_start().as_bytes().first() {
-            Some(b'{' | b'[') => redacted(text, &settings),
+            Some(b'{' | b'[') => redacted(text, &settings.key, &settings.redaction),
             Some(b'"') if is_whole => match Raw::parse(text) {
                 Some(string) => string.text(),
                 None => Some(Cow::Borrowed(text)),
@@ -50,24 +50,15 @@ fn plain(args: &ScalarFunctionArgs) -> Result<ColumnarValue> {
     })
 }
 
-/// Replaces the credentials in one value of JSON.
-pub(crate) struct Redactor(Settings);
-
-impl Redactor {
-    /// For values at a dotted key.
-    pub(crate) fn new(key: &str, redaction: &Redaction) -> Self {
-        Self(Settings {
-            key: key.to_owned(),
-            redaction: redaction.clone(),
-        })
-    }
-
-    /// The text without credentials.
-    pub(crate) fn apply<'a>(&self, text: &'a str) -> Cow<'a, str> {
-        match text.trim_ascii_start().as_bytes().first() {
-            Some(b'{' | b'[') => redacted(text, &self.0).unwrap_or(Cow::Borrowed(text)),
-            _ => Cow::Borrowed(text),
-        }
+/// The text of a value at a dotted key without credentials. A text may be JSON.
+pub(crate) fn without_credentials<'t>(
+    text: &'t str,
+    key: &str,
+    redaction: &Redaction,
+) -> Cow<'t, str> {
+    match text.trim_ascii_start().as_bytes().first() {
+        Some(b'{' | b'[') => redacted(text, key, redaction).unwrap_or(Cow::Borrowed(text)),
+        _ => Cow::Borrowed(text),
     }
 }
 
@@ -88,7 +79,9 @@ fn arguments(types: &[DataType]) -> Result<Vec<DataType>> {
 
 fn invoke(args: &ScalarFunctionArgs) -> Result<ColumnarValue> {
     let settings = settings(args)?;
-    map_parts(args, |text| redacted(text, &settings))
+    map_parts(args, |text| {
+        redacted(text, &settings.key, &settings.redaction)
+    })
 }
 
 fn settings(args: &ScalarFunctionArgs) -> Result<Arc<Settings>> {
@@ -109,19 +102,19 @@ fn settings(args: &ScalarFunctionArgs) -> Result<Arc<Settings>> {
 }
 
 /// Replaces credentials. A text without any is returned as it is. JSON null becomes NULL.
-fn redacted<'a>(text: &'a str, settings: &Settings) -> Option<Cow<'a, str>> {
+fn redacted<'t>(text: &'t str, key: &str, redaction: &Redaction) -> Option<Cow<'t, str>> {
     let Some(json) = Raw::parse(text) else {
         return Some(Cow::Borrowed(text));
     };
     if json == Raw::Null {
         return None;
     }
-    let mut key = settings.key.clone();
-    if !has_hidden(json, &mut key, &settings.redaction, 0) {
+    let mut key = key.to_owned();
+    if !has_hidden(json, &mut key, redaction, 0) {
         return Some(Cow::Borrowed(text));
     }
     let mut out = String::with_capacity(text.len());
-    write(json, &mut key, &settings.redaction, 0, &mut out);
+    write(json, &mut key, redaction, 0, &mut out);
     Some(Cow::Owned(out))
 }
 
@@ -270,7 +263,7 @@ mod tests {
     use super::*;
 
     fn check(text: &str, expected: &str) {
-        let found = redacted(text, &Settings::default());
+        let found = redacted(text, "", &Redaction::default());
         assert_eq!(found.as_deref(), Some(expected));
     }
 
@@ -290,6 +283,6 @@ mod tests {
     fn text_without_credentials_is_unchanged() {
         check(r#"{"a" : 1 }"#, r#"{"a" : 1 }"#);
         check("plain", "plain");
-        assert_eq!(redacted("null", &Settings::default()), None);
+        assert_eq!(redacted("null", "", &Redaction::default()), None);
     }
 }

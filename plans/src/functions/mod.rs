@@ -42,7 +42,8 @@ pub use definition::{Example, Listed};
 pub(crate) use enums::{Other, Table, is_glob};
 pub(crate) use json::{Raw, elements, json_elements, members};
 pub(crate) use json_text::{
-    DEPTH, Redactor, dotted_key, is_hidden, list_marks, names_hidden, quote, segments, with_segment,
+    DEPTH, dotted_key, is_hidden, list_marks, names_hidden, quote, segments, with_segment,
+    without_credentials,
 };
 pub(crate) use list_compact::ENUM_ITEMS;
 pub use observables::Observed;

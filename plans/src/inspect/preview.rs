@@ -14,7 +14,7 @@ use futures::stream::BoxStream;
 use super::verify::invalid_events;
 use crate::decode::{LINE, RAW};
 use crate::mapping::Program;
-use crate::receipt::Ledger;
+use crate::receipt::{Ledger, add_counts};
 use crate::scan::reader::SplitReader;
 use crate::scan::spec::ScanSpec;
 use crate::scan::split::{InputObject, Split};
@@ -169,14 +169,16 @@ impl Rows {
     fn summary(&self) -> Summary {
         let mut filtered: BTreeMap<String, u64> = BTreeMap::new();
         for counts in self.steps.counts() {
-            for (reason, count) in &counts.filtered {
-                *filtered.entry(reason.clone()).or_default() += count;
-            }
+            add_counts(&mut filtered, &counts.filtered);
+        }
+        let mut left_out: BTreeMap<String, u64> = BTreeMap::new();
+        for of_day in self.steps.left_out().values() {
+            add_counts(&mut left_out, of_day);
         }
         Summary {
             ledger: self.steps.ledger(),
             filtered,
-            left_out: self.steps.left_out().clone(),
+            left_out,
         }
     }
 }

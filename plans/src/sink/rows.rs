@@ -18,7 +18,7 @@ use super::group::Group;
 use super::program::{PhysicalProgram, PhysicalRoute};
 use super::sort::Key;
 use crate::attempt::AttemptSpec;
-use crate::receipt::{Ledger, ObjectRows};
+use crate::receipt::{Ledger, ObjectRows, add_counts};
 use crate::scan::split::Split;
 
 /// Which rows are kept, and where rows go whose columns do not say.
@@ -88,7 +88,7 @@ pub(crate) struct Mapped {
 pub(crate) struct RowSteps {
     program: Arc<PhysicalProgram>,
     classifier: Classifier,
-    left_out: BTreeMap<String, u64>,
+    left_out: BTreeMap<i32, BTreeMap<String, u64>>,
 }
 
 impl RowSteps {
@@ -118,8 +118,8 @@ impl RowSteps {
     pub(crate) fn map(&mut self, route: usize, day: i32, rows: &RecordBatch) -> Result<Mapped> {
         let route = &self.program.routes[route];
         let made = event::events(route, &self.program.columns, rows)?;
-        for (path, count) in made.left_out {
-            *self.left_out.entry(path).or_default() += count;
+        if !made.left_out.is_empty() {
+            add_counts(self.left_out.entry(day).or_default(), &made.left_out);
         }
         if made.rejected.is_empty() {
             return Ok(Mapped {
@@ -143,8 +143,8 @@ impl RowSteps {
     }
 
     /// The objects that were left out of the events so far since OCSF would refuse them, by
-    /// their dotted attributes.
-    pub(crate) fn left_out(&self) -> &BTreeMap<String, u64> {
+    /// the day of the event and their dotted attributes.
+    pub(crate) fn left_out(&self) -> &BTreeMap<i32, BTreeMap<String, u64>> {
         &self.left_out
     }
 

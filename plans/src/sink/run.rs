@@ -24,7 +24,7 @@ use super::sort::{Chunk, Runs, text_span};
 use super::{fence, heartbeat};
 use crate::attempt::AttemptSpec;
 use crate::lake::{AttemptFiles, event_folder, path_below};
-use crate::receipt::{Ledger, Part, PartKind, PeriodRows, Receipt};
+use crate::receipt::{Ledger, Part, PartKind, PeriodRows, Receipt, add_counts};
 use crate::scan::error::io_error;
 use crate::scan::reader::{BATCH_ROWS, load_split};
 use crate::scan::split::Split;
@@ -279,6 +279,7 @@ impl SplitRun {
                 ..counted.ledger
             },
             reasons: counted.filtered.clone(),
+            left_out: BTreeMap::new(),
             quarantined_lines: days
                 .iter()
                 .filter_map(|day| self.quarantine.lines.get(day))
@@ -287,9 +288,12 @@ impl SplitRun {
         let rejected = days
             .iter()
             .filter_map(|day| self.quarantine.reasons.get(day));
-        for (reason, count) in rejected.flatten() {
-            rows.ledger.quarantined += count;
-            *rows.reasons.entry(reason.clone()).or_default() += count;
+        for reasons in rejected {
+            rows.ledger.quarantined += reasons.values().sum::<u64>();
+            add_counts(&mut rows.reasons, reasons);
+        }
+        for left_out in days.iter().filter_map(|day| self.steps.left_out().get(day)) {
+            add_counts(&mut rows.left_out, left_out);
         }
         rows
     }
@@ -317,6 +321,7 @@ impl SplitRun {
                 .unwrap_or_else(|| "local".to_owned()),
             ledger: total.ledger,
             reasons: total.reasons,
+            left_out: total.left_out,
             quarantined_lines: total.quarantined_lines,
             periods,
             parts: std::mem::take(&mut self.parts),

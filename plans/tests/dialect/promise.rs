@@ -137,19 +137,22 @@ impl<'a> Found<'a> {
     }
 
     fn has_time(&self, text: &str, kind: Option<Kind>) -> bool {
-        let seconds = || {
-            text.parse::<f64>()
-                .ok()
-                .map(|s| (s * 1000.0).round() as i64)
+        let number = text.parse::<f64>().ok();
+        let seconds = || number.map(|seconds| (seconds * 1000.0).round() as i64);
+        let millis = || number.map(|millis| millis as i64);
+        let times = match kind {
+            Some(Kind::EpochS) => [seconds(), None],
+            Some(Kind::EpochMs) => [millis(), None],
+            None if text.len() >= 10 => [calendar(text).or_else(seconds), millis()],
+            // A number under an attribute that is a date.
+            _ => [calendar(text), millis()],
         };
-        let time = match kind {
-            Some(Kind::EpochS) => seconds(),
-            Some(Kind::EpochMs) => text.parse::<f64>().ok().map(|millis| millis as i64),
-            None if text.len() >= 10 => calendar(text).or_else(seconds),
-            _ => calendar(text),
+        let is_here = |time: i64| {
+            self.times.contains(&time)
+                || self.integers.contains(&time.into())
+                || self.numbers.contains(&(time as f64))
         };
-        let is_here = |time| self.times.contains(&time) || self.integers.contains(&time.into());
-        time.is_some_and(is_here)
+        times.into_iter().flatten().any(is_here)
     }
 
     /// Whether address and port are there.
@@ -159,22 +162,25 @@ impl<'a> Found<'a> {
         };
         let ip = ip.trim_start_matches('[').trim_end_matches(']');
         let has_ip = address(ip).is_some_and(|ip| self.addresses.contains(&ip));
-        has_ip && self.has_number(port, None)
+        has_ip && (self.has_number(port, None) || self.has_time(port, Some(Kind::Int)))
     }
 
+    /// Whether the value is there as a boolean. Numbers are boolean if they are 0 or 1.
     fn has_boolean(&self, text: &str, kind: Option<Kind>) -> bool {
         let lower = text.to_lowercase();
-        kind == Some(Kind::Boolean)
-            && match lower.as_str() {
-                "true" | "yes" | "1" => self.known.contains("true") || self.known.contains("1"),
-                "false" | "no" | "0" => self.known.contains("false") || self.known.contains("0"),
-                _ => false,
-            }
+        let is = |wanted: &str, number: f64| {
+            lower == wanted || lower.parse().is_ok_and(|value: f64| value == number)
+        };
+        let is_boolean = kind == Some(Kind::Boolean);
+        let is_true = is("true", 1.0) || is_boolean && lower == "yes";
+        let is_false = is("false", 0.0) || is_boolean && lower == "no";
+        is_true && (self.known.contains("true") || self.known.contains("1"))
+            || is_false && (self.known.contains("false") || self.known.contains("0"))
     }
 
     /// Whether the text is the member that the event has.
     fn is_member(&self, text: &str, exact: &Exact) -> bool {
-        let is_same = |number: i64| exact.text.parse() == Ok(number);
+        let is_same = |number: f64| exact.text.parse() == Ok(number);
         let is_number = text.parse().is_ok_and(is_same);
         if !is_number && !exact.text.eq_ignore_ascii_case(text) {
             return false;

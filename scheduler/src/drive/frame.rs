@@ -112,6 +112,7 @@ impl PeriodRun<'_> {
             input: collected.input,
             ledger: collected.ledger,
             reasons: collected.reasons.clone(),
+            left_out: collected.left_out.clone(),
         }
     }
 

@@ -442,6 +442,7 @@ impl PeriodRun<'_> {
         );
         outcome.rows = collected.ledger;
         outcome.reasons.clone_from(&collected.reasons);
+        outcome.left_out.clone_from(&collected.left_out);
         outcome.input = collected.input;
         outcome.count(&collected.parts, window);
         let quarantined = collected.ledger.quarantined > 0;

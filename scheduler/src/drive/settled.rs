@@ -80,6 +80,7 @@ fn published(period: &str, manifest: &Manifest) -> PeriodOutcome {
     outcome.input = manifest.input;
     outcome.rows = manifest.ledger;
     outcome.reasons.clone_from(&manifest.reasons);
+    outcome.left_out.clone_from(&manifest.left_out);
     let events = manifest.published();
     let events = events.filter(|object| object.kind == PartKind::Events);
     outcome.count_objects(events.map(|object| (object.class_uid, object.rows, object.bytes)));

@@ -281,6 +281,7 @@ mod tests {
                     ..Ledger::default()
                 },
                 reasons: BTreeMap::new(),
+                left_out: BTreeMap::new(),
                 quarantined_lines: 0,
                 parts: Vec::new(),
                 input_objects: 1,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use plans::receipt::{Ledger, Part, PartKind};
+use plans::receipt::{Ledger, Part, PartKind, add_counts};
 use serde::{Deserialize, Serialize};
 
 use super::days::{Day, Moment};
@@ -126,6 +126,9 @@ pub struct PeriodOutcome {
     pub rows: Ledger,
     /// Filtered and quarantined rows by reason.
     pub reasons: BTreeMap<String, u64>,
+    /// Optional objects that events lack since OCSF would refuse them, by dotted attribute.
+    #[serde(default)]
+    pub left_out: BTreeMap<String, u64>,
     pub classes: Vec<ClassOutcome>,
     pub input: Volume,
     pub output: Volume,
@@ -285,6 +288,7 @@ impl PeriodOutcome {
             attempts: 0,
             rows: Ledger::default(),
             reasons: BTreeMap::new(),
+            left_out: BTreeMap::new(),
             classes: Vec::new(),
             input: Volume::default(),
             output: Volume::default(),
@@ -308,9 +312,8 @@ impl PeriodOutcome {
         }
         self.attempts += other.attempts;
         self.rows += other.rows;
-        for (reason, rows) in other.reasons {
-            *self.reasons.entry(reason).or_default() += rows;
-        }
+        add_counts(&mut self.reasons, &other.reasons);
+        add_counts(&mut self.left_out, &other.left_out);
         for class in other.classes {
             self.add_class(class);
         }

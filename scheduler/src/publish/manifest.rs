@@ -65,6 +65,10 @@ pub struct Manifest {
     /// The row counts of this attempt.
     pub ledger: Ledger,
     pub reasons: BTreeMap<String, u64>,
+    /// Optional objects that the events of this attempt lack since OCSF would refuse them, by
+    /// dotted attribute.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub left_out: BTreeMap<String, u64>,
     /// The attempts that wrote the live days.
     pub contributions: Vec<Contribution>,
     /// Days whose parts were lost during publishing. The next attempt must load them again
@@ -125,6 +129,7 @@ pub struct Written {
     pub input: Volume,
     pub ledger: Ledger,
     pub reasons: BTreeMap<String, u64>,
+    pub left_out: BTreeMap<String, u64>,
 }
 
 impl Manifest {
@@ -160,6 +165,7 @@ impl Manifest {
             input: written.input,
             ledger: written.ledger,
             reasons: written.reasons,
+            left_out: written.left_out,
             contributions,
             attempt: written.attempt,
             repair: BTreeSet::new(),
@@ -225,6 +231,7 @@ impl Manifest {
             input: Volume::default(),
             ledger: Ledger::default(),
             reasons: BTreeMap::new(),
+            left_out: BTreeMap::new(),
             contributions: without(&self.contributions, &repair),
             repair,
             ..self.clone()
@@ -247,6 +254,7 @@ impl Manifest {
             input: Volume::default(),
             ledger: Ledger::default(),
             reasons: BTreeMap::new(),
+            left_out: BTreeMap::new(),
             ..previous
         }
     }

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use plans::lake::{AttemptFiles, is_heartbeat, part_day};
-use plans::receipt::{Ledger, ObjectRows, Part, PartKind, PeriodRows, Receipt};
+use plans::receipt::{Ledger, ObjectRows, Part, PartKind, PeriodRows, Receipt, add_counts};
 use plans::storage::parts::PartHandle;
 
 use super::work::{Work, WorkError};
@@ -47,6 +47,8 @@ impl ReceiptError {
 pub struct Collected {
     pub ledger: Ledger,
     pub reasons: BTreeMap<String, u64>,
+    /// Optional objects that events lack since OCSF would refuse them, by dotted attribute.
+    pub left_out: BTreeMap<String, u64>,
     /// Physical lines of the quarantined rows.
     pub quarantined_lines: u64,
     pub parts: Vec<Part>,
@@ -207,6 +209,7 @@ impl Collected {
         let taken = Self {
             ledger: rows.ledger,
             reasons: rows.reasons,
+            left_out: rows.left_out,
             quarantined_lines: rows.quarantined_lines,
             parts,
             losers,
@@ -229,9 +232,8 @@ impl Collected {
     pub fn merge(&mut self, other: Self) {
         self.ledger += other.ledger;
         self.quarantined_lines += other.quarantined_lines;
-        for (reason, rows) in other.reasons {
-            *self.reasons.entry(reason).or_default() += rows;
-        }
+        add_counts(&mut self.reasons, &other.reasons);
+        add_counts(&mut self.left_out, &other.left_out);
         self.parts.extend(other.parts);
         self.losers.extend(other.losers);
         self.input += other.input;
@@ -245,9 +247,8 @@ impl Collected {
         for (attempt, rows) in &receipt.periods {
             *self.periods.entry(attempt.clone()).or_default() += rows;
         }
-        for (reason, rows) in receipt.reasons {
-            *self.reasons.entry(reason).or_default() += rows;
-        }
+        add_counts(&mut self.reasons, &receipt.reasons);
+        add_counts(&mut self.left_out, &receipt.left_out);
         self.parts.extend(receipt.parts);
         self.input += Volume {
             objects: receipt.input_objects,
@@ -299,6 +300,7 @@ mod tests {
                 ..Ledger::default()
             },
             reasons: BTreeMap::from([("noise".to_owned(), read)]),
+            left_out: BTreeMap::from([("device".to_owned(), 1)]),
             quarantined_lines: 0,
             parts: Vec::new(),
             input_objects: 1,
@@ -328,6 +330,7 @@ mod tests {
         let collected = chosen(receipts).unwrap();
         assert_eq!(collected.ledger.read, 7);
         assert_eq!(collected.reasons["noise"], 7);
+        assert_eq!(collected.left_out["device"], 2);
         assert_eq!(chosen(turned).unwrap(), collected);
     }
 

@@ -536,6 +536,18 @@ fn a_value_that_a_function_makes_null_stays() {
 }
 
 #[test]
+fn a_text_that_is_compared_as_a_number_stays() {
+    let event = application("message = \"nullif(a, n)\"\nstatus = \"nullif(b, '-')\"");
+    let written = Written {
+        columns: "a = \"text\"\nb = \"text\"\nn = \"double\"",
+        event: &event,
+    };
+    let event = written.event_of(r#"{"t":1700000000,"a":"9007199254740993","b":"07"}"#);
+    assert_eq!(event["status"], "07");
+    assert_eq!(unmapped(&event), json!({"a": "9007199254740993"}));
+}
+
+#[test]
 fn a_list_of_ids_has_members_only() {
     let event = "class = \"dns_activity\"\n[set]\nactivity_id = 1\nquery.hostname = \"h\"\n\
                  src_endpoint.ip = \"10.0.0.1\"\ndst_endpoint.ip = \"10.0.0.1\"\n\

@@ -14,7 +14,7 @@ use datafusion::common::{Result, exec_err};
 use super::mask::{self, Mask};
 use super::object::{Arrived, Build, Built, LeftOut, lists};
 use super::{Expr, evaluate};
-use crate::functions::{Redactor, json_elements};
+use crate::functions::{Redaction, json_elements, without_credentials};
 use crate::mapping::{Each, Placed, Step};
 
 /// Name of the element in expressions.
@@ -56,8 +56,7 @@ impl Build<'_> {
         };
         let list = evaluate(&each.list, batch, &mut self.failures)?;
         // Credentials are gone before any expression sees an element.
-        let redactor = Redactor::new(&each.key, &each.redaction);
-        let (texts, frame) = elements(&list, &redactor);
+        let (texts, frame) = elements(&list, &each.key, &each.redaction);
         let count = texts.len();
         if count == 0 {
             self.set_frame(each.number, frame);
@@ -158,7 +157,7 @@ fn wanted(when: &Placed<Expr>, batch: &RecordBatch, build: &mut Build<'_>) -> Re
 }
 
 /// The elements of all lists as texts, and the rows that they are of.
-fn elements(list: &ArrayRef, redactor: &Redactor) -> (StringViewArray, Frame) {
+fn elements(list: &ArrayRef, key: &str, redaction: &Redaction) -> (StringViewArray, Frame) {
     let mut texts = StringViewBuilder::new();
     let mut rows: Vec<u32> = Vec::new();
     let mut starts = Vec::with_capacity(list.len() + 1);
@@ -170,7 +169,7 @@ fn elements(list: &ArrayRef, redactor: &Redactor) -> (StringViewArray, Frame) {
             continue;
         }
         let mut add = |text: &str| {
-            texts.append_value(redactor.apply(text));
+            texts.append_value(without_credentials(text, key, redaction));
             rows.push(row as u32);
         };
         if let Some(json) = json {

@@ -18,7 +18,7 @@ use super::flatten::{Entries, Flatten, Node};
 use super::mask;
 use super::object::Arrived;
 use crate::decode::{EXTRA, WRITTEN};
-use crate::functions::{self, REDACTED, Raw, Redactor, dotted_key};
+use crate::functions::{self, REDACTED, Raw, dotted_key, without_credentials};
 use crate::mapping::{Key, Leftover, Step};
 use crate::spec::{Column, ColumnKind, TimeUnit, UnmappedStyle};
 
@@ -41,7 +41,6 @@ struct Reader<'a> {
     arrived: Option<BooleanBuffer>,
     /// What is in attributes of the values inside.
     root: Node<'a>,
-    redactor: Redactor,
 }
 
 impl<'a> Unmapped<'a> {
@@ -90,7 +89,6 @@ impl<'a> Unmapped<'a> {
                 values: text(extra, &ColumnKind::Json)?,
                 arrived: None,
                 root,
-                redactor: Redactor::new("", &self.leftover.redaction),
             });
         }
         Ok(readers)
@@ -146,7 +144,6 @@ impl<'a> Unmapped<'a> {
         Ok(Some(Reader {
             column: &column.name,
             is_hidden: column.hidden,
-            redactor: Redactor::new(&key, &self.leftover.redaction),
             key,
             kind: Some(&column.kind),
             values: text(values, &column.kind)?,
@@ -244,7 +241,11 @@ impl Rows<'_> {
                 flatten.value(key, json, 0, &[(&reader.root, row)]);
             }
             // A text may be JSON too.
-            None => entries.push(&reader.key, &reader.redactor.apply(value)),
+            None => {
+                let redaction = &self.unmapped.leftover.redaction;
+                let value = without_credentials(value, &reader.key, redaction);
+                entries.push(&reader.key, &value);
+            }
         }
     }
 

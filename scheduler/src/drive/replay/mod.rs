@@ -328,6 +328,7 @@ impl Replay<'_> {
         outcome.days = rows.days.iter().copied().collect();
         outcome.rows = collected.ledger;
         outcome.reasons.clone_from(&collected.reasons);
+        outcome.left_out.clone_from(&collected.left_out);
         outcome.input = collected.input;
         let left = collected.ledger.quarantined > 0 || rows.kept > 0;
         outcome.quarantine = left.then(|| self.load().request().terms.quarantine.clone());

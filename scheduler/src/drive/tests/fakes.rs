@@ -118,6 +118,7 @@ impl Engine {
             task_attempt: task.to_owned(),
             ledger: Ledger::default(),
             reasons: BTreeMap::new(),
+            left_out: BTreeMap::new(),
             quarantined_lines: 0,
             parts: Vec::new(),
             input_objects: split.objects.len() as u64,
@@ -208,6 +209,7 @@ fn sorted(spec: &AttemptSpec, split: &Split, receipt: &mut Receipt, accepts_bad:
     }
     receipt.ledger = total.ledger;
     receipt.reasons = total.reasons;
+    receipt.left_out = total.left_out;
     if spec.periods.len() > 1 {
         receipt.periods = periods;
     }
