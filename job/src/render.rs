@@ -160,7 +160,10 @@ fn quarantine_lines(periods: &[PeriodOutcome]) -> String {
         let reasons = counts(&period.reasons);
         push(
             &mut text,
-            format!("{}: quarantined in {quarantine}: {reasons}", period.period),
+            format!(
+                "{}: quarantined or filtered: {reasons}; quarantine: {quarantine}",
+                period.period
+            ),
         );
     }
     text
@@ -278,7 +281,7 @@ mod tests {
         for part in [
             "load abc of vpc_flow: failed",
             "1,500 read + 0 duplicated = 1,499 written",
-            "2024-01: quarantined in file:///q/: 1 unrouted",
+            "2024-01: quarantined or filtered: 1 unrouted; quarantine: file:///q/",
             "2024-01: left out of events, since OCSF refuses them: 12 device",
             "2024-02 failed: it broke\n help: try again",
             "again: lakebolt retry abc --state sqlite:s.db",

@@ -120,16 +120,21 @@ fn map_without_events_still_counts_rows() -> anyhow::Result<()> {
 fn a_load_counts_the_objects_that_it_leaves_out_as_map_does() -> anyhow::Result<()> {
     let workspace = Workspace::new()?;
     let folder = door(&workspace)?;
-    let file = "actor.process.file.path = \"outcome\"\nuser.name";
-    edit(&folder.join("logins.toml"), "user.name", file)?;
+    let system = "src_endpoint.os.name = \"tenant\"\nuser.name";
+    edit(&folder.join("logins.toml"), "user.name", system)?;
+    let kind = "[map.src_endpoint.os.type_id]\nmatch = \"outcome\"\n\
+                to = { ok = \"Linux\", \"fail*\" = \"Windows\" }\n\n[map.status_id]";
+    edit(&folder.join("logins.toml"), "[map.status_id]", kind)?;
     let line = "map door door/samples/door.log --report --format json";
     let mapped: Value = serde_json::from_str(&run(&workspace, line, 0)?.0)?;
-    let left_out = serde_json::json!({"actor.process.file": 2});
+    let left_out = serde_json::json!({"src_endpoint.os": 2});
     assert_eq!(mapped["report"]["left_out"], left_out);
     let line = "run door --input door/samples/door.log --output lake --region eu-west-1 \
                 --from 2024-01-22 --to 2024-01-22 --format json --progress none";
     let loaded: Value = serde_json::from_str(&run(&workspace, line, 0)?.0)?;
     assert_eq!(loaded["periods"][0]["left_out"], left_out, "{loaded}");
+    // Two events of one class have one schema, though they map different attributes.
+    run(&workspace, "verify lake", 0)?;
     Ok(())
 }
 

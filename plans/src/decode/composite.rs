@@ -1,6 +1,7 @@
 //! Cuts texts into parts: addresses with ports, Windows users, HTTP requests and pairs.
 
 use std::collections::HashMap;
+use std::net::Ipv6Addr;
 use std::ops::Range;
 
 use super::json_scan::Scanner;
@@ -27,8 +28,8 @@ pub(crate) fn parts(composite: Composite, text: &str) -> Option<Parts<'_>> {
     }
 }
 
-/// `192.0.2.1:443`, `[::1]:443`, or without a port. An IPv6 address needs its brackets: `::1:443`
-/// may have a port or not.
+/// `192.0.2.1:443`, `[2001:db8::1]:443`, or without a port. An IPv6 address needs no brackets
+/// unless it may be read in two ways: `::1:443` has a port or not.
 fn ip_port(text: &str) -> Option<Parts<'_>> {
     let (ip, port) = match text.strip_prefix('[') {
         Some(rest) => {
@@ -38,16 +39,21 @@ fn ip_port(text: &str) -> Option<Parts<'_>> {
                 _ => (ip, Some(rest.strip_prefix(':')?)),
             }
         }
-        None => match text.split_once(':') {
-            Some((ip, port)) => (ip, Some(port)),
+        None => match text.rsplit_once(':') {
+            Some((ip, port)) => match (text.parse::<Ipv6Addr>(), ip.parse::<Ipv6Addr>()) {
+                (Ok(_), Ok(_)) if is_port(port) => return None,
+                (Ok(_), _) => (text, None),
+                (Err(_), _) => (ip, Some(port)),
+            },
             None => (text, None),
         },
     };
-    let is_port = |port: &str| {
-        let is_number = port.bytes().all(|byte| byte.is_ascii_digit());
-        is_number && port.parse::<u16>().is_ok()
-    };
     port.is_none_or(is_port).then_some([Some(ip), port, None])
+}
+
+fn is_port(port: &str) -> bool {
+    let is_number = port.bytes().all(|byte| byte.is_ascii_digit());
+    is_number && port.parse::<u16>().is_ok()
 }
 
 /// `DOMAIN\name`, or `name@domain`.
@@ -264,8 +270,15 @@ mod tests {
                 ("192.0.2.1", Some(&[Some("192.0.2.1"), None])),
                 ("[::1]:0", Some(&[Some("::1"), Some("0")])),
                 ("[::1]", Some(&[Some("::1"), None])),
+                ("::1", Some(&[Some("::1"), None])),
+                ("2001:db8::5", Some(&[Some("2001:db8::5"), None])),
+                ("::ffff:192.0.2.1", Some(&[Some("::ffff:192.0.2.1"), None])),
+                (
+                    "2001:db8:0:0:0:0:0:5:443",
+                    Some(&[Some("2001:db8:0:0:0:0:0:5"), Some("443")]),
+                ),
                 ("::1:443", None),
-                ("::1", None),
+                ("2001:db8::1:5", None),
                 ("[192.0.2.1]:443", None),
                 ("[::1]443", None),
                 ("[::1", None),

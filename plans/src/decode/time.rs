@@ -13,6 +13,10 @@ pub(crate) const ACCESS_LOG: &str = "%d/%b/%Y:%H:%M:%S %z";
 const FIRST: i64 = -62_135_596_800_000;
 const LAST: i64 = 253_402_300_799_999;
 
+/// 1990-01-01 to 2100-01-01, in milliseconds. The time of an event outside of this range has
+/// the wrong unit.
+pub(crate) const PLAUSIBLE: std::ops::Range<i64> = 631_152_000_000..4_102_444_800_000;
+
 const MONTHS: [&[u8; 3]; 12] = [
     b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec",
 ];

@@ -7,7 +7,7 @@
 //! - `id_caption(id, table)` and `id_checked(id, table)` do the same for an id. An id that
 //!   the enum does not have becomes 99.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use arrow::array::{
@@ -81,10 +81,32 @@ pub(crate) enum Other {
 const UNKNOWN: i32 = 0;
 const OTHER: i32 = 99;
 
+impl Table {
+    /// The exact texts that do not follow from member and caption: several of them have one
+    /// member. Captions and ids follow from their member.
+    pub(crate) fn unclear(&self) -> HashSet<String> {
+        let mut texts: BTreeMap<i32, BTreeSet<String>> = BTreeMap::new();
+        for (text, id) in self.to.iter().filter(|(text, _)| !is_glob(text)) {
+            let caption = caption_of(self, *id).unwrap_or_default();
+            let is_plain = text.eq_ignore_ascii_case(caption) || *text == id.to_string();
+            if !is_plain {
+                texts
+                    .entry(*id)
+                    .or_default()
+                    .insert(text.to_ascii_lowercase());
+            }
+        }
+        let several = texts.into_values().filter(|texts| texts.len() > 1);
+        several.flatten().collect()
+    }
+}
+
 /// A compiled table. A member is an index into `ids` and `captions`. The last index means
 /// no match, and the one before means NULL.
 struct Matcher {
     exact: HashMap<Box<[u8]>, u32>,
+    /// The exact texts that do not follow from their member.
+    unclear: HashSet<Box<[u8]>>,
     /// Longest first.
     globs: Vec<(String, u32)>,
     ids: Vec<Option<i32>>,
@@ -116,6 +138,11 @@ impl Matcher {
         let by_id: HashMap<i32, u32> = by_id.collect();
         let mut matcher = Self {
             exact: HashMap::new(),
+            unclear: table
+                .unclear()
+                .into_iter()
+                .map(|text| text.into_bytes().into())
+                .collect(),
             globs: Vec::new(),
             ids,
             captions: Arc::new(StringViewArray::from(captions)),
@@ -163,10 +190,9 @@ impl Matcher {
     /// Whether this text follows from its member and caption.
     fn has_text(&self, text: &str, lower: &mut Vec<u8>) -> bool {
         let member = self.member(text, lower);
-        match member == self.other {
-            true => self.other_is_source || self.exact.contains_key(lower.as_slice()),
-            false => self.exact.contains_key(lower.as_slice()),
-        }
+        let text = lower.as_slice();
+        let is_exact = self.exact.contains_key(text) && !self.unclear.contains(text);
+        is_exact || (member == self.other && self.other_is_source)
     }
 
     /// Returns the member of each row. Logs repeat short values often, so recent ones are
@@ -218,8 +244,8 @@ pub(crate) fn is_glob(text: &str) -> bool {
     text.contains(['*', '?'])
 }
 
-/// Whether the text follows from the member and its caption: it is in the table without a
-/// pattern, or the caption is the text.
+/// Whether the text follows from the member and its caption: it is the only text of its member
+/// in the table and no pattern, or the caption is the text.
 fn enum_held(args: &ScalarFunctionArgs) -> Result<ColumnarValue> {
     let matcher = matcher(args)?;
     let source = column(args, 0)?;

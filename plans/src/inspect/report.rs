@@ -65,7 +65,7 @@ pub struct Collector<'a> {
     columns: Vec<Column>,
     /// The column of each key of `unmapped` that was found so far.
     keys: HashMap<String, Option<usize>>,
-    /// The root attributes that some event of a route has, by the name of the route.
+    /// The root attributes that some event of a class has, by the name of the class.
     filled: BTreeMap<String, BTreeSet<String>>,
     report: Report,
 }
@@ -137,13 +137,14 @@ impl<'a> Collector<'a> {
         let mut empty = BTreeMap::new();
         for event in &self.source.events {
             let (Some(filled), Some(class)) = (
-                self.filled.get(&event.name),
+                self.filled.get(&event.class),
                 self.schema.class(&event.class),
             ) else {
                 continue;
             };
+            let of_class = || self.source.events.iter().filter(|e| e.class == event.class);
             let profiles = || {
-                let all = event.profiles.iter().chain(&event.base_profiles);
+                let all = of_class().flat_map(|e| e.profiles.iter().chain(&e.base_profiles));
                 all.map(String::as_str)
             };
             let names = class
@@ -223,7 +224,7 @@ impl Observer for Collector<'_> {
         if events.num_rows() == 0 {
             return;
         }
-        let filled = self.filled.entry(route.name.clone()).or_default();
+        let filled = self.filled.entry(route.class.name.clone()).or_default();
         for (field, column) in events.schema().fields().iter().zip(events.columns()) {
             if column.logical_null_count() < column.len() {
                 filled.insert(field.name().clone());
@@ -290,7 +291,7 @@ fn uses(source: &Source, program: &Program) -> BTreeMap<String, Uses> {
             columns_of(layout, field.name(), field.data_type(), &mut found);
         }
         for (path, column) in found {
-            if mapped.contains(&path) {
+            if is_mapped(&mapped, &path) {
                 let of_class = uses.entry(column).or_default();
                 let paths = of_class.entry(route.class.name.clone()).or_default();
                 if !paths.contains(&path) {
@@ -300,6 +301,12 @@ fn uses(source: &Source, program: &Program) -> BTreeMap<String, Uses> {
         }
     }
     uses
+}
+
+/// Whether the path is mapped, or the list that it is in.
+fn is_mapped(mapped: &BTreeSet<String>, path: &str) -> bool {
+    let mut ends = path.match_indices('.').map(|(end, _)| end);
+    mapped.contains(path) || ends.any(|end| mapped.contains(&path[..end]))
 }
 
 /// The paths of the leaves below a layout, each with the columns that it names.

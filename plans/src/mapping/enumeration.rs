@@ -1,5 +1,7 @@
 //! Enumerations: targets to ids, and the calls that find ids and captions.
 
+use std::collections::BTreeSet;
+
 use datafusion::common::Result;
 use datafusion::logical_expr::{Expr, lit, when};
 
@@ -111,20 +113,17 @@ pub(super) fn is_held(
     to: &[(String, i32)],
     has_own_text: bool,
 ) -> Option<Expr> {
-    let to = named(known, to);
-    let has_globs = to.iter().any(|(text, _)| functions::is_glob(text));
-    if !has_globs && !has_own_text {
-        return None;
-    }
     let table = Table {
-        to,
+        to: named(known, to),
         captions: captions(known, ""),
         other: match has_own_text {
             true => Other::Caption(String::new()),
             false => Other::Source,
         },
     };
-    Some(call("enum_held", on, &table))
+    let has_globs = table.to.iter().any(|(text, _)| functions::is_glob(text));
+    let is_whole = !has_globs && !has_own_text && table.unclear().is_empty();
+    (!is_whole).then(|| call("enum_held", on, &table))
 }
 
 /// NULL where the text is NULL.
@@ -199,9 +198,11 @@ pub(super) fn values(on: &Expr, to: &[(String, Constant, Origin)]) -> Expr {
     unless_null(on, call("enum_caption", on.clone(), &table))
 }
 
-/// Whether a table has no globs, so that a member says what the source's text was.
-pub(super) fn exact_texts(to: &[(String, Constant, Origin)]) -> bool {
-    !to.iter().any(|(text, ..)| functions::is_glob(text))
+/// Whether each result says what the source's text was: no text is a glob, and no two have one
+/// result.
+pub(super) fn keeps_texts(to: &[(String, Constant, Origin)]) -> bool {
+    let results: BTreeSet<Option<String>> = to.iter().map(|(_, to, _)| plain(to)).collect();
+    results.len() == to.len() && !to.iter().any(|(text, ..)| functions::is_glob(text))
 }
 
 /// A constant as text; a list is none.

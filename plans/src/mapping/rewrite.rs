@@ -342,7 +342,8 @@ impl Writer<'_> {
             }
             Some(first) if !is_json => {
                 let place = inside(self.sql, start);
-                return Err(no_json(&place, named, &first.key).into());
+                let parts = parts_of(self.scope, named);
+                return Err(no_json(&place, named, &first.key, &parts).into());
             }
             Some(_) => {
                 let keys = keys
@@ -385,8 +386,23 @@ fn joined(path: &[Step]) -> String {
     words.join(".")
 }
 
-fn no_json(place: &Origin, named: &Named, key: &str) -> Diagnostic {
+/// The parts of a composite column.
+fn parts_of(scope: &Scope<'_>, named: &Named) -> Vec<String> {
+    let Named::Column(column) = named else {
+        return Vec::new();
+    };
+    let prefix = format!("{column}.");
+    let names = scope.kinds.keys().filter(|name| name.starts_with(&prefix));
+    names.map(|name| format!("`{name}`")).collect()
+}
+
+fn no_json(place: &Origin, named: &Named, key: &str, parts: &[String]) -> Diagnostic {
     match named {
+        Named::Column(column) if !parts.is_empty() => at(
+            place,
+            format!("`{column}` has no part `{key}`"),
+            format!("its parts are {}", parts.join(", ")),
+        ),
         Named::Column(column) => at(
             place,
             format!("`{column}` is not a JSON column, so `.{key}` is nothing"),

@@ -223,9 +223,9 @@ impl Builder<'_> {
             leaf.holds = holds;
             return Some(leaf.placed(&members.on));
         }
-        let exact = enumeration::exact_texts(&members.to);
+        let is_kept = enumeration::keeps_texts(&members.to);
         let text = enumeration::text(known, &on, &members.to);
-        if !exact {
+        if !is_kept {
             holds.clear();
         }
         let fitted = fit::attribute(scope, target.attribute, text);
@@ -252,7 +252,7 @@ impl Builder<'_> {
             }
         }
         let mut holds = self.holds(scope, &on);
-        if !enumeration::exact_texts(&members.to) {
+        if !enumeration::keeps_texts(&members.to) {
             holds.clear();
         }
         let text = enumeration::values(&fit::plain(scope, on), &members.to);

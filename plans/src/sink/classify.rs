@@ -20,6 +20,7 @@ use super::group::{BadPlace, Group, Groups};
 use super::program::{PhysicalProgram, condition};
 use super::rows::RowTerms;
 use super::sort::Key;
+use crate::decode::time::PLAUSIBLE;
 use crate::decode::{DETAIL, OBJECT, REJECT, is_damage};
 use crate::functions::REDACTED;
 use crate::mapping::Placed;
@@ -439,6 +440,12 @@ impl Places {
 
     /// The owner of a row with this time.
     fn owner(&self, time: Option<i64>) -> Owner {
+        if time.is_some_and(|time| !PLAUSIBLE.contains(&time)) {
+            return Owner::Misplaced {
+                day: self.fallback_day,
+                reason: "time_implausible",
+            };
+        }
         match (time.map(|time| time.div_euclid(DAY_MS) as i32), self.day) {
             (Some(day), None) => Owner::Day(day),
             (Some(day), Some(object)) if day.abs_diff(object) <= self.margin => Owner::Day(day),
@@ -482,9 +489,13 @@ fn hidden(program: &PhysicalProgram) -> BTreeSet<String> {
 }
 
 fn shown_time(time: i64) -> String {
-    match chrono::DateTime::from_timestamp_millis(time) {
-        Some(time) => format!("the row's time is {}", time.to_rfc3339()),
-        None => format!("the row's time is {time} ms"),
+    let shown = match chrono::DateTime::from_timestamp_millis(time) {
+        Some(time) => time.to_rfc3339(),
+        None => format!("{time} ms"),
+    };
+    match PLAUSIBLE.contains(&time) {
+        true => format!("the row's time is {shown}"),
+        false => format!("the row's time is {shown}: is its unit another one?"),
     }
 }
 

@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use arrow::array::{BooleanArray, RecordBatch};
 use arrow::compute::filter_record_batch;
+use arrow::datatypes::SchemaRef;
 use datafusion::common::Result;
 
 use super::classify::{Classifier, Counts, Rejection};
@@ -84,10 +85,23 @@ pub(crate) struct Mapped {
     pub rejections: Vec<Rejection>,
 }
 
+/// The detail of a rejection. What a class requires is named with the class.
+fn described(reason: &str, detail: String, route: &PhysicalRoute) -> String {
+    match reason {
+        event::EXPRESSION_FAILED => detail,
+        _ => format!(
+            "{detail} (event {}, class {})",
+            route.name, route.class.name
+        ),
+    }
+}
+
 /// Filters, routes and maps the rows of one split.
 pub(crate) struct RowSteps {
     program: Arc<PhysicalProgram>,
     classifier: Classifier,
+    /// The schema of the events of each route.
+    schemas: Vec<SchemaRef>,
     left_out: BTreeMap<i32, BTreeMap<String, u64>>,
 }
 
@@ -96,6 +110,7 @@ impl RowSteps {
         Self {
             classifier: Classifier::new(program.clone(), terms, split),
             left_out: BTreeMap::new(),
+            schemas: event::class_schemas(&program.routes),
             program,
         }
     }
@@ -116,6 +131,7 @@ impl RowSteps {
     /// The events that `rows` of one route become, less those that OCSF would refuse. Those
     /// belong to `day`.
     pub(crate) fn map(&mut self, route: usize, day: i32, rows: &RecordBatch) -> Result<Mapped> {
+        let schema = Arc::clone(&self.schemas[route]);
         let route = &self.program.routes[route];
         let made = event::events(route, &self.program.columns, rows)?;
         if !made.left_out.is_empty() {
@@ -123,7 +139,7 @@ impl RowSteps {
         }
         if made.rejected.is_empty() {
             return Ok(Mapped {
-                events: made.batch,
+                events: event::widened(made.batch, &schema)?,
                 rejections: Vec::new(),
             });
         }
@@ -134,12 +150,15 @@ impl RowSteps {
             rejections.push(Rejection {
                 row,
                 day,
+                detail: described(&reason, detail, route),
                 reason: reason.into_owned(),
-                detail,
             });
         }
         let events = filter_record_batch(&made.batch, &BooleanArray::from(keep))?;
-        Ok(Mapped { events, rejections })
+        Ok(Mapped {
+            events: event::widened(events, &schema)?,
+            rejections,
+        })
     }
 
     /// The objects that were left out of the events so far since OCSF would refuse them, by
@@ -150,6 +169,11 @@ impl RowSteps {
 
     pub(crate) fn routes(&self) -> &[PhysicalRoute] {
         &self.program.routes
+    }
+
+    /// The schema of the events of a route. All routes of a class have the same.
+    pub(crate) fn schema(&self, route: usize) -> &SchemaRef {
+        &self.schemas[route]
     }
 
     pub(crate) fn group(&self, id: u32) -> &Group {

@@ -256,7 +256,8 @@ impl SplitRun {
             account,
             day,
         };
-        PartWriter::create(&self.sink, &mut self.names, facts, &route.schema).await
+        let schema = self.steps.schema(group.route);
+        PartWriter::create(&self.sink, &mut self.names, facts, schema).await
     }
 
     async fn close(&mut self, open: Option<(u32, PartWriter)>) -> Result<()> {

@@ -11,11 +11,10 @@ use super::findings::Findings;
 use super::level::Level;
 use super::ocsf::Judge;
 use super::rules::Rule;
+use crate::decode::time::PLAUSIBLE;
 use crate::ocsf;
 
 const DAY_MILLISECONDS: i64 = 86_400_000;
-/// 1990-01-01 to 2100-01-01. A time outside of this range has the wrong unit.
-const PLAUSIBLE: std::ops::Range<i64> = 631_152_000_000..4_102_444_800_000;
 
 /// The state of the checks between batches.
 pub(super) struct Events {

@@ -120,7 +120,10 @@ fn a_row_of_nulls_stays_null_where_it_may() {
     assert!(!demands.contains(&"activity_id"), "{demands:?}");
     let rejected = run_all(&program, &[json!({"start": "2024-01-15T10:00:00Z"})]).remove(0);
     let reason = rejected.expect_err("it has no endpoint");
-    assert_eq!(reason, "required_attribute_missing: dst_endpoint");
+    assert_eq!(
+        reason,
+        "required_attribute_missing: dst_endpoint (event network_activity, class network_activity)"
+    );
 }
 
 fn trail() -> Source {

@@ -460,7 +460,10 @@ fn a_required_object_without_its_content_rejects_the_row() {
     };
     let found = written.of("{\"t\":1700000000}\n{\"t\":1700000000,\"q\":\"a=b\"}\n");
     let reason = found[0].as_ref().expect_err("it has no request");
-    assert_eq!(reason, "required_attribute_missing: http_request");
+    assert_eq!(
+        reason,
+        "required_attribute_missing: http_request (event e, class http_activity)"
+    );
     assert!(found[1].is_ok(), "{found:?}");
 }
 
@@ -533,6 +536,41 @@ fn a_value_that_a_function_makes_null_stays() {
     ] {
         assert_eq!(left[column], value, "{column}: {event}");
     }
+}
+
+#[test]
+fn texts_with_one_member_stay_since_it_does_not_say_which_it_was() {
+    let event = application("message = \"m\"")
+        + "\n[map.status_id]\nmatch = \"s\"\n\
+           to = { denied = \"Failure\", error = \"Failure\", failure = \"Failure\", ok = \"Success\" }\n";
+    let written = Written {
+        columns: "m = \"text\"\ns = \"text\"",
+        event: &event,
+    };
+    let lines = r#"{"t":1700000000,"s":"Denied"}
+{"t":1700000000,"s":"failure"}
+{"t":1700000000,"s":"OK"}
+{"t":1700000000,"s":"maybe"}"#;
+    let found = written.of(lines);
+    let left = |row: usize| unmapped(found[row].as_ref().expect("an event"));
+    assert_eq!(left(0), json!({"s": "Denied"}));
+    assert_eq!(left(1), Json::Null);
+    assert_eq!(left(2), Json::Null);
+    assert_eq!(left(3), Json::Null);
+}
+
+#[test]
+fn a_time_of_another_unit_is_no_time() {
+    let event = application("message = \"m\"");
+    let written = Written {
+        columns: "m = \"text\"",
+        event: &event,
+    };
+    let found = written.of("{\"t\":1700000}\n{\"t\":1700000000}");
+    let reason = found[0].as_ref().expect_err("it is of 1970");
+    assert!(reason.starts_with("time_implausible: "), "{reason}");
+    assert!(reason.contains("1970-01-20"), "{reason}");
+    assert!(found[1].is_ok());
 }
 
 #[test]

@@ -7,6 +7,7 @@ mod flatten;
 mod leftover;
 mod mask;
 mod object;
+mod widen;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -23,6 +24,7 @@ pub(super) use self::each::inner_schema;
 pub(super) use self::evaluate::{EXPRESSION_FAILED, Failures, evaluate};
 use self::leftover::Unmapped;
 use self::object::{Build, Missed};
+pub(super) use self::widen::{class_schemas, widened};
 use crate::functions;
 use crate::mapping::{Layout, Leftover, Observable, Placed, Route};
 use crate::spec::Column;
