@@ -1,5 +1,7 @@
 //! Scans JSON text in place. It finds the positions of values without building them.
 
+use std::ops::Range;
+
 /// Deeper nesting is rejected, which bounds the stack.
 const MAX_DEPTH: usize = 128;
 
@@ -30,6 +32,16 @@ pub(crate) struct Value {
     pub(crate) end: usize,
 }
 
+impl Value {
+    /// The position of the value, a string with its quotes.
+    pub(crate) fn with_quotes(&self) -> Range<usize> {
+        match self.kind {
+            Kind::String { .. } => self.start - 1..self.end + 1,
+            _ => self.start..self.end,
+        }
+    }
+}
+
 #[derive(Clone, Copy)]
 pub(crate) struct Scanner<'a> {
     text: &'a [u8],
@@ -44,6 +56,11 @@ impl<'a> Scanner<'a> {
             at: 0,
             has_spaces: false,
         }
+    }
+
+    /// Offset of the next byte.
+    pub(crate) fn position(&self) -> usize {
+        self.at
     }
 
     /// Returns the next byte that is not white space, without consuming it.

@@ -6,7 +6,9 @@ use bytes::Bytes;
 
 use super::column::Span;
 use super::damage::{CUT_AT_END, LINE_TOO_LONG};
-use super::lines::{Found, Lines, MAX_LINE, Splitter, ends_in_json_object};
+use super::json_records::ends_in_object;
+use super::lines::{Found, MAX_LINE, Splitter};
+use super::records::Records;
 use super::rows::{Rejected, Rows};
 use super::{Broken, Decoder, DecoderRequest};
 
@@ -26,7 +28,7 @@ pub(crate) enum LineKind {
 
 pub(crate) struct LineDecoder<P> {
     parser: P,
-    lines: Lines,
+    records: Records,
     rows: Rows,
     ended: bool,
     /// Whether the last line was handled.
@@ -42,11 +44,11 @@ impl<P: LineParser + 'static> LineDecoder<P> {
     pub(crate) fn boxed_with(
         parser: P,
         request: DecoderRequest,
-        splitter: Splitter,
+        records: impl Into<Records>,
     ) -> Box<dyn Decoder> {
         Box::new(Self {
             parser,
-            lines: Lines::new(splitter),
+            records: records.into(),
             rows: Rows::new(request),
             ended: false,
             rest_taken: false,
@@ -57,30 +59,31 @@ impl<P: LineParser + 'static> LineDecoder<P> {
 
 impl<P: LineParser> Decoder for LineDecoder<P> {
     fn push(&mut self, block: Bytes) {
-        self.lines.push(block);
+        self.records.push(block);
     }
 
     fn finish(&mut self, broken: Option<Broken>) {
         self.ended = true;
         self.broken = broken;
+        self.records.finish();
     }
 
     fn next_batch(&mut self) -> Option<RecordBatch> {
         let mut holds_much = false;
         while !self.rows.is_full() {
-            let Some(line) = self.lines.next(&mut self.rows.buffers) else {
+            let Some(line) = self.records.next(&mut self.rows.buffers) else {
                 if self.ended && !std::mem::replace(&mut self.rest_taken, true) {
                     self.take_rest();
                 }
                 break;
             };
-            self.take_line(&line);
+            self.take_line(line);
             holds_much = self.rows.holds_much();
             match (holds_much, self.rows.is_empty()) {
                 (false, _) => {}
                 (true, false) => break,
                 (true, true) => {
-                    self.lines.forget_buffers();
+                    self.records.forget_buffers();
                     self.rows.forget_buffers();
                 }
             }
@@ -88,28 +91,37 @@ impl<P: LineParser> Decoder for LineDecoder<P> {
         let is_due = holds_much || self.rows.is_full() || self.ended;
         let is_due = is_due && !self.rows.is_empty();
         is_due.then(|| {
-            self.lines.forget_buffers();
+            self.records.forget_buffers();
             self.rows.take()
         })
     }
 }
 
 impl<P: LineParser> LineDecoder<P> {
-    fn take_line(&mut self, line: &Found) {
-        if !line.is_empty() {
-            let outcome = self.parse(line);
-            self.end(line, outcome);
+    fn take_line(&mut self, line: Found) {
+        if line.is_empty() {
+            return;
+        }
+        match self.parse(&line) {
+            Err(why) if line.damage.is_none() && is_no_record(why.reason) => {
+                let line = self.records.refuse(line);
+                self.end(&line, Err(why));
+            }
+            outcome => self.end(&line, outcome),
         }
     }
 
     fn parse(&mut self, line: &Found) -> Result<LineKind, Rejected> {
-        let span = span(&self.lines, line);
+        if let Some(damage) = line.damage {
+            return Err(Rejected::new(damage.reason, damage.detail));
+        }
+        let span = span(&self.records, line);
         check(line, span.bytes)?;
         self.parser.parse(span, &mut self.rows)
     }
 
     fn end(&mut self, line: &Found, outcome: Result<LineKind, Rejected>) {
-        let span = span(&self.lines, line);
+        let span = span(&self.records, line);
         match outcome {
             Ok(LineKind::Row) => self.rows.end(line.number, line.offset, span),
             Ok(LineKind::Header) => {}
@@ -126,12 +138,12 @@ impl<P: LineParser> LineDecoder<P> {
     /// rejected. An object that broke between two lines adds an empty rejected row, so
     /// that the loss is counted.
     fn take_rest(&mut self) {
-        let rest = self.lines.rest(&mut self.rows.buffers);
+        let rest = self.records.rest(&mut self.rows.buffers);
         let rest = rest.filter(|line| !line.is_empty());
         let broken = self.broken.take().or_else(|| self.unclosed(rest.as_ref()));
         match (broken, rest) {
             (Some(broken), rest) => {
-                let line = rest.unwrap_or_else(|| self.lines.nothing());
+                let line = rest.unwrap_or_else(|| self.records.nothing());
                 let why = Rejected::new(broken.reason, broken.detail);
                 self.end(&line, Err(why));
             }
@@ -146,7 +158,7 @@ impl<P: LineParser> LineDecoder<P> {
     /// Returns the damage of an object that ends where its splitter waits for more.
     fn unclosed(&self, rest: Option<&Found>) -> Option<Broken> {
         let is_cut_already = rest.is_some_and(|line| line.is_too_long);
-        (self.lines.is_open() && !is_cut_already).then(|| Broken {
+        (self.records.is_open() && !is_cut_already).then(|| Broken {
             reason: CUT_AT_END,
             detail: "the object ends before a quoted field, a JSON object or an array does"
                 .to_owned(),
@@ -156,11 +168,11 @@ impl<P: LineParser> LineDecoder<P> {
     /// Returns why the last line, which has no line end, is rejected: it is cut if it lacks its
     /// end.
     fn cut(&self, line: &Found, why: Rejected) -> Rejected {
-        let text = self.lines.text(line);
+        let text = self.records.text(line);
         let is_cut = match why.reason {
             "too_few_fields" | "unclosed_quote" => true,
             "invalid_value" | "invalid_utf8" if !text.starts_with(b"{") => true,
-            "invalid_json" | "invalid_value" | "invalid_utf8" => ends_in_json_object(text),
+            "invalid_json" | "invalid_value" | "invalid_utf8" => ends_in_object(text),
             _ => false,
         };
         if !is_cut {
@@ -171,12 +183,17 @@ impl<P: LineParser> LineDecoder<P> {
 }
 
 /// The text of a line, or nothing where there is no line.
-fn span<'a>(lines: &'a Lines, line: &Found) -> Span<'a> {
+fn span<'a>(records: &'a Records, line: &Found) -> Span<'a> {
     Span {
-        bytes: lines.text(line),
+        bytes: records.text(line),
         buffer: line.buffer,
         offset: line.start(),
     }
+}
+
+/// Whether the text cannot be parsed, so that its end may be wrong.
+fn is_no_record(reason: &str) -> bool {
+    matches!(reason, "invalid_json" | "invalid_utf8")
 }
 
 fn check(line: &Found, bytes: &[u8]) -> Result<(), Rejected> {
@@ -221,7 +238,7 @@ mod tests {
         case.batch_rows = 1000;
         let mut decoder = LineDecoder {
             parser: Whole,
-            lines: Lines::new(Splitter::LineEnd),
+            records: Splitter::LineEnd.into(),
             rows: Rows::new(case.request()),
             ended: false,
             rest_taken: false,

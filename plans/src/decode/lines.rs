@@ -2,10 +2,11 @@
 //! buffer. Memory is bounded for any input.
 
 use std::collections::VecDeque;
+use std::ops::Range;
 
 use arrow::buffer::Buffer;
 use bytes::Bytes;
-use memchr::{memchr, memchr_iter, memchr2, memchr3};
+use memchr::{memchr, memchr_iter, memchr2};
 
 /// A longer line is rejected.
 pub(crate) const MAX_LINE: usize = 16 << 20;
@@ -13,7 +14,7 @@ pub(crate) const MAX_LINE: usize = 16 << 20;
 const KEPT: usize = 64 << 10;
 /// View offsets are 32-bit and signed in the columnar format.
 const MAX_BLOCK: usize = 1 << 30;
-const BOM: &[u8] = b"\xef\xbb\xbf";
+pub(super) const BOM: &[u8] = b"\xef\xbb\xbf";
 
 /// Finds the end of a record. Its state continues from block to block.
 #[derive(Debug, Default)]
@@ -24,29 +25,14 @@ pub(crate) enum Splitter {
     Quoted(u8),
     /// The same, inside of open quotes.
     InQuotes(u8),
-    /// The end of a JSON object. Separators between objects are left out.
-    JsonObjects {
-        depth: u64,
-        in_string: bool,
-        after_backslash: bool,
-    },
 }
 
 impl Splitter {
-    pub(crate) fn json_objects() -> Self {
-        Self::JsonObjects {
-            depth: 0,
-            in_string: false,
-            after_backslash: false,
-        }
-    }
-
     /// Returns the length of the first record in `text` and of its terminator.
     fn find(&mut self, text: &[u8]) -> Option<(usize, usize)> {
         match self {
             Self::LineEnd => memchr(b'\n', text).map(|length| (length, 1)),
             Self::Quoted(_) | Self::InQuotes(_) => self.find_quoted(text).map(|length| (length, 1)),
-            Self::JsonObjects { .. } => self.find_object(text).map(|length| (length, 0)),
         }
     }
 
@@ -68,64 +54,13 @@ impl Splitter {
         }
     }
 
-    fn find_object(&mut self, text: &[u8]) -> Option<usize> {
-        let Self::JsonObjects {
-            depth,
-            in_string,
-            after_backslash,
-        } = self
-        else {
-            return None;
-        };
-        let mut at = 0;
-        while at < text.len() {
-            if std::mem::take(after_backslash) {
-                at += 1;
-                continue;
-            }
-            at += match *in_string {
-                true => memchr2(b'"', b'\\', &text[at..])?,
-                false => memchr3(b'"', b'{', b'}', &text[at..])?,
-            };
-            let byte = text[at];
-            at += 1;
-            match byte {
-                b'\\' => *after_backslash = true,
-                b'"' => *in_string = !*in_string,
-                b'{' => *depth += 1,
-                _ => {
-                    *depth = depth.saturating_sub(1);
-                    if *depth == 0 {
-                        return Some(at);
-                    }
-                }
-            }
-        }
-        None
-    }
-
-    /// Whether the text so far ends within a quoted field or a JSON object.
+    /// Whether the text so far ends within a quoted field.
     fn is_open(&self) -> bool {
         match self {
             Self::LineEnd | Self::Quoted(_) => false,
             Self::InQuotes(_) => true,
-            Self::JsonObjects {
-                depth, in_string, ..
-            } => *depth > 0 || *in_string,
         }
     }
-
-    /// Whether the byte is a separator between records.
-    fn is_separator(&self, byte: u8) -> bool {
-        let is_json = matches!(self, Self::JsonObjects { .. });
-        is_json && (byte.is_ascii_whitespace() || matches!(byte, b'[' | b']' | b','))
-    }
-}
-
-/// Whether `text` ends within a JSON object.
-pub(crate) fn ends_in_json_object(text: &[u8]) -> bool {
-    let mut splitter = Splitter::json_objects();
-    splitter.find(text).is_none() && splitter.is_open()
 }
 
 /// Splits the blocks of one object into lines.
@@ -149,8 +84,6 @@ pub(crate) struct Lines {
     gathered: Bytes,
     number: u64,
     offset: u64,
-    /// Arrays around JSON objects that were opened and not closed.
-    arrays: usize,
 }
 
 /// The position of a line. `Lines::text` returns its bytes until the next call of `next`.
@@ -168,6 +101,15 @@ pub(crate) struct Found {
     pub(crate) is_too_long: bool,
     /// The physical lines of a record that is too long to be kept.
     pub(crate) lines_of_cut: Option<u64>,
+    /// Why it is no record.
+    pub(crate) damage: Option<&'static Damage>,
+}
+
+/// Why text is no record.
+#[derive(Debug)]
+pub(crate) struct Damage {
+    pub(crate) reason: &'static str,
+    pub(crate) detail: &'static str,
 }
 
 impl Found {
@@ -179,6 +121,48 @@ impl Found {
     pub(crate) fn start(&self) -> u32 {
         // Blocks are at most MAX_BLOCK long.
         self.start as u32
+    }
+
+    /// No text, at a place.
+    pub(super) fn nothing(number: u64, offset: u64) -> Self {
+        Self {
+            gathered: true,
+            is_ascii: true,
+            ..Self::part(0..0, 0, number, offset)
+        }
+    }
+
+    /// A part of a block.
+    pub(super) fn part(range: Range<usize>, buffer: u32, number: u64, offset: u64) -> Self {
+        Self {
+            gathered: false,
+            start: range.start,
+            end: range.end,
+            buffer,
+            number,
+            offset,
+            is_ascii: false,
+            is_too_long: false,
+            lines_of_cut: None,
+            damage: None,
+        }
+    }
+
+    pub(super) fn checked(self, is_ascii: bool, damage: Option<&'static Damage>) -> Self {
+        Self {
+            is_ascii,
+            damage,
+            ..self
+        }
+    }
+
+    /// The same text, up to `end`.
+    pub(super) fn shortened(self, end: usize) -> Self {
+        Self { end, ..self }
+    }
+
+    pub(super) fn range(&self) -> Range<usize> {
+        self.start..self.end
     }
 }
 
@@ -229,23 +213,12 @@ impl Lines {
 
     /// Returns an empty line at the current position, for an object that broke between lines.
     pub(crate) fn nothing(&self) -> Found {
-        Found {
-            gathered: true,
-            start: 0,
-            end: 0,
-            buffer: 0,
-            number: self.number + 1,
-            offset: self.offset,
-            is_ascii: true,
-            is_too_long: false,
-            lines_of_cut: None,
-        }
+        Found::nothing(self.number + 1, self.offset)
     }
 
-    /// Whether the blocks so far end within a quoted field, a JSON object or an array. Call it
-    /// after `rest`.
+    /// Whether the blocks so far end within a quoted field. Call it after `rest`.
     pub(crate) fn is_open(&self) -> bool {
-        self.splitter.is_open() || self.arrays > 0
+        self.splitter.is_open()
     }
 
     pub(crate) fn text(&self, found: &Found) -> &[u8] {
@@ -327,8 +300,8 @@ impl Lines {
         })
     }
 
-    /// Removes a byte order mark, a carriage return, and separators between records.
-    fn trim(&mut self, mut found: Found) -> Found {
+    /// Removes a byte order mark and a carriage return.
+    fn trim(&self, mut found: Found) -> Found {
         if found.is_too_long {
             return found;
         }
@@ -337,19 +310,7 @@ impl Lines {
         if found.number == 1 && bytes.starts_with(BOM) {
             skipped = BOM.len();
         }
-        let rest = &bytes[skipped..];
-        let is_separator = |byte: &&u8| self.splitter.is_separator(**byte);
-        let mut arrays = self.arrays;
-        for separator in rest.iter().take_while(is_separator) {
-            skipped += 1;
-            match separator {
-                b'[' => arrays += 1,
-                b']' => arrays = arrays.saturating_sub(1),
-                _ => {}
-            }
-        }
         let is_returned = bytes.len() > skipped && bytes.ends_with(b"\r");
-        self.arrays = arrays;
         found.start += skipped;
         found.offset += skipped as u64;
         found.end -= usize::from(is_returned);
@@ -373,16 +334,17 @@ impl Lines {
             is_ascii: false,
             is_too_long,
             lines_of_cut: None,
+            damage: None,
         }
     }
 }
 
 /// The number of line ends in `text`.
-fn line_ends(text: &[u8]) -> u64 {
+pub(super) fn line_ends(text: &[u8]) -> u64 {
     memchr_iter(b'\n', text).count() as u64
 }
 
-fn add_buffer(buffers: &mut Vec<Buffer>, bytes: Bytes) -> u32 {
+pub(super) fn add_buffer(buffers: &mut Vec<Buffer>, bytes: Bytes) -> u32 {
     buffers.push(Buffer::from(bytes));
     buffers.len() as u32 - 1
 }

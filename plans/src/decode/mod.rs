@@ -5,10 +5,12 @@ pub(crate) mod column;
 pub(crate) mod composite;
 pub(crate) mod damage;
 pub mod decompress;
+pub(crate) mod json_records;
 pub(crate) mod json_scan;
 pub(crate) mod layout;
 pub(crate) mod line_decoder;
 pub(crate) mod lines;
+pub(crate) mod records;
 pub(crate) mod rows;
 #[cfg(test)]
 pub(crate) mod testing;

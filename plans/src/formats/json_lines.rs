@@ -6,10 +6,12 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::decode::column::Span;
+use crate::decode::json_records::JsonRecords;
 use crate::decode::json_scan::{Kind, Malformed, Scanner, Value, compact, unescape};
 use crate::decode::layout::{Alternative, Field};
 use crate::decode::line_decoder::{LineDecoder, LineKind, LineParser};
 use crate::decode::lines::Splitter;
+use crate::decode::records::Records;
 use crate::decode::rows::{Rejected, Rows, write_json_string};
 use crate::decode::{Decoder, DecoderRequest, Format, FormatOption, Reading};
 use crate::spec::{Column, ColumnKind};
@@ -49,9 +51,9 @@ fn decoder(mut request: DecoderRequest) -> Box<dyn Decoder> {
         .options
         .get("multiline")
         .is_some_and(|value| value == "true");
-    let splitter = match is_multiline {
-        true => Splitter::json_objects(),
-        false => Splitter::LineEnd,
+    let records = match is_multiline {
+        true => JsonRecords::new(&[]).into(),
+        false => Records::from(Splitter::LineEnd),
     };
     let parser = JsonParser {
         root: Node::new(&request),
@@ -59,7 +61,7 @@ fn decoder(mut request: DecoderRequest) -> Box<dyn Decoder> {
         // Only strings may be NULL, and not numbers with the same text.
         null: std::mem::take(&mut request.null),
     };
-    LineDecoder::boxed_with(parser, request, splitter)
+    LineDecoder::boxed_with(parser, request, records)
 }
 
 struct JsonParser {

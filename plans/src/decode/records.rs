@@ -1,0 +1,99 @@
+//! Where the records of a text are: lines, or JSON objects.
+
+use arrow::buffer::Buffer;
+use bytes::Bytes;
+
+use super::json_records::JsonRecords;
+use super::lines::{Found, Lines, Splitter};
+
+/// Finds the records of one object of the store.
+pub(crate) enum Records {
+    Lines(Lines),
+    Json(Box<JsonRecords>),
+}
+
+impl From<Splitter> for Records {
+    fn from(splitter: Splitter) -> Self {
+        Self::Lines(Lines::new(splitter))
+    }
+}
+
+impl From<JsonRecords> for Records {
+    fn from(records: JsonRecords) -> Self {
+        Self::Json(Box::new(records))
+    }
+}
+
+impl Records {
+    pub(crate) fn push(&mut self, block: Bytes) {
+        match self {
+            Self::Lines(lines) => lines.push(block),
+            Self::Json(records) => records.push(block),
+        }
+    }
+
+    /// Ends the input.
+    pub(crate) fn finish(&mut self) {
+        if let Self::Json(records) = self {
+            records.finish();
+        }
+    }
+
+    /// Returns the next complete record. Adds the buffer that holds it to `buffers`.
+    pub(crate) fn next(&mut self, buffers: &mut Vec<Buffer>) -> Option<Found> {
+        match self {
+            Self::Lines(lines) => lines.next(buffers),
+            Self::Json(records) => records.next(buffers),
+        }
+    }
+
+    /// Returns the text behind the last record. Call it after `finish` and the last `next`.
+    pub(crate) fn rest(&mut self, buffers: &mut Vec<Buffer>) -> Option<Found> {
+        match self {
+            Self::Lines(lines) => lines.rest(buffers),
+            Self::Json(records) => records.rest(buffers),
+        }
+    }
+
+    /// Returns an empty record at the current position.
+    pub(crate) fn nothing(&self) -> Found {
+        match self {
+            Self::Lines(lines) => lines.nothing(),
+            Self::Json(records) => records.nothing(),
+        }
+    }
+
+    /// Whether the input ends within a quoted field, a JSON object or a list. Call it after
+    /// `rest`.
+    pub(crate) fn is_open(&self) -> bool {
+        match self {
+            Self::Lines(lines) => lines.is_open(),
+            Self::Json(records) => records.is_open(),
+        }
+    }
+
+    /// Returns the bytes of a record until the next call of `next`.
+    pub(crate) fn text(&self, found: &Found) -> &[u8] {
+        match self {
+            Self::Lines(lines) => lines.text(found),
+            Self::Json(records) => records.text(found),
+        }
+    }
+
+    /// Call it after a batch was taken, because the buffers of the next one are new.
+    pub(crate) fn forget_buffers(&mut self) {
+        match self {
+            Self::Lines(lines) => lines.forget_buffers(),
+            Self::Json(records) => records.forget_buffers(),
+        }
+    }
+
+    /// Returns the damaged part of the last record, which cannot be parsed. What it had taken
+    /// in is read next.
+    pub(crate) fn refuse(&mut self, found: Found) -> Found {
+        match self {
+            Self::Lines(_) => found,
+            Self::Json(records) => records.refuse(found),
+        }
+    }
+}
