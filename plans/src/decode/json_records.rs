@@ -11,7 +11,6 @@
 
 use std::borrow::Cow;
 use std::collections::VecDeque;
-use std::sync::Arc;
 
 use arrow::buffer::Buffer;
 use bytes::{Bytes, BytesMut};
@@ -53,7 +52,7 @@ pub(crate) struct JsonRecords {
     beginning: Beginning,
     /// What was wrong, until the next object that begins as the others do is found.
     lost: Option<Lost>,
-    context: Option<Arc<Members>>,
+    context: Option<Members>,
 }
 
 /// Where the next byte is.
@@ -214,7 +213,7 @@ impl JsonRecords {
     }
 
     /// The members of the object around the list that the last record is in.
-    pub(crate) fn context(&self) -> Option<&Arc<Members>> {
+    pub(crate) fn context(&self) -> Option<&Members> {
         self.context.as_ref()
     }
 
@@ -298,7 +297,7 @@ impl JsonRecords {
         if self.place == Place::Top && !self.list.is_empty() && self.scan.seen == 0 {
             match self.head() {
                 Head::List(length, members) => {
-                    self.context = Some(Arc::new(members));
+                    self.context = Some(members);
                     self.advance(self.at + length);
                     self.place = Place::List;
                     return Step::Taken;
@@ -747,7 +746,7 @@ mod tests {
         let text = r#"{"own\u0065r":"o","n":[1, 2],"list":[{}"#;
         records.push(Bytes::copy_from_slice(text.as_bytes()));
         assert!(records.next(&mut Vec::new()).is_some());
-        let context = records.context().expect("a list").as_ref().clone();
+        let context = records.context().expect("a list").clone();
         let member = |key: &str, value: &str| (key.to_owned(), value.as_bytes().to_vec());
         assert_eq!(context, [member("owner", "\"o\""), member("n", "[1, 2]")]);
     }

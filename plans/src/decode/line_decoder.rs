@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::column::Span;
 use super::damage::{CUT_AT_END, LINE_TOO_LONG};
-use super::json_records::ends_in_object;
+use super::json_records::{Members, ends_in_object};
 use super::lines::{Found, MAX_LINE, Splitter};
 use super::records::Records;
 use super::rows::{Rejected, Rows};
@@ -16,6 +16,11 @@ use super::{Broken, Decoder, DecoderRequest};
 pub(crate) trait LineParser: Send {
     /// Sets the columns of the current row. The line is valid UTF-8 and not empty.
     fn parse(&mut self, line: Span<'_>, rows: &mut Rows) -> Result<LineKind, Rejected>;
+
+    /// Sets the columns of the current row that are around the list of records.
+    fn context(&mut self, _members: &Members, _rows: &mut Rows) -> Result<(), Rejected> {
+        Ok(())
+    }
 }
 
 /// The kind of a parsed line.
@@ -117,6 +122,9 @@ impl<P: LineParser> LineDecoder<P> {
         }
         let span = span(&self.records, line);
         check(line, span.bytes)?;
+        if let Some(members) = self.records.context() {
+            self.parser.context(members, &mut self.rows)?;
+        }
         self.parser.parse(span, &mut self.rows)
     }
 

@@ -3,7 +3,7 @@
 use arrow::buffer::Buffer;
 use bytes::Bytes;
 
-use super::json_records::JsonRecords;
+use super::json_records::{JsonRecords, Members};
 use super::lines::{Found, Lines, Splitter};
 
 /// Finds the records of one object of the store.
@@ -77,6 +77,14 @@ impl Records {
         match self {
             Self::Lines(lines) => lines.text(found),
             Self::Json(records) => records.text(found),
+        }
+    }
+
+    /// The members of the object around the list that the last record is in.
+    pub(crate) fn context(&self) -> Option<&Members> {
+        match self {
+            Self::Lines(_) => None,
+            Self::Json(records) => records.context(),
         }
     }
 

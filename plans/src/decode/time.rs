@@ -105,7 +105,7 @@ fn milliseconds(fraction: &[u8]) -> i64 {
     digit(0) * 100 + digit(1) * 10 + digit(2)
 }
 
-/// Parses `2024-01-15T10:00:00.123Z`, also with a space, and with any offset or none (UTC).
+/// Parses `2024-01-15T10:00:00.123Z`, also with spaces, and with any offset or none (UTC).
 fn rfc3339(text: &[u8]) -> Option<i64> {
     let (fields, mut rest) = text.split_at_checked(19)?;
     let has_marks = fields[4] == b'-'
@@ -128,6 +128,12 @@ fn rfc3339(text: &[u8]) -> Option<i64> {
         let length = tail.iter().take_while(|byte| byte.is_ascii_digit()).count();
         millis += milliseconds(&tail[..length]);
         rest = tail.get(length..).filter(|_| length > 0)?;
+    }
+    // Some writers have a space before the offset.
+    if let [b' ', offset @ ..] = rest
+        && !offset.is_empty()
+    {
+        rest = offset;
     }
     Some(millis - offset_millis(rest)?)
 }

@@ -5,8 +5,8 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::decode::column::Span;
-use crate::decode::json_records::JsonRecords;
+use crate::decode::column::{ARENA, Span};
+use crate::decode::json_records::{JsonRecords, Members};
 use crate::decode::json_scan::{Kind, Malformed, Scanner, Value, compact, unescape};
 use crate::decode::layout::{Alternative, Field};
 use crate::decode::line_decoder::{LineDecoder, LineKind, LineParser};
@@ -33,12 +33,20 @@ impl Format for JsonLines {
     }
 
     fn options(&self) -> &'static [FormatOption] {
-        &[FormatOption {
-            name: "multiline",
-            values: "true, false",
-            default: "false",
-            help: "an object may span lines, and objects may be items of a list",
-        }]
+        &[
+            FormatOption {
+                name: "multiline",
+                values: "true, false",
+                default: "false",
+                help: "an object may span lines, and objects may be items of a list",
+            },
+            FormatOption {
+                name: "records",
+                values: "a name, or a path such as `detail.items`",
+                default: "none",
+                help: "the list of records in objects that wrap them; members before it are columns of each record",
+            },
+        ]
     }
 
     fn reading(&self) -> Reading {
@@ -51,9 +59,10 @@ fn decoder(mut request: DecoderRequest) -> Box<dyn Decoder> {
         .options
         .get("multiline")
         .is_some_and(|value| value == "true");
-    let records = match is_multiline {
-        true => JsonRecords::new(&[]).into(),
-        false => Records::from(Splitter::LineEnd),
+    let records = match request.options.get("records") {
+        Some(list) => JsonRecords::new(&path(list)).into(),
+        None if is_multiline => JsonRecords::new(&[]).into(),
+        None => Records::from(Splitter::LineEnd),
     };
     let parser = JsonParser {
         root: Node::new(&request),
@@ -130,6 +139,13 @@ fn path(name: &str) -> Vec<String> {
 }
 
 impl LineParser for JsonParser {
+    fn context(&mut self, members: &Members, rows: &mut Rows) -> Result<(), Rejected> {
+        match members.is_empty() {
+            true => Ok(()),
+            false => self.around(members, rows),
+        }
+    }
+
     fn parse(&mut self, line: Span<'_>, rows: &mut Rows) -> Result<LineKind, Rejected> {
         let mut walk = Walk {
             line,
@@ -137,12 +153,43 @@ impl LineParser for JsonParser {
             scratch: &mut self.scratch,
             null: &self.null,
             rows,
+            is_copied: false,
         };
         walk.object(&self.root)?;
         match walk.scanner.peek() {
             None => Ok(LineKind::Row),
             Some(_) => Err(walk.scanner.malformed().into()),
         }
+    }
+}
+
+impl JsonParser {
+    /// Sets the columns that the object around the record has.
+    fn around(&mut self, members: &Members, rows: &mut Rows) -> Result<(), Rejected> {
+        let mut object = vec![b'{'];
+        for (name, value) in members {
+            if object.len() > 1 {
+                object.push(b',');
+            }
+            write_json_string(&mut object, name);
+            object.push(b':');
+            object.extend_from_slice(value);
+        }
+        object.push(b'}');
+        let line = Span {
+            bytes: &object,
+            buffer: ARENA,
+            offset: 0,
+        };
+        let mut walk = Walk {
+            line,
+            scanner: Scanner::new(&object),
+            scratch: &mut self.scratch,
+            null: &self.null,
+            rows,
+            is_copied: true,
+        };
+        walk.object(&self.root)
     }
 }
 
@@ -162,6 +209,8 @@ struct Walk<'a, 'b> {
     scratch: &'b mut Vec<u8>,
     null: &'b [String],
     rows: &'b mut Rows,
+    /// Whether texts have to be copied, since the line is not part of a block.
+    is_copied: bool,
 }
 
 impl<'a> Walk<'a, '_> {
@@ -268,8 +317,7 @@ impl<'a> Walk<'a, '_> {
         match value.kind {
             Kind::Null => self.rows.unset(slot),
             Kind::String { .. } if is_json => {
-                self.rows
-                    .set(slot, self.line.part(value.start - 1, value.end + 1))?;
+                self.set_part(slot, self.line.part(value.start - 1, value.end + 1))?;
             }
             Kind::String { .. } if part.bytes.is_empty() && !self.rows.is_text(slot) => {
                 self.rows.unset(slot);
@@ -286,15 +334,22 @@ impl<'a> Walk<'a, '_> {
             }
             Kind::Number => self.set_number(slot, part)?,
             Kind::Boolean | Kind::String { .. } | Kind::Nested { .. } => {
-                self.rows.set(slot, part)?
+                self.set_part(slot, part)?;
             }
         }
         Ok(())
     }
 
+    fn set_part(&mut self, slot: usize, part: Span<'a>) -> Result<(), Rejected> {
+        match self.is_copied {
+            true => self.rows.set_owned(slot, part.bytes),
+            false => self.rows.set(slot, part),
+        }
+    }
+
     /// Sets a number. Some writers format integers as `1.0` or `1e3`.
     fn set_number(&mut self, slot: usize, part: Span<'a>) -> Result<(), Rejected> {
-        let outcome = self.rows.set(slot, part);
+        let outcome = self.set_part(slot, part);
         let whole = std::str::from_utf8(part.bytes)
             .ok()
             .and_then(|text| text.parse::<f64>().ok())
@@ -465,6 +520,25 @@ mod tests {
         let bad = "invalid_json";
         let wrong = "invalid_value";
         assert_eq!(reasons, [bad, bad, bad, bad, wrong, wrong, bad, ""]);
+    }
+
+    #[test]
+    fn records_are_items_of_a_list_with_the_columns_around_it() {
+        let case = case().option("records", "logEvents");
+        let input = r#"{"name":"a","src":{"ip":"::1"},"owner":"o","logEvents":[{"n":1},{"n":2,"name":"b"}]}
+{"name":"c","n":3}{"logEvents":[{"n":4}]}"#;
+        let around = |n: i64, name: &str| json!({"name": name, "n": n, "ip": "::1", "_extra": r#"{"owner":"o"}"#});
+        assert_eq!(
+            case.rows(input),
+            [
+                around(1, "a"),
+                around(2, "b"),
+                json!({"name": "c", "n": 3}),
+                json!({"n": 4})
+            ]
+        );
+        let blocks = case.all(input.as_bytes(), &[7], None);
+        assert_eq!(blocks, case.all(input.as_bytes(), &[], None));
     }
 
     #[test]

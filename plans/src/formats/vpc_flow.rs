@@ -1,17 +1,21 @@
 //! VPC flow logs as text. The fields may have any order. Their names come from a header, or
 //! from the source's option `fields`. The default is the fourteen fields of version 2.
 
-use memchr::memchr_iter;
+use memchr::{memchr, memchr_iter};
 
 use crate::decode::column::Span;
 use crate::decode::layout::{Field, Names, surplus_key};
 use crate::decode::line_decoder::{LineDecoder, LineKind, LineParser};
 use crate::decode::rows::{Rejected, Rows};
+use crate::decode::time::TimeFormat;
 use crate::decode::{Decoder, DecoderRequest, Format, FormatOption, Reading};
 use crate::spec::{Column, ColumnKind, TimeUnit};
 
 /// Number of fields in a file without a header and without declared fields.
 const DEFAULT_FIELDS: usize = 14;
+
+/// The key of the time that an export has before each line.
+const EXPORTED: &str = "exported_at";
 
 /// Every documented field, in the order of the versions that added them (2 to 5, 7 to 10).
 #[rustfmt::skip]
@@ -74,21 +78,47 @@ fn decoder(request: DecoderRequest) -> Box<dyn Decoder> {
 struct FlowParser {
     names: Names,
     fields: Vec<Field>,
+    /// Whether neither a header nor the source names the fields.
+    is_default: bool,
 }
 
 impl FlowParser {
     fn new(request: &DecoderRequest) -> Self {
         let names = Names::new(request);
-        let fields = match request.options.get("fields") {
+        let declared = request.options.get("fields");
+        let fields = match declared {
             Some(declared) => names.fields(declared.split_whitespace()),
             None => names.fields(FIELDS[..DEFAULT_FIELDS].iter().map(|(name, _)| *name)),
         };
-        Self { names, fields }
+        Self {
+            is_default: declared.is_none(),
+            names,
+            fields,
+        }
     }
 
     fn take_header(&mut self, line: &[u8]) {
         let line = String::from_utf8_lossy(line);
         self.fields = self.names.fields(line.split_ascii_whitespace());
+        self.is_default = false;
+    }
+
+    /// Where the fields begin. An export from CloudWatch Logs has a time before each line of
+    /// the default fields.
+    #[inline]
+    fn exported(&self, line: Span<'_>, rows: &mut Rows) -> usize {
+        if line.bytes.get(10) != Some(&b'T') || !self.is_default {
+            return 0;
+        }
+        let Some(end) = memchr(b' ', line.bytes) else {
+            return 0;
+        };
+        let time = &line.bytes[..end];
+        if TimeFormat::Rfc3339.read(time).is_none() {
+            return 0;
+        }
+        rows.add_extra(EXPORTED, time);
+        end + 1
     }
 }
 
@@ -99,8 +129,10 @@ impl LineParser for FlowParser {
             return Ok(LineKind::Header);
         }
         let mut position = 0;
-        let mut start = 0;
-        let ends = memchr_iter(b' ', line.bytes).chain(std::iter::once(line.bytes.len()));
+        let first = self.exported(line, rows);
+        let mut start = first;
+        let ends = memchr_iter(b' ', &line.bytes[first..]).map(|end| first + end);
+        let ends = ends.chain(std::iter::once(line.bytes.len()));
         for end in ends {
             if end > start {
                 set_field(
@@ -140,21 +172,28 @@ fn set_field(
     Ok(())
 }
 
-/// Whether the line starts with the name of a field. No value equals a name.
+/// Whether most words of the line are names of fields. Newer fields have other names.
 fn is_header(line: &[u8]) -> bool {
-    if !line.first().is_some_and(u8::is_ascii_lowercase) {
+    // Lines of records nearly always have capitals or the dots of addresses.
+    let is_of_names = |byte: &u8| {
+        let is_plain = byte.is_ascii_lowercase() || byte.is_ascii_digit();
+        is_plain || byte.is_ascii_whitespace() || matches!(byte, b'-' | b'_')
+    };
+    if !line.first().is_some_and(u8::is_ascii_lowercase) || !line.iter().all(is_of_names) {
         return false;
     }
-    let end = line.iter().position(u8::is_ascii_whitespace);
-    let first = &line[..end.unwrap_or(line.len())];
-    let is_name = |name: &str| {
-        name.len() == first.len()
-            && name
-                .bytes()
-                .zip(first)
-                .all(|(a, b)| a == *b || (a == b'-' && *b == b'_'))
-    };
-    FIELDS.iter().any(|(name, _)| is_name(name))
+    let (mut words, mut known) = (0, 0);
+    for word in line.split(u8::is_ascii_whitespace) {
+        words += usize::from(!word.is_empty());
+        known += usize::from(FIELDS.iter().any(|(name, _)| is_name(name, word)));
+    }
+    known * 2 > words
+}
+
+/// Hyphens in names may be underscores.
+fn is_name(name: &str, word: &[u8]) -> bool {
+    let is_same = |(a, b): (u8, &u8)| a == *b || (a == b'-' && *b == b'_');
+    name.len() == word.len() && name.bytes().zip(word).all(is_same)
 }
 
 #[cfg(test)]
@@ -194,6 +233,35 @@ mod tests {
                 json!({"dstport": 7, "srcport": 8}),
             ]
         );
+    }
+
+    #[test]
+    fn a_header_may_begin_with_a_newer_field() {
+        let input = "new-field srcport dstport\nx 4 5\neni-0a 4 5\n";
+        assert_eq!(
+            Case::new("vpc_flow").rows(input),
+            [
+                json!({"srcport": 4, "dstport": 5, "_extra": r#"{"new-field":"x"}"#}),
+                json!({"srcport": 4, "dstport": 5, "_extra": r#"{"new-field":"eni-0a"}"#}),
+            ]
+        );
+        assert!(!is_header(b"eni-0a vpc-1 ok"));
+        assert!(!is_header(b"ACCEPT srcport dstport"));
+    }
+
+    #[test]
+    fn an_export_has_a_time_before_each_line() {
+        let line = "2024-03-15T10:00:14.000Z 2 111122223333 eni-0a 10.0.0.1 10.0.0.2 1 2 6 9 5 1700000000 1700000060 ACCEPT OK";
+        let rows = Case::new("vpc_flow").rows(line);
+        assert_eq!(
+            rows[0]["_extra"],
+            r#"{"exported_at":"2024-03-15T10:00:14.000Z"}"#
+        );
+        assert_eq!(rows[0]["version"], 2);
+        assert_eq!(rows[0]["log_status"], "OK");
+        let declared = Case::new("vpc_flow").option("fields", "sent srcport");
+        let row = declared.rows("2024-03-15T10:00:14.000Z 7").remove(0);
+        assert_eq!(row["_extra"], r#"{"sent":"2024-03-15T10:00:14.000Z"}"#);
     }
 
     #[test]
