@@ -10,10 +10,24 @@ use super::lines::{Found, Lines, MAX_LINE, Splitter, ends_in_json_object};
 use super::rows::{Rejected, Rows};
 use super::{Broken, Decoder, DecoderRequest};
 
+const INVALID_UTF8: &str = "invalid_utf8";
+
 /// Parses the lines of one format.
 pub(crate) trait LineParser: Send {
     /// Sets the columns of the current row. The line is valid UTF-8 and not empty.
     fn parse(&mut self, line: Span<'_>, rows: &mut Rows) -> Result<LineKind, Rejected>;
+
+    /// Same as `parse`, for a line that is not UTF-8. `why` is the reason to reject it. A format
+    /// with texts that outsiders write reads it, or else one byte keeps a record from the lake.
+    fn parse_bytes(
+        &mut self,
+        line: Span<'_>,
+        why: Rejected,
+        rows: &mut Rows,
+    ) -> Result<LineKind, Rejected> {
+        let _ = (line, rows);
+        Err(why)
+    }
 }
 
 /// The kind of a parsed line.
@@ -104,8 +118,13 @@ impl<P: LineParser> LineDecoder<P> {
 
     fn parse(&mut self, line: &Found) -> Result<LineKind, Rejected> {
         let span = span(&self.lines, line);
-        check(line, span.bytes)?;
-        self.parser.parse(span, &mut self.rows)
+        match check(line, span.bytes) {
+            Ok(()) => self.parser.parse(span, &mut self.rows),
+            Err(why) if why.reason == INVALID_UTF8 => {
+                self.parser.parse_bytes(span, why, &mut self.rows)
+            }
+            Err(why) => Err(why),
+        }
     }
 
     fn end(&mut self, line: &Found, outcome: Result<LineKind, Rejected>) {
@@ -191,7 +210,7 @@ fn check(line: &Found, bytes: &[u8]) -> Result<(), Rejected> {
         Ok(_) => Ok(()),
         Err(error) => {
             let detail = format!("byte {} of the line is not UTF-8", error.valid_up_to() + 1);
-            Err(Rejected::new("invalid_utf8", detail))
+            Err(Rejected::new(INVALID_UTF8, detail))
         }
     }
 }
