@@ -296,19 +296,29 @@ fn is_status(text: &[u8]) -> bool {
     text == b"-" || (text.len() == 3 && text.iter().all(u8::is_ascii_digit))
 }
 
-/// Whether the fields from the request URI on leave no doubt: each has its type, and what
-/// outsiders have written can be no more than what it seems to be.
+/// Whether the fields from the request URI on leave no doubt, if none has a quote inside. S3
+/// writes six quotes, so a client cannot add any. Where S3 writes only the two of the request,
+/// the client may add four, but then the user agent seems to end as a request does.
 fn is_certain(line: &[u8], tokens: &[Token]) -> bool {
-    let [strictest, ..] = &Knowledge::LEVELS;
-    let has_type = |(position, token): (usize, &Token)| {
-        let text = token.bytes(line);
-        match (position < FIELDS.len(), token.is_quoted) {
-            (true, true) => strictest.may_be_quoted(position) && strictest.quoted(position, text),
-            (true, false) => strictest.is_bare(position, text),
-            (false, is_quoted) => !is_quoted,
-        }
+    let [
+        Some(uri),
+        Some(referrer),
+        Some(agent),
+        Some(host_id),
+        Some(signature),
+    ] = [URI, REFERRER, USER_AGENT, HOST_ID, SIGNATURE].map(|position| tokens.get(position))
+    else {
+        return false;
     };
-    tokens.len() > HOST_ID && tokens.iter().enumerate().skip(URI).all(has_type)
+    let [strictest, ..] = &Knowledge::LEVELS;
+    let quoted = tokens[URI..].iter().filter(|token| token.is_quoted).count();
+    let has_three = [uri, referrer, agent].iter().all(|token| token.is_quoted);
+    has_three
+        && quoted == 3
+        && strictest.quoted(URI, uri.bytes(line))
+        && !has_version(agent.bytes(line))
+        && strictest.is_bare(HOST_ID, host_id.bytes(line))
+        && strictest.is_bare(SIGNATURE, signature.bytes(line))
 }
 
 /// What is taken for granted about the fields from the request URI on. A reading that fits more
@@ -325,8 +335,8 @@ struct Knowledge {
 impl Knowledge {
     const LEVELS: [Self; 5] = [
         Self::of(true, true, true),
-        Self::of(true, false, true),
         Self::of(false, true, true),
+        Self::of(true, false, true),
         Self::of(false, false, true),
         Self::of(false, false, false),
     ];
@@ -344,21 +354,22 @@ impl Knowledge {
     }
 
     fn is_bare(&self, field: usize, text: &[u8]) -> bool {
-        let all = |is_part: fn(&u8) -> bool| text.iter().all(is_part);
         let is_null = text == b"-";
         match field {
             URI | REFERRER | USER_AGENT => is_null,
             STATUS => is_status(text),
-            ERROR => is_null || (text.first().is_some_and(u8::is_ascii_alphabetic) && all(is_word)),
-            BYTES_SENT..REFERRER => is_null || (text.len() < 20 && all(u8::is_ascii_digit)),
+            ERROR => {
+                is_null || (text.first().is_some_and(u8::is_ascii_alphabetic) && all(text, is_word))
+            }
+            BYTES_SENT..REFERRER => is_null || (text.len() < 20 && all(text, u8::is_ascii_digit)),
             _ if !self.tail => true,
-            HOST_ID => text.len() >= 16 && all(is_base64),
+            HOST_ID => text.len() >= 16 && all(text, is_base64),
             SIGNATURE => is_null || text.starts_with(b"SigV"),
-            CIPHER => is_null || all(is_word),
-            AUTHENTICATION | ACL => is_null || all(u8::is_ascii_alphabetic),
+            CIPHER => is_null || all(text, is_word),
+            AUTHENTICATION | ACL => is_null || all(text, u8::is_ascii_alphabetic),
             TLS => is_null || starts_with(text, b"TLS") || starts_with(text, b"SSL"),
             ACCESS_POINT => is_null || text.starts_with(b"arn:"),
-            REGION => is_null || all(is_word),
+            REGION => is_null || all(text, is_word),
             _ => true,
         }
     }
@@ -426,6 +437,11 @@ fn has_version(request_line: &[u8]) -> bool {
         end.is_some_and(|end| end.iter().zip(pattern).all(fits))
     };
     ends(b" HTTP/#.#") || ends(b" HTTP/#")
+}
+
+#[inline]
+fn all(text: &[u8], is_part: impl Fn(&u8) -> bool) -> bool {
+    text.iter().all(is_part)
 }
 
 fn is_word(byte: &u8) -> bool {
