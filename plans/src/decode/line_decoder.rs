@@ -12,6 +12,8 @@ use super::records::Records;
 use super::rows::{Rejected, Rows};
 use super::{Broken, Decoder, DecoderRequest};
 
+const INVALID_UTF8: &str = "invalid_utf8";
+
 /// Parses the lines of one format.
 pub(crate) trait LineParser: Send {
     /// Sets the columns of the current row. The line is valid UTF-8 and not empty.
@@ -20,6 +22,18 @@ pub(crate) trait LineParser: Send {
     /// Sets the columns of the current row that are around the list of records.
     fn context(&mut self, _members: &Members, _rows: &mut Rows) -> Result<(), Rejected> {
         Ok(())
+    }
+
+    /// Same as `parse`, for a line that is not UTF-8. `why` is the reason to reject it. A format
+    /// with texts that outsiders write reads it, or else one byte keeps a record from the lake.
+    fn parse_bytes(
+        &mut self,
+        line: Span<'_>,
+        why: Rejected,
+        rows: &mut Rows,
+    ) -> Result<LineKind, Rejected> {
+        let _ = (line, rows);
+        Err(why)
     }
 }
 
@@ -121,11 +135,17 @@ impl<P: LineParser> LineDecoder<P> {
             return Err(Rejected::new(damage.reason, damage.detail));
         }
         let span = span(&self.records, line);
-        check(line, span.bytes)?;
+        let checked = check(line, span.bytes);
         if let Some(members) = self.records.context() {
             self.parser.context(members, &mut self.rows)?;
         }
-        self.parser.parse(span, &mut self.rows)
+        match checked {
+            Ok(()) => self.parser.parse(span, &mut self.rows),
+            Err(why) if why.reason == INVALID_UTF8 => {
+                self.parser.parse_bytes(span, why, &mut self.rows)
+            }
+            Err(why) => Err(why),
+        }
     }
 
     fn end(&mut self, line: &Found, outcome: Result<LineKind, Rejected>) {
@@ -216,7 +236,7 @@ fn check(line: &Found, bytes: &[u8]) -> Result<(), Rejected> {
         Ok(_) => Ok(()),
         Err(error) => {
             let detail = format!("byte {} of the line is not UTF-8", error.valid_up_to() + 1);
-            Err(Rejected::new("invalid_utf8", detail))
+            Err(Rejected::new(INVALID_UTF8, detail))
         }
     }
 }

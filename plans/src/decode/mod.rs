@@ -10,6 +10,9 @@ pub(crate) mod json_scan;
 pub(crate) mod layout;
 pub(crate) mod line_decoder;
 pub(crate) mod lines;
+pub(crate) mod marked;
+pub(crate) mod not_utf8;
+pub(crate) mod readings;
 pub(crate) mod records;
 pub(crate) mod rows;
 #[cfg(test)]

@@ -11,6 +11,7 @@ use super::DecoderRequest;
 use super::column::{ARENA, Cells, ColumnBuilder, Span, binary_views, store, string_views};
 use super::json_scan::Scanner;
 use super::layout::Alternative;
+use super::not_utf8::{bytes_key, replaced};
 use super::written::AnyKept;
 
 /// A batch is full when its lines have this many bytes, so that long lines do not make
@@ -229,6 +230,21 @@ impl Rows {
         }
     }
 
+    /// Same as `set`, for a text that may not be UTF-8. The bytes that the column cannot show
+    /// go to `_extra`.
+    pub(crate) fn set_bytes(&mut self, slot: usize, text: Span<'_>) -> Result<(), Rejected> {
+        let Some((shown, bytes)) = replaced(text.bytes) else {
+            return self.set(slot, text);
+        };
+        self.set_owned(slot, shown.as_bytes())?;
+        let column = &self.columns[slot];
+        if !column.is_hidden {
+            let key = bytes_key(&column.name);
+            self.add_extra(&key, bytes.as_bytes());
+        }
+        Ok(())
+    }
+
     /// Removes the value of the current row.
     pub(crate) fn unset(&mut self, slot: usize) {
         self.columns[slot].unset(self.row);
@@ -246,6 +262,17 @@ impl Rows {
         let text = String::from_utf8_lossy(text);
         self.add_key(key);
         write_json_string(&mut self.extra_members, &text);
+    }
+
+    /// Same as `add_extra`, for a text that may not be UTF-8.
+    pub(crate) fn add_extra_bytes(&mut self, key: &str, text: &[u8]) {
+        match replaced(text) {
+            None => self.add_extra(key, text),
+            Some((shown, bytes)) => {
+                self.add_extra(key, shown.as_bytes());
+                self.add_extra(&bytes_key(key), bytes.as_bytes());
+            }
+        }
     }
 
     fn add_key(&mut self, key: &str) {
@@ -307,14 +334,19 @@ impl Rows {
         self.cut.push((self.row, lines));
     }
 
-    /// Ends the current row as rejected. Its columns are NULL.
-    pub(crate) fn reject(&mut self, why: &Rejected, line: u64, offset: u64, raw: Span<'_>) {
+    /// Removes all values of the current row.
+    pub(crate) fn restart_row(&mut self) {
         for column in &mut self.columns {
             column.unset(self.row);
         }
         self.extra_members.clear();
         self.chosen.clear();
         self.others.clear();
+    }
+
+    /// Ends the current row as rejected. Its columns are NULL.
+    pub(crate) fn reject(&mut self, why: &Rejected, line: u64, offset: u64, raw: Span<'_>) {
+        self.restart_row();
         let reason = store(&mut self.arena, why.reason.as_bytes());
         self.reject.set(self.row, reason);
         let detail = store(&mut self.arena, why.detail.as_bytes());

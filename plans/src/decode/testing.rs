@@ -195,3 +195,30 @@ fn samples(folder: &str) -> Vec<(String, Vec<u8>)> {
     };
     paths.map(read).collect()
 }
+
+/// Prints how fast blocks of the line are decoded.
+pub(crate) fn print_speed(case: &Case, line: &str) {
+    let Reading::Blocks(decoder) = find(case.format).unwrap().reading() else {
+        panic!("{} is not decoded from blocks", case.format);
+    };
+    let line = format!("{line}\n");
+    let block = Bytes::from(line.repeat((1 << 20) / line.len()));
+    let mut case = case.clone();
+    case.batch_rows = 8192;
+    let mut decoder = decoder(case.request());
+    let (start, blocks) = (std::time::Instant::now(), 200);
+    let mut rows = 0;
+    for _ in 0..blocks {
+        decoder.push(block.clone());
+        while let Some(batch) = decoder.next_batch() {
+            rows += batch.num_rows();
+        }
+    }
+    let seconds = start.elapsed().as_secs_f64();
+    let speed = (blocks * block.len()) as f64 / 1e6 / seconds;
+    let million = rows as f64 / 1e6 / seconds;
+    println!(
+        "{}: {speed:.0} MB/s, {million:.2} million rows/s",
+        case.format
+    );
+}

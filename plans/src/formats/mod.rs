@@ -8,6 +8,7 @@ mod csv;
 mod json_lines;
 mod parquet;
 mod s3_access;
+mod tokens;
 mod vpc_flow;
 
 use crate::decode::Format;
@@ -20,6 +21,7 @@ static FORMATS: &[(&str, &dyn Format)] = &[
     ("json_lines", &json_lines::JsonLines),
     ("parquet", &parquet::Parquet),
     ("s3_access", &s3_access::S3Access),
+    ("tokens", &tokens::Tokens),
     ("vpc_flow", &vpc_flow::VpcFlow),
 ];
 
@@ -94,7 +96,9 @@ mod tests {
         let error = find("xml").err().map(|error| error.to_string());
         assert_eq!(
             error.as_deref(),
-            Some("unknown format `xml`; known: csv, json_lines, parquet, s3_access, vpc_flow")
+            Some(
+                "unknown format `xml`; known: csv, json_lines, parquet, s3_access, tokens, vpc_flow"
+            )
         );
     }
 

@@ -276,3 +276,6 @@ pub fn json_rows(batch: &RecordBatch) -> Result<Vec<String>> {
         .map_err(|error| DataFusionError::External(error.into()))?;
     Ok(text.lines().map(str::to_owned).collect())
 }
+
+#[cfg(test)]
+mod tests;
