@@ -5,6 +5,7 @@
 //! `cargo xtask bless` run it.
 
 mod exit_codes;
+mod formats;
 mod functions;
 mod regions;
 
@@ -19,6 +20,7 @@ use crate::regions::Generator;
 /// Every region's name, and the function that makes its Markdown.
 static GENERATORS: &[Generator] = &[
     ("exit-codes", exit_codes::markdown),
+    ("formats", formats::markdown),
     ("functions", functions::markdown),
 ];
 
