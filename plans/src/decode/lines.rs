@@ -13,17 +13,13 @@ pub(crate) const MAX_LINE: usize = 16 << 20;
 const KEPT: usize = 64 << 10;
 /// View offsets are 32-bit and signed in the columnar format.
 const MAX_BLOCK: usize = 1 << 30;
-const BOM: &[u8] = b"\xef\xbb\xbf";
+pub(crate) const BOM: &[u8] = b"\xef\xbb\xbf";
 
 /// Finds the end of a record. Its state continues from block to block.
 #[derive(Debug, Default)]
 pub(crate) enum Splitter {
     #[default]
     LineEnd,
-    /// A line end outside of quotes.
-    Quoted(u8),
-    /// The same, inside of open quotes.
-    InQuotes(u8),
     /// The end of a JSON object. Separators between objects are left out.
     JsonObjects {
         depth: u64,
@@ -45,26 +41,7 @@ impl Splitter {
     fn find(&mut self, text: &[u8]) -> Option<(usize, usize)> {
         match self {
             Self::LineEnd => memchr(b'\n', text).map(|length| (length, 1)),
-            Self::Quoted(_) | Self::InQuotes(_) => self.find_quoted(text).map(|length| (length, 1)),
             Self::JsonObjects { .. } => self.find_object(text).map(|length| (length, 0)),
-        }
-    }
-
-    fn find_quoted(&mut self, text: &[u8]) -> Option<usize> {
-        let mut at = 0;
-        loop {
-            let (Self::Quoted(quote) | Self::InQuotes(quote)) = *self else {
-                return None;
-            };
-            let found = at + memchr2(b'\n', quote, &text[at..])?;
-            let is_inside = matches!(self, Self::InQuotes(_));
-            match (text[found] == quote, is_inside) {
-                (true, false) => *self = Self::InQuotes(quote),
-                (true, true) => *self = Self::Quoted(quote),
-                (false, false) => return Some(found),
-                (false, true) => {}
-            }
-            at = found + 1;
         }
     }
 
@@ -104,11 +81,10 @@ impl Splitter {
         None
     }
 
-    /// Whether the text so far ends within a quoted field or a JSON object.
+    /// Whether the text so far ends within a JSON object.
     fn is_open(&self) -> bool {
         match self {
-            Self::LineEnd | Self::Quoted(_) => false,
-            Self::InQuotes(_) => true,
+            Self::LineEnd => false,
             Self::JsonObjects {
                 depth, in_string, ..
             } => *depth > 0 || *in_string,
@@ -242,7 +218,7 @@ impl Lines {
         }
     }
 
-    /// Whether the blocks so far end within a quoted field, a JSON object or an array. Call it
+    /// Whether the blocks so far end within a JSON object or an array. Call it
     /// after `rest`.
     pub(crate) fn is_open(&self) -> bool {
         self.splitter.is_open() || self.arrays > 0
@@ -382,7 +358,7 @@ fn line_ends(text: &[u8]) -> u64 {
     memchr_iter(b'\n', text).count() as u64
 }
 
-fn add_buffer(buffers: &mut Vec<Buffer>, bytes: Bytes) -> u32 {
+pub(super) fn add_buffer(buffers: &mut Vec<Buffer>, bytes: Bytes) -> u32 {
     buffers.push(Buffer::from(bytes));
     buffers.len() as u32 - 1
 }
@@ -442,9 +418,9 @@ mod tests {
     #[test]
     fn the_lines_of_a_record_are_counted_where_its_bytes_are_not_kept() {
         let block = "x\n".repeat(1 << 19);
-        let whole = format!("\"{}", block.repeat(20));
+        let whole = format!("{{{}", block.repeat(20));
         for size in [whole.len(), 1 << 20, 77_777] {
-            let mut lines = Lines::new(Splitter::Quoted(b'"'));
+            let mut lines = Lines::new(Splitter::json_objects());
             let mut buffers = Vec::new();
             for piece in whole.as_bytes().chunks(size) {
                 lines.push(Bytes::copy_from_slice(piece));

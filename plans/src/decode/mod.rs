@@ -4,11 +4,15 @@
 pub(crate) mod column;
 pub(crate) mod composite;
 pub(crate) mod damage;
+#[cfg(test)]
+pub(crate) mod damage_tests;
 pub mod decompress;
 pub(crate) mod json_scan;
+pub(crate) mod kind_check;
 pub(crate) mod layout;
 pub(crate) mod line_decoder;
 pub(crate) mod lines;
+pub(crate) mod records;
 pub(crate) mod rows;
 #[cfg(test)]
 pub(crate) mod testing;

@@ -307,14 +307,19 @@ impl Rows {
         self.cut.push((self.row, lines));
     }
 
-    /// Ends the current row as rejected. Its columns are NULL.
-    pub(crate) fn reject(&mut self, why: &Rejected, line: u64, offset: u64, raw: Span<'_>) {
+    /// Removes all values of the current row.
+    pub(crate) fn clear_row(&mut self) {
         for column in &mut self.columns {
             column.unset(self.row);
         }
         self.extra_members.clear();
         self.chosen.clear();
         self.others.clear();
+    }
+
+    /// Ends the current row as rejected. Its columns are NULL.
+    pub(crate) fn reject(&mut self, why: &Rejected, line: u64, offset: u64, raw: Span<'_>) {
+        self.clear_row();
         let reason = store(&mut self.arena, why.reason.as_bytes());
         self.reject.set(self.row, reason);
         let detail = store(&mut self.arena, why.detail.as_bytes());
