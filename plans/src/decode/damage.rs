@@ -109,7 +109,9 @@ mod tests {
     fn quotes_objects_and_arrays_that_lack_their_end_are_cut() {
         let cut = CUT_AT_END;
         let csv = |text| reasons("csv", &[("multiline", "true")], text);
-        assert_eq!(csv("a,b\nc,\"d\ne,f\ng,h\n"), ["", cut]);
+        assert_eq!(csv("a,b\nc,\"d\ne\n"), ["", cut, cut]);
+        let unclosed = "unclosed_quote";
+        assert_eq!(csv("a,b\nc,\"d\ne,f\ng,h\n"), ["", unclosed, "", ""]);
         assert_eq!(csv("a,b\nc,\"d\ne\"\ng,h\n"), ["", "", ""]);
         let json = |text| reasons("json_lines", &[("multiline", "true")], text);
         assert_eq!(json("{\"n\":1}\n{\"n\":\n2"), ["", cut]);

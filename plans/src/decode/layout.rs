@@ -1,8 +1,10 @@
 //! Assigns values to columns by position, for formats whose values have no names.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::DecoderRequest;
+use super::column::Span;
+use super::rows::{Rejected, Rows};
 use crate::spec::Column;
 
 /// The destination of a value.
@@ -16,6 +18,18 @@ pub(crate) enum Field {
     Unwanted,
     /// No column has this name. The value goes to `_extra`.
     Unknown(String),
+}
+
+/// Sets the value of a field that is part of the line.
+#[inline]
+pub(crate) fn set_field(field: &Field, text: Span<'_>, rows: &mut Rows) -> Result<(), Rejected> {
+    match field {
+        Field::Wanted(slot) => rows.set(*slot, text)?,
+        Field::Unwanted => {}
+        Field::Alternative(one) => rows.set_alternative(one, text)?,
+        Field::Unknown(name) => rows.add_extra(name, text.bytes),
+    }
+    Ok(())
 }
 
 /// One of the names of a column.
@@ -45,15 +59,22 @@ impl Field {
 /// The columns of a request by their names in the file.
 pub(crate) struct Names {
     by_name: HashMap<String, Field>,
+    /// The index of each declared column by its names.
+    columns: HashMap<String, usize>,
 }
 
 impl Names {
     pub(crate) fn new(request: &DecoderRequest) -> Self {
         let mut names = Self {
             by_name: HashMap::new(),
+            columns: HashMap::new(),
         };
-        for column in request.columns.iter() {
+        for (index, column) in request.columns.iter().enumerate() {
             names.add(column, None);
+            let spellings = column.spellings().filter(|_| column.is_read());
+            names
+                .columns
+                .extend(spellings.map(|name| (normal(name), index)));
         }
         for (slot, index) in request.wanted.iter().enumerate() {
             names.add(&request.columns[*index], Some(slot));
@@ -83,13 +104,35 @@ impl Names {
         known.unwrap_or_else(|| Field::Unknown(name.to_owned()))
     }
 
+    /// Returns the index of the declared column with this name.
+    pub(crate) fn column(&self, name: &str) -> Option<usize> {
+        self.columns.get(&normal(name)).copied()
+    }
+
+    /// Returns the names of the declared columns, as `normal` writes them.
+    pub(crate) fn known(&self) -> impl Iterator<Item = &str> {
+        self.columns.keys().map(String::as_str)
+    }
+
+    /// Returns the destinations of the values of a header. The first value with a name has it;
+    /// the others are kept by their positions.
+    pub(crate) fn of_header<'a>(&self, names: impl IntoIterator<Item = &'a str>) -> Vec<Field> {
+        let mut seen = HashSet::new();
+        let names = names.into_iter().enumerate();
+        let field = |(position, name): (usize, &str)| match seen.insert(normal(name)) {
+            true => self.field(name),
+            false => Field::Unknown(surplus_key(position + 1)),
+        };
+        names.map(field).collect()
+    }
+
     pub(crate) fn fields<'a>(&self, names: impl IntoIterator<Item = &'a str>) -> Vec<Field> {
         names.into_iter().map(|name| self.field(name)).collect()
     }
 }
 
 /// Maps hyphens to underscores and ignores case, as headers in files vary.
-fn normal(name: &str) -> String {
+pub(crate) fn normal(name: &str) -> String {
     name.trim().replace('-', "_").to_ascii_lowercase()
 }
 

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::column::Span;
 use super::damage::{CUT_AT_END, LINE_TOO_LONG};
 use super::json_records::{Members, ends_in_object};
-use super::lines::{Found, MAX_LINE, Splitter};
+use super::lines::{Found, Lines, MAX_LINE};
 use super::records::Records;
 use super::rows::{Rejected, Rows};
 use super::{Broken, Decoder, DecoderRequest};
@@ -41,7 +41,7 @@ pub(crate) trait LineParser: Send {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum LineKind {
     Row,
-    /// The line names columns. It makes no row.
+    /// The line names columns, or is blank. It makes no row.
     Header,
 }
 
@@ -57,7 +57,7 @@ pub(crate) struct LineDecoder<P> {
 
 impl<P: LineParser + 'static> LineDecoder<P> {
     pub(crate) fn boxed(parser: P, request: DecoderRequest) -> Box<dyn Decoder> {
-        Self::boxed_with(parser, request, Splitter::LineEnd)
+        Self::boxed_with(parser, request, Lines::default())
     }
 
     pub(crate) fn boxed_with(
@@ -176,38 +176,36 @@ impl<P: LineParser> LineDecoder<P> {
                 self.end(&line, Err(why));
             }
             (None, Some(line)) => {
-                let outcome = self.parse(&line).map_err(|why| self.cut(&line, why));
+                let outcome = self.parse(&line);
+                let outcome = outcome.map_err(|why| cut_at_end(self.records.text(&line), why));
                 self.end(&line, outcome);
             }
             (None, None) => {}
         }
     }
 
-    /// Returns the damage of an object that ends where its splitter waits for more.
+    /// Returns the damage of an object that ends within a record.
     fn unclosed(&self, rest: Option<&Found>) -> Option<Broken> {
         let is_cut_already = rest.is_some_and(|line| line.is_too_long);
         (self.records.is_open() && !is_cut_already).then(|| Broken {
             reason: CUT_AT_END,
-            detail: "the object ends before a quoted field, a JSON object or an array does"
-                .to_owned(),
+            detail: "the object ends before a JSON object or an array does".to_owned(),
         })
     }
+}
 
-    /// Returns why the last line, which has no line end, is rejected: it is cut if it lacks its
-    /// end.
-    fn cut(&self, line: &Found, why: Rejected) -> Rejected {
-        let text = self.records.text(line);
-        let is_cut = match why.reason {
-            "too_few_fields" | "unclosed_quote" => true,
-            "invalid_value" | "invalid_utf8" if !text.starts_with(b"{") => true,
-            "invalid_json" | "invalid_value" | "invalid_utf8" => ends_in_object(text),
-            _ => false,
-        };
-        if !is_cut {
-            return why;
-        }
-        Rejected::new(CUT_AT_END, format!("the last line is cut: {}", why.detail))
+/// Returns why the last line, which has no line end, is rejected: it is cut if it lacks its end.
+pub(super) fn cut_at_end(text: &[u8], why: Rejected) -> Rejected {
+    let is_cut = match why.reason {
+        "too_few_fields" | "unclosed_quote" => true,
+        "invalid_value" | "invalid_utf8" if !text.starts_with(b"{") => true,
+        "invalid_json" | "invalid_value" | "invalid_utf8" => ends_in_object(text),
+        _ => false,
+    };
+    if !is_cut {
+        return why;
     }
+    Rejected::new(CUT_AT_END, format!("the last line is cut: {}", why.detail))
 }
 
 /// The text of a line, or nothing where there is no line.
@@ -226,19 +224,26 @@ fn is_no_record(reason: &str) -> bool {
 
 fn check(line: &Found, bytes: &[u8]) -> Result<(), Rejected> {
     if line.is_too_long {
-        let detail = format!("longer than {} MiB; its beginning is kept", MAX_LINE >> 20);
-        return Err(Rejected::new(LINE_TOO_LONG, detail));
+        return Err(too_long());
     }
-    if line.is_ascii {
+    match line.is_ascii {
+        true => Ok(()),
+        false => check_utf8(bytes),
+    }
+}
+
+/// The reason why a line that is too long is rejected.
+pub(super) fn too_long() -> Rejected {
+    let detail = format!("longer than {} MiB; its beginning is kept", MAX_LINE >> 20);
+    Rejected::new(LINE_TOO_LONG, detail)
+}
+
+pub(super) fn check_utf8(bytes: &[u8]) -> Result<(), Rejected> {
+    let Err(error) = std::str::from_utf8(bytes) else {
         return Ok(());
-    }
-    match std::str::from_utf8(bytes) {
-        Ok(_) => Ok(()),
-        Err(error) => {
-            let detail = format!("byte {} of the line is not UTF-8", error.valid_up_to() + 1);
-            Err(Rejected::new(INVALID_UTF8, detail))
-        }
-    }
+    };
+    let detail = format!("byte {} of the line is not UTF-8", error.valid_up_to() + 1);
+    Err(Rejected::new(INVALID_UTF8, detail))
 }
 
 #[cfg(test)]
@@ -266,7 +271,7 @@ mod tests {
         case.batch_rows = 1000;
         let mut decoder = LineDecoder {
             parser: Whole,
-            records: Splitter::LineEnd.into(),
+            records: Lines::default().into(),
             rows: Rows::new(case.request()),
             ended: false,
             rest_taken: false,

@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use arrow::buffer::Buffer;
 use bytes::Bytes;
-use memchr::{memchr, memchr_iter, memchr2};
+use memchr::{memchr, memchr_iter};
 
 /// A longer line is rejected.
 pub(crate) const MAX_LINE: usize = 16 << 20;
@@ -14,59 +14,11 @@ pub(crate) const MAX_LINE: usize = 16 << 20;
 const KEPT: usize = 64 << 10;
 /// View offsets are 32-bit and signed in the columnar format.
 const MAX_BLOCK: usize = 1 << 30;
-pub(super) const BOM: &[u8] = b"\xef\xbb\xbf";
-
-/// Finds the end of a record. Its state continues from block to block.
-#[derive(Debug, Default)]
-pub(crate) enum Splitter {
-    #[default]
-    LineEnd,
-    /// A line end outside of quotes.
-    Quoted(u8),
-    /// The same, inside of open quotes.
-    InQuotes(u8),
-}
-
-impl Splitter {
-    /// Returns the length of the first record in `text` and of its terminator.
-    fn find(&mut self, text: &[u8]) -> Option<(usize, usize)> {
-        match self {
-            Self::LineEnd => memchr(b'\n', text).map(|length| (length, 1)),
-            Self::Quoted(_) | Self::InQuotes(_) => self.find_quoted(text).map(|length| (length, 1)),
-        }
-    }
-
-    fn find_quoted(&mut self, text: &[u8]) -> Option<usize> {
-        let mut at = 0;
-        loop {
-            let (Self::Quoted(quote) | Self::InQuotes(quote)) = *self else {
-                return None;
-            };
-            let found = at + memchr2(b'\n', quote, &text[at..])?;
-            let is_inside = matches!(self, Self::InQuotes(_));
-            match (text[found] == quote, is_inside) {
-                (true, false) => *self = Self::InQuotes(quote),
-                (true, true) => *self = Self::Quoted(quote),
-                (false, false) => return Some(found),
-                (false, true) => {}
-            }
-            at = found + 1;
-        }
-    }
-
-    /// Whether the text so far ends within a quoted field.
-    fn is_open(&self) -> bool {
-        match self {
-            Self::LineEnd | Self::Quoted(_) => false,
-            Self::InQuotes(_) => true,
-        }
-    }
-}
+pub(crate) const BOM: &[u8] = b"\xef\xbb\xbf";
 
 /// Splits the blocks of one object into lines.
 #[derive(Default)]
 pub(crate) struct Lines {
-    splitter: Splitter,
     waiting: VecDeque<Bytes>,
     block: Bytes,
     at: usize,
@@ -76,10 +28,6 @@ pub(crate) struct Lines {
     /// The beginning of a line whose end has not arrived.
     carry: Vec<u8>,
     carried: usize,
-    /// Line ends of the carried text that are not kept.
-    dropped_ends: u64,
-    /// Whether the carried text ends with a line end.
-    carried_end: bool,
     /// The last line that spanned blocks.
     gathered: Bytes,
     number: u64,
@@ -167,13 +115,6 @@ impl Found {
 }
 
 impl Lines {
-    pub(crate) fn new(splitter: Splitter) -> Self {
-        Self {
-            splitter,
-            ..Self::default()
-        }
-    }
-
     /// Adds a block. It may end anywhere, even inside a line.
     pub(crate) fn push(&mut self, mut block: Bytes) {
         while block.len() > MAX_BLOCK {
@@ -189,20 +130,20 @@ impl Lines {
                 return None;
             }
             let rest = &self.block[self.at..];
-            let Some((length, line_end)) = self.splitter.find(rest) else {
+            let Some(length) = memchr(b'\n', rest) else {
                 let rest = self.block.slice(self.at..);
                 self.at = self.block.len();
                 self.keep(&rest);
                 continue;
             };
             let start = self.at;
-            self.at += length + line_end;
+            self.at += length + 1;
             if self.carried == 0 {
-                return Some(self.in_block(start, length, line_end, buffers));
+                return Some(self.in_block(start, length, buffers));
             }
             let rest = self.block.slice(start..start + length);
             self.keep(&rest);
-            return Some(self.gather(line_end, buffers));
+            return Some(self.gather(1, buffers));
         }
     }
 
@@ -214,11 +155,6 @@ impl Lines {
     /// Returns an empty line at the current position, for an object that broke between lines.
     pub(crate) fn nothing(&self) -> Found {
         Found::nothing(self.number + 1, self.offset)
-    }
-
-    /// Whether the blocks so far end within a quoted field. Call it after `rest`.
-    pub(crate) fn is_open(&self) -> bool {
-        self.splitter.is_open()
     }
 
     pub(crate) fn text(&self, found: &Found) -> &[u8] {
@@ -249,33 +185,22 @@ impl Lines {
     /// Appends to the incomplete line, up to the maximum length of a line.
     fn keep(&mut self, bytes: &[u8]) {
         self.carried += bytes.len();
-        self.carried_end = bytes.last().map_or(self.carried_end, |last| *last == b'\n');
         if self.carried <= MAX_LINE {
             self.carry.extend_from_slice(bytes);
         } else {
             let room = KEPT.saturating_sub(self.carry.len()).min(bytes.len());
             self.carry.extend_from_slice(&bytes[..room]);
-            let dropped = self.carry.get(KEPT..).unwrap_or_default();
-            self.dropped_ends += line_ends(dropped) + line_ends(&bytes[room..]);
             self.carry.truncate(KEPT);
             self.carry.shrink_to_fit();
         }
     }
 
-    fn in_block(
-        &mut self,
-        start: usize,
-        length: usize,
-        line_end: usize,
-        buffers: &mut Vec<Buffer>,
-    ) -> Found {
+    fn in_block(&mut self, start: usize, length: usize, buffers: &mut Vec<Buffer>) -> Found {
         let buffer = *self
             .buffer
             .get_or_insert_with(|| add_buffer(buffers, self.block.clone()));
-        let found = self.found(start, length, length + line_end);
-        let text = &self.block[start..start + length];
+        let found = self.found(start, length, length + 1);
         let found = Found {
-            lines_of_cut: found.is_too_long.then(|| 1 + line_ends(text)),
             buffer,
             is_ascii: self.is_ascii,
             ..found
@@ -288,12 +213,7 @@ impl Lines {
         let length = std::mem::take(&mut self.carried);
         let buffer = add_buffer(buffers, self.gathered.clone());
         let found = self.found(0, length, length + line_end);
-        let dropped = std::mem::take(&mut self.dropped_ends);
-        let lines_of_cut = found
-            .is_too_long
-            .then(|| dropped + line_ends(&self.gathered) + u64::from(!self.carried_end));
         self.trim(Found {
-            lines_of_cut,
             gathered: true,
             buffer,
             ..found
@@ -333,7 +253,7 @@ impl Lines {
             offset,
             is_ascii: false,
             is_too_long,
-            lines_of_cut: None,
+            lines_of_cut: is_too_long.then_some(1),
             damage: None,
         }
     }
@@ -399,21 +319,5 @@ mod tests {
         assert_eq!(found.len(), 2);
         assert_eq!(found[0].2.len(), KEPT);
         assert_eq!(found[1], (2, (20 << 20) + 1, "next".to_owned()));
-    }
-
-    #[test]
-    fn the_lines_of_a_record_are_counted_where_its_bytes_are_not_kept() {
-        let block = "x\n".repeat(1 << 19);
-        let whole = format!("\"{}", block.repeat(20));
-        for size in [whole.len(), 1 << 20, 77_777] {
-            let mut lines = Lines::new(Splitter::Quoted(b'"'));
-            let mut buffers = Vec::new();
-            for piece in whole.as_bytes().chunks(size) {
-                lines.push(Bytes::copy_from_slice(piece));
-            }
-            assert!(lines.next(&mut buffers).is_none());
-            let rest = lines.rest(&mut buffers).expect("an unclosed record");
-            assert_eq!(rest.lines_of_cut, Some(20 * (1 << 19)), "{size}");
-        }
     }
 }

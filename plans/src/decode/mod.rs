@@ -4,9 +4,12 @@
 pub(crate) mod column;
 pub(crate) mod composite;
 pub(crate) mod damage;
+#[cfg(test)]
+pub(crate) mod damage_tests;
 pub mod decompress;
 pub(crate) mod json_records;
 pub(crate) mod json_scan;
+pub(crate) mod kind_check;
 pub(crate) mod layout;
 pub(crate) mod line_decoder;
 pub(crate) mod lines;
@@ -15,6 +18,7 @@ pub(crate) mod not_utf8;
 pub(crate) mod readings;
 pub(crate) mod records;
 pub(crate) mod rows;
+pub(crate) mod spanning;
 #[cfg(test)]
 pub(crate) mod testing;
 pub(crate) mod time;

@@ -4,7 +4,7 @@ use arrow::buffer::Buffer;
 use bytes::Bytes;
 
 use super::json_records::{JsonRecords, Members};
-use super::lines::{Found, Lines, Splitter};
+use super::lines::{Found, Lines};
 
 /// Finds the records of one object of the store.
 pub(crate) enum Records {
@@ -12,9 +12,9 @@ pub(crate) enum Records {
     Json(Box<JsonRecords>),
 }
 
-impl From<Splitter> for Records {
-    fn from(splitter: Splitter) -> Self {
-        Self::Lines(Lines::new(splitter))
+impl From<Lines> for Records {
+    fn from(lines: Lines) -> Self {
+        Self::Lines(lines)
     }
 }
 
@@ -63,11 +63,10 @@ impl Records {
         }
     }
 
-    /// Whether the input ends within a quoted field, a JSON object or a list. Call it after
-    /// `rest`.
+    /// Whether the input ends within a JSON object or a list. Call it after `rest`.
     pub(crate) fn is_open(&self) -> bool {
         match self {
-            Self::Lines(lines) => lines.is_open(),
+            Self::Lines(_) => false,
             Self::Json(records) => records.is_open(),
         }
     }

@@ -159,7 +159,7 @@ fn cut(input: &[u8], sizes: &[usize]) -> Vec<Bytes> {
     vec![rest]
 }
 
-fn rows(batches: &[RecordBatch]) -> Vec<Map<String, Value>> {
+pub(crate) fn rows(batches: &[RecordBatch]) -> Vec<Map<String, Value>> {
     let mut writer = ArrayWriter::new(Vec::new());
     for batch in batches {
         writer.write(batch).unwrap();

@@ -10,7 +10,7 @@ use crate::decode::json_records::{JsonRecords, Members};
 use crate::decode::json_scan::{Kind, Malformed, Scanner, Value, compact, unescape};
 use crate::decode::layout::{Alternative, Field};
 use crate::decode::line_decoder::{LineDecoder, LineKind, LineParser};
-use crate::decode::lines::Splitter;
+use crate::decode::lines::Lines;
 use crate::decode::records::Records;
 use crate::decode::rows::{Rejected, Rows, write_json_string};
 use crate::decode::{Decoder, DecoderRequest, Format, FormatOption, Reading};
@@ -62,7 +62,7 @@ fn decoder(mut request: DecoderRequest) -> Box<dyn Decoder> {
     let records = match request.options.get("records") {
         Some(list) => JsonRecords::new(&path(list)).into(),
         None if is_multiline => JsonRecords::new(&[]).into(),
-        None => Records::from(Splitter::LineEnd),
+        None => Records::from(Lines::default()),
     };
     let parser = JsonParser {
         root: Node::new(&request),

@@ -124,6 +124,9 @@ impl FlowParser {
 
 impl LineParser for FlowParser {
     fn parse(&mut self, line: Span<'_>, rows: &mut Rows) -> Result<LineKind, Rejected> {
+        if is_blank(line.bytes) {
+            return Ok(LineKind::Header);
+        }
         if is_header(line.bytes) {
             self.take_header(line.bytes);
             return Ok(LineKind::Header);
@@ -170,6 +173,11 @@ fn set_field(
         None => rows.add_extra(&surplus_key(position + 1), text.bytes),
     }
     Ok(())
+}
+
+/// Whether the line has nothing but spaces.
+fn is_blank(line: &[u8]) -> bool {
+    line.first() == Some(&b' ') && line.iter().all(|byte| *byte == b' ')
 }
 
 /// Whether most words of the line are names of fields. Newer fields have other names.
@@ -274,7 +282,7 @@ mod tests {
 
     #[test]
     fn bad_lines_are_rows_with_a_reason() {
-        let input = b"version srcport start\n2 x 1\n2 1\n\n2 99999999999 1\n2 1 1\n2 1 \xff\n";
+        let input = b"version srcport start\n2 x 1\n2 1\n\n  \n2 99999999999 1\n2 1 1\n2 1 \xff\n";
         assert_eq!(
             Case::new("vpc_flow").reasons(input),
             [
@@ -420,7 +428,7 @@ mod tests {
         let whole = case.all(&input, &[], None);
         let is_row = |line: &&[u8]| {
             let line = line.strip_suffix(b"\r").unwrap_or(line);
-            !line.is_empty() && !is_header(line)
+            !line.is_empty() && !is_blank(line) && !is_header(line)
         };
         assert_eq!(
             whole.len(),

@@ -17,7 +17,10 @@ fn section(format: &dyn Format) -> String {
     }
     if !format.options().is_empty() {
         text.push_str("\n| option | values | default | what it does |\n|---|---|---|---|\n");
-        format.options().iter().for_each(|option| text.push_str(&row(option)));
+        format
+            .options()
+            .iter()
+            .for_each(|option| text.push_str(&row(option)));
     }
     let columns: Vec<String> = format.columns().iter().map(|c| code(&c.name)).collect();
     if !columns.is_empty() {
@@ -29,7 +32,10 @@ fn section(format: &dyn Format) -> String {
 fn row(option: &FormatOption) -> String {
     let cells = [option.values, option.default, option.help];
     let [values, default, help] = cells.map(|cell| cell.replace('|', "\\|"));
-    format!("| {} | {values} | {default} | {help} |\n", code(option.name))
+    format!(
+        "| {} | {values} | {default} | {help} |\n",
+        code(option.name)
+    )
 }
 
 fn code(text: &str) -> String {
