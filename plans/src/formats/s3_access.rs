@@ -349,10 +349,6 @@ impl Knowledge {
         }
     }
 
-    fn may_be_quoted(&self, field: usize) -> bool {
-        !self.quotes || is_free(field)
-    }
-
     fn is_bare(&self, field: usize, text: &[u8]) -> bool {
         let is_null = text == b"-";
         match field {

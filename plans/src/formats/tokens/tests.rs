@@ -254,7 +254,7 @@ fn long_texts_of_clients_take_linear_time() {
         "\\\" ",
         "\" \"-\" ",
     ] {
-        let text = part.repeat((2 << 20) / part.len());
+        let text = part.repeat((1 << 18) / part.len());
         for line in [
             line("GET / HTTP/1.1", "-", &text),
             line(&text, "-", "curl"),
