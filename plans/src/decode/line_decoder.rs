@@ -28,11 +28,10 @@ pub(crate) trait LineParser: Send {
     /// with texts that outsiders write reads it, or else one byte keeps a record from the lake.
     fn parse_bytes(
         &mut self,
-        line: Span<'_>,
+        _line: Span<'_>,
         why: Rejected,
-        rows: &mut Rows,
+        _rows: &mut Rows,
     ) -> Result<LineKind, Rejected> {
-        let _ = (line, rows);
         Err(why)
     }
 }

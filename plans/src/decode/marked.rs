@@ -328,11 +328,11 @@ fn put_slowly(
 ) -> Result<(), Rejected> {
     let text = token.text(line.span.bytes);
     match field {
-        Some(Field::Wanted(slot)) => set(rows, *slot, token, &text, line),
+        Some(Field::Wanted(slot)) => set(rows, *slot, token, text, line),
         Some(Field::Alternative(one)) => {
             let is_absent = text.is_empty() && !rows.is_text(one.slot);
             match !is_absent && rows.takes_text(one, &text) {
-                true => set(rows, one.slot, token, &text, line),
+                true => set(rows, one.slot, token, text, line),
                 false => Ok(()),
             }
         }
@@ -352,7 +352,7 @@ fn set(
     rows: &mut Rows,
     slot: usize,
     token: &Token,
-    text: &Cow<'_, [u8]>,
+    text: Cow<'_, [u8]>,
     line: Line<'_>,
 ) -> Result<(), Rejected> {
     let written = line.span.part(token.start, token.end);
@@ -361,7 +361,7 @@ fn set(
         Cow::Borrowed(_) if line.is_utf8 => rows.set(slot, written),
         Cow::Borrowed(_) => rows.set_bytes(slot, written),
         Cow::Owned(text) => {
-            rows.set_owned(slot, text)?;
+            rows.set_owned(slot, &text)?;
             rows.note(slot, written.bytes);
             Ok(())
         }

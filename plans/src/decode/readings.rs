@@ -9,6 +9,8 @@
 //! Time is linear in the length of the line. All readings are followed at once: for each
 //! position of a column, only the best reading that has this column open is kept.
 
+use std::collections::HashMap;
+
 use memchr::memchr;
 
 use super::marked::{Ahead, Marks, QUOTE};
@@ -19,6 +21,9 @@ pub(crate) type FieldSet = u128;
 
 /// The most fields that a layout may know.
 pub(crate) const MAX_FIELDS: usize = 120;
+
+/// The number of ends that are kept without a look at whether they are used.
+const KEPT_ENDS: usize = 1 << 12;
 
 /// The reason for a line that can be read in several ways, or in none.
 pub(crate) const AMBIGUOUS: &str = "ambiguous_quotes";
@@ -85,16 +90,9 @@ pub(crate) fn read(
     first: usize,
     layout: &impl Layout,
 ) -> Reading {
-    let reader = Reader {
-        marks,
-        line,
-        layout,
-        brackets: Ahead::default(),
-        quotes: Ahead::default(),
-        ends: Vec::new(),
-        best: None,
-    };
-    reader.read(at, first)
+    let mut reader = Reader::new(marks, line, layout);
+    reader.follow(at, first);
+    reader.outcome()
 }
 
 /// A reading of the beginning of a line.
@@ -180,11 +178,27 @@ struct Reader<'a, L> {
     quotes: Ahead,
     /// Quotes that end known fields, each with the index plus 1 of the one before it.
     ends: Vec<(usize, usize)>,
+    /// The number of ends from which on unused ones are dropped.
+    limit: usize,
     best: Option<Best>,
 }
 
-impl<L: Layout> Reader<'_, L> {
-    fn read(mut self, at: usize, first: usize) -> Reading {
+impl<'a, L: Layout> Reader<'a, L> {
+    fn new(marks: Marks, line: &'a [u8], layout: &'a L) -> Self {
+        Self {
+            marks,
+            line,
+            layout,
+            brackets: Ahead::default(),
+            quotes: Ahead::default(),
+            ends: Vec::new(),
+            limit: KEPT_ENDS,
+            best: None,
+        }
+    }
+
+    /// Follows all readings from `at` on, where the field at the position `first` begins.
+    fn follow(&mut self, at: usize, first: usize) {
         let count = self.layout.count();
         // Opened before the last quote, by the last quote, by this one, and by the next one.
         let mut open = Open::new(count);
@@ -209,8 +223,40 @@ impl<L: Layout> Reader<'_, L> {
                 open.add(field, fresh.states[field]);
             }
             std::mem::swap(&mut fresh, &mut opening);
+            if self.ends.len() > self.limit {
+                self.forget_unused([&mut open, &mut fresh, &mut next]);
+            }
         }
-        self.outcome()
+    }
+
+    /// Drops the ends that lead to no reading any more, so that memory does not grow with the
+    /// line.
+    #[cold]
+    fn forget_unused(&mut self, tables: [&mut Open; 3]) {
+        let old = std::mem::take(&mut self.ends);
+        let mut kept = HashMap::from([(0, 0)]);
+        let open = tables.into_iter().flat_map(|table| {
+            let fields = table.fields;
+            let states = table.states.iter_mut().enumerate();
+            states.filter(move |(field, _)| fields & bit(*field) != 0)
+        });
+        let best = self.best.iter_mut().map(|best| &mut best.state);
+        for state in open.map(|(_, state)| state).chain(best) {
+            let mut chain = Vec::new();
+            let mut at = state.ends;
+            while !kept.contains_key(&at) {
+                chain.push(at);
+                at = old[at - 1].1;
+            }
+            let mut moved = kept[&at];
+            for at in chain.into_iter().rev() {
+                self.ends.push((old[at - 1].0, moved));
+                moved = self.ends.len();
+                kept.insert(at, moved);
+            }
+            state.ends = moved;
+        }
+        self.limit = KEPT_ENDS + 2 * self.ends.len();
     }
 
     /// Ends open fields at `quote`. Returns the fresh ones that do not go on behind it.
@@ -403,4 +449,96 @@ fn bits(mut fields: FieldSet) -> impl Iterator<Item = usize> {
         fields &= fields.wrapping_sub(1);
         is_any.then_some(field)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Columns of any text.
+    struct Texts(usize);
+
+    impl Layout for Texts {
+        fn count(&self) -> usize {
+            self.0
+        }
+
+        fn quotable(&self) -> FieldSet {
+            FieldSet::MAX
+        }
+
+        fn free(&self) -> FieldSet {
+            FieldSet::MAX
+        }
+
+        fn bare(&self, fields: FieldSet, text: &[u8]) -> FieldSet {
+            // The last column is a number.
+            let is_number = text.iter().all(u8::is_ascii_digit);
+            match is_number {
+                true => fields,
+                false => fields & !bit(self.0 - 1),
+            }
+        }
+
+        fn quoted(&self, field: usize, _text: &[u8]) -> bool {
+            field + 1 < self.0
+        }
+
+        fn is_whole(&self, _field: usize, _text: &[u8]) -> bool {
+            false
+        }
+
+        fn counts_marks(&self) -> bool {
+            true
+        }
+
+        fn rank(&self, count: usize, _last: Option<usize>) -> Option<u8> {
+            (count == self.0).then_some(0)
+        }
+    }
+
+    fn of(columns: usize, line: &str) -> Reading {
+        let marks = Marks {
+            separator: b' ',
+            escapes: false,
+            brackets: false,
+        };
+        read(marks, line.as_bytes(), 0, 0, &Texts(columns))
+    }
+
+    #[test]
+    fn the_reading_that_fits_the_columns_is_found() {
+        for (columns, line, ends) in [
+            (2, "\"a\" 1", vec![2]),
+            (2, "\"a\" b\" 1", vec![5]),
+            (2, "\"a\" \"b\" 1", vec![6]),
+            (3, "\"a\" \"b\" 1", vec![2, 6]),
+            (3, "x \"b\" y\" 1", vec![7]),
+            (3, "x\"y \"b\" 1", vec![6]),
+            (3, "\"a\"b\"c\" x\"y 1", vec![6]),
+            (1, "1", vec![]),
+        ] {
+            assert_eq!(of(columns, line), Reading::One(ends), "{line}");
+        }
+        assert_eq!(of(3, "\"a\" \"b\" \"c\" 1"), Reading::Several);
+        for line in ["\"a\" b", "\"a 1", "\"a\" 1 2", "", "1", "\"1\" \"2\""] {
+            assert_eq!(of(2, line), Reading::None, "{line}");
+        }
+    }
+
+    /// Every quote may end a field and begin another one here.
+    #[test]
+    fn memory_does_not_grow_with_the_line() {
+        let layout = Texts(30);
+        let line = format!("\"{}\" 1", "\" \"".repeat(100_000));
+        let marks = Marks {
+            separator: b' ',
+            escapes: false,
+            brackets: false,
+        };
+        let mut reader = Reader::new(marks, line.as_bytes(), &layout);
+        reader.follow(0, 0);
+        assert!(reader.ends.len() < 100_000, "{}", reader.ends.len());
+        assert_eq!(reader.outcome(), Reading::Several);
+    }
 }
