@@ -441,8 +441,13 @@ fn damage_stays_local() {
 
 #[test]
 #[ignore = "takes minutes"]
-fn damage_stays_local_in_many_ways() {
+fn damage_of_lines_stays_local_in_many_ways() {
     check_damage(&good_file(logins(), false), 0..10_000);
+}
+
+#[test]
+#[ignore = "takes minutes"]
+fn damage_of_multiline_records_stays_local_in_many_ways() {
     check_damage(&good_file(multiline(), true), 0..10_000);
 }
 
