@@ -9,6 +9,8 @@ mod json_lines;
 mod parquet;
 mod s3_access;
 mod vpc_flow;
+mod w3c;
+mod zeek;
 
 use crate::decode::Format;
 
@@ -21,6 +23,8 @@ static FORMATS: &[(&str, &dyn Format)] = &[
     ("parquet", &parquet::Parquet),
     ("s3_access", &s3_access::S3Access),
     ("vpc_flow", &vpc_flow::VpcFlow),
+    ("w3c", &w3c::W3c),
+    ("zeek", &zeek::Zeek),
 ];
 
 /// Other names of formats, for older configurations.
@@ -94,7 +98,9 @@ mod tests {
         let error = find("xml").err().map(|error| error.to_string());
         assert_eq!(
             error.as_deref(),
-            Some("unknown format `xml`; known: csv, json_lines, parquet, s3_access, vpc_flow")
+            Some(
+                "unknown format `xml`; known: csv, json_lines, parquet, s3_access, vpc_flow, w3c, zeek"
+            )
         );
     }
 
