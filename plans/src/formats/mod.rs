@@ -10,6 +10,8 @@ mod parquet;
 mod s3_access;
 mod tokens;
 mod vpc_flow;
+mod w3c;
+mod zeek;
 
 use crate::decode::Format;
 
@@ -23,6 +25,8 @@ static FORMATS: &[(&str, &dyn Format)] = &[
     ("s3_access", &s3_access::S3Access),
     ("tokens", &tokens::Tokens),
     ("vpc_flow", &vpc_flow::VpcFlow),
+    ("w3c", &w3c::W3c),
+    ("zeek", &zeek::Zeek),
 ];
 
 /// Other names of formats, for older configurations.
@@ -97,7 +101,7 @@ mod tests {
         assert_eq!(
             error.as_deref(),
             Some(
-                "unknown format `xml`; known: csv, json_lines, parquet, s3_access, tokens, vpc_flow"
+                "unknown format `xml`; known: csv, json_lines, parquet, s3_access, tokens, vpc_flow, w3c, zeek"
             )
         );
     }

@@ -11,6 +11,8 @@ use crate::decode::rows::Rejected;
 
 /// Bytes of a header that a message shows.
 const SHOWN: usize = 64;
+/// Fields that a damage between two records may reach.
+const BESIDE_DAMAGE: usize = 2;
 /// Other delimiters that a header may have.
 const DELIMITERS: [(u8, &str); 6] = [
     (b',', ","),
@@ -169,12 +171,14 @@ impl Columns {
             return false;
         }
         let mut fitting = 0;
-        for (at, token) in quoting.tokens(line).enumerate().skip(surplus.max(all)) {
+        let first = surplus.max(all);
+        for (at, token) in quoting.tokens(line).enumerate().skip(first) {
             let Ok(token) = token else { return false };
             match self.evidence(at - surplus, &token, line, quoting) {
-                Evidence::None => {}
                 Evidence::Fits => fitting += 1,
-                Evidence::Contradicts => return false,
+                // What joined the records may have damaged the first fields of the second one.
+                Evidence::Contradicts if at >= first + BESIDE_DAMAGE => return false,
+                _ => {}
             }
         }
         let is_typed = self

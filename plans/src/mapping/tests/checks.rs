@@ -176,7 +176,7 @@ fn formats_and_their_options_are_known_ones() {
     assert_eq!(
         check_with(root, GOOD),
         ["demo/source.toml:1:1: format: unknown format `cvs` \
-             (known: csv, json_lines, parquet, s3_access, tokens, vpc_flow)"]
+             (known: csv, json_lines, parquet, s3_access, tokens, vpc_flow, w3c, zeek)"]
     );
     let root =
         format!("format = {{ name = \"csv\", delimitr = \";\" }}\nevents = [\"flow\"]\n{COLUMNS}");
