@@ -420,7 +420,7 @@ fn good_file(case: Case, has_line_ends: bool) -> GoodFile {
                 format!("\"{mark} one\n{mark} two, three\n\nlast \"\"{mark}\"\"\"")
             }
             3 => format!("3.5\" {mark}"),
-            _ => format!("{mark}"),
+            _ => mark.clone(),
         };
         let seconds = 1_700_000_000 + number * 7;
         let (high, low) = (number / 250, number % 250);
