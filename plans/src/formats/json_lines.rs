@@ -64,8 +64,10 @@ fn decoder(mut request: DecoderRequest) -> Box<dyn Decoder> {
         None if is_multiline => JsonRecords::new(&[]).into(),
         None => Records::from(Lines::default()),
     };
+    let root = Node::new(&request);
     let parser = JsonParser {
-        root: Node::new(&request),
+        seen: Seen::new(&root),
+        root,
         scratch: Vec::new(),
         // Only strings may be NULL, and not numbers with the same text.
         null: std::mem::take(&mut request.null),
@@ -75,6 +77,7 @@ fn decoder(mut request: DecoderRequest) -> Box<dyn Decoder> {
 
 struct JsonParser {
     root: Node,
+    seen: Seen,
     scratch: Vec<u8>,
     /// Strings that are NULL in every column.
     null: Arc<[String]>,
@@ -83,8 +86,52 @@ struct JsonParser {
 /// The column of a key, and the columns inside its object.
 #[derive(Default)]
 struct Node {
+    number: usize,
     leaf: Option<Leaf>,
     members: HashMap<String, Node>,
+}
+
+/// The declared keys that a record has. A line end that is lost joins two records to one, which
+/// has most of its keys twice.
+struct Seen {
+    /// For each node the last record that had it.
+    records: Vec<u64>,
+    record: u64,
+    repeated: u32,
+}
+
+/// So many keys that stand twice mean that two records are joined.
+const JOINED: u32 = 2;
+
+impl Seen {
+    fn new(root: &Node) -> Self {
+        Self {
+            records: vec![0; root.count()],
+            record: 0,
+            repeated: 0,
+        }
+    }
+
+    fn next_record(&mut self) {
+        self.record += 1;
+        self.repeated = 0;
+    }
+
+    fn see(&mut self, node: &Node) {
+        let last = std::mem::replace(&mut self.records[node.number], self.record);
+        self.repeated += u32::from(last == self.record);
+    }
+
+    fn check(&self) -> Result<(), Rejected> {
+        if self.repeated < JOINED {
+            return Ok(());
+        }
+        let detail = format!(
+            "{} declared keys stand twice, as if two records were joined",
+            self.repeated
+        );
+        Err(Rejected::new("repeated_keys", detail))
+    }
 }
 
 struct Leaf {
@@ -112,7 +159,19 @@ impl Node {
                 root.add(&path, field, is_json);
             }
         }
+        root.assign(&mut 0);
         root
+    }
+
+    /// Gives each node its number.
+    fn assign(&mut self, next: &mut usize) {
+        self.number = *next;
+        *next += 1;
+        self.members.values_mut().for_each(|node| node.assign(next));
+    }
+
+    fn count(&self) -> usize {
+        1 + self.members.values().map(Self::count).sum::<usize>()
     }
 
     fn add(&mut self, path: &[String], field: Field, is_json: bool) {
@@ -147,19 +206,22 @@ impl LineParser for JsonParser {
     }
 
     fn parse(&mut self, line: Span<'_>, rows: &mut Rows) -> Result<LineKind, Rejected> {
+        self.seen.next_record();
         let mut walk = Walk {
             line,
             scanner: Scanner::new(line.bytes),
+            seen: &mut self.seen,
             scratch: &mut self.scratch,
             null: &self.null,
             rows,
             is_copied: false,
         };
         walk.object(&self.root)?;
-        match walk.scanner.peek() {
-            None => Ok(LineKind::Row),
-            Some(_) => Err(walk.scanner.malformed().into()),
+        if walk.scanner.peek().is_some() {
+            return Err(walk.scanner.malformed().into());
         }
+        self.seen.check()?;
+        Ok(LineKind::Row)
     }
 }
 
@@ -181,9 +243,11 @@ impl JsonParser {
             buffer: ARENA,
             offset: 0,
         };
+        self.seen.next_record();
         let mut walk = Walk {
             line,
             scanner: Scanner::new(&object),
+            seen: &mut self.seen,
             scratch: &mut self.scratch,
             null: &self.null,
             rows,
@@ -206,6 +270,7 @@ impl From<Malformed> for Rejected {
 struct Walk<'a, 'b> {
     line: Span<'a>,
     scanner: Scanner<'a>,
+    seen: &'b mut Seen,
     scratch: &'b mut Vec<u8>,
     null: &'b [String],
     rows: &'b mut Rows,
@@ -236,6 +301,7 @@ impl<'a> Walk<'a, '_> {
     }
 
     fn known(&mut self, key: &str, node: &Node) -> Result<(), Rejected> {
+        self.seen.see(node);
         let is_object = self.scanner.peek() == Some(b'{');
         let before = self.scanner;
         let value = self.scanner.value()?;
@@ -410,6 +476,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::decode::damage_tests::{GoodFile, check_damage, mark};
     use crate::decode::testing::{Case, shared_samples};
 
     fn case() -> Case {
@@ -451,6 +518,16 @@ mod tests {
                 json!({"_extra": r#"{"ip":""}"#}),
                 json!({"n": 2}),
             ]
+        );
+    }
+
+    #[test]
+    fn two_joined_records_are_none() {
+        let rows = case().rows(r#"{"name":"a","n":1,"rest":"x","name":"b","n":2}"#);
+        let detail = "2 declared keys stand twice, as if two records were joined";
+        assert_eq!(
+            rows,
+            [json!({"_reject": "repeated_keys", "_detail": detail})]
         );
     }
 
@@ -562,6 +639,63 @@ mod tests {
                 let reasons = case().reasons(&input);
                 assert!(reasons.iter().all(String::is_empty), "{name} {reasons:?}");
             }
+        }
+    }
+
+    /// Objects with their marks, each followed by `between`.
+    fn objects(pretty: bool, between: &str) -> Vec<Vec<u8>> {
+        let object = |record: usize| {
+            let mark = mark(record);
+            let object = json!({
+                "id": mark, "n": record, "src": {"ip": "192.0.2.1", "port": 443},
+                "all": {"list": [{"id": 1, "text": mark}], "text": "{,\"}"}, "name": mark,
+            });
+            let text = match pretty {
+                true => serde_json::to_string_pretty(&object).unwrap(),
+                false => object.to_string(),
+            };
+            (text + between).into_bytes()
+        };
+        (0..1000).map(object).collect()
+    }
+
+    /// Lines, objects in several layouts, and a list in a wrapping object.
+    fn good_files() -> [GoodFile; 4] {
+        let file = |case: Case, head: &str, records| GoodFile {
+            case,
+            head: head.as_bytes().to_vec(),
+            records,
+        };
+        let several = || case().option("multiline", "true");
+        let mut wrapped = objects(false, ",");
+        if let Some(last) = wrapped.last_mut() {
+            last.pop();
+            last.extend_from_slice(b"]}");
+        }
+        [
+            file(case(), "", objects(false, "\n")),
+            file(several(), "", objects(false, "\n")),
+            file(several(), "", objects(true, "\n")),
+            file(
+                case().option("records", "Records"),
+                "{\"Records\":[",
+                wrapped,
+            ),
+        ]
+    }
+
+    #[test]
+    fn damage_stays_local() {
+        for file in good_files() {
+            check_damage(&file, 0..60);
+        }
+    }
+
+    #[test]
+    #[ignore = "takes minutes"]
+    fn damage_stays_local_in_many_ways() {
+        for file in good_files() {
+            check_damage(&file, 0..10_000);
         }
     }
 

@@ -148,9 +148,15 @@ impl LineParser for FlowParser {
             }
             start = end + 1;
         }
-        if position < self.fields.len() {
-            let detail = format!("{position} of {} fields", self.fields.len());
+        let expected = self.fields.len();
+        if position < expected {
+            let detail = format!("{position} of {expected} fields");
             return Err(Rejected::new("too_few_fields", detail));
+        }
+        // Half a record more is another record, whose line end is lost.
+        if position > expected + expected / 2 {
+            let detail = format!("{position} of {expected} fields, as if two lines were joined");
+            return Err(Rejected::new("too_many_fields", detail));
         }
         Ok(LineKind::Row)
     }
@@ -210,6 +216,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::decode::damage_tests::{GoodFile, check_damage, mark};
     use crate::decode::testing::{Case, own_samples, shared_samples};
 
     #[test]
@@ -255,6 +262,13 @@ mod tests {
         );
         assert!(!is_header(b"eni-0a vpc-1 ok"));
         assert!(!is_header(b"ACCEPT srcport dstport"));
+    }
+
+    #[test]
+    fn two_joined_lines_are_no_record() {
+        let case = Case::new("vpc_flow").option("fields", "srcport dstport bytes packets");
+        let reasons = case.reasons(b"1 2 3 4 5 6\n1 2 3 41 2 3 4\n1 2 3 4 1 2 3 4\n");
+        assert_eq!(reasons, ["", "too_many_fields", "too_many_fields"]);
     }
 
     #[test]
@@ -376,6 +390,31 @@ mod tests {
             assert_eq!(rejected, strays, "{name} {reasons:?}");
             assert!(reasons.len() > strays, "{name} {reasons:?}");
         }
+    }
+
+    fn good_file() -> GoodFile {
+        let line = |record: usize| {
+            let mark = mark(record);
+            format!(
+                "2 111122223333 eni-{mark} 192.0.2.1 2001:db8::1 443 5{record} 6 14 9120 1705312800 1705312859 ACCEPT OK\n"
+            )
+        };
+        GoodFile {
+            case: Case::new("vpc_flow"),
+            head: Vec::new(),
+            records: (0..1000).map(|record| line(record).into_bytes()).collect(),
+        }
+    }
+
+    #[test]
+    fn damage_stays_local() {
+        check_damage(&good_file(), 0..150);
+    }
+
+    #[test]
+    #[ignore = "takes minutes"]
+    fn damage_stays_local_in_many_ways() {
+        check_damage(&good_file(), 0..10_000);
     }
 
     proptest! {

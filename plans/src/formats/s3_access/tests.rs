@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 use serde_json::json;
 
+use crate::decode::damage_tests::{GoodFile, check_damage, mark};
 use crate::decode::testing::{Case, own_samples, shared_samples};
 
 const HEAD: &str =
@@ -363,4 +364,30 @@ proptest! {
             prop_assert_eq!(&row["request_uri"], &format!("GET /{target} HTTP/1.1"));
         }
     }
+}
+
+fn good_file() -> GoodFile {
+    let line = |record: usize| {
+        let mark = mark(record);
+        let request = format!("\"GET /{mark} HTTP/1.1\"");
+        let tail =
+            "- aGVsbG9oZWxsb2hlbGxvaGVsbG8= SigV4 - AuthHeader b.s3.amazonaws.com TLSv1.2 - -";
+        line(&request, "\"-\"", &format!("\"agent {mark}\""), tail) + "\n"
+    };
+    GoodFile {
+        case: Case::new("s3_access"),
+        head: Vec::new(),
+        records: (0..1000).map(|record| line(record).into_bytes()).collect(),
+    }
+}
+
+#[test]
+fn damage_stays_local() {
+    check_damage(&good_file(), 0..150);
+}
+
+#[test]
+#[ignore = "takes minutes"]
+fn damage_stays_local_in_many_ways() {
+    check_damage(&good_file(), 0..10_000);
 }

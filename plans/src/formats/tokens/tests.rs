@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
+use crate::decode::damage_tests::{GoodFile, check_damage, mark};
 use crate::decode::testing::{Case, print_speed, shared_samples};
 use crate::spec::{ColumnKind, TimeUnit};
 
@@ -415,4 +416,32 @@ fn speed_of_decoding() {
             "Mozilla/5.0 (X11; Linux x86_64)",
         ),
     );
+}
+
+fn good_file() -> GoodFile {
+    let line = |record: usize| {
+        let mark = mark(record);
+        line(
+            &format!("GET /{mark} HTTP/1.1"),
+            "-",
+            &format!("agent {mark}"),
+        ) + "\n"
+    };
+    GoodFile {
+        // Without it a line end that is lost makes surplus fields of the next line.
+        case: web().option("fixed", "true"),
+        head: Vec::new(),
+        records: (0..1000).map(|record| line(record).into_bytes()).collect(),
+    }
+}
+
+#[test]
+fn damage_stays_local() {
+    check_damage(&good_file(), 0..150);
+}
+
+#[test]
+#[ignore = "takes minutes"]
+fn damage_stays_local_in_many_ways() {
+    check_damage(&good_file(), 0..10_000);
 }
