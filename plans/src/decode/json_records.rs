@@ -14,21 +14,16 @@ use std::collections::VecDeque;
 
 use arrow::buffer::Buffer;
 use bytes::{Bytes, BytesMut};
-use memchr::{memchr, memchr2, memchr3, memrchr};
+use memchr::{memchr, memchr3, memrchr};
 
 use super::damage::LINE_TOO_LONG;
-use super::json_scan::{Scanner, Value, unescape};
+use super::json_wrapper::{self, Head, MAX_KEY, Members, key_at};
 use super::lines::{BOM, Damage, Found, MAX_LINE, add_buffer, line_ends};
 
 /// Maximum length of what a wrapping object has before its list.
 const MAX_HEAD: usize = 64 << 10;
 /// Damaged text is returned in pieces of at most this many bytes.
 const MAX_PIECE: usize = 1 << 20;
-/// Maximum length of a first key, with the white space before it.
-const MAX_KEY: usize = 256;
-/// The members of a wrapping object before its list, as JSON.
-pub(crate) type Members = Vec<(String, Vec<u8>)>;
-
 /// Splits the blocks of one object of the store.
 pub(crate) struct JsonRecords {
     /// The names on the way to the list of records. Without any, objects are records.
@@ -125,13 +120,6 @@ enum End {
     At(usize),
     Damaged(&'static Damage),
     /// More bytes are needed.
-    Open,
-}
-
-enum Head {
-    /// The list begins behind so many bytes.
-    List(usize, Members),
-    None,
     Open,
 }
 
@@ -418,23 +406,9 @@ impl JsonRecords {
         let text = &self.window[self.at..];
         let is_whole = self.is_last() || text.len() >= MAX_HEAD;
         let text = &text[..text.len().min(MAX_HEAD)];
-        let mut scanner = Scanner::new(text);
-        let mut members = Members::new();
-        let open = match is_whole {
-            true => Head::None,
-            false => Head::Open,
-        };
-        for name in &self.list {
-            match find_member(&mut scanner, text, name, &mut members) {
-                Some(true) => {}
-                Some(false) => return Head::None,
-                None => return open,
-            }
-        }
-        match scanner.take(b'[') {
-            true => Head::List(scanner.position(), members),
-            false if scanner.peek().is_none() => open,
-            false => Head::None,
+        match json_wrapper::head(text, &self.list) {
+            Head::Open if is_whole => Head::None,
+            head => head,
         }
     }
 
@@ -600,68 +574,12 @@ impl JsonRecords {
     }
 }
 
-/// Whether `text` ends within a JSON object.
-pub(crate) fn ends_in_object(text: &[u8]) -> bool {
-    let mut records = JsonRecords::new(&[]);
-    records.push(Bytes::copy_from_slice(text));
-    records.finish();
-    while records.next(&mut Vec::new()).is_some() {}
-    records.is_open()
-}
-
 /// What was done with the next bytes.
 enum Step {
     Found(Found),
     Taken,
     /// More bytes are needed.
     Open,
-}
-
-/// Moves into the member of an object. Returns false if it has none, and `None` if the text
-/// ends before that is known.
-fn find_member(
-    scanner: &mut Scanner<'_>,
-    text: &[u8],
-    name: &str,
-    members: &mut Members,
-) -> Option<bool> {
-    if !scanner.take(b'{') {
-        return scanner.peek().map(|_| false);
-    }
-    loop {
-        if scanner.take(b'}') {
-            return Some(false);
-        }
-        let key = plain(text, scanner.key().ok()?);
-        if key == name {
-            return Some(true);
-        }
-        let value = scanner.value().ok()?;
-        members.push((key, text[value.with_quotes()].to_owned()));
-        if !scanner.take(b',') {
-            return scanner.peek().map(|_| false);
-        }
-    }
-}
-
-fn plain(text: &[u8], string: Value) -> String {
-    let mut plain = Vec::new();
-    unescape(&text[string.start..string.end], &mut plain);
-    String::from_utf8_lossy(&plain).into_owned()
-}
-
-fn key_at(window: &[u8], at: usize) -> Option<&[u8]> {
-    key(window.get(at..)?)
-}
-
-/// The first key of an object, with its quotes.
-fn key(object: &[u8]) -> Option<&[u8]> {
-    let inside = object.strip_prefix(b"{")?;
-    let inside = &inside[..inside.len().min(MAX_KEY)];
-    let key = inside.trim_ascii_start();
-    let name = key.strip_prefix(b"\"")?;
-    let length = memchr2(b'"', b'\n', name)?;
-    (name[length] == b'"').then_some(&key[..length + 2])
 }
 
 /// The end of the text from `start` to `end` without white space and separators behind it.
@@ -676,6 +594,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::decode::records::ends_in_object;
 
     /// The records, and the damaged texts behind their reasons, each with its line.
     fn split(list: &[&str], blocks: &[&str]) -> Vec<(u64, String)> {

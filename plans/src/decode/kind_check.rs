@@ -1,4 +1,4 @@
-//! Tells whether a text is a value of a column's type, without a column to put it into.
+//! Decides whether a text is a value of a column's type, without a column to put it into.
 
 use super::time::TimeFormat;
 use super::value;

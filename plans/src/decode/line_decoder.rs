@@ -6,9 +6,9 @@ use bytes::Bytes;
 
 use super::column::Span;
 use super::damage::{CUT_AT_END, LINE_TOO_LONG};
-use super::json_records::{Members, ends_in_object};
+use super::json_wrapper::Members;
 use super::lines::{Found, Lines, MAX_LINE};
-use super::records::Records;
+use super::records::{Records, ends_in_object};
 use super::rows::{Rejected, Rows};
 use super::{Broken, Decoder, DecoderRequest};
 

@@ -15,7 +15,7 @@ pub(crate) const QUOTE: u8 = b'"';
 pub(crate) struct Marks {
     /// Several spaces separate like one. Any other separator ends a field each time.
     pub(crate) separator: u8,
-    /// Whether `\"`, `\\` and `\xNN` in quotes stand for other characters.
+    /// Whether `\"`, `\\` and `\xNN` in quotes mean other characters.
     pub(crate) escapes: bool,
     /// Whether `[…]` is a mark.
     pub(crate) brackets: bool,
@@ -263,7 +263,7 @@ fn unescaped(text: &[u8]) -> Cow<'_, [u8]> {
     }
 }
 
-/// The byte that an escape at the start of `text` stands for, and its length.
+/// The byte that an escape at the start of `text` means, and its length.
 fn escape(text: &[u8]) -> Option<(u8, usize)> {
     match text {
         [_, byte @ (b'"' | b'\\'), ..] => Some((*byte, 2)),

@@ -9,6 +9,7 @@ pub(crate) mod damage_tests;
 pub mod decompress;
 pub(crate) mod json_records;
 pub(crate) mod json_scan;
+pub(crate) mod json_wrapper;
 pub(crate) mod kind_check;
 pub(crate) mod layout;
 pub(crate) mod line_decoder;

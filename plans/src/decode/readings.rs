@@ -4,7 +4,7 @@
 //! A reading chooses the quotes that begin and end fields. Each field has to fit what is known
 //! of the column at its position. Among these readings, those with the most marks come first:
 //! the writer has marked all of its fields, and another reading hides some of these marks in a
-//! text. If two such readings are left, the row is rejected, as nothing tells which one is right.
+//! text. If two such readings are left, the row is rejected, as nothing says which one is right.
 //!
 //! Time is linear in the length of the line. All readings are followed at once: for each
 //! position of a column, only the best reading that has this column open is kept.
@@ -100,7 +100,7 @@ pub(crate) fn read(
 struct State {
     /// The quoted fields that have ended, if they are counted.
     marks: usize,
-    /// How many such readings there are; 2 stands for all larger numbers.
+    /// How many such readings there are; 2 means all larger numbers.
     ways: u8,
     /// The number of entries in `Reader::ends` that lead to it, as the last one's index plus 1.
     ends: usize,

@@ -3,7 +3,8 @@
 use arrow::buffer::Buffer;
 use bytes::Bytes;
 
-use super::json_records::{JsonRecords, Members};
+use super::json_records::JsonRecords;
+use super::json_wrapper::Members;
 use super::lines::{Found, Lines};
 
 /// Finds the records of one object of the store.
@@ -103,4 +104,13 @@ impl Records {
             Self::Json(records) => records.refuse(found),
         }
     }
+}
+
+/// Whether `text` ends within a JSON object.
+pub(crate) fn ends_in_object(text: &[u8]) -> bool {
+    let mut records = JsonRecords::new(&[]);
+    records.push(Bytes::copy_from_slice(text));
+    records.finish();
+    while records.next(&mut Vec::new()).is_some() {}
+    records.is_open()
 }

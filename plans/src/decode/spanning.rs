@@ -49,7 +49,7 @@ pub(crate) enum Step {
     Whole,
     /// The lines are no record.
     Broken,
-    /// The record ends with the line, but the line is as well a record of its own.
+    /// The record ends with the line, but the line by itself is a record as well.
     Doubtful,
 }
 
@@ -549,7 +549,7 @@ mod tests {
     }
 
     #[test]
-    fn an_open_quote_before_more_than_a_record_may_have_sets_only_its_line_aside() {
+    fn an_open_quote_before_more_than_a_record_may_have_rejects_only_its_line() {
         let lines = (17 << 20) / 16;
         let input = format!("7,a\n1,\"never\n{}", "12345678,abcdef\n".repeat(lines));
         assert_eq!(rows(&case(), &input), (lines + 2, lines + 1));

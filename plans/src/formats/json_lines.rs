@@ -6,8 +6,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::decode::column::{ARENA, Span};
-use crate::decode::json_records::{JsonRecords, Members};
+use crate::decode::json_records::JsonRecords;
 use crate::decode::json_scan::{Kind, Malformed, Scanner, Value, compact, unescape};
+use crate::decode::json_wrapper::Members;
 use crate::decode::layout::{Alternative, Field};
 use crate::decode::line_decoder::{LineDecoder, LineKind, LineParser};
 use crate::decode::lines::Lines;

@@ -102,10 +102,11 @@ fn pass(scope: &Scope<'_>, expr: &Expr, when: Option<Expr>, found: &mut Vec<Pass
         Expr::Case(case) => pass_case(scope, case, when.as_ref(), found),
         Expr::ScalarFunction(call) => match (call.name(), call.args.as_slice()) {
             ("coalesce", args) => pass_coalesce(scope, args, when.as_ref(), found),
-            ("nullif", [value, _]) => {
-                if !(is_mixed(scope, call.args.iter()) && is_text(scope, value)) {
-                    pass(scope, value, when, found);
-                }
+            // A text that is compared with a number becomes one.
+            ("nullif", [value, _])
+                if !is_mixed(scope, call.args.iter()) || !is_text(scope, value) =>
+            {
+                pass(scope, value, when, found);
             }
             (name, [value, ..]) if PASSING.contains(&name) => pass(scope, value, when, found),
             _ => {}

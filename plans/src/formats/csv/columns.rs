@@ -1,8 +1,8 @@
-//! The columns of a file, and what tells whether a text is one of its records.
+//! The columns of a file, and what decides whether a text is one of its records.
 
 use std::sync::Arc;
 
-use super::quoting::{Quoting, Token, Trouble};
+use super::quoting::{Flaw, Quoting, Token};
 use crate::decode::DecoderRequest;
 use crate::decode::kind_check::KindCheck;
 use crate::decode::layout::{Field, Names, normal, surplus_key};
@@ -132,10 +132,10 @@ impl Columns {
     /// Whether the line is a whole record.
     pub(super) fn is_record(&self, line: &[u8], quoting: &Quoting) -> bool {
         let shape = quoting.shape(line);
-        shape.trouble.is_none() && self.is_count(shape.fields) && self.fits(line, quoting)
+        shape.flaw.is_none() && self.is_count(shape.fields) && self.fits(line, quoting)
     }
 
-    /// Whether the values of a line show that it is a record of its own, or the beginning of
+    /// Whether the values of a line show that it is a record by itself, or the beginning of
     /// one. A column behind the field `open` shows nothing: it has the same value if the line
     /// goes on in that field of another record.
     pub(super) fn begins_record(&self, line: &[u8], quoting: &Quoting, open: usize) -> bool {
@@ -144,8 +144,8 @@ impl Columns {
         for token in quoting.tokens(line) {
             let token = match token {
                 Ok(token) => token,
-                Err(Trouble::Open(_)) => return has_evidence && fields < self.fields.len(),
-                Err(Trouble::Stray(_)) => return false,
+                Err(Flaw::Open(_)) => return has_evidence && fields < self.fields.len(),
+                Err(Flaw::Stray(_)) => return false,
             };
             match self.evidence(fields, &token, line, quoting) {
                 Evidence::None => {}
@@ -159,7 +159,7 @@ impl Columns {
 
     /// Whether a line with too many fields holds the fields of two records: those behind the
     /// first record have values of the last columns. Without a header the declared columns may
-    /// be only the first ones, so that it takes more to tell.
+    /// be only the first ones, so that more is needed to decide.
     pub(super) fn is_joined(&self, line: &[u8], quoting: &Quoting, fields: usize) -> bool {
         let all = self.fields.len();
         let surplus = fields.saturating_sub(all);
@@ -358,11 +358,11 @@ fn beginning(line: &[u8]) -> String {
 }
 
 /// The reason why a line with a quoted field that does not end is rejected.
-pub(super) fn unclosed(trouble: Trouble) -> Rejected {
-    let (Trouble::Open(at) | Trouble::Stray(at)) = trouble;
-    let detail = match trouble {
-        Trouble::Open(_) => format!("the field that begins at byte {} has no end", at + 1),
-        Trouble::Stray(_) => format!("no delimiter follows the quote at byte {}", at + 1),
+pub(super) fn unclosed(flaw: Flaw) -> Rejected {
+    let (Flaw::Open(at) | Flaw::Stray(at)) = flaw;
+    let detail = match flaw {
+        Flaw::Open(_) => format!("the field that begins at byte {} has no end", at + 1),
+        Flaw::Stray(_) => format!("no delimiter follows the quote at byte {}", at + 1),
     };
     Rejected::new("unclosed_quote", detail)
 }

@@ -16,7 +16,7 @@ use std::borrow::Cow;
 use memchr::{memchr, memmem};
 
 use self::columns::{Columns, unclosed};
-use self::quoting::{Quoting, Token, Trouble};
+use self::quoting::{Flaw, Quoting, Token};
 use crate::decode::column::Span;
 use crate::decode::layout::{Field, surplus_key};
 use crate::decode::line_decoder::{LineDecoder, LineKind, LineParser};
@@ -137,7 +137,7 @@ struct CsvParser {
 
 /// Why a line could not be read.
 enum Failure {
-    Structure(Trouble),
+    Structure(Flaw),
     Value(Rejected),
 }
 
@@ -240,14 +240,14 @@ impl CsvParser {
             return Ok(LineKind::Header);
         }
         let shape = self.quoting.shape(line.bytes);
-        let is_plain = shape.trouble.is_none() && self.columns.is_count(shape.fields);
-        if !is_plain && let Some(other) = self.other_quoting(line.bytes, shape.trouble) {
+        let is_plain = shape.flaw.is_none() && self.columns.is_count(shape.fields);
+        if !is_plain && let Some(other) = self.other_quoting(line.bytes, shape.flaw) {
             rows.restart_row();
             return row(self.read(line, other, rows));
         }
-        match (shape.trouble, outcome) {
-            (Some(trouble @ Trouble::Open(_)), _) => Err(unclosed(trouble)),
-            (Some(Trouble::Stray(_)), _) => {
+        match (shape.flaw, outcome) {
+            (Some(flaw @ Flaw::Open(_)), _) => Err(unclosed(flaw)),
+            (Some(Flaw::Stray(_)), _) => {
                 rows.restart_row();
                 let outcome = self.read(line, &self.lenient, rows);
                 self.check_count(line.bytes, &self.lenient)?;
@@ -268,10 +268,10 @@ impl CsvParser {
     }
 
     /// Returns another way to read a line, in which it has all fields with values that fit.
-    fn other_quoting(&self, line: &[u8], trouble: Option<Trouble>) -> Option<&Quoting> {
+    fn other_quoting(&self, line: &[u8], flaw: Option<Flaw>) -> Option<&Quoting> {
         let has_escape = memchr(BACKSLASH, line).is_some();
         let escaped = self.with_backslash.as_ref().filter(|_| has_escape);
-        let is_stray = matches!(trouble, Some(Trouble::Stray(_)));
+        let is_stray = matches!(flaw, Some(Flaw::Stray(_)));
         let lenient = is_stray.then_some(&self.lenient);
         let mut others = escaped.into_iter().chain(lenient);
         others.find(|other| self.columns.is_record(line, other))
@@ -280,8 +280,8 @@ impl CsvParser {
     /// Checks the number of fields of a line.
     fn check_count(&self, line: &[u8], quoting: &Quoting) -> Result<(), Rejected> {
         let shape = quoting.shape(line);
-        if let Some(trouble) = shape.trouble {
-            return Err(unclosed(trouble));
+        if let Some(flaw) = shape.flaw {
+            return Err(unclosed(flaw));
         }
         let (found, all) = (shape.fields, self.columns.fields.len());
         if !self.columns.is_enough(found) {
@@ -310,7 +310,7 @@ fn row(outcome: Result<usize, Failure>) -> Result<LineKind, Rejected> {
     match outcome {
         Ok(_) => Ok(LineKind::Row),
         Err(Failure::Value(why)) => Err(why),
-        Err(Failure::Structure(trouble)) => Err(unclosed(trouble)),
+        Err(Failure::Structure(flaw)) => Err(unclosed(flaw)),
     }
 }
 

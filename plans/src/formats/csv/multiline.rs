@@ -1,6 +1,6 @@
 //! Records that span lines.
 
-use super::quoting::{Quoting, Trouble};
+use super::quoting::{Flaw, Quoting};
 use super::{BACKSLASH, CsvParser};
 use crate::decode::spanning::{RecordParser, Step};
 
@@ -34,7 +34,7 @@ impl RecordParser for CsvParser {
                 has_backslashes,
             };
             let shape = open.quoting(self).shape(line);
-            let is_open = matches!(shape.trouble, Some(Trouble::Open(_)));
+            let is_open = matches!(shape.flaw, Some(Flaw::Open(_)));
             is_open.then_some(OpenField {
                 fields: shape.fields,
                 has_backslashes,
@@ -45,15 +45,15 @@ impl RecordParser for CsvParser {
     fn go_on(&self, open: &mut OpenField, text: &[u8], line: usize) -> Step {
         let before = open.fields;
         let mut shape = open.quoting(self).shape_inside(text, line, before);
-        if let Some(Trouble::Stray(at)) = shape.trouble
+        if let Some(Flaw::Stray(at)) = shape.flaw
             && self.may_be_escaped(open, text, at)
         {
             open.has_backslashes = true;
             shape = open.quoting(self).shape(text);
         }
         open.fields = shape.fields;
-        match shape.trouble {
-            Some(Trouble::Open(_)) => Step::Open,
+        match shape.flaw {
+            Some(Flaw::Open(_)) => Step::Open,
             Some(_) => Step::Broken,
             None => self.end(open, text, line, before),
         }

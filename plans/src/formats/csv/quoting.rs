@@ -29,7 +29,7 @@ pub(super) struct Token {
 
 /// Why a text has no field at some place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Trouble {
+pub(super) enum Flaw {
     /// The quoted field that begins here does not end in the text.
     Open(usize),
     /// This quote ends a field, but neither a delimiter nor the end of the text follows.
@@ -42,10 +42,10 @@ pub(super) struct Shape {
     /// The number of whole fields.
     pub(super) fields: usize,
     /// What follows them.
-    pub(super) trouble: Option<Trouble>,
+    pub(super) flaw: Option<Flaw>,
 }
 
-/// The fields of a text one after the other. It ends after the first trouble.
+/// The fields of a text one after the other. It ends after the first flaw.
 pub(super) struct Tokens<'a> {
     quoting: &'a Quoting,
     text: &'a [u8],
@@ -60,7 +60,7 @@ enum Close {
 }
 
 impl Iterator for Tokens<'_> {
-    type Item = Result<Token, Trouble>;
+    type Item = Result<Token, Flaw>;
 
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {
@@ -87,16 +87,16 @@ impl Quoting {
     /// Returns the shape of a text that was read up to `at`, which is inside a quoted field.
     /// `fields` are before that field.
     pub(super) fn shape_inside(&self, text: &[u8], at: usize, fields: usize) -> Shape {
-        let trouble = match self.close(text, at) {
+        let flaw = match self.close(text, at) {
             Close::At { end, .. } => {
                 return self.shape_from(text, self.after(text, end + 1), fields + 1);
             }
-            Close::Nowhere => Trouble::Open(at),
-            Close::Stray(at) => Trouble::Stray(at),
+            Close::Nowhere => Flaw::Open(at),
+            Close::Stray(at) => Flaw::Stray(at),
         };
         Shape {
             fields,
-            trouble: Some(trouble),
+            flaw: Some(flaw),
         }
     }
 
@@ -109,16 +109,13 @@ impl Quoting {
         for token in tokens {
             match token {
                 Ok(_) => fields += 1,
-                Err(trouble) => {
-                    let trouble = Some(trouble);
-                    return Shape { fields, trouble };
+                Err(flaw) => {
+                    let flaw = Some(flaw);
+                    return Shape { fields, flaw };
                 }
             }
         }
-        Shape {
-            fields,
-            trouble: None,
-        }
+        Shape { fields, flaw: None }
     }
 
     /// Returns the text of a field.
@@ -152,7 +149,7 @@ impl Quoting {
     }
 
     #[inline]
-    fn token(&self, line: &[u8], start: usize) -> Result<Token, Trouble> {
+    fn token(&self, line: &[u8], start: usize) -> Result<Token, Flaw> {
         let rest = &line[start..];
         let first = rest.first().copied();
         if first.is_some() && first == self.quote {
@@ -173,7 +170,7 @@ impl Quoting {
         })
     }
 
-    fn quoted(&self, line: &[u8], start: usize) -> Result<Token, Trouble> {
+    fn quoted(&self, line: &[u8], start: usize) -> Result<Token, Flaw> {
         match self.close(line, start + 1) {
             Close::At { end, has_escapes } => Ok(Token {
                 start: start + 1,
@@ -182,8 +179,8 @@ impl Quoting {
                 is_quoted: true,
                 has_escapes,
             }),
-            Close::Nowhere => Err(Trouble::Open(start)),
-            Close::Stray(at) => Err(Trouble::Stray(at)),
+            Close::Nowhere => Err(Flaw::Open(start)),
+            Close::Stray(at) => Err(Flaw::Stray(at)),
         }
     }
 
@@ -208,7 +205,7 @@ impl Quoting {
                 return Close::At { end, has_escapes };
             }
             let is_double = rest.first().copied() == self.quote;
-            if !is_double && !(self.is_lenient && !self.begins_field(text, end)) {
+            if !is_double && (!self.is_lenient || self.begins_field(text, end)) {
                 return Close::Stray(end);
             }
             has_escapes |= is_double;
@@ -255,9 +252,9 @@ mod tests {
         }
     }
 
-    fn fields(quoting: &Quoting, text: &str) -> Result<Vec<String>, Trouble> {
+    fn fields(quoting: &Quoting, text: &str) -> Result<Vec<String>, Flaw> {
         let text = text.as_bytes();
-        let field = |token: Result<Token, Trouble>| {
+        let field = |token: Result<Token, Flaw>| {
             let token = token?;
             let field = quoting.text(&token, text).into_owned();
             Ok(String::from_utf8(field).unwrap())
@@ -281,18 +278,18 @@ mod tests {
             let found = fields(&strict, text).unwrap();
             assert_eq!(found, expected, "{text}");
         }
-        assert_eq!(fields(&strict, "a,\"b"), Err(Trouble::Open(2)));
-        assert_eq!(fields(&strict, "\"a\"b\",c"), Err(Trouble::Stray(2)));
-        assert_eq!(fields(&strict, "\"a\" ,c"), Err(Trouble::Stray(2)));
+        assert_eq!(fields(&strict, "a,\"b"), Err(Flaw::Open(2)));
+        assert_eq!(fields(&strict, "\"a\"b\",c"), Err(Flaw::Stray(2)));
+        assert_eq!(fields(&strict, "\"a\" ,c"), Err(Flaw::Stray(2)));
     }
 
     #[test]
     fn a_lenient_field_ends_at_a_quote_before_a_delimiter() {
         let lenient = quoting(None, true);
-        assert_eq!(fields(&lenient, "\"a,\"b\",c"), Err(Trouble::Stray(3)));
-        assert_eq!(fields(&lenient, "\"a,\"\"\"b\",c"), Err(Trouble::Stray(5)));
+        assert_eq!(fields(&lenient, "\"a,\"b\",c"), Err(Flaw::Stray(3)));
+        assert_eq!(fields(&lenient, "\"a,\"\"\"b\",c"), Err(Flaw::Stray(5)));
         assert_eq!(fields(&lenient, "\"a\"b\",c").unwrap(), ["a\"b", "c"]);
-        assert_eq!(fields(&lenient, "\"a\"b,c"), Err(Trouble::Open(0)));
+        assert_eq!(fields(&lenient, "\"a\"b,c"), Err(Flaw::Open(0)));
     }
 
     #[test]
@@ -312,8 +309,8 @@ mod tests {
         let strict = quoting(None, false);
         let text = b"a,\"b\nc\",d,\"e";
         let shape = strict.shape_inside(text, 5, 1);
-        assert_eq!((shape.fields, shape.trouble), (3, Some(Trouble::Open(10))));
+        assert_eq!((shape.fields, shape.flaw), (3, Some(Flaw::Open(10))));
         let shape = strict.shape_inside(b"a,\"b\nc,\"d", 5, 1);
-        assert_eq!((shape.fields, shape.trouble), (1, Some(Trouble::Stray(7))));
+        assert_eq!((shape.fields, shape.flaw), (1, Some(Flaw::Stray(7))));
     }
 }

@@ -118,7 +118,7 @@ fn notes_of(case: &Case, input: &str, sizes: &[usize]) -> Vec<String> {
 const UNCLOSED: &str = "! unclosed_quote";
 
 #[test]
-fn quotes_amid_a_field_are_text() {
+fn quotes_inside_of_a_field_are_text() {
     let input = "1700000000,a,192.0.2.1,pipe 2\" wide,1\n\
                  1700000001,b,192.0.2.2,5\",2\n\
                  1700000002,c,192.0.2.3,\"say \"hi\" now\",3\n\
@@ -154,9 +154,9 @@ fn a_quoted_field_may_have_line_ends() {
 }
 
 #[test]
-fn an_open_quote_sets_only_its_own_lines_aside() {
+fn an_open_quote_rejects_only_its_own_lines() {
     let good = "1700000009,z,192.0.2.9,plain,9\n";
-    for (broken, aside) in [
+    for (broken, rejected) in [
         ("1700000000,a,192.0.2.1,\"never closed,1\n", 1),
         ("1700000000,a,192.0.2.1,\"first\nsecond\nthird,1\n", 3),
         ("1700000000,\"a,192.0.2.1,x,1\n", 1),
@@ -175,7 +175,7 @@ fn an_open_quote_sets_only_its_own_lines_aside() {
         ] {
             let input = format!("{good}{broken}{behind}");
             let mut expected = vec!["plain"];
-            expected.extend(vec![UNCLOSED; aside]);
+            expected.extend(vec![UNCLOSED; rejected]);
             expected.extend(notes_behind);
             assert_eq!(notes(&multiline(), &input), expected, "{input}");
             assert_every_line_is_kept(&input);
@@ -216,7 +216,7 @@ fn lines_of_a_quoted_field_are_never_records() {
         notes(&multiline(), &input),
         [format!("see:\n{forged}\nend")]
     );
-    // Here the last line is a record as well, so that nobody can tell.
+    // Here the last line is a record as well, so that nothing decides.
     let input = "1700000000,a,192.0.2.1,\"x\n1700000001,eve,192.0.2.66,forged\",1\n\
                  1700000002,b,192.0.2.2,plain,2\n";
     assert_eq!(notes(&multiline(), input), [UNCLOSED, UNCLOSED, "plain"]);
@@ -234,7 +234,7 @@ fn a_multiline_record_with_a_bad_value_is_one_row() {
 }
 
 #[test]
-fn without_typed_columns_the_number_of_fields_tells() {
+fn without_typed_columns_the_number_of_fields_decides() {
     let case = Case::new("csv")
         .column("who", ColumnKind::Text)
         .column("note", ColumnKind::Text)
@@ -343,7 +343,7 @@ fn a_header_names_a_declared_column() {
         case.reasons(input.as_bytes()),
         ["header_without_columns"; 3]
     );
-    // A title before the header is set aside.
+    // A title before the header is rejected.
     let input = "Report of May\nwhen,who,ip,note,ms\n1,a,192.0.2.1,x,1\n";
     assert_eq!(notes(&case, input), ["! header_without_columns", "x"]);
 }
@@ -363,7 +363,7 @@ fn headers_of_joined_files_are_no_records() {
 }
 
 #[test]
-fn a_name_that_stands_twice_in_a_header_names_its_first_column() {
+fn a_name_that_a_header_has_twice_names_its_first_column() {
     let case = case().option("header", "true");
     assert_eq!(
         case.rows("name,n,Name,x,x\na,1,b,c,d\n"),

@@ -137,7 +137,7 @@ fn quotes_that_the_server_did_not_escape_move_no_neighbour() {
 }
 
 #[test]
-fn types_tell_where_a_text_ends_that_looks_like_fields() {
+fn types_decide_where_a_text_ends_that_looks_like_fields() {
     let case = Case::new("tokens")
         .column("agent", ColumnKind::Text)
         .column("status", ColumnKind::Int32)

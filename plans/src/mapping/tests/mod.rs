@@ -1,6 +1,7 @@
 //! Programs evaluated on rows: what a mapping gives, value by value.
 
 mod checks;
+mod kept;
 mod names;
 mod programs;
 mod promises;

@@ -11,14 +11,14 @@ use crate::inspect::preview::{Fate, preview};
 use crate::scan::split::InputObject;
 
 /// An event of a source of JSON lines, as a user writes it.
-struct Written<'a> {
-    columns: &'a str,
-    event: &'a str,
+pub(super) struct Written<'a> {
+    pub(super) columns: &'a str,
+    pub(super) event: &'a str,
 }
 
 impl Written<'_> {
     /// What the lines become: events, or the reasons and details of their rejection.
-    fn of(&self, lines: &str) -> Vec<Result<Json, String>> {
+    pub(super) fn of(&self, lines: &str) -> Vec<Result<Json, String>> {
         let root = format!(
             "format = \"json_lines\"\nevents = [\"e\"]\n[columns]\nt = \"epoch_s\"\n{}\n\
              [base.set]\nseverity_id = 1\nmetadata.product.vendor_name = \"V\"\n\
@@ -61,14 +61,14 @@ impl Written<'_> {
     }
 
     /// The event of one line.
-    fn event_of(&self, line: &str) -> Json {
+    pub(super) fn event_of(&self, line: &str) -> Json {
         let fate = self.of(line).remove(0);
         fate.unwrap_or_else(|rejected| panic!("{rejected}"))
     }
 }
 
 /// An application's error with attributes.
-fn application(map: &str) -> String {
+pub(super) fn application(map: &str) -> String {
     format!(
         "class = \"application_lifecycle\"\nprofiles = [\"host\"]\n[set]\nactivity_id = 1\napp.vendor_name = \"V\"\n\
          app.name = \"A\"\n[map]\n{map}\n"
@@ -76,7 +76,7 @@ fn application(map: &str) -> String {
 }
 
 /// The attribute `unmapped` of the event.
-fn unmapped(event: &Json) -> Json {
+pub(super) fn unmapped(event: &Json) -> Json {
     event.get("unmapped").cloned().unwrap_or(Json::Null)
 }
 
@@ -509,80 +509,6 @@ fn what_an_each_takes_for_one_element_arrives_too() {
     let event = written.event_of(r#"{"t":1700000000,"j":{"one":{"arn":"a","x":"b"}},"n":"n"}"#);
     assert_eq!(event["resources"], json!([{"uid": "a", "name": "n"}]));
     assert_eq!(unmapped(&event), json!({"j.one.x": "b"}));
-}
-
-#[test]
-fn a_value_that_a_function_makes_null_stays() {
-    let event = application(
-        "message = \"coalesce(try_ip(a), try_ip(b))\"\nstatus = \"CASE WHEN a IS NULL THEN a ELSE at END\"\n\
-         status_code = \"coalesce(CAST(d AS VARCHAR), n)\"",
-    )
-    .replace("activity_id = 1\n", "")
-        + "[map.activity_id]\nmatch = \"CASE WHEN n > 5 THEN c END\"\n";
-    let written = Written {
-        columns: "a = \"text\"\nb = \"text\"\nat = \"epoch_ms\"\nd = \"double\"\nn = \"int\"\nc = \"text\"",
-        event: &event,
-    };
-    let event = written.event_of(
-        r#"{"t":1700000000,"a":"no address","b":"10.0.0.1","d":-1.25,"n":3,"c":"Install","at":1700000000123}"#,
-    );
-    assert_eq!(event["message"], "10.0.0.1");
-    let left = unmapped(&event);
-    for (column, value) in [
-        ("a", "no address"),
-        ("d", "-1.25"),
-        ("n", "3"),
-        ("c", "Install"),
-    ] {
-        assert_eq!(left[column], value, "{column}: {event}");
-    }
-}
-
-#[test]
-fn texts_with_one_member_stay_since_it_does_not_say_which_it_was() {
-    let event = application("message = \"m\"")
-        + "\n[map.status_id]\nmatch = \"s\"\n\
-           to = { denied = \"Failure\", error = \"Failure\", failure = \"Failure\", ok = \"Success\" }\n";
-    let written = Written {
-        columns: "m = \"text\"\ns = \"text\"",
-        event: &event,
-    };
-    let lines = r#"{"t":1700000000,"s":"Denied"}
-{"t":1700000000,"s":"failure"}
-{"t":1700000000,"s":"OK"}
-{"t":1700000000,"s":"maybe"}"#;
-    let found = written.of(lines);
-    let left = |row: usize| unmapped(found[row].as_ref().expect("an event"));
-    assert_eq!(left(0), json!({"s": "Denied"}));
-    assert_eq!(left(1), Json::Null);
-    assert_eq!(left(2), Json::Null);
-    assert_eq!(left(3), Json::Null);
-}
-
-#[test]
-fn a_time_of_another_unit_is_no_time() {
-    let event = application("message = \"m\"");
-    let written = Written {
-        columns: "m = \"text\"",
-        event: &event,
-    };
-    let found = written.of("{\"t\":1700000}\n{\"t\":1700000000}");
-    let reason = found[0].as_ref().expect_err("it is of 1970");
-    assert!(reason.starts_with("time_implausible: "), "{reason}");
-    assert!(reason.contains("1970-01-20"), "{reason}");
-    assert!(found[1].is_ok());
-}
-
-#[test]
-fn a_text_that_is_compared_as_a_number_stays() {
-    let event = application("message = \"nullif(a, n)\"\nstatus = \"nullif(b, '-')\"");
-    let written = Written {
-        columns: "a = \"text\"\nb = \"text\"\nn = \"double\"",
-        event: &event,
-    };
-    let event = written.event_of(r#"{"t":1700000000,"a":"9007199254740993","b":"07"}"#);
-    assert_eq!(event["status"], "07");
-    assert_eq!(unmapped(&event), json!({"a": "9007199254740993"}));
 }
 
 #[test]
