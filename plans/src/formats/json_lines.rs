@@ -101,7 +101,7 @@ struct Seen {
     repeated: u32,
 }
 
-/// So many keys that stand twice mean that two records are joined.
+/// So many repeated keys mean that two records are joined.
 const JOINED: u32 = 2;
 
 impl Seen {
@@ -128,7 +128,7 @@ impl Seen {
             return Ok(());
         }
         let detail = format!(
-            "{} declared keys stand twice, as if two records were joined",
+            "{} declared keys are repeated, as if two records were joined",
             self.repeated
         );
         Err(Rejected::new("repeated_keys", detail))
@@ -525,7 +525,7 @@ mod tests {
     #[test]
     fn two_joined_records_are_none() {
         let rows = case().rows(r#"{"name":"a","n":1,"rest":"x","name":"b","n":2}"#);
-        let detail = "2 declared keys stand twice, as if two records were joined";
+        let detail = "2 declared keys are repeated, as if two records were joined";
         assert_eq!(
             rows,
             [json!({"_reject": "repeated_keys", "_detail": detail})]
