@@ -276,9 +276,8 @@ fn a_text_that_ends_within_a_line_names_the_damage() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A source of records that may span lines.
-const LOGINS: &str = r#"format = { name = "csv", header = true, multiline = true }
-events = ["login"]
+/// A source of logins, without its format.
+const LOGINS: &str = r#"events = ["login"]
 
 [columns]
 at = "epoch_s"
@@ -301,36 +300,69 @@ time = "at"
 user.name = "user"
 "#;
 
+/// A load of one day of logins in a format.
+struct Logins {
+    workspace: Workspace,
+    source: PathBuf,
+}
+
+impl Logins {
+    fn new(format: &str, text: &str) -> anyhow::Result<Self> {
+        let workspace = Workspace::new()?;
+        let source = workspace.folder().join("door");
+        fs::create_dir_all(&source)?;
+        fs::write(
+            source.join("source.toml"),
+            format!("format = {format}\n{LOGINS}"),
+        )?;
+        fs::write(source.join("login.toml"), LOGIN)?;
+        fs::create_dir_all(workspace.input())?;
+        let path = workspace.input().join(format!("{}-door.log", first()));
+        fs::write(path, text)?;
+        Ok(Self { workspace, source })
+    }
+
+    fn load(&self) -> anyhow::Result<Invocation> {
+        let source = self.source.to_str().expect("a text");
+        let days = [first().to_string(), first().to_string()];
+        let load = self.workspace.run(source)?;
+        Ok(load.args(["--from", &days[0], "--to", &days[1]]))
+    }
+}
+
 #[test]
-fn a_rejected_record_counts_every_line_that_it_spans() -> anyhow::Result<()> {
-    let workspace = Workspace::new()?;
-    let source = workspace.folder().join("door");
-    fs::create_dir_all(&source)?;
-    fs::write(source.join("source.toml"), LOGINS)?;
-    fs::write(source.join("login.toml"), LOGIN)?;
+fn an_open_quote_rejects_only_its_own_line() -> anyhow::Result<()> {
     let at = first().midnight() + 60;
     let good = format!("{at},ann\n").repeat(100);
-    let swallowed = format!("{at},\"bob\n") + &format!("{at},carl\n").repeat(49);
-    let path = workspace.input().join(format!("{}-door.csv", first()));
-    fs::create_dir_all(workspace.input())?;
-    fs::write(path, format!("at,user\n{good}{swallowed}"))?;
-    let load = || -> anyhow::Result<_> {
-        let source = source.to_str().expect("a text");
-        let days = [first().to_string(), first().to_string()];
-        let load = workspace.run(source)?;
-        Ok(load.args(["--from", &days[0], "--to", &days[1]]))
-    };
-    let refused = load()?.run()?.expect_code(3).json();
+    let behind = format!("{at},\"bob\n") + &format!("{at},carl\n").repeat(49);
+    let format = "{ name = \"csv\", header = true, multiline = true }";
+    let logins = Logins::new(format, &format!("at,user\n{good}{behind}"))?;
+    let answer = logins.load()?.run()?.expect_code(0).json();
+    assert_eq!(answer["rows"]["quarantined"], 1, "{answer}");
+    assert_eq!(answer["rows"]["written"], 149, "{answer}");
+    Ok(())
+}
+
+#[test]
+fn a_rejected_record_counts_every_line_that_it_spans() -> anyhow::Result<()> {
+    let at = first().midnight() + 60;
+    let good = format!("{{\"at\":{at},\"user\":\"ann\"}}\n").repeat(100);
+    let inside = "\"x\":1,\n".repeat(48);
+    let broken = format!("{{\"at\":{at},\n{inside}\"user\":}}\n");
+    let format = "{ name = \"json_lines\", multiline = true }";
+    let logins = Logins::new(format, &(good + &broken))?;
+    let refused = logins.load()?.run()?.expect_code(3).json();
     let error = &refused["periods"][0]["error"];
     assert_eq!(error["code"], "too_many_quarantined", "{refused}");
     let message = error["message"].as_str().unwrap_or_default();
     assert!(message.starts_with("33.3 % of 150 lines"), "{message}");
-    let accepted = load()?.args(["--max-quarantine", "34%"]).run()?.json();
+    let load = logins.load()?.args(["--max-quarantine", "34%"]);
+    let accepted = load.run()?.json();
     assert_eq!(accepted["rows"]["quarantined"], 1, "{accepted}");
-    let quarantine = rows::objects(&workspace.folder().join("lake.quarantine"));
+    let quarantine = rows::objects(&logins.workspace.folder().join("lake.quarantine"));
     assert_eq!(
         rows::read(&quarantine[0], &["line", "lines"])?,
-        [["102", "50"]]
+        [["101", "50"]]
     );
     Ok(())
 }

@@ -256,8 +256,10 @@ mod tests {
             &["a,b", "c,\"d\ne\"", "f"],
             &[],
         );
-        check(&["a,b", "c,\"d", "e,f"], &["a,b", "e,f"], &["c,\"d"]);
-        check(&["a,\"b", "c,\"d"], &[], &["a,\"b", "c,\"d"]);
+        let apart = ["a,\"b", "c\"", "e,f"];
+        check(&apart, &[], &apart);
+        // A quote that does not end takes in nothing.
+        check(&["a,b", "c,\"d", "e,f"], &["a,b", "c,\"d", "e,f"], &[]);
         check(&["", "a"], &["a"], &[""]);
     }
 }
