@@ -11,12 +11,13 @@
 
 use std::borrow::Cow;
 use std::collections::VecDeque;
+use std::ops::Range;
 
 use arrow::buffer::Buffer;
 use bytes::{Bytes, BytesMut};
 use memchr::{memchr, memchr3, memrchr};
 
-use super::damage::LINE_TOO_LONG;
+use super::json_damage::{BEHIND_LIST, NO_OBJECT, OPEN_OBJECT, OPEN_STRING, TOO_LONG, Tried};
 use super::json_wrapper::{self, Head, MAX_KEY, Members, key_at};
 use super::lines::{BOM, Damage, Found, MAX_LINE, add_buffer, line_ends};
 
@@ -47,6 +48,7 @@ pub(crate) struct JsonRecords {
     beginning: Beginning,
     /// What was wrong, until the next object that begins as the others do is found.
     lost: Option<Lost>,
+    tried: Tried,
     context: Option<Members>,
 }
 
@@ -59,27 +61,6 @@ enum Place {
     /// Behind that list.
     Rest,
 }
-
-static OPEN_STRING: Damage = Damage {
-    reason: "invalid_json",
-    detail: "a string is not closed on its line",
-};
-static OPEN_OBJECT: Damage = Damage {
-    reason: "invalid_json",
-    detail: "the next object begins before this one is closed",
-};
-static NO_OBJECT: Damage = Damage {
-    reason: "invalid_json",
-    detail: "there is text between the objects",
-};
-static TOO_LONG: Damage = Damage {
-    reason: LINE_TOO_LONG,
-    detail: "the object is longer than 16 MiB",
-};
-static BEHIND_LIST: Damage = Damage {
-    reason: "behind_list",
-    detail: "the wrapping object has members behind its list of records; they belong to no record",
-};
 
 /// How objects begin.
 #[derive(Clone, Debug, Default)]
@@ -145,6 +126,7 @@ impl JsonRecords {
             scan: Scan::default(),
             beginning: Beginning::default(),
             lost: None,
+            tried: Tried::default(),
             context: None,
         }
     }
@@ -218,6 +200,7 @@ impl JsonRecords {
             return found;
         }
         self.learn(range.start);
+        self.fail(range.clone());
         let inside = &self.window[..range.end];
         let Some(next) = self.next_beginning(inside, range.start + 1) else {
             return found;
@@ -299,9 +282,13 @@ impl JsonRecords {
                 self.learn(self.at);
                 Step::Found(self.take(end, None, buffers))
             }
-            End::Damaged(damage) => self.lose(damage),
+            End::Damaged(damage) => {
+                self.fail(self.at..self.at + self.scan.seen);
+                self.lose(damage)
+            }
             End::Open if self.is_last() => {
                 self.learn(self.at);
+                self.fail(self.at..self.window.len());
                 // An object that is cut at the end of the input has no other behind it.
                 match self.next_beginning(&self.window, self.at + 1) {
                     Some(_) => self.lose(&OPEN_OBJECT),
@@ -310,6 +297,12 @@ impl JsonRecords {
             }
             End::Open => Step::Open,
         }
+    }
+
+    /// Notes that an object has no end in a part of the window, or is no JSON.
+    fn fail(&mut self, part: Range<usize>) {
+        let of = |at: usize| self.offset + at as u64;
+        self.tried.add(of(part.start)..of(part.end));
     }
 
     fn lose(&mut self, damage: &'static Damage) -> Step {
@@ -517,7 +510,9 @@ impl JsonRecords {
     }
 
     /// Searches an object that begins as the others do.
-    fn next_beginning(&self, text: &[u8], mut from: usize) -> Option<usize> {
+    fn next_beginning(&self, text: &[u8], from: usize) -> Option<usize> {
+        let tried = self.tried.until().saturating_sub(self.offset);
+        let mut from = from.max(usize::try_from(tried).unwrap_or(usize::MAX));
         while let Some(found) = memchr(b'{', text.get(from..)?) {
             let at = from + found;
             if self.is_beginning(at) {
@@ -742,6 +737,19 @@ mod tests {
             .collect();
         assert!(pieces == long, "{}", found.len());
         assert_eq!(found.last().unwrap().1, r#"{"a":2}"#);
+    }
+
+    #[test]
+    fn nested_damage_takes_linear_time() {
+        for part in [r#"[{"a":"#, r#"{"a":[{"a":1},"#, r#"[{"a":{"b":"x","#] {
+            let text = format!("{{\"a\":1}}\n{}", part.repeat((1 << 20) / part.len()));
+            for end in ["", "\"\n{\"a\":2}\n"] {
+                let found = split(&[], &[&text, end]);
+                assert_eq!(found[0], (1, r#"{"a":1}"#.to_owned()));
+                let kept: usize = found.iter().map(|(_, text)| text.len()).sum();
+                assert!(kept > text.len() / 2, "{kept}");
+            }
+        }
     }
 
     /// The bytes that are never separators.

@@ -7,6 +7,7 @@ pub(crate) mod damage;
 #[cfg(test)]
 pub(crate) mod damage_tests;
 pub mod decompress;
+pub(crate) mod json_damage;
 pub(crate) mod json_records;
 pub(crate) mod json_scan;
 pub(crate) mod json_wrapper;

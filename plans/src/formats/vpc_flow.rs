@@ -217,7 +217,7 @@ mod tests {
 
     use super::*;
     use crate::decode::damage_tests::{GoodFile, check_damage, mark};
-    use crate::decode::testing::{Case, own_samples, shared_samples};
+    use crate::decode::testing::{Case, own_samples, print_speed, shared_samples};
 
     #[test]
     fn without_a_header_the_default_order_applies() {
@@ -441,25 +441,8 @@ mod tests {
     #[test]
     #[ignore = "prints a speed"]
     fn speed_of_decoding() {
-        let line = "2 111122223333 eni-0aa11bb22cc33dd44 198.51.100.24 10.20.0.15 51842 443 6 14 9120 1705312800 1705312859 ACCEPT OK\n";
-        let block = bytes::Bytes::from(line.repeat((1 << 20) / line.len()));
-        let mut case = Case::new("vpc_flow");
-        case.batch_rows = 8192;
-        let mut decoder = decoder(case.request());
-        let (start, blocks) = (std::time::Instant::now(), 200);
-        let mut rows = 0;
-        for _ in 0..blocks {
-            decoder.push(block.clone());
-            while let Some(batch) = decoder.next_batch() {
-                rows += batch.num_rows();
-            }
-        }
-        let seconds = start.elapsed().as_secs_f64();
-        let speed = (blocks * block.len()) as f64 / 1e6 / seconds;
-        println!(
-            "vpc_flow: {speed:.0} MB/s, {:.2} million rows/s",
-            rows as f64 / 1e6 / seconds
-        );
+        let line = "2 111122223333 eni-0aa11bb22cc33dd44 198.51.100.24 10.20.0.15 51842 443 6 14 9120 1705312800 1705312859 ACCEPT OK";
+        print_speed(&Case::new("vpc_flow"), line);
     }
 
     fn every_line_is_a_row(case: &Case, lines: &[Vec<u8>], sizes: &[usize]) {
